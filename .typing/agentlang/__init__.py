@@ -1,0 +1,1 @@
+../../agentlang/__init__.py

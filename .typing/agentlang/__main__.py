@@ -1,0 +1,1 @@
+../../agentlang/__main__.py

@@ -1,0 +1,1 @@
+"""What `import agentlang` gives. Nothing is loaded until it is used."""

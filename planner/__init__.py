@@ -1,0 +1,1 @@
+"""Hardware, demand to seconds and dollars, and the plan."""

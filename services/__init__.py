@@ -1,0 +1,1 @@
+"""Long-lived faces: servers and editors. They never keep a second model of a run."""

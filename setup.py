@@ -1,0 +1,17 @@
+"""Maps the top-level folders to packages under `agentlang.*`.
+
+The folders keep the short names that the architecture gives them; installed under those names
+(`ir`, `planner`, `executor`) they would shadow a user's own modules. Found, not listed: a static list
+silently drops new sub-packages from the wheel.
+"""
+
+from setuptools import find_packages, setup
+
+TOPS = ["base", "lang", "ir", "planner", "executor", "stdlib", "services", "cli"]
+found = find_packages(".", include=[pattern for top in TOPS for pattern in (top, f"{top}.*")])
+
+setup(
+    packages=["agentlang", *(f"agentlang.{name}" for name in found)],
+    package_dir={"agentlang": "agentlang", **{f"agentlang.{top}": top for top in TOPS}},
+    package_data={"": ["*.lark", "*.agent", "*.json", "*.toml", "*.md", "py.typed"]},
+)
