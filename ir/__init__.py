@@ -1,1 +1,1 @@
-"""From the typed program on: the `agent` MLIR dialect, its passes, demand formulas, and the frozen graph that leaves."""
+"""From the typed program on: the `agent` MLIR dialect, its passes, demand formulas, and the frozen graph."""

@@ -1,0 +1,69 @@
+"""What stands behind a leaf stage: the seam between the executor and the standard library (or a stranger's package).
+
+The executor never imports the library; it is handed a `Kinds` value and asks it for an entry by name (`text:redact`,
+`llm:decode`). A kind is loaded when its first stage starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..base.problems import Problem
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a stage counted while it ran; it adds, the executor reads. Keys are units: `tokens_in`, `tokens_out`,
+    `cached_tokens`, `bytes`, `dollars`."""
+
+    counts: dict[str, float] = field(default_factory=dict[str, float])
+
+    def add(self, unit: str, amount: float) -> None:
+        self.counts[unit] = self.counts.get(unit, 0.0) + amount
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None."""
+
+    stage: str
+    usage: Usage
+    deadline: float | None = None
+
+
+class StageFailure(Exception):
+    """A stage failed with a reason that a program can name (`timeout`, `truncated`, `tool_error`, `too_long`, …)."""
+
+    def __init__(self, reason: str, problem: Problem) -> None:
+        super().__init__(f"{reason}: {problem.title}")
+        self.reason = reason
+        self.problem = problem
+
+
+class Kind(Protocol):
+    """Runs one leaf stage. `arguments` are by parameter name: plain values, opened handles, and async iterators where
+    the parameter is a stream. Returns an awaitable value, or an async iterator where the result is a stream.
+
+    Cancellation arrives as the cancellation of the awaiting task (or the closing of the iterator); a kind that holds
+    something must let go of it then.
+    """
+
+    def __call__(
+        self, context: Context, arguments: Mapping[str, object], /
+    ) -> Awaitable[object] | AsyncIterator[object]: ...
+
+
+class Opener(Protocol):
+    """Opens a declared handle (`llm:model`, `search:index`) once per run environment; async because it may load files."""
+
+    def __call__(self, name: str, arguments: Mapping[str, object], /) -> Awaitable[object]: ...
+
+
+class Kinds(Protocol):
+    """The library, as the executor sees it. KeyError for an entry that it does not have."""
+
+    def kind(self, entry: str) -> Kind: ...
+
+    def opener(self, entry: str) -> Opener: ...

@@ -1,0 +1,166 @@
+"""The frozen form of a module: what leaves `ir`. The planner and the executor read this, never MLIR.
+
+It mirrors MLIR generically (operations, operands, results, regions, attributes, locations), so that a new operation
+needs no change here. Attributes are plain data. `read` in `ir.read` makes it from a module; `emit` writes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..base.source import Span
+from ..lang.types import Type
+from .formula import Formula
+
+Attribute = str | int | float | bool | None | tuple["Attribute", ...] | Mapping[str, "Attribute"]
+
+
+@dataclass(frozen=True, slots=True)
+class KvType:
+    """A KV cache of the named model handle, with the prompt's last hidden state or logits."""
+
+    model: str
+
+    def __str__(self) -> str:
+        return f"kv<{self.model}>"
+
+
+@dataclass(frozen=True, slots=True)
+class TokensType:
+    """A list of token ids of the named model handle's vocabulary."""
+
+    model: str
+
+    def __str__(self) -> str:
+        return f"tokens<{self.model}>"
+
+
+ValueType = Type | KvType | TokensType
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One SSA value: `id` is unique in its pipeline."""
+
+    id: int
+    type: ValueType
+    name: str | None = None  # the source's name for it, where it has one
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one execution needs, as formulas of input sizes (see `ir.formula`).
+
+    Units: `compute` in floating-point operations, `traffic` in bytes of memory moved, `footprint` in bytes held while
+    it runs, `network` and `disk` in bytes, `cpu` in seconds on one reference core, `tokens_in`/`tokens_out` in tokens.
+    """
+
+    compute: Formula
+    traffic: Formula
+    footprint: Formula
+    network: Formula
+    disk: Formula
+    cpu: Formula
+    tokens_in: Formula
+    tokens_out: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `id` is stable and readable (`answer.find.rerank`, `hello.chat.decode`): it names the stage in
+    plans, traces and blame. `name` is the dialect's (`agent.decode`)."""
+
+    id: str
+    name: str
+    operands: tuple[Value, ...]
+    results: tuple[Value, ...]
+    attributes: Mapping[str, Attribute]
+    regions: tuple[Region, ...] = ()
+    demand: Demand | None = None
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A body: its arguments, then operations in an order in which definitions come before uses. The last operation is
+    its terminator (`agent.return` or `agent.yield`), whose operands are the region's results."""
+
+    arguments: tuple[Value, ...]
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A parameter of a pipeline; `required` is false where it has a default."""
+
+    name: str
+    type: Type
+    required: bool
+    default: Attribute = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPipeline:
+    name: str
+    inputs: tuple[Input, ...]
+    result: Type
+    body: Region
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A model or resource to open before the stages that use it: `entry` is the constructor (`llm:model`,
+    `search:index`); an argument that names another handle is `HandleName`."""
+
+    name: str
+    type: str
+    entry: str
+    arguments: Mapping[str, Attribute | HandleName]
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HandleName:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordShape:
+    """A record's fields in declared order."""
+
+    name: str
+    fields: tuple[tuple[str, Type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A whole module, frozen. `digest` is the SHA-256 of the module's text, hex."""
+
+    digest: str
+    handles: tuple[Handle, ...]
+    records: tuple[RecordShape, ...]
+    pipelines: tuple[GraphPipeline, ...]
+    goals: Mapping[str, Mapping[str, Attribute]] = field(default_factory=dict[str, Mapping[str, "Attribute"]])
+
+    def pipeline(self, name: str) -> GraphPipeline:
+        """The pipeline of that name. KeyError if there is none."""
+        for pipeline in self.pipelines:
+            if pipeline.name == name:
+                return pipeline
+        raise KeyError(name)
+
+    def handle(self, name: str) -> Handle:
+        for handle in self.handles:
+            if handle.name == name:
+                return handle
+        raise KeyError(name)
+
+
+def walk(region: Region) -> Iterator[Operation]:
+    """Every operation of a region and of the regions in it, parents first."""
+    for operation in region.operations:
+        yield operation
+        for inner in operation.regions:
+            yield from walk(inner)

@@ -1,0 +1,118 @@
+"""Types as frozen values. Records, enums and handles are nominal: they carry a qualified name, and the program's tables
+hold their fields, so that a recursive record needs no recursive value.
+
+Labels (`Text @pii`) are no part of a type: they never fail a match. They stand beside the type wherever a value is
+described (`Parameter.labels`, `Expression.labels`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRIMITIVES = [
+    "Text",
+    "Int",
+    "Float",
+    "Bool",
+    "Bytes",
+    "Json",
+    "Audio",
+    "Message",
+    "Secret",
+    "Duration",
+    "Money",
+    "Bytesize",
+    "Bandwidth",
+    "Rate",
+    "Energy",
+    "Power",
+    "Tokens",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A type of the language that has no parts. `None` is the type of `none` before its option is known."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    element: Type
+
+    def __str__(self) -> str:
+        return f"[{self.element}]"
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """A map from texts."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"{{Text: {self.element}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionType:
+    element: Type
+
+    def __str__(self) -> str:
+        return f"{self.element}?"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamType:
+    element: Type
+
+    def __str__(self) -> str:
+        return f"stream {self.element}"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"Tensor[{', '.join([self.dtype, *map(str, self.shape)])}]"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """`name` is qualified by its module where it has one: `Source`, `search.Passage`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class HandleType:
+    """An opaque handle of a library, such as `llm.Model`: no text form, no fields, only methods."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Type = Primitive | ListType | MapType | OptionType | StreamType | TensorType | RecordType | EnumType | HandleType
+
+TEXT, INT, FLOAT, BOOL, JSON = (Primitive(n) for n in ("Text", "Int", "Float", "Bool", "Json"))
+TOKENS, DURATION, MONEY, MESSAGE = (Primitive(n) for n in ("Tokens", "Duration", "Money", "Message"))
+NONE = Primitive("None")
