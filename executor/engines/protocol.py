@@ -1,0 +1,274 @@
+"""The seam between the executor and what runs a model.
+
+An engine loads a model and offers its work as separate operations, tokenize ─ prefill ─ decode ─ detokenize, because
+the executor runs them as separate stages (and a planner may put them on different tiers). `generation.py` composes
+them for callers that want text from messages.
+
+All operations are per sequence, never per batch: an engine that takes many requests batches inside `decode`, where it
+can see who is waiting. What the executor holds of a running sequence is only a handle.
+
+Nothing here knows JAX. An engine of ours receives the model's mathematics as a value (`ChatModelSource`), which
+`stdlib.models` implements, because the executor may not import the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol, runtime_checkable
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    text: str
+
+
+class Finish(Enum):
+    """Why a sequence ended."""
+
+    STOP = "stop"
+    """The model ended it, or a stop sequence of the caller was met."""
+    LENGTH = "length"
+    """`max_tokens` tokens were made."""
+    TRUNCATED = "truncated"
+    """The model's context is full: fewer than `max_tokens` tokens fitted behind the prompt."""
+    CANCELLED = "cancelled"
+    """Somebody called `cancel` or `release`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen and when to end.
+
+    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 choose among all tokens. The same `seed`, prompt and settings
+    give the same tokens on the same engine and machine. `stop` texts end the reply before they are shown.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError("max_tokens must be at least 1")
+        if not self.temperature >= 0.0:
+            raise ValueError("temperature must be zero or more")
+        if self.top_k < 0 or not 0.0 < self.top_p <= 1.0:
+            raise ValueError("top_k must be zero or more, and top_p above 0 and at most 1")
+        if any(not text for text in self.stop):
+            raise ValueError("a stop text must not be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, for those who place and schedule."""
+
+    concurrent_sequences: int
+    """How many sequences may be open at once; more wait."""
+    batches: bool = False
+    """Whether concurrent sequences share a device step."""
+    virtual_time: bool = False
+    """Whether timings are invented and nothing is computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Figures of a loaded or loadable model. Sizes in bytes."""
+
+    name: str
+    context: int
+    """The most positions (prompt and reply together) of a sequence."""
+    vocabulary: int
+    weight_bytes: int
+    """Weights read for each decoded token."""
+    cache_bytes_per_position: int
+    end_tokens: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceStats:
+    """What happened to one sequence so far. Seconds on the clock of the event loop."""
+
+    prompt_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt, the tokens whose cache was there already."""
+    generated_tokens: int = 0
+    prefill_seconds: float = 0.0
+    first_token_seconds: float | None = None
+    """From the start of prefill to the first token."""
+    gaps: tuple[float, ...] = field(default=(), repr=False)
+    """Seconds between successive tokens, as the consumer pulled them."""
+
+
+class Detokenizer(Protocol):
+    """Turns token ids into text, holding back what may still change.
+
+    The texts of `push` and the final `finish`, joined, are the text of all tokens; no text ends inside a character.
+    """
+
+    def push(self, token: int) -> str: ...
+
+    def finish(self) -> str: ...
+
+
+class ChatTokenizer(Protocol):
+    """Text to token ids and back, for one model. Pure and thread-safe."""
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+        ...
+
+    def encode(self, text: str, special: bool = False) -> Tokens:
+        """Token ids of `text`. Markup such as `<|im_end|>` counts as markup only if `special`."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens`; markup is left out, broken UTF-8 becomes U+FFFD."""
+        ...
+
+    def chat(self, messages: Sequence[Message]) -> Tokens:
+        """The prompt of a conversation, ready for the reply. Nothing inside a message acts as markup."""
+        ...
+
+    def detokenizer(self) -> Detokenizer: ...
+
+
+class ModelFunctions(Protocol):
+    """A model's mathematics as functions that an engine may compile (JAX values, hence `Any`).
+
+    `weights` and `cache` are trees of arrays whose shapes `weight_shapes` and `cache_shapes` give. Functions are pure.
+    """
+
+    def weight_shapes(self) -> Any: ...
+
+    def cache_shapes(self, length: int) -> Any:
+        """The tree of an empty cache for `length` positions."""
+        ...
+
+    def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
+        """Run `tokens[chunk]` at positions `start…`; the first `count` are real, the rest padding.
+
+        Returns the logits `[vocabulary]` behind the last real token, and the cache.
+        """
+        ...
+
+    def decode(self, weights: Any, cache: Any, token: Any, position: Any) -> tuple[Any, Any]:
+        """Run one `token` at `position`. Returns the logits `[vocabulary]` and the cache."""
+        ...
+
+    def grow(self, cache: Any, length: int) -> Any:
+        """The same cache with room for `length` positions."""
+        ...
+
+
+@runtime_checkable
+class ChatModelSource(Protocol):
+    """Where an engine gets a chat model from. Methods may block; they run in worker threads.
+
+    Raises `base.problems.OutsideError` where files are missing or damaged.
+    """
+
+    @property
+    def key(self) -> str:
+        """Names the mathematics (not the weights): equal keys may share compiled code."""
+        ...
+
+    def facts(self) -> ModelFacts: ...
+
+    def tokenizer(self) -> ChatTokenizer: ...
+
+    def functions(self) -> ModelFunctions: ...
+
+    def weights(self) -> Any:
+        """The tree of weights as NumPy arrays, memory-mapped where that is possible."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What to load. `context` lowers the model's own limit; it cannot raise it."""
+
+    name: str
+    source: ChatModelSource | None = None
+    context: int | None = None
+
+
+class SequenceHandle(Protocol):
+    """A sequence on an engine: its cache and the logits behind its last token."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why it ended; None while it may go on."""
+        ...
+
+    @property
+    def stats(self) -> SequenceStats: ...
+
+
+class ChatModel(Protocol):
+    """A model that an engine has loaded."""
+
+    @property
+    def facts(self) -> ModelFacts: ...
+
+    async def tokenize(self, messages: Sequence[Message]) -> Tokens: ...
+
+    async def prefill(self, tokens: Sequence[int]) -> SequenceHandle:
+        """Fill a new sequence's cache with a prompt.
+
+        Raises `PromptTooLong` if no token would fit behind it. Cancelling the caller stops after the running chunk and
+        frees the cache.
+        """
+        ...
+
+    def decode(self, sequence: SequenceHandle, sampling: Sampling) -> AsyncIterator[int]:
+        """The reply's token ids, each as soon as it is there; `sequence.finish` says why they end.
+
+        A step is computed when the consumer asks for it, so back-pressure reaches the engine. End tokens are not
+        yielded; with `stop` texts, the token that completes one is the last (the detokenizer cuts the text).
+        Cancelling the consumer stops within one step and frees the cache. Only one `decode` per sequence.
+        """
+        ...
+
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> Detokenizer:
+        """A fresh detokenizer; with `stop`, its text ends before the first of them."""
+        ...
+
+    async def cancel(self, sequence: SequenceHandle) -> None:
+        """Make a running `decode` end within one step. Does nothing for a sequence that has ended."""
+        ...
+
+    async def release(self, sequence: SequenceHandle) -> None:
+        """Free the cache. Idempotent; a decode that still runs ends as by `cancel`."""
+        ...
+
+    async def close(self) -> None:
+        """Free everything. No operation may follow."""
+        ...
+
+
+class Engine(Protocol):
+    """What runs models."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def load(self, spec: ModelSpec) -> ChatModel:
+        """Raises `base.problems.OutsideError` (slug `model-does-not-load`) if the model cannot be loaded."""
+        ...
