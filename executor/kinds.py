@@ -56,7 +56,7 @@ class Kind(Protocol):
 
 
 class Opener(Protocol):
-    """Opens a declared handle (`llm:model`, `search:index`) once per run environment; async because it may load files."""
+    """Opens a declared handle (`llm:model`, `search:index`), once per executor; async, as it may load files."""
 
     def __call__(self, name: str, arguments: Mapping[str, object], /) -> Awaitable[object]: ...
 

@@ -9,25 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PRIMITIVES = [
-    "Text",
-    "Int",
-    "Float",
-    "Bool",
-    "Bytes",
-    "Json",
-    "Audio",
-    "Message",
-    "Secret",
-    "Duration",
-    "Money",
-    "Bytesize",
-    "Bandwidth",
-    "Rate",
-    "Energy",
-    "Power",
-    "Tokens",
-]
+PRIMITIVES = (
+    *("Text", "Int", "Float", "Bool", "Bytes", "Json", "Audio", "Message", "Secret"),
+    *("Duration", "Money", "Bytesize", "Bandwidth", "Rate", "Energy", "Power", "Tokens"),
+)
 
 
 @dataclass(frozen=True, slots=True)
