@@ -1,1 +1,1 @@
-"""Text to syntax to meaning: scanner, grammar, syntax tree, names, types, the checker, the typed program, the printer."""
+"""Text to syntax to meaning: scanner, grammar, tree, names, types, the checker, the typed program, the printer."""

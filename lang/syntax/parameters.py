@@ -1,0 +1,30 @@
+"""Parameters of what can be called, and fields of records and cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...base.source import Span
+from .expressions import Expr
+from .names import Ident
+from .types import TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`name: Text = "world"`"""
+
+    name: Ident
+    type: TypeExpr
+    default: Expr | None
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDecl:
+    """`sure: Float = 0.0`"""
+
+    name: Ident
+    type: TypeExpr
+    default: Expr | None
+    span: Span = field(compare=False, kw_only=True)

@@ -1,0 +1,74 @@
+"""Policies of a call, as written after `with`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ...base.source import Span
+from .expressions import Name, Number, Quantity, Template
+from .names import Ident
+
+# A figure of a policy: written out, or the name of a constant.
+Figure: TypeAlias = Number | Quantity | Name
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """`timeout 800 ms`"""
+
+    after: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`retry 2 backoff 50 ms`"""
+
+    count: Figure
+    backoff: Figure | None
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """`hedge after 300 ms`"""
+
+    after: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """`cache 1 h`"""
+
+    duration: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """`buffer 64 drop oldest`; without `drop` a full buffer makes the writer wait."""
+
+    size: Figure
+    drop: Ident | None
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`place on gpu`"""
+
+    tier: Ident
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """`approve "Refund {amount}?"`"""
+
+    question: Template
+    span: Span = field(compare=False, kw_only=True)
+
+
+Policy: TypeAlias = Timeout | Retry | Hedge | Cache | Buffer | Place | Approve

@@ -1,0 +1,74 @@
+"""How types are written. What they mean is the checker's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from ...base.source import Span
+from .names import Ident, Label, Path
+
+if TYPE_CHECKING:
+    from .expressions import Number
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType:
+    """`Text`, `Answer`, `search.Passage`."""
+
+    path: Path
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """`[T]`"""
+
+    item: TypeExpr
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """`{Text: T}`"""
+
+    key: TypeExpr
+    value: TypeExpr
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionType:
+    """`T?`"""
+
+    item: TypeExpr
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamType:
+    """`stream T`; `stream T?` and `stream T @label` are streams of `T?` and of `T @label`."""
+
+    item: TypeExpr
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """`Tensor[f32, 384]`; a name in the shape is a symbolic size."""
+
+    element: Ident
+    shape: tuple[Number | Ident, ...]
+    span: Span = field(compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledType:
+    """`T @label`, with one or more labels; `type` is never labelled itself."""
+
+    type: TypeExpr
+    labels: tuple[Label, ...]
+    span: Span = field(compare=False, kw_only=True)
+
+
+TypeExpr: TypeAlias = NamedType | ListType | MapType | OptionType | StreamType | TensorType | LabelledType
