@@ -1,0 +1,67 @@
+# Two commands on a fresh machine: `make run` does the main job, `make test` passes the tests. Both install everything
+# that they need into .venv, from the lock files, and do nothing twice.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+QUESTION ?= How long do I have to return something?
+
+.PHONY: run test test-slow check-types lint format bench clean lock help
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
+
+$(VENV)/.python: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "agentlang needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@touch $@
+
+# The run environment: the toolchain and what runs models.
+$(VENV)/.run: $(VENV)/.python locks/run.lock pyproject.toml setup.py
+	@echo "installing from locks/run.lock (a few minutes the first time)"
+	@$(PIP) install --require-hashes --no-deps --only-binary=:all: -r locks/run.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The development environment: the same and what tests it.
+$(VENV)/.dev: $(VENV)/.python locks/dev.lock pyproject.toml setup.py
+	@echo "installing from locks/dev.lock (a few minutes the first time)"
+	@$(PIP) install --require-hashes --no-deps --only-binary=:all: -r locks/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run ## answer a question from the handbook, streaming
+	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent
+	@$(BIN)/agentlang run examples/handbook/handbook.agent question="$(QUESTION)"
+
+lint: $(VENV)/.dev ## style and import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+check-types: $(VENV)/.dev ## strict types
+	@$(BIN)/basedpyright
+
+test: lint check-types ## everything that fits in ten minutes on two cores
+	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.dev ## what needs longer: kills, fuzzing, fresh clones
+	@$(BIN)/python -m pytest -q -m slow
+
+format: $(VENV)/.dev ## rewrite to the house style
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## the figures of docs/performance.md
+	@$(BIN)/python -m benchmarks
+
+lock: ## write the lock files again
+	@uvx=$$(command -v uv) || { echo "needs uv"; exit 2; }; \
+	for name in run dev all; do \
+	  case $$name in run) e="--extra models";; dev) e="--extra models --extra dev";; all) e="--all-extras";; esac; \
+	  uv pip compile pyproject.toml $$e --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/$$name.lock; \
+	done
+
+clean: ## remove what was made here
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
