@@ -37,10 +37,10 @@ run: $(VENV)/.run ## answer a question from the handbook, streaming
 lint: $(VENV)/.dev ## style and import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-cache
+	@cd .typing && ../$(BIN)/lint-imports --no-cache --config ../.importlinter
 
 check-types: $(VENV)/.dev ## strict types
-	@$(BIN)/basedpyright
+	@$(BIN)/basedpyright -p .typing
 
 test: lint check-types ## everything that fits in ten minutes on two cores
 	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"

@@ -1,0 +1,40 @@
+"""`agentlang check FILE…`: every problem of every file."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..api import check, read
+from ..base.problems import Problem, Severity, has_errors
+from ..base.source import Source
+from .console import Console, Exit
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--format", choices=("text", "concise", "json"), default="text", help="how problems look")
+
+
+def execute(arguments: argparse.Namespace, console: Console) -> int:
+    found: list[Problem] = []
+    sources: dict[str, Source] = {}
+    missing = False
+    for name in arguments.files:
+        source, problems = read(name)
+        found += problems
+        if source is None:
+            missing = missing or any(p.slug in ("no-such-file", "not-a-file", "unreadable-file") for p in problems)
+            continue
+        checked = check(source)
+        found += checked.problems
+        sources |= checked.sources
+    form = "json" if console.json else arguments.format
+    console.problems(found, sources, form)
+    if missing:
+        return Exit.USAGE
+    if has_errors(found):
+        return Exit.ERRORS
+    if form == "text" and not any(p.severity is not Severity.NOTE for p in found):
+        count = len(arguments.files)
+        console.note(f"{arguments.files[0] if count == 1 else f'{count} files'}: no problems")
+    return Exit.DONE

@@ -1,0 +1,126 @@
+"""Where a command's words go: results to stdout, problems and progress to stderr, colour only on a terminal.
+
+One object is handed to every command, so that tests give it their own streams and no command prints by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from ..base.problems import Problem, Problems, Severity, has_errors
+from ..base.render import as_json, concise, json_text, summary, terminal
+from ..base.source import Source
+
+
+class Exit:
+    """Exit codes, a contract of the command line."""
+
+    DONE = 0
+    ERRORS = 1
+    USAGE = 2
+    OUTSIDE = 3
+    INTERRUPTED = 130
+
+
+@dataclass
+class Console:
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    json: bool = False
+
+    def print(self, text: str = "", end: str = "\n") -> None:
+        """A result, for people. Flushed where it ends without a newline, because then it streams."""
+        self.out.write(text + end)
+        if end != "\n":
+            self.out.flush()
+
+    def document(self, value: object) -> None:
+        """The one JSON document of a `--json` command."""
+        self.out.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def line(self, value: object) -> None:
+        """One line of JSON Lines, out at once."""
+        self.out.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self.out.flush()
+
+    def note(self, text: str) -> None:
+        """A word beside the result."""
+        self.err.write(text + "\n")
+        self.err.flush()
+
+    def problems(self, problems: Iterable[Problem], sources: Mapping[str, Source], form: str = "text") -> None:
+        """Problems in the wanted form: `text` and `concise` to stderr, `json` to stdout."""
+        found = tuple(problems)
+        if form == "json":
+            self.out.write(json_text(found) + "\n")
+            return
+        colour = self.colour(self.err)
+        for problem in found:
+            text = concise(problem) if form == "concise" else terminal(problem, sources, colour) + "\n"
+            self.err.write(text + "\n")
+        if form == "text" and found:
+            self.err.write(summary(found) + "\n")
+        self.err.flush()
+
+    def fail(self, problems: Problems, sources: Mapping[str, Source], code: int = Exit.ERRORS) -> int:
+        """Show why a command ends here; in JSON mode as the one document `{"problems": [...]}`."""
+        if self.json:
+            self.document({"problems": [as_json(p) for p in problems]})
+        else:
+            self.problems(problems, sources)
+        return code if has_errors(problems) else Exit.DONE
+
+    @staticmethod
+    def colour(stream: TextIO) -> bool:
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@dataclass
+class Bar:
+    """A progress bar on stderr: drawn in place on a terminal, else a line at each tenth. Sizes in bytes."""
+
+    console: Console
+    label: str
+    _last: float = 0.0
+    _tenth: int = -1
+
+    def show(self, done: int, total: int | None) -> None:
+        """Draw; more than 20 times a second is left out, the end is not."""
+        finished = total is not None and done >= total
+        if not self.console.err.isatty():
+            tenth = int(10 * done / total) if total else 0
+            if tenth != self._tenth:
+                self._tenth = tenth
+                self.console.note(f"{self.label}: {_mebibytes(done)} of {_mebibytes(total or 0)}")
+            return
+        now = time.monotonic()
+        if now - self._last < 0.05 and not finished:
+            return
+        self._last = now
+        room = max(10, min(40, shutil.get_terminal_size().columns - len(self.label) - 30))
+        filled = int(room * done / total) if total else 0
+        text = f"\r{self.label} [{'█' * filled}{'·' * (room - filled)}] {_mebibytes(done)} / {_mebibytes(total or 0)} "
+        self.console.err.write(text + ("\n" if finished else ""))
+        self.console.err.flush()
+
+    def close(self) -> None:
+        """Leave the line, where a bar stands on it unfinished."""
+        if self._last and self.console.err.isatty():
+            self.console.err.write("\r\x1b[K")
+            self.console.err.flush()
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
+
+
+def outside(problem: Problem) -> bool:
+    """Whether a problem is about the world, not the program (for exit codes)."""
+    return problem.severity is Severity.ERROR and problem.span is None

@@ -1,0 +1,97 @@
+"""The command line: finds the command, gives it a console, and turns what goes wrong into an exit code.
+
+Start-up is part of the product, so a command's module is imported only when it is the one to run; the table below is
+all that `--help` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from ..base.problems import OutsideError
+from .console import Console, Exit
+
+COMMANDS: dict[str, str] = {
+    "check": "parse, resolve and type; all problems",
+    "fmt": "canonical text, comments kept",
+    "run": "compile, plan and run; streams the result",
+    "plan": "the placement for a pipeline's goal, or why there is none",
+    "compile": "show each step from syntax to StableHLO",
+    "models": "list, pull, where, remove",
+    "hardware": "list, show, measure",
+    "doctor": "what works here and what is missing",
+}
+
+
+class Command(Protocol):
+    """What a command's module gives."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def execute(self, arguments: argparse.Namespace, console: Console) -> int: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage is one line on what is wrong and one on what to do; exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"error[usage]: {message}\n  = next: {self.prog} --help\n")
+        raise SystemExit(Exit.USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(given)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; say nothing, and keep the interpreter from flushing into the void.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else Exit.USAGE
+    except OutsideError as failure:
+        console = Console(json="--json" in given)
+        return console.fail((failure.problem,), {}, Exit.OUTSIDE)
+    except Exception as error:
+        from .crash import report
+
+        return report(error, given)
+
+
+def _dispatch(given: list[str]) -> int:
+    parser = _parser(given)
+    arguments = parser.parse_args(given)
+    name = cast("str | None", arguments.command)
+    if name is None:
+        parser.print_help()
+        return Exit.USAGE
+    command = _command(name)
+    return command.execute(arguments, Console(json=bool(getattr(arguments, "json", False))))
+
+
+def _parser(given: list[str]) -> argparse.ArgumentParser:
+    from .. import __version__
+
+    parser = Parser(prog="agentlang", description="Check, compile, plan and run agent pipelines.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"agentlang {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    wanted = next((word for word in given if not word.startswith("-")), None)
+    for name, words in COMMANDS.items():
+        child = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        if name == wanted:
+            child.add_argument("--json", action="store_true", help="one JSON document (or JSON Lines) on stdout")
+            _command(name).configure(child)
+    return parser
+
+
+def _command(name: str) -> Command:
+    return cast("Command", import_module(f".{name}", __package__))
