@@ -110,3 +110,24 @@ def document_skipped(path: str, why: str) -> Problem:
         severity=Severity.WARNING,
         hint="save the file as UTF-8 text, or let the pattern leave it out",
     )
+
+
+def wrong_role(name: str, role: str, wanted: str, span: Span | None = None) -> Problem:
+    call = {"chat": "llm.chat", "embed": "embed.sentence", "rerank": "search.reranker"}
+    return Problem(
+        "wrong-role",
+        f"model {name!r} is made to {_ROLES[role]}, not to {_ROLES[wanted]}",
+        span,
+        hint=f'`{call[role]}("{name}")` opens it; `agentlang models list` shows what each model is for',
+    )
+
+
+def context_full(name: str, context: int, tokens: int) -> Problem:
+    return Problem(
+        "context-full",
+        f"the reply filled the context of {name!r} ({context:,} tokens) after {tokens:,} tokens",
+        hint="shorten the prompt, lower `max_tokens`, or choose a model with a longer context",
+    )
+
+
+_ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages"}

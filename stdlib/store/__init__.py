@@ -88,6 +88,20 @@ def pull(model: Entry, progress: Progress = silent, span: Span | None = None) ->
     """
     if not model.runs:
         raise OutsideError(problems.model_shape_only(model.name, span))
+
+    def tell(step: Step) -> None:
+        try:
+            progress(step)
+        except Exception as error:
+            raise _Stopped(error) from error
+
+    try:
+        return _pull(model, tell, span)
+    except _Stopped as stopped:
+        raise stopped.error from None
+
+
+def _pull(model: Entry, progress: Progress, span: Span | None) -> Mapping[str, Path]:
     with _own_disk(model, paths.models_home()), _holding(model.name, progress):
         here = located(model, verify=True)
         if here is not None:
@@ -141,6 +155,14 @@ def _write_manifest(model: Entry, source: Source, folder: Path) -> None:
     files = {file.role: {"name": file.name, "sha256": file.sha256, "size": file.size} for file in model.files}
     manifest = {"version": 1, "model": model.name, "licence": model.licence, "source": str(source), "files": files}
     write_atomic(folder / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+
+
+class _Stopped(BaseException):
+    """Carries what the caller's progress raised past our own handlers: its OSError is no fault of our disk."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 def _put(ready: Path, place: Path, aside: Path) -> None:

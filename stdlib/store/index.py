@@ -66,7 +66,8 @@ def download(source: IndexSource, work: Path, report: Callable[[int], None]) -> 
 
 def _command(wanted: Path, wheels: Path) -> list[str]:
     options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--no-input", "--no-color"]
-    options += ["--progress-bar", "off", "--disable-pip-version-check", "--quiet"]
+    # Its log is read for causes; which connection failed is told to those alone who ask twice.
+    options += ["--progress-bar", "off", "--disable-pip-version-check", "-vv"]
     # -P: a file called pip.py in the working folder is not pip.
     return [sys.executable, "-P", "-m", "pip", "download", *options, "-r", str(wanted), "--dest", str(wheels)]
 
