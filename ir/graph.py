@@ -67,9 +67,29 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """A size that formulas name: `question.tokens`, `best.items`, `answer.output`, `label.then`.
+
+    `default` is a formula in sizes that stand before it in its pipeline; `bound` is the greatest value the program
+    allows, or None. `basis` is `program` where the default follows from the text of the program (an argument, a
+    constant, another size) and `assumed` where nothing is known.
+    """
+
+    name: str
+    default: Formula
+    bound: Formula | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `id` is stable and readable (`answer.find.rerank`, `hello.chat.decode`): it names the stage in
-    plans, traces and blame. `name` is the dialect's (`agent.decode`)."""
+    plans, traces and blame. `name` is the dialect's (`agent.decode`).
+
+    `times` is how often one run executes it (the items of the loops around it, the shares of branches); `demand` is of
+    one execution. Both are None before `annotate_demand`. `callers` are the calls that an inlined operation came
+    through, innermost first.
+    """
 
     id: str
     name: str
@@ -79,6 +99,8 @@ class Operation:
     regions: tuple[Region, ...] = ()
     demand: Demand | None = None
     span: Span | None = field(default=None, compare=False)
+    times: Formula | None = None
+    callers: tuple[Span, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +129,25 @@ class GraphPipeline:
     result: Type
     body: Region
     span: Span | None = field(default=None, compare=False)
+    sizes: tuple[Size, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
     """A model or resource to open before the stages that use it: `entry` is the constructor (`llm:model`,
-    `search:index`); an argument that names another handle is `HandleName`."""
+    `search:index`); an argument that names another handle is `HandleName`. `keyword` is `model` or `resource`.
+
+    `demand` is of opening it: `disk` bytes to read, `footprint` bytes held for as long as it is open (weights). The
+    stages that use it do not count that footprint again.
+    """
 
     name: str
     type: str
     entry: str
     arguments: Mapping[str, Attribute | HandleName]
     span: Span | None = field(default=None, compare=False)
+    keyword: str = "model"
+    demand: Demand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +164,26 @@ class RecordShape:
 
 
 @dataclass(frozen=True, slots=True)
+class EnumShape:
+    """An enum's cases in declared order, each with its payload."""
+
+    name: str
+    cases: tuple[tuple[str, tuple[tuple[str, Type], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole module, frozen. `digest` is the SHA-256 of the module's text, hex."""
+    """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
+    layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`)."""
 
     digest: str
     handles: tuple[Handle, ...]
     records: tuple[RecordShape, ...]
     pipelines: tuple[GraphPipeline, ...]
     goals: Mapping[str, Mapping[str, Attribute]] = field(default_factory=dict[str, Mapping[str, "Attribute"]])
+    fleets: Mapping[str, Mapping[str, Attribute]] = field(default_factory=dict[str, Mapping[str, "Attribute"]])
+    enums: tuple[EnumShape, ...] = ()
+    tests: tuple[GraphPipeline, ...] = ()
 
     def pipeline(self, name: str) -> GraphPipeline:
         """The pipeline of that name. KeyError if there is none."""

@@ -1,0 +1,98 @@
+"""What the compiler asks of the library: model shapes, and what its stages need and give.
+
+The compiler never imports the library; it is handed a `Library` value. What the library does not know is None, and the
+compiler then assumes: a stage without a demand counts as free, a result without a size becomes a size of its own with
+basis `assumed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..lang.types import Type
+from .formula import Formula
+from .graph import Demand, Handle
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The figures of one transformer, as it runs here.
+
+    `parameters` are all weights, `active_parameters` those that one token's step multiplies with (idle experts and the
+    looked-up input table left out, the output table of `vocab * d_model` included). `weight_bytes` is of one parameter
+    and `cache_bytes` of one number in the KV cache, as the engine holds them in memory; `file_bytes` is what opening
+    reads from disk. `sliding_layers` of the layers attend to the last `sliding_window` tokens only. `overhead_tokens`
+    is what the chat template adds to a prompt (its markup, and the system text it puts in when none is given).
+    """
+
+    name: str
+    layers: int
+    d_model: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    context: int
+    parameters: int
+    active_parameters: int
+    weight_bytes: float = 4.0
+    cache_bytes: float = 4.0
+    file_bytes: float = 0.0
+    sliding_window: int = 0
+    sliding_layers: int = 0
+    overhead_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """How big a value is, as far as the compiler knows.
+
+    `tokens` is of a text (of all of it, where the text is a stream); `items` and `element` are of lists and streams;
+    `fields` of records; `number` is the value of a number that the program states; `handle` is the declaration behind
+    a model or resource. None, or a missing field: not known.
+    """
+
+    tokens: Formula | None = None
+    items: Formula | None = None
+    element: Sized | None = None
+    fields: Mapping[str, Sized] = field(default_factory=dict[str, "Sized"])
+    number: float | None = None
+    handle: Handle | None = None
+    bound: Formula | None = None
+    """The greatest `tokens` (of a text) or `items` (of a list), where it is known."""
+
+
+class Library(Protocol):
+    """What the compiler asks. All answers are values; nothing is loaded or opened."""
+
+    def model_shape(self, handle: Handle) -> ModelShape | None:
+        """The shape behind a declared model (`llm:model`, `embed:model`, `search:reranker`); None if unknown."""
+        ...
+
+    def stage_demand(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Demand | None:
+        """What one execution of a leaf stage needs (`text:redact`, `search:rerank`), or None if that is not known.
+        Asked with a handle's constructor too (`search:index`), for what opening it needs."""
+        ...
+
+    def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
+        """How big its result is: the usual size, with `bound` where there is one; None if that is not known."""
+        ...
+
+
+class NoLibrary:
+    """A library that knows nothing: everything is assumed. For tests and for lowering alone."""
+
+    def model_shape(self, handle: Handle) -> ModelShape | None:
+        del handle
+        return None
+
+    def stage_demand(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Demand | None:
+        del entry, operands, result
+        return None
+
+    def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
+        del entry, operands, result
+        return None
