@@ -85,6 +85,18 @@ def check(source: Source) -> Checked:
     return Checked(source, file, None if has_errors(problems) else program, problems, sources)
 
 
+def models_of(program: Program) -> tuple[str, ...]:
+    """The catalogue names of the models that a program declares, each once, in order."""
+    from .lang.program import Literal
+
+    names: dict[str, None] = {}
+    for handle in program.handles:
+        for argument in handle.arguments if handle.keyword == "model" else ():
+            if argument.name == "name" and isinstance(argument.value, Literal):
+                names[str(argument.value.value)] = None
+    return tuple(names)
+
+
 def _unreadable(slug: str, title: str, hint: str | None) -> Problem:
     return Problem(slug, title, hint=hint)
 

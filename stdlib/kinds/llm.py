@@ -1,0 +1,111 @@
+"""Chat models: a call is tokenize ─ prefill ─ transfer ─ decode ─ detokenize, five stages that may be placed apart.
+
+The engine does the work; this file turns arguments into its calls and its ends into reasons that a program can name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import cast
+
+import anyio.to_thread
+
+from ...base.problems import OutsideError
+from ...executor.engines.protocol import ChatModel, Finish, Message, ModelSpec, Sampling, SequenceHandle, Tokens
+from ...executor.kinds import Context, Kind, Opener, StageFailure
+from .. import problems, store
+from . import Environment
+
+
+def stages(environment: Environment) -> Mapping[str, Kind]:
+    del environment
+    return {
+        "tokenize": tokenize,
+        "prefill": prefill,
+        "transfer": transfer,
+        "decode": decode,
+        "detokenize": detokenize,
+    }
+
+
+def openers(environment: Environment) -> Mapping[str, Opener]:
+    async def open_model(name: str, arguments: Mapping[str, object]) -> ChatModel:
+        from ..models import open_chat
+
+        del name
+        wanted = cast(str, arguments["name"])
+        entry = store.entry(wanted)
+        if entry.role != "chat":
+            raise OutsideError(problems.wrong_role(wanted, entry.role, "chat"))
+        files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
+        return await environment.engine().load(ModelSpec(wanted, open_chat(files["weights"], wanted)))
+
+    return {"model": open_model}
+
+
+async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
+    """The prompt's token ids, chat markup included. A prompt that leaves no room for an answer fails as `too_long`."""
+    model = cast(ChatModel, arguments["self"])
+    system = cast(str, arguments.get("system", ""))
+    messages = [Message("system", system)] if system else []
+    tokens = await model.tokenize([*messages, Message("user", cast(str, arguments["prompt"]))])
+    context.usage.add("tokens_in", len(tokens))
+    return tokens
+
+
+async def prefill(context: Context, arguments: Mapping[str, object]) -> SequenceHandle:
+    """Fill a KV cache with the prompt."""
+    model = cast(ChatModel, arguments["self"])
+    try:
+        sequence = await model.prefill(cast(Tokens, arguments["tokens"]))
+    except OutsideError as error:
+        if error.problem.slug == "prompt-too-long":
+            raise StageFailure("too_long", error.problem) from error
+        raise
+    context.usage.add("cached_tokens", sequence.stats.cached_tokens)
+    return sequence
+
+
+async def transfer(context: Context, arguments: Mapping[str, object]) -> SequenceHandle:
+    """Move a KV cache to the tier that decodes; on one tier it is there already."""
+    del context
+    return cast(SequenceHandle, arguments["kv"])
+
+
+async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[int]:
+    """The reply's token ids. Lets go of the cache however it ends."""
+    model = cast(ChatModel, arguments["self"])
+    sequence = cast(SequenceHandle, arguments["kv"])
+    sampling = Sampling(
+        max_tokens=cast(int, arguments["max_tokens"]),
+        temperature=cast(float, arguments.get("temperature", 0.0)),
+        seed=cast(int, arguments.get("seed", 0)),
+    )
+    count = 0
+    try:
+        async for token in model.decode(sequence, sampling):
+            count += 1
+            yield token
+        if sequence.finish is Finish.TRUNCATED:
+            raise StageFailure("truncated", problems.context_full(model.facts.name, model.facts.context, count))
+    finally:
+        context.usage.add("tokens_out", count)
+        with anyio.CancelScope(shield=True):
+            await model.release(sequence)
+
+
+async def detokenize(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[str]:
+    """The reply's text in whole characters. Ends before a stop text; closing its input then stops the decode."""
+    del context
+    model = cast(ChatModel, arguments["self"])
+    stop = tuple(cast("tuple[str, ...]", arguments.get("stop", ())))
+    detokenizer = model.detokenizer(stop)
+    async for token in cast(AsyncIterator[int], arguments["tokens"]):
+        text = detokenizer.push(token)
+        if text:
+            yield text
+        if detokenizer.stopped:
+            return
+    rest = detokenizer.finish()
+    if rest:
+        yield rest
