@@ -1,0 +1,76 @@
+"""`agentlang compile FILE`: each step of the compiler, as text."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..api import check, lowered, read
+from ..base.problems import Problem, has_errors
+from ..base.store import write_atomic
+from .console import Console, Exit
+
+FORMS = ("syntax", "program", "mlir", "stablehlo")
+_SUFFIX = {"syntax": "txt", "program": "txt", "mlir": "mlir", "stablehlo": "mlir"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--emit", choices=FORMS, default="mlir", help="which step to show (default: mlir)")
+    parser.add_argument("--after", metavar="PASS", help="stop after this pass (default: all of them)")
+    parser.add_argument("--pretty", action="store_true", help="the form for people; the other form reads back")
+    parser.add_argument("--out", metavar="DIR", help="write into this folder instead of to stdout")
+
+
+def execute(arguments: argparse.Namespace, console: Console) -> int:
+    source, problems = read(arguments.file)
+    if source is None:
+        return console.fail(problems, {}, Exit.USAGE)
+    checked = check(source)
+    if arguments.emit == "syntax":
+        from ..lang.dump import dump
+
+        text, problems = dump(checked.file), checked.problems
+    elif checked.program is None:
+        return console.fail(checked.problems, checked.sources)
+    elif arguments.emit == "program":
+        from ..lang.dump import dump
+
+        text, problems = dump(checked.program), checked.problems
+    else:
+        from ..ir.compile import PASSES
+
+        if arguments.after and arguments.after not in PASSES:
+            return console.fail((_no_pass(arguments.after, PASSES),), {}, Exit.USAGE)
+        functions = arguments.emit == "stablehlo"
+        module, found = lowered(checked.program, Path(arguments.file).parent, arguments.after, functions)
+        problems = (*checked.problems, *found)
+        if module is None:
+            return console.fail(problems, checked.sources)
+        text = module.text(pretty=arguments.pretty)
+    return _give(text, problems, arguments, console, checked.sources)
+
+
+def _give(text: str, problems: tuple[Problem, ...], arguments: argparse.Namespace, console: Console, sources) -> int:  # type: ignore[no-untyped-def]
+    console.problems(problems, sources)
+    if has_errors(problems):
+        return Exit.ERRORS
+    if arguments.out:
+        path = Path(arguments.out) / f"{Path(arguments.file).stem}.{_SUFFIX[arguments.emit]}"
+        write_atomic(path, text.encode())
+        console.note(f"wrote {path}")
+    elif console.json:
+        console.document({"emit": arguments.emit, "after": arguments.after, "text": text})
+    else:
+        console.print(text.rstrip("\n"))
+    return Exit.DONE
+
+
+def _no_pass(name: str, passes: tuple[str, ...]) -> Problem:
+    from ..base.suggest import suggest
+
+    near = suggest(name, passes)
+    known = ", ".join(passes)
+    return Problem(
+        "unknown-pass", f"there is no pass {name}", hint=f"did you mean {near}?" if near else f"one of {known}"
+    )

@@ -1,0 +1,122 @@
+"""The library as one value: what the compiler asks (shapes, demands) and what the executor asks (kinds, openers).
+
+Lower layers never import the standard library; they are handed this. Nothing is loaded until it is asked for. Kinds of
+strangers come in by the entry point group `agentlang.kinds`: a name before the colon of an entry, and a module with the
+same two tables as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, cast
+
+from ..executor.engines import engine
+from ..executor.engines.protocol import Engine
+from ..executor.kinds import Kind, Opener
+from ..ir.graph import Demand, Handle
+from ..ir.library import ModelShape, Sized
+from ..lang.types import Type
+from .catalogue import catalogue
+from .demand import stage_demand, stage_size
+from .kinds import Environment
+from .store.steps import Progress, silent
+
+OURS = ("embed", "llm", "search", "text")
+ENTRY_POINTS = "agentlang.kinds"
+
+# How our engines hold weights in memory: XLA and the encoder in f32, the reranker's ONNX file in int8.
+_HELD_BYTES = {"rerank": 1.0}
+
+
+class KindModule(Protocol):
+    """What stands behind one word."""
+
+    def stages(self, environment: Environment) -> Mapping[str, Kind]: ...
+
+    def openers(self, environment: Environment) -> Mapping[str, Opener]: ...
+
+
+class Library:
+    """The standard library for one program, whose `.agent` file lies in `folder`."""
+
+    def __init__(self, folder: Path, progress: Progress = silent, engine_name: str = "xla") -> None:
+        self._engine: Engine | None = None
+        self._engine_name = engine_name
+        self._environment = Environment(folder, self._the_engine, progress)
+        self._stages: dict[str, Mapping[str, Kind]] = {}
+        self._openers: dict[str, Mapping[str, Opener]] = {}
+        self._shapes: dict[str, ModelShape] = {}
+
+    # What the executor asks.
+
+    def kind(self, entry: str) -> Kind:
+        """The kind behind `text:redact`. KeyError for an entry that nobody offers."""
+        word, _, name = entry.partition(":")
+        self._load(word)
+        return self._stages[word][name]
+
+    def opener(self, entry: str) -> Opener:
+        """What opens a handle, by its constructor's entry. KeyError as above."""
+        word, _, name = entry.partition(":")
+        self._load(word)
+        return self._openers[word][name]
+
+    # What the compiler asks.
+
+    def model_shape(self, handle: Handle) -> ModelShape | None:
+        """The shape behind a declared model, from the catalogue; None for a name that it does not have."""
+        known = catalogue().get(str(handle.arguments.get("name")))
+        if known is None:
+            return None
+        shape = known.shape
+        found = ModelShape(
+            name=known.name,
+            layers=shape.layers,
+            d_model=shape.d_model,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+            ffn=shape.ffn,
+            vocab=shape.vocab,
+            context=shape.context,
+            parameters=shape.parameters,
+            active_parameters=shape.active_parameters,
+            weight_bytes=_HELD_BYTES.get(known.role, 4.0) if known.runs else shape.weight_bytes / shape.parameters,
+            cache_bytes=4.0 if known.runs else 2.0,
+            file_bytes=float(known.size),
+            sliding_window=shape.sliding_window,
+            sliding_layers=shape.sliding_layers,
+        )
+        self._shapes[handle.name] = found
+        return found
+
+    def stage_demand(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Demand | None:
+        del result
+        return stage_demand(entry, operands, self._shapes.get)
+
+    def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
+        del result
+        return stage_size(entry, operands)
+
+    def _the_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = engine(self._engine_name)
+        return self._engine
+
+    def _load(self, word: str) -> None:
+        if word in self._stages:
+            return
+        module = _module(word)
+        self._stages[word] = module.stages(self._environment)
+        self._openers[word] = module.openers(self._environment)
+
+
+def _module(word: str) -> KindModule:
+    if word in OURS:
+        return cast(KindModule, import_module(f".kinds.{word}", __package__))
+    for entry in entry_points(group=ENTRY_POINTS, name=word):
+        return cast(KindModule, entry.load())
+    raise KeyError(word)
