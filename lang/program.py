@@ -235,6 +235,7 @@ class StageSignature:
     behind: str
     entry: str
     span: Span = field(compare=False)
+    result_labels: Labels = NO_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,7 @@ class Pipeline:
     body: Block
     span: Span = field(compare=False)
     doc: str | None = None
+    result_labels: Labels = NO_LABELS
 
 
 @dataclass(frozen=True, slots=True)

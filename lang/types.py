@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..base import units
+
 PRIMITIVES = (
     *("Text", "Int", "Float", "Bool", "Bytes", "Json", "Audio", "Message", "Secret"),
     *("Duration", "Money", "Bytesize", "Bandwidth", "Rate", "Energy", "Power", "Tokens"),
@@ -101,3 +103,28 @@ Type = Primitive | ListType | MapType | OptionType | StreamType | TensorType | R
 TEXT, INT, FLOAT, BOOL, JSON = (Primitive(n) for n in ("Text", "Int", "Float", "Bool", "Json"))
 TOKENS, DURATION, MONEY, MESSAGE = (Primitive(n) for n in ("Tokens", "Duration", "Money", "Message"))
 NONE = Primitive("None")
+
+# The types that are quantities, and what they measure.
+DIMENSIONS: dict[str, units.Dimension] = {
+    "Duration": units.DURATION,
+    "Money": units.MONEY,
+    "Bytesize": units.BYTESIZE,
+    "Bandwidth": units.BANDWIDTH,
+    "Rate": units.RATE,
+    "Energy": units.ENERGY,
+    "Power": units.POWER,
+    "Tokens": units.TOKENS,
+}
+_OF_DIMENSION = {dimension: Primitive(name) for name, dimension in DIMENSIONS.items()}
+
+
+def quantity_type(dimension: units.Dimension) -> Type | None:
+    """The type of a quantity of that dimension; a plain number is a Float; None where no type has a name."""
+    return FLOAT if dimension == units.NUMBER else _OF_DIMENSION.get(dimension)
+
+
+def dimension_of(type: Type) -> units.Dimension | None:
+    """What a quantity type measures; the numbers measure nothing (`units.NUMBER`); None for all other types."""
+    if not isinstance(type, Primitive):
+        return None
+    return units.NUMBER if type.name in ("Int", "Float") else DIMENSIONS.get(type.name)
