@@ -72,10 +72,8 @@ class Sampling:
 class Capabilities:
     """What an engine can do, for those who place and schedule."""
 
-    concurrent_sequences: int
-    """How many sequences may be open at once; more wait."""
-    batches: bool = False
-    """Whether concurrent sequences share a device step."""
+    sequences_per_step: int
+    """How many sequences one device step advances. More may be open; they take turns."""
     virtual_time: bool = False
     """Whether timings are invented and nothing is computed."""
 
@@ -152,7 +150,7 @@ class ModelFunctions(Protocol):
     def weight_shapes(self) -> Any: ...
 
     def cache_shapes(self, length: int) -> Any:
-        """The tree of an empty cache for `length` positions."""
+        """The tree of a cache for `length` positions; an empty one holds zeros."""
         ...
 
     def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
@@ -167,7 +165,7 @@ class ModelFunctions(Protocol):
         ...
 
     def grow(self, cache: Any, length: int) -> Any:
-        """The same cache with room for `length` positions."""
+        """The same cache with room for `length` positions, the new ones zero."""
         ...
 
 

@@ -1,0 +1,76 @@
+"""The XLA engine: loads chat models, on whatever device JAX finds.
+
+Loading overlaps what can overlap: JAX and its backend start in one thread while another opens the tokenizer and, the
+first time, prepares the weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from ....base.paths import UnsafeFolder
+from ....base.problems import OutsideError
+from ..problems import model_does_not_load
+from ..protocol import Capabilities, ChatModelSource, ChatTokenizer, ModelFacts, ModelSpec
+from .together import together
+
+if TYPE_CHECKING:
+    from .model import XlaModel
+
+
+class XlaEngine:
+    """An `Engine`. `keep_programs` False compiles anew in each process and writes nothing."""
+
+    def __init__(self, keep_programs: bool = True) -> None:
+        self._keep_programs = keep_programs
+
+    @property
+    def name(self) -> str:
+        return "xla"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(sequences_per_step=1)
+
+    async def load(self, spec: ModelSpec) -> XlaModel:
+        source = spec.source
+        if source is None:
+            raise OutsideError(model_does_not_load(spec.name, "the XLA engine needs the model's files"))
+        opened: list[tuple[ChatTokenizer, ModelFacts]] = []
+
+        async def open_source() -> None:
+            opened.append(await anyio.to_thread.run_sync(_open, source))
+
+        async def start_backend() -> None:
+            await anyio.to_thread.run_sync(_start_backend)
+
+        await together(open_source, start_backend)
+        tokenizer, facts = opened[0]
+
+        def build() -> XlaModel:
+            from .model import XlaModel
+            from .programs import Programs, kept_programs
+
+            try:
+                keep = kept_programs() if self._keep_programs else None
+            except (OSError, UnsafeFolder) as error:
+                raise OutsideError(
+                    model_does_not_load(spec.name, f"compiled programs cannot be kept: {error}")
+                ) from error
+            programs = Programs(source.key, source.functions(), keep)
+            return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
+
+        return await anyio.to_thread.run_sync(build)
+
+
+def _open(source: ChatModelSource) -> tuple[ChatTokenizer, ModelFacts]:
+    return source.tokenizer(), source.facts()
+
+
+def _start_backend() -> None:
+    import jax
+
+    jax.devices()  # pyright: ignore[reportUnknownMemberType]

@@ -1,0 +1,292 @@
+"""A chat model on XLA: one device step at a time, each in a worker thread, so that the event loop never waits for it.
+
+Steps of open sequences take turns, first come first served. A sequence's cache belongs to the step that runs on it:
+XLA updates it in place (it is donated), so a cancelled caller first waits for its step, then frees the cache.
+"""
+
+# JAX's own annotations leave parts of its functions' types unknown.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import jax
+import numpy as np
+
+from ..problems import PromptTooLong
+from ..protocol import (
+    ChatTokenizer,
+    Finish,
+    Message,
+    ModelFacts,
+    Sampling,
+    SequenceHandle,
+    SequenceStats,
+    Tokens,
+)
+from ..stopping import StopDetokenizer
+from . import buckets
+from .programs import Program, Programs
+from .together import together
+
+T = TypeVar("T")
+
+
+class XlaModel:
+    """A `ChatModel`. Made by `XlaEngine.load`, inside an event loop."""
+
+    def __init__(
+        self, facts: ModelFacts, tokenizer: ChatTokenizer, programs: Programs, weights: Any, context: int | None
+    ) -> None:
+        self._facts = facts if context is None else replace(facts, context=min(context, facts.context))
+        self._tokenizer = tokenizer
+        self._programs = programs
+        # On a CPU this shares the mapped pages; elsewhere it copies to the device.
+        self._weights: list[Any] = jax.device_put(jax.tree.leaves(weights))
+        self._turn = anyio.CapacityLimiter(1)
+        self._open: set[XlaSequence] = set()
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._facts
+
+    @property
+    def programs(self) -> Programs:
+        return self._programs
+
+    @property
+    def open_sequences(self) -> int:
+        """Sequences whose cache is held."""
+        return len(self._open)
+
+    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
+        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
+
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
+        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
+
+    async def prefill(self, tokens: Sequence[int]) -> XlaSequence:
+        limit = self._facts.context - 1
+        if len(tokens) > limit:
+            raise PromptTooLong(self._facts.name, len(tokens), limit)
+        if not tokens:
+            raise ValueError("a prompt needs at least one token")
+        began = anyio.current_time()
+        plan = buckets.chunks(len(tokens), self._facts.context)
+        length = buckets.cache_length(max(plan[-1].start + plan[-1].size, len(tokens) + 1), self._facts.context)
+        sequence = XlaSequence(len(tokens), length, began)
+        self._open.add(sequence)
+        try:
+            # What decoding will need is loaded while the prompt is computed.
+            fill = partial(self._fill, sequence, np.asarray(tokens, np.int32), plan)
+            await together(partial(self._ready, length), fill)
+        except BaseException:
+            self._free(sequence, Finish.CANCELLED)
+            raise
+        sequence.prefill_seconds = anyio.current_time() - began
+        return sequence
+
+    def decode(self, sequence: SequenceHandle, sampling: Sampling) -> XlaDecode:
+        if not isinstance(sequence, XlaSequence):
+            raise TypeError("the sequence belongs to another engine")
+        if sequence.decoding:
+            raise ValueError("a sequence is decoded once")
+        sequence.decoding = True
+        return XlaDecode(self, sequence, sampling)
+
+    async def cancel(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, XlaSequence):
+            sequence.end(Finish.CANCELLED)
+
+    async def release(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, XlaSequence):
+            self._free(sequence, Finish.CANCELLED)
+
+    async def close(self) -> None:
+        for sequence in tuple(self._open):
+            self._free(sequence, Finish.CANCELLED)
+        self._weights = []
+
+    def _free(self, sequence: XlaSequence, finish: Finish) -> None:
+        sequence.end(finish)
+        # A step that still runs holds the arrays it works on; they go with it.
+        sequence.cache, sequence.logits = None, None
+        self._open.discard(sequence)
+
+    async def _ready(self, length: int) -> None:
+        await _compile(self._programs.decode, length)
+        await _compile(self._programs.greedy, self._facts.vocabulary)
+
+    async def _fill(self, sequence: XlaSequence, tokens: Any, plan: tuple[buckets.Chunk, ...]) -> None:
+        create = await _compile(self._programs.create, sequence.length)
+        sequence.cache = await self._step(create)
+        for chunk in plan:
+            program = await _compile(self._programs.prefill, chunk.size, sequence.length)
+            padded = np.zeros(chunk.size, np.int32)
+            padded[: chunk.count] = tokens[chunk.start : chunk.start + chunk.count]
+            await self._step(self._prefill_chunk, program, sequence, padded, chunk)
+
+    def _prefill_chunk(self, program: Program, sequence: XlaSequence, padded: Any, chunk: buckets.Chunk) -> None:
+        cache = sequence.cache
+        if cache is None:
+            return
+        sequence.logits, filled = program(self._weights, cache, padded, np.int32(chunk.start), np.int32(chunk.count))
+        jax.block_until_ready(sequence.logits)
+        sequence.cache = None if sequence.finish else filled
+
+    async def next_token(self, sequence: XlaSequence, sampling: Sampling) -> int | None:
+        """One step; None if there is nothing more. For `XlaDecode`."""
+        if sequence.token is not None and sequence.position == sequence.length:
+            longer = buckets.cache_length(sequence.position + 1, self._facts.context)
+            grow = await _compile(self._programs.grow, sequence.length, longer)
+            await self._step(self._grow, grow, sequence, longer)
+            sequence.decode = None
+        if sequence.choose is None:
+            of = self._programs.sampled if sampling.temperature > 0 else self._programs.greedy
+            sequence.choose = await _compile(of, self._facts.vocabulary)
+        if sequence.decode is None:
+            sequence.decode = await _compile(self._programs.decode, sequence.length)
+        return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling)
+
+    def _grow(self, grow: Program, sequence: XlaSequence, longer: int) -> None:
+        if sequence.cache is not None:
+            sequence.cache, sequence.length = grow(sequence.cache), longer
+
+    def _decode_one(self, decode: Program, choose: Program, sequence: XlaSequence, sampling: Sampling) -> int | None:
+        cache, logits = sequence.cache, sequence.logits
+        if sequence.finish is not None or cache is None:
+            return None
+        if sequence.token is not None:
+            logits, cache = decode(self._weights, cache, sequence.token, np.int32(sequence.position))
+            sequence.position += 1
+        if sampling.temperature > 0:
+            seed = sampling.seed % (1 << 64)
+            token = choose(
+                logits,
+                np.float32(sampling.temperature),
+                np.int32(sampling.top_k),
+                np.float32(sampling.top_p),
+                np.uint32(seed & 0xFFFFFFFF),
+                np.uint32(seed >> 32),
+                np.uint32(sequence.generated),
+            )
+        else:
+            token = choose(logits)
+        number = int(token)
+        if sequence.finish is not None:
+            # Released while the step ran: what it made goes nowhere.
+            return None
+        sequence.cache, sequence.logits, sequence.token = cache, logits, token
+        return number
+
+    async def _step(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run on the device, in turn. A cancelled caller waits for its step to end, but not for its turn."""
+        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._turn)
+
+
+class XlaSequence:
+    """A `SequenceHandle`: the cache, what was generated, and when."""
+
+    def __init__(self, prompt_tokens: int, length: int, began: float) -> None:
+        self._prompt_tokens = prompt_tokens
+        self._finish: Finish | None = None
+        self.began = began
+        self.length = length
+        self.position = prompt_tokens
+        """Where the last generated token will go."""
+        self.cache: list[Any] | None = None
+        self.logits: Any = None
+        """`[vocabulary]`, on the device: behind the prompt, or behind the last token that was fed."""
+        self.token: Any = None
+        """The last generated token, on the device."""
+        self.decoding = False
+        self.decode: Program | None = None
+        """The programs of its steps, once loaded: to look one up costs a thread."""
+        self.choose: Program | None = None
+        self.generated = 0
+        self.prefill_seconds = 0.0
+        self.first_token_seconds: float | None = None
+        self.last_token_at = 0.0
+        self.gaps: list[float] = []
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._prompt_tokens
+
+    @property
+    def finish(self) -> Finish | None:
+        return self._finish
+
+    def end(self, finish: Finish) -> None:
+        """The first reason stays."""
+        if self._finish is None:
+            self._finish = finish
+
+    @property
+    def stats(self) -> SequenceStats:
+        return SequenceStats(
+            prompt_tokens=self._prompt_tokens,
+            generated_tokens=self.generated,
+            prefill_seconds=self.prefill_seconds,
+            first_token_seconds=self.first_token_seconds,
+            gaps=tuple(self.gaps),
+        )
+
+    def made(self, now: float) -> None:
+        """A token was made at `now`."""
+        if self.first_token_seconds is None:
+            self.first_token_seconds = now - self.began
+        else:
+            self.gaps.append(now - self.last_token_at)
+        self.last_token_at = now
+        self.generated += 1
+
+
+class XlaDecode:
+    """The iterator behind `decode`. It holds nothing that needs closing: releasing the sequence is enough."""
+
+    def __init__(self, model: XlaModel, sequence: XlaSequence, sampling: Sampling) -> None:
+        self._model = model
+        self._sequence = sequence
+        self._sampling = sampling
+        room = model.facts.context - sequence.prompt_tokens
+        self._most = min(sampling.max_tokens, room)
+        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
+        self._text = model.detokenizer(sampling.stop) if sampling.stop else None
+
+    def __aiter__(self) -> XlaDecode:
+        return self
+
+    async def __anext__(self) -> int:
+        sequence = self._sequence
+        if sequence.finish is not None:
+            raise StopAsyncIteration
+        try:
+            token = await self._model.next_token(sequence, self._sampling)
+        except BaseException:
+            await self._model.release(sequence)
+            raise
+        if token is None:
+            raise StopAsyncIteration
+        if token in self._model.facts.end_tokens:
+            sequence.end(Finish.STOP)
+            raise StopAsyncIteration
+        sequence.made(anyio.current_time())
+        if self._text is not None:
+            self._text.push(token)
+            if self._text.stopped:
+                sequence.end(Finish.STOP)
+        if sequence.generated >= self._most:
+            sequence.end(self._at_most)
+        return token
+
+
+async def _compile(program: Callable[..., Program], *shape: int) -> Program:
+    """A program that may have to be compiled. A cancelled caller does not wait; the compiled program is kept."""
+    return await anyio.to_thread.run_sync(program, *shape, abandon_on_cancel=True)

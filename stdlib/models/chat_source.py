@@ -1,0 +1,164 @@
+"""A Llama model as an engine wants it: facts, tokenizer, functions and weights, each when it is asked for."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from ...base.problems import OutsideError
+from ...executor.engines.problems import model_does_not_load
+from ...executor.engines.protocol import ModelFacts
+from ..problems import disk_full
+from .chat_template import UnsupportedTemplate
+from .checkpoint import Checkpoint, DamagedFile
+from .llama_config import LlamaConfig, UnsupportedModel
+from .prepared import Prepared, open_prepared, prepare
+from .tokenizer import BytePairTokenizer, UnsupportedTokenizer
+
+if TYPE_CHECKING:
+    from .llama import Cache, Weights
+
+_UNUSABLE = (DamagedFile, UnsupportedModel, UnsupportedTokenizer, UnsupportedTemplate)
+
+
+class LlamaFile:
+    """A `ChatModelSource` on a GGUF file, or on a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+
+    Opening costs nothing; the first question prepares the weights if that was not done before.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._name = name
+        self._lock = Lock()
+        self._opened: Prepared | None = None
+        self._tokenizer: BytePairTokenizer | None = None
+
+    @property
+    def key(self) -> str:
+        return functions_key(self._prepared().config)
+
+    def facts(self) -> ModelFacts:
+        return model_facts(self._name, self._prepared().config, self.tokenizer().end_tokens)
+
+    def tokenizer(self) -> BytePairTokenizer:
+        prepared = self._prepared()
+        with self._lock:
+            if self._tokenizer is None:
+                try:
+                    self._tokenizer = BytePairTokenizer(prepared.tokenizer_parts())
+                except UnsupportedTemplate as error:
+                    raise self._fails(
+                        f"its chat template is written in a form that is not understood, {error}"
+                    ) from error
+            return self._tokenizer
+
+    def functions(self) -> LlamaFunctions:
+        return LlamaFunctions(self._prepared().config)
+
+    def weights(self) -> Weights:
+        prepared = self._prepared()
+        try:
+            return assembled(prepared.config, prepared.arrays())
+        except (OSError, ValueError) as error:
+            raise self._fails(f"its prepared weights in {prepared.folder} cannot be mapped ({error})") from error
+
+    def _prepared(self) -> Prepared:
+        with self._lock:
+            if self._opened is None:
+                try:
+                    self._opened = open_prepared(self._path) or self._prepare()
+                except FileNotFoundError as error:
+                    raise self._fails(f"{error.filename or self._path} is missing") from error
+                except _UNUSABLE as error:
+                    raise self._fails(str(error)) from error
+                except OSError as error:
+                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                        size = self._path.stat().st_size if self._path.is_file() else 0
+                        raise OutsideError(disk_full(self._name, str(self._path.parent), 6 * size, None)) from error
+                    raise self._fails(f"{self._path} cannot be read ({error})") from error
+            return self._opened
+
+    def _prepare(self) -> Prepared:
+        checkpoint = open_checkpoint(self._path)
+        # A template that will not be understood is refused before half a gigabyte is written.
+        BytePairTokenizer(checkpoint.tokenizer_parts())
+        return prepare(self._path, checkpoint)
+
+    def _fails(self, why: str) -> OutsideError:
+        return OutsideError(model_does_not_load(self._name, why))
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaFunctions:
+    """`ModelFunctions` of one configuration. Methods import JAX."""
+
+    config: LlamaConfig
+
+    def weight_shapes(self) -> Weights:
+        from . import llama
+
+        return llama.weight_shapes(self.config)
+
+    def cache_shapes(self, length: int) -> Cache:
+        from . import llama
+
+        return llama.cache_shapes(self.config, length)
+
+    def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
+        from . import llama
+
+        return llama.prefill(self.config, weights, cache, tokens, start, count)
+
+    def decode(self, weights: Any, cache: Any, token: Any, position: Any) -> tuple[Any, Any]:
+        from . import llama
+
+        return llama.decode(self.config, weights, cache, token, position)
+
+    def grow(self, cache: Any, length: int) -> Any:
+        from . import llama
+
+        return llama.grow(cache, length)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """A GGUF file, or a folder in the form of Hugging Face."""
+    if path.is_dir():
+        from .safetensors_file import SafetensorsCheckpoint
+
+        return SafetensorsCheckpoint(path)
+    from .gguf_file import GgufCheckpoint
+
+    return GgufCheckpoint(path)
+
+
+def functions_key(config: LlamaConfig) -> str:
+    """Changes with the figures and with the code of the functions."""
+    code = Path(__file__).with_name("llama.py").read_bytes()
+    return hashlib.sha256(repr(config).encode() + code).hexdigest()[:32]
+
+
+def model_facts(name: str, config: LlamaConfig, end_tokens: frozenset[int]) -> ModelFacts:
+    return ModelFacts(
+        name=name,
+        context=config.context,
+        vocabulary=config.vocab,
+        weight_bytes=config.decode_weight_bytes,
+        cache_bytes_per_position=config.cache_bytes_per_position,
+        end_tokens=end_tokens,
+    )
+
+
+def assembled(config: LlamaConfig, arrays: dict[str, Any]) -> Weights:
+    """The tree of weights from tensors by name."""
+    from .llama import Layer, Weights
+
+    layers = tuple(
+        Layer(*(arrays[f"layers.{i}.{part}"] for part in ("qkv", "out", "gate_up", "down")))
+        for i in range(config.layers)
+    )
+    return Weights(arrays["head"], arrays.get("embedding"), arrays["norms"], layers)

@@ -1,0 +1,214 @@
+"""Weights as the model wants them, in a file that is mapped rather than read.
+
+A checkpoint is dequantised, turned and fused once; later starts map the result and hand the pages to XLA without a
+copy. The copy is keyed by what the source file is (size, time, first and last mebibyte), so a changed source is
+prepared again; files appear whole or not at all, `index.json` last. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ...base import paths
+from ...base.store import atomic_file, write_atomic
+from .checkpoint import Checkpoint, Float32
+from .llama_config import LlamaConfig
+from .tokenizer import TokenizerParts
+
+_FORMAT = 1
+_ALIGNMENT = 4096
+_SAMPLE = 1 << 20
+_INDEX, _WEIGHTS, _LIBRARY = "index.json", "weights.bin", "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared model on disk."""
+
+    folder: Path
+    config: LlamaConfig
+    key: str
+    _tensors: Mapping[str, tuple[int, tuple[int, ...]]]
+    _tokenizer: Mapping[str, Any]
+
+    def tokenizer_parts(self) -> TokenizerParts:
+        data = self._tokenizer
+        return TokenizerParts(
+            library=(self.folder / _LIBRARY).read_text("utf-8"),
+            special=cast("dict[str, int]", data["special"]),
+            end_tokens=tuple(cast("list[int]", data["end_tokens"])),
+            template=str(data["template"]),
+            constants=cast("dict[str, str]", data["constants"]),
+            verbatim={int(i): str(text) for i, text in data["verbatim"].items()},
+            begin_token=cast("int | None", data["begin_token"]),
+        )
+
+    def arrays(self) -> dict[str, Float32]:
+        """All tensors by name, mapped read-only and aligned to pages."""
+        import numpy as np
+
+        mapped = np.memmap(self.folder / _WEIGHTS, np.uint8, "r")
+        return {
+            name: mapped[start : start + 4 * _product(shape)].view(np.float32).reshape(shape)
+            for name, (start, shape) in self._tensors.items()
+        }
+
+
+def prepared_folder(source: Path) -> Path:
+    """Where the prepared copy of `source` is kept: beside a model of the store (and removed with it), else apart."""
+    key = _source_key(source)
+    inside = source.absolute().is_relative_to(paths.models_home())
+    home = (source.parent if source.is_file() else source) if inside else paths.home()
+    return home / "prepared" / key
+
+
+def open_prepared(source: Path) -> Prepared | None:
+    """The prepared copy of `source`, or None if there is none that can be used. `OSError` if `source` is missing."""
+    folder = prepared_folder(source)
+    try:
+        index = cast("dict[str, Any]", json.loads((folder / _INDEX).read_text("utf-8")))
+        tensors = {str(n): (int(at), tuple(map(int, shape))) for n, (at, shape) in index["tensors"].items()}
+        sound = (
+            index["format"] == _FORMAT
+            and (folder / _WEIGHTS).stat().st_size == index["bytes"]
+            and (folder / _LIBRARY).stat().st_size == index["library_bytes"]
+            and all(at + 4 * _product(shape) <= index["bytes"] for at, shape in tensors.values())
+        )
+        config = LlamaConfig.from_data(index["config"])
+        return Prepared(folder, config, folder.name, tensors, index["tokenizer"]) if sound else None
+    except (OSError, ValueError, KeyError, TypeError):
+        # Whatever is wrong with a copy, the answer is to make it again.
+        return None
+
+
+def prepare(source: Path, checkpoint: Checkpoint) -> Prepared:
+    """Write the prepared copy. Raises `OSError` (ENOSPC before writing, where the room is known to be too small)."""
+    folder = prepared_folder(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    config, parts = checkpoint.config, checkpoint.tokenizer_parts()
+    size = sum(_aligned(4 * _product(shape)) for _, shape in tensor_shapes(config))
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+    tensors: dict[str, tuple[int, tuple[int, ...]]] = {}
+    with atomic_file(folder / _WEIGHTS) as file:
+        at = 0
+        for name, values in fused_tensors(checkpoint):
+            tensors[name] = (at, values.shape)
+            file.write(memoryview(values).cast("B"))
+            file.write(b"\0" * (_aligned(values.nbytes) - values.nbytes))
+            at += _aligned(values.nbytes)
+    library = parts.library.encode("utf-8")
+    write_atomic(folder / _LIBRARY, library)
+    index = {
+        "format": _FORMAT,
+        "config": config.as_data(),
+        "bytes": at,
+        "library_bytes": len(library),
+        "tensors": {name: [start, list(shape)] for name, (start, shape) in tensors.items()},
+        "tokenizer": {
+            "special": dict(parts.special),
+            "end_tokens": list(parts.end_tokens),
+            "template": parts.template,
+            "constants": dict(parts.constants),
+            "verbatim": {str(i): text for i, text in parts.verbatim.items()},
+            "begin_token": parts.begin_token,
+        },
+    }
+    write_atomic(folder / _INDEX, json.dumps(index, ensure_ascii=False).encode("utf-8"))
+    _forget_older(folder)
+    done = open_prepared(source)
+    if done is None:
+        raise OSError(errno.EIO, "what was just written cannot be read back", str(folder))
+    return done
+
+
+def fused_tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
+    """The weights in the order and form of `tensor_shapes`: `[in, out]`, products that share an input fused."""
+    import numpy as np
+
+    config, tensor = checkpoint.config, checkpoint.tensor
+
+    def turned(names: Iterable[str]) -> Float32:
+        return np.ascontiguousarray(np.concatenate([tensor(name) for name in names], axis=0).T, dtype=np.float32)
+
+    embedding = "model.embed_tokens.weight"
+    for name, shape in tensor_shapes(config):
+        prefix, _, part = name.rpartition(".")
+        layer = f"model.{prefix}."
+        if name == "head":
+            values = turned([embedding if config.tied_embeddings else "lm_head.weight"])
+        elif name == "embedding":
+            values = np.ascontiguousarray(tensor(embedding), dtype=np.float32)
+        elif name == "norms":
+            names = [
+                f"model.layers.{i}.{norm}.weight"
+                for i in range(config.layers)
+                for norm in ("input_layernorm", "post_attention_layernorm")
+            ]
+            values = np.stack([tensor(n) for n in (*names, "model.norm.weight")]).astype(np.float32)
+        else:
+            values = turned([f"{layer}{source}.weight" for source in _FUSED[part]])
+        if values.shape != shape:
+            from .checkpoint import DamagedFile
+
+            raise DamagedFile(f"{name} has the shape {values.shape}; the figures of the model say {shape}")
+        yield name, values
+
+
+_FUSED = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+
+
+def tensor_shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The prepared tensors by name: `head`, perhaps `embedding`, `norms`, then `layers.<i>.<part>`."""
+    yield "head", (config.d_model, config.vocab)
+    if not config.tied_embeddings:
+        yield "embedding", (config.vocab, config.d_model)
+    yield "norms", (2 * config.layers + 1, config.d_model)
+    for i in range(config.layers):
+        yield f"layers.{i}.qkv", (config.d_model, config.query_width + 2 * config.kv_width)
+        yield f"layers.{i}.out", (config.query_width, config.d_model)
+        yield f"layers.{i}.gate_up", (config.d_model, 2 * config.ffn)
+        yield f"layers.{i}.down", (config.ffn, config.d_model)
+
+
+def _source_key(source: Path) -> str:
+    digest = hashlib.sha256(f"prepared {_FORMAT}".encode())
+    for file in [source] if source.is_file() else sorted(p for p in source.iterdir() if p.is_file()):
+        info = file.stat()
+        digest.update(f"\0{file.name}\0{info.st_size}\0{info.st_mtime_ns}\0".encode())
+        with file.open("rb") as opened:
+            digest.update(opened.read(_SAMPLE))
+            opened.seek(max(0, info.st_size - _SAMPLE))
+            digest.update(opened.read(_SAMPLE))
+    return digest.hexdigest()[:32]
+
+
+def _forget_older(folder: Path) -> None:
+    """Remove copies of what the source was before. Only beside the source: elsewhere others' copies lie there too."""
+    if folder.is_relative_to(paths.models_home()):
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
