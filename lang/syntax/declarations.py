@@ -192,8 +192,13 @@ Declaration: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One source file. `doc` is the `##` block that opens it."""
+    """One source file. `doc` is the `##` block that opens it.
+
+    `broken` names what was declared so badly that no declaration could be kept; a checker then stays silent about uses
+    of these names.
+    """
 
     doc: Doc | None
     declarations: tuple[Declaration, ...]
+    broken: tuple[Ident, ...] = field(default=(), compare=False)
     span: Span = field(compare=False, kw_only=True)

@@ -2,6 +2,9 @@
 
 Every node of the tree is frozen and carries its span last, by keyword. Spans take no part in equality, so that two
 trees are equal when they mean the same text, wherever it stood.
+
+An empty word (`text == ""`) is one that the parser put in where it reported a missing one: nothing more is to be said
+about it.
 """
 
 from __future__ import annotations

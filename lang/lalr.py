@@ -1,0 +1,264 @@
+"""Runs the LALR(1) tables over tokens: once without values to see how far a text parses, once to build the tree.
+
+A token's meaning depends on where it stands: a word is a keyword if the parser's state takes it as one, a newline ends
+something unless what is open or what stands around it says otherwise. Both are decided here, at the moment the token is
+read, so that a bracket that recovery puts in changes what the newlines after it mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.source import Span
+from .tables import END, Tables, tables
+from .tokens import CONTINUED_BY, CONTINUES, OPENERS, POLICY_WORDS, RESERVED, Token
+
+NEWLINE = "_NL"
+POLICY_COMMA = "_POLICY_COMMA"
+
+# Words that are keywords only before one of these kinds, where a name may stand too.
+_KEYWORD_BEFORE = {
+    "on": frozenset({"NAME"}),
+    "stream": frozenset({"NAME", "LSQB", "LBRACE"}),
+    "Tensor": frozenset({"LSQB"}),
+}
+_POLICY_VALUES = frozenset({"NAME", "NUMBER", "QUANTITY", "TEXT"})
+
+Build = Callable[[list[Any], Span], Any]
+
+
+class TooDeep(Exception):
+    """A tree too deep to be walked recursively."""
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(token)
+        self.token = token
+
+
+@dataclass(slots=True)
+class State:
+    """Where a parse stands: the states of the tables, the brackets that are open, the kind of the last token."""
+
+    states: list[int]
+    brackets: list[str]
+    previous: str | None = None
+
+    def copy(self) -> State:
+        return State(self.states.copy(), self.brackets.copy(), self.previous)
+
+    def takes(self) -> frozenset[str]:
+        """The kinds that could come next, END among them."""
+        return frozenset(kind for kind in tables().states[self.states[-1]] if shifts(self.states, kind) is not None)
+
+
+class Keywords:
+    """The words that the grammar uses, by their text."""
+
+    def __init__(self, source: Tables) -> None:
+        words = {text: kind for kind, text in source.literals.items() if text.isidentifier()}
+        self.contextual = {text: kind for text, kind in words.items() if text not in RESERVED}
+
+
+_keywords: Keywords | None = None
+
+
+def contextual() -> dict[str, str]:
+    """Words that are keywords only where the grammar takes them: text to kind."""
+    global _keywords
+    if _keywords is None:
+        _keywords = Keywords(tables())
+    return _keywords.contextual
+
+
+def shifts(states: list[int], kind: str) -> list[int] | None:
+    """The states after taking `kind`, or None if it does not fit. `states` is not changed."""
+    rows, rules = tables().states, tables().rules
+    after = states.copy()
+    while True:
+        action = rows[after[-1]].get(kind, -9999999)
+        if action is None:
+            return after
+        if action >= 0:
+            after.append(action)
+            return after
+        if action == -9999999:
+            return None
+        rule = rules[-1 - action]
+        del after[len(after) - rule.length :]
+        target = rows[after[-1]][rule.origin]
+        assert target is not None
+        after.append(target)
+
+
+def kind_of(token: Token, index: int, tokens: Sequence[Token], row: object) -> str:
+    """What the token is where the state with this row reads it."""
+    kind = token.kind
+    assert isinstance(row, dict)
+    if kind == "NAME":
+        keyword = contextual().get(token.text)
+        if keyword is None or keyword not in row:
+            return kind
+        if "NAME" not in row:
+            return keyword
+        # A name may stand here too: what follows on the line decides. (`rate <= …` limits something called `rate`.)
+        following = tokens[index + 1] if index + 1 < len(tokens) and not tokens[index + 1].first else None
+        before = _KEYWORD_BEFORE.get(token.text)
+        if before is not None:
+            return keyword if following is not None and following.kind in before else kind
+        return kind if following is not None and following.kind == "LE" else keyword
+    if kind == "COMMA" and POLICY_COMMA in row and index + 2 < len(tokens):
+        word, value = tokens[index + 1], tokens[index + 2]
+        if word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES:
+            return POLICY_COMMA
+    return kind
+
+
+def newline_before(token: Token, state: State) -> bool:
+    """Whether the newline before the token ends something."""
+    return (
+        token.first
+        and state.previous is not None
+        and (not state.brackets or state.brackets[-1] == "LBRACE")
+        and state.previous not in CONTINUES
+        and token.kind not in CONTINUED_BY
+    )
+
+
+def track(brackets: list[str], kind: str) -> None:
+    """Keeps the list of open brackets over one token."""
+    if kind in ("LPAR", "LSQB", "LBRACE", "HOLE", "TEXT"):
+        brackets.append(kind)
+    elif kind in OPENERS and brackets and brackets[-1] == OPENERS[kind]:
+        brackets.pop()
+
+
+def advance(state: State, index: int, tokens: Sequence[Token]) -> bool:
+    """Takes one token, and the newline before it if that counts. False if it does not fit; the state is then of no use
+    but to ask what it takes."""
+    token = tokens[index]
+    if newline_before(token, state):
+        after = shifts(state.states, NEWLINE)
+        if after is None:
+            return False
+        state.states = after
+        state.previous = NEWLINE
+    kind = kind_of(token, index, tokens, tables().states[state.states[-1]])
+    after = shifts(state.states, kind)
+    if after is None:
+        return False
+    state.states = after
+    state.previous = kind
+    track(state.brackets, kind)
+    return True
+
+
+def start() -> State:
+    return State([0], [])
+
+
+def run(state: State, tokens: Sequence[Token], index: int, stop: int) -> int:
+    """Takes tokens from `index` on; the index of the one that does not fit, or `stop`, or one past the end if the
+    declaration may end there."""
+    while index < stop:
+        if index == len(tokens):
+            return index + 1 if shifts(state.states, END) is not None else index
+        if not advance(state, index, tokens):
+            return index
+        index += 1
+    return index
+
+
+def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], deepest: int) -> Any | int:
+    """The tree of one declaration, or the index of the token that does not fit (the number of tokens for the end).
+
+    `actions[r]` makes the value of rule `r` from its parts. Raises `TooDeep` where values would nest deeper than
+    `deepest`. This is the only loop that every sound program goes through, so it is written out for speed.
+    """
+    table = tables()
+    rows, rules = table.states, table.rules
+    states: list[int] = [0]
+    values: list[Any] = [None]
+    firsts: list[Token] = [tokens[0]]
+    lasts: list[Token] = [tokens[0]]
+    depths: list[int] = [0]
+    state = State(states, [])
+    count = len(tokens)
+    index = 0
+    newline = False
+    while True:
+        row = rows[states[-1]]
+        if index == count:
+            token, kind = tokens[-1], END
+        else:
+            token = tokens[index]
+            if token.first and not newline and newline_before(token, state):
+                kind = NEWLINE
+            else:
+                kind = kind_of(token, index, tokens, row) if token.kind in ("NAME", "COMMA") else token.kind
+        while True:
+            action = row.get(kind, -9999999)
+            if action is None:
+                return values[-1]
+            if action >= 0:
+                break
+            if action == -9999999:
+                return index
+            rule = rules[-1 - action]
+            if rule.plain:
+                states.pop()
+                target = rows[states[-1]][rule.origin]
+            else:
+                length = rule.length
+                parts: list[Any] = []
+                for value, kept in zip(values[-length:], rule.keep, strict=True):
+                    if kept:
+                        if type(value) is list:
+                            parts += value
+                        else:
+                            parts.append(value)
+                first, last = firsts[-length], lasts[-1]
+                depth = max(depths[-length:])
+                make = actions[-1 - action]
+                if make is None:
+                    value = parts
+                else:
+                    depth += 1
+                    if depth > deepest:
+                        raise TooDeep(first)
+                    value = make(
+                        parts,
+                        Span(
+                            path,
+                            first.start,
+                            last.end,
+                            first.line,
+                            first.column,
+                            last.line,
+                            last.column + last.end - last.start,
+                        ),
+                    )
+                del states[-length:], values[-length:], firsts[-length:], lasts[-length:], depths[-length:]
+                values.append(value)
+                firsts.append(first)
+                lasts.append(last)
+                depths.append(depth)
+                target = rows[states[-1]][rule.origin]
+            assert target is not None
+            states.append(target)
+            row = rows[target]
+        states.append(action)
+        values.append(token)
+        firsts.append(token)
+        lasts.append(token)
+        depths.append(0)
+        state.previous = kind
+        if kind == NEWLINE:
+            newline = True
+            # The newline itself takes no room: a node that ends with it ends with the token before.
+            firsts[-1] = lasts[-1] = tokens[index - 1]
+        else:
+            newline = False
+            track(state.brackets, kind)
+            index += 1
