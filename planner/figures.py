@@ -1,7 +1,7 @@
 """Numbers that say where they come from: a figure with its basis, and a prediction as a sum of named terms.
 
-A plan is an argument. Each of its numbers must be traceable to a datasheet, a measurement, a statement of the program or
-an assumption that is printed as one, and each total must be the sum of the terms beside it.
+A plan is an argument. Each of its numbers must be traceable to a datasheet, a measurement, a statement of the program
+or an assumption that is printed as one, and each total must be the sum of the terms beside it.
 """
 
 from __future__ import annotations

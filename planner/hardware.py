@@ -1,9 +1,10 @@
 """What this machine can do, measured: memory bandwidth, multiplication rate, disk, and the cost of a launch.
 
 Measured once (under five seconds) and kept in `hardware.json`; the key names processor, cores and the version of this
-measurement, so that a home folder shared by machines, or an upgrade, measures again. Other work on the machine only ever
-makes a repeat slower, so a figure is the second best of its repeats (the best may be a clock's slip), what the machine
-can do; its error is how far the median falls short of that. What a program really reaches is fitted from its runs.
+measurement, so that a home folder shared by machines, or an upgrade, measures again. Other work on the machine only
+ever makes a repeat slower, so a figure is the second best of its repeats (the best may be a clock's slip), what the
+machine can do; its error is how far the median falls short of that. What a program really reaches is fitted from its
+runs.
 
 The rate of an engine (compiled code of its own, not NumPy's) is measured by a callable that the caller hands over, as
 the planner knows no engine.
@@ -93,7 +94,8 @@ def save(machine: Machine, path: Path | None = None) -> None:
 
 
 def load_or_measure(progress: Progress | None = None, probes: Iterable[Probe] = ()) -> Machine:
-    """The kept measurement, or a new one, which is kept. A home that cannot be written costs a measurement each time."""
+    """The kept measurement, or a new one, which is kept. A home that cannot be written costs a measurement each
+    time."""
     machine = load()
     if machine is None:
         machine = measure(progress, probes)
@@ -113,7 +115,7 @@ def measure(
 
     Takes about three seconds and 512 MiB of memory (less where there is less); nothing is kept.
     """
-    say = progress or (lambda _: None)
+    say: Progress = progress or _silent
     today = date.today().isoformat()
 
     def figure(samples: list[float], unit: str, source: str, higher: bool = True) -> Figure:
@@ -278,6 +280,10 @@ def disk_rates(folder: Path, clock: Clock, size: int = 64 * _MIB, repeats: int =
                 pass
             samples.append(size / (clock() - start))
     return samples, "read of 64 MiB" + ("" if evict else ", perhaps from the page cache")
+
+
+def _silent(text: str) -> None:
+    del text
 
 
 def _numpy() -> Any:

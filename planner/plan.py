@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .codec import decode, digest, encode
-from .figures import Figure, Prediction
+from .figures import Basis, Figure, Prediction
 
 FORMAT = 1
 
@@ -32,9 +32,9 @@ class Inputs:
 class TierPlan:
     """A tier of the fleet and how much of it is used.
 
-    `count` are the inclusive bounds of the fleet, `instances` the whole machines taken. `here` says that the tier is the
-    machine that made the plan. `rates` are the figures used, by name. `price` is dollars an hour of one instance under
-    `convention` (`annuity`, `capex`, `rent`, `paper`, `given`). `memory` is of one instance: used and there.
+    `count` are the inclusive bounds of the fleet, `instances` the whole machines taken. `here` says that the tier is
+    the machine that made the plan. `rates` are the figures used, by name. `price` is dollars an hour of one instance
+    under `convention` (`annuity`, `capex`, `rent`, `paper`, `given`). `memory` is of one instance: used and there.
     """
 
     name: str
@@ -90,7 +90,8 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
-    """A stream between two stages: its bound in items, what happens when it is full, and its link, if it crosses one."""
+    """A stream between two stages: its bound in items, what happens when it is full, and its link, if it crosses
+    one."""
 
     source: str
     target: str
@@ -109,16 +110,19 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """How a percentile follows from the median: `factor`, with the reason in words."""
+    """How a percentile of a goal's term follows from the median: `factor`, with its basis and the reason in words."""
 
+    term: str
     percentile: float
     factor: float
+    basis: Basis
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GoalPlan:
-    """A term of the goal beside its prediction. `predicted` is None where there is no bound (an overloaded tier)."""
+    """A term of the goal beside its prediction. `predicted` is None where there is no bound (an overloaded tier); for
+    `rate` it is the most that is carried."""
 
     term: str
     percentile: float | None
@@ -166,8 +170,8 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """See the module. `predictions` are medians of one run on an idle machine, the numbers that a single run can be held
-    against; `goals` add the tail and the waiting at the goal's rate. `load` is paid once, before the first run."""
+    """See the module. `predictions` are medians of one run on an idle machine, the numbers that a single run can be
+    held against; `goals` add the tail and the waiting at the goal's rate. `load` is paid once, before the first run."""
 
     format: int
     pipeline: str

@@ -29,8 +29,8 @@ def capex(price: float) -> float:
 
 
 def paper(price: float, watts: float) -> float:
-    """What the operating column of "Efficient and Scalable Agentic AI with Heterogeneous Systems" (2025) holds for five of its
-    six devices: compound interest without the principal, plus full power."""
+    """What the operating column of "Efficient and Scalable Agentic AI with Heterogeneous Systems" (2025) holds for five
+    of its six devices: compound interest without the principal, plus full power."""
     return price * (math.exp(INTEREST * YEARS) - 1.0) / HOURS + watts / 1000.0 * POWER_PRICE
 
 

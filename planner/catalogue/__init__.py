@@ -48,4 +48,5 @@ def _device(name: str, table: dict[str, Any]) -> Device:
 
 
 def _figure(table: Any) -> Figure:
-    return Figure(**{**table, "value": float(table["value"]), "basis": Basis(table["basis"])})
+    fields: dict[str, Any] = {**table, "value": float(table["value"]), "basis": Basis(table["basis"])}
+    return Figure(**fields)

@@ -1,0 +1,148 @@
+"""From a graph with demands to a plan on one tier: sizes, times, memory, instances, goals, cost, certificate.
+
+One tier is all there is so far: this machine, or one device of the catalogue. There is then nothing to choose but how
+many instances to take, the fewest that meet the goal. A fleet of several tiers, a link, or a goal's term that is not
+predicted is refused with its own problem. A goal that cannot be met gives a plan that says so, and a problem with the
+number, the reason and what would help; the caller decides whether that forbids anything (`enforce_goal`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..base.problems import Problem, Problems, has_errors
+from ..ir.graph import Graph
+from ..ir.sizes import given as assumptions
+from ..lang.program import Fleet, Goal, Program, Tier
+from . import problems
+from .because import explain
+from .calibrate import Calibration
+from .catalogue import catalogue
+from .figures import Basis, Figure
+from .goals import OBJECTIVES, PLANNED, objective_of
+from .hardware import Machine
+from .placement import Options, Placement
+from .plan import Plan
+from .predict import forecast
+from .rates import PRICE_VARIABLE, STATED, Rates, environment_price, of_device, of_machine
+from .workload import sizing
+
+__all__ = ["LAPTOP", "Options", "choose_fleet", "plan"]
+
+LAPTOP = "laptop"
+
+
+def choose_fleet(program: Program, name: str | None = None) -> tuple[Fleet | None, Problems]:
+    """The fleet of that name; without one, the only one of the file, or None for this machine."""
+    known = tuple(fleet.name for fleet in program.fleets)
+    if name is not None:
+        found = next((fleet for fleet in program.fleets if fleet.name == name), None)
+        return (found, ()) if found else (None, (problems.unknown_fleet(name, known),))
+    if len(program.fleets) > 1:
+        return None, (problems.which_fleet(known, program.fleets[1].span),)
+    return (program.fleets[0] if program.fleets else None), ()
+
+
+def plan(
+    graph: Graph,
+    pipeline: str,
+    machine: Machine,
+    *,
+    goal: Goal | None = None,
+    fleet: Fleet | None = None,
+    calibration: Calibration | None = None,
+    program: str = "",
+    options: Options | None = None,
+) -> tuple[Plan | None, Problems]:
+    """Plan one pipeline of a graph with demands. `program` is the digest of the program's text.
+
+    Gives a plan wherever the pipeline can be placed, even if its goal is missed (`plan.feasible` is then false and each
+    missed term has a problem); None if it cannot be placed. KeyError for an unknown pipeline.
+    """
+    chosen = options or Options()
+    tier, found = _tier(fleet)
+    found = (*found, *_terms(goal, graph, pipeline))
+    price, wrong = _price(chosen)
+    found = (*found, *wrong)
+    if has_errors(found):
+        return None, found
+    rates = _rates(tier, machine, price, chosen.convention)
+    known = calibration if calibration and calibration.machine == rates.key else Calibration(rates.key)
+    work = sizing(graph, pipeline, assumptions(goal) if goal else {}, chosen.measured)
+    names = tuple(name for name, _ in work.figures)
+    found += tuple(problems.unknown_size(name, names, goal.span if goal else None) for name in work.unused)
+    run = forecast(graph, pipeline, work.values, rates, known, engine=chosen.engine)
+    placement = Placement(graph, pipeline, goal, fleet, tier, rates, known, work, run, program, chosen)
+    best = _fewest(placement)
+    found = (*found, *explain(placement, best))
+    return (None if has_errors(found) and not fits(best) else best), found
+
+
+def fits(plan: Plan) -> bool:
+    """Whether every tier holds what it is given."""
+    return all(tier.memory.value <= tier.capacity.value for tier in plan.tiers)
+
+
+def _fewest(placement: Placement) -> Plan:
+    """The plan with the fewest instances that meets the goal; with the most that the fleet allows, where none does, or
+    where the goal prefers the fastest."""
+    low, high = placement.tier.count if placement.tier else (1, 1)
+    counts = range(high if objective_of(placement.goal) == "fastest" else max(1, low), high + 1)
+    for instances in counts:
+        found = placement.plan(instances, len(counts))
+        if found.feasible:
+            return found
+    return placement.plan(high, len(counts))
+
+
+def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
+    if fleet is None:
+        return None, ()
+    found: list[Problem] = []
+    if len(fleet.tiers) != 1:
+        span = fleet.tiers[1].span if fleet.tiers else fleet.span
+        found.append(problems.several_tiers(fleet.name, f"{len(fleet.tiers)} tiers", span))
+    if fleet.links:
+        found.append(problems.several_tiers(fleet.name, "a link", fleet.links[0].span))
+    if found:
+        return None, tuple(found)
+    tier = fleet.tiers[0]
+    if tier.device not in catalogue():
+        found.append(problems.unknown_device(tier.device, tuple(catalogue()), tier.span))
+    if tier.count[1] < 1:
+        found.append(problems.no_instances(tier.name, tier.span))
+    return tier, tuple(found)
+
+
+def _terms(goal: Goal | None, graph: Graph, pipeline: str) -> Problems:
+    """Every term of the goal must be one that is predicted, and mean something for this pipeline."""
+    if goal is None:
+        return ()
+    result = str(graph.pipeline(pipeline).result)
+    found: list[Problem] = []
+    for term in goal.terms:
+        if term.kind == "prefer" and term.word in OBJECTIVES:
+            continue
+        if term.kind not in PLANNED or term.limit is None or term.limit.dimension != PLANNED[term.kind]:
+            written = f"{term.kind} {term.word}" if term.word else term.kind
+            found.append(problems.term_not_planned(written, (*PLANNED, "prefer"), term.span))
+        elif term.kind == "token_gap" and not result.startswith("stream "):
+            found.append(problems.term_does_not_apply(term.kind, pipeline, result, term.span))
+    return tuple(found)
+
+
+def _price(options: Options) -> tuple[Figure | None, Problems]:
+    if options.price is not None:
+        return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
+    if options.convention not in STATED:
+        return None, (problems.needs_price(options.convention, tuple(STATED)),)
+    text = os.environ.get(PRICE_VARIABLE, "").strip()
+    price = environment_price()
+    return (price, ()) if price or not text else (None, (problems.bad_price(PRICE_VARIABLE, text),))
+
+
+def _rates(tier: Tier | None, machine: Machine, price: Figure | None, convention: str) -> Rates:
+    device = catalogue()[tier.device if tier else LAPTOP]
+    if device.name == LAPTOP:
+        return of_machine(machine, device, price, convention)
+    return of_device(device, price, convention)

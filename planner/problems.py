@@ -1,0 +1,149 @@
+"""The words for what can go wrong between a program and its plan. One function per slug; facts come in, a `Problem`
+comes out. A missed goal is a warning, or an error where the caller enforces goals; the rest are errors."""
+
+from __future__ import annotations
+
+from ..base.problems import Problem, Severity
+from ..base.source import Span
+from ..base.suggest import suggest
+from .figures import show_value
+
+
+def several_tiers(fleet: str, what: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-several-tiers",
+        f"fleet {fleet!r} has {what}, and a placement over several tiers is not planned yet",
+        span,
+        hint="plan on a fleet of one tier, or leave the fleet out to plan on this machine",
+    )
+
+
+def unknown_fleet(name: str, known: tuple[str, ...]) -> Problem:
+    meant = suggest(name, known)
+    listed = f"the file declares {', '.join(known)}" if known else "the file declares none; leave `--fleet` out"
+    return Problem(
+        "plan-unknown-fleet", f"no fleet is called {name!r}", hint=f"did you mean {meant!r}?" if meant else listed
+    )
+
+
+def which_fleet(known: tuple[str, ...], span: Span | None) -> Problem:
+    return Problem(
+        "plan-which-fleet",
+        f"the file declares several fleets: {', '.join(known)}",
+        span,
+        hint=f"say which with `--fleet {known[0]}`",
+    )
+
+
+def unknown_device(device: str, known: tuple[str, ...], span: Span | None) -> Problem:
+    meant = suggest(device, known)
+    return Problem(
+        "plan-unknown-device",
+        f"the catalogue has no device {device!r}",
+        span,
+        hint=f"did you mean `catalog.{meant}`?" if meant else f"it has {', '.join(known)}",
+    )
+
+
+def no_instances(tier: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-no-instances",
+        f"tier {tier!r} may not have a single instance, so nothing can run on it",
+        span,
+        hint="give it a count of at least 1",
+    )
+
+
+def term_not_planned(term: str, planned: tuple[str, ...], span: Span | None) -> Problem:
+    return Problem(
+        "plan-term-not-planned",
+        f"the goal's term `{term}` is not planned yet, so no plan can promise it",
+        span,
+        hint=f"leave the term out; planned are {', '.join(planned)}",
+    )
+
+
+def term_does_not_apply(term: str, pipeline: str, result: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-term-does-not-apply",
+        f"`{term}` means nothing for pipeline {pipeline!r}, which gives {result}",
+        span,
+        hint="`finish` holds for every pipeline; `token_gap` needs one that gives a stream",
+    )
+
+
+def unknown_size(name: str, known: tuple[str, ...], span: Span | None) -> Problem:
+    meant = suggest(name, known)
+    return Problem(
+        "plan-unknown-size",
+        f"the goal assumes {name!r}, on which nothing in its pipeline depends",
+        span,
+        Severity.WARNING,
+        hint=f"did you mean {meant!r}?" if meant else f"sizes are {', '.join(known) or 'all fixed by the program'}",
+    )
+
+
+def bad_price(variable: str, text: str) -> Problem:
+    return Problem(
+        "plan-bad-price",
+        f"{variable} is {text!r}, which is no price in dollars an hour",
+        hint=f"for example {variable}=0.06",
+    )
+
+
+def needs_price(convention: str, known: tuple[str, ...]) -> Problem:
+    return Problem(
+        "plan-needs-price",
+        f"cost by {convention!r} needs a price in dollars an hour, which neither the fleet nor the catalogue states",
+        hint=f"state a price, or choose one of {', '.join(known)}",
+    )
+
+
+def does_not_fit(tier: str, needed: float, capacity: float, largest: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-does-not-fit",
+        f"the program needs {show_value(needed, 'B')} of memory at once, tier {tier!r} has {show_value(capacity, 'B')}",
+        span,
+        hint=f"the largest part is {largest}: choose a smaller model, or a tier with more memory",
+    )
+
+
+def overloaded(
+    tier: str, instances: int, rate: float, busy: float, largest: str, needed: int, span: Span | None, enforced: bool
+) -> Problem:
+    """More runs arrive than the tier carries."""
+    most = instances / busy
+    machines = f"{instances} x {tier}" if instances > 1 else tier
+    return Problem(
+        "plan-overloaded",
+        f"{rate:.3g} runs per s are more than {machines} carries: a run keeps it busy for "
+        f"{show_value(busy, 's')}, so at most {most:.3g} per s",
+        span,
+        _severity(enforced),
+        hint=f"`rate {_floor(most):g} per s` holds, or {needed} of {tier}; most of the time is {largest}",
+    )
+
+
+def goal_missed(
+    term: str, tier: str, predicted: str, dominating: str, helps: tuple[str, ...], span: Span | None, enforced: bool
+) -> Problem:
+    """A term of the goal that the plan does not meet: by how much, because of what, and what would help."""
+    return Problem(
+        "plan-goal-missed",
+        f"`{term}` cannot hold on {tier}: {predicted} is predicted, most of it {dominating}",
+        span,
+        _severity(enforced),
+        hint=f"it holds with {' or '.join(helps)}" if helps else None,
+    )
+
+
+def _severity(enforced: bool) -> Severity:
+    return Severity.ERROR if enforced else Severity.WARNING
+
+
+def _floor(value: float) -> float:
+    """Two digits, rounded down, so that what the hint promises holds."""
+    from math import floor, log10
+
+    digits = 10.0 ** (floor(log10(value)) - 1)
+    return round(floor(value / digits) * digits, 12)
