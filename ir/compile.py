@@ -1,0 +1,117 @@
+"""From a checked program to the graph: lower, run the passes, read.
+
+`Module` holds an MLIR module so that callers never see one. A module is never changed: a pass gives a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..base.problems import Problems, has_errors
+from ..base.source import Source
+from ..lang.program import Program
+from . import _mlir, problems
+from .graph import Graph
+from .library import Library
+from .lower.module import lower_program
+from .read import digest, read_graph
+from .verify import diagnostics, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A sound module: `passes` are those that it has been through, `sources` the texts that its locations point into."""
+
+    operation: Any = field(repr=False, compare=False)
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source], repr=False, compare=False)
+    passes: tuple[str, ...] = ()
+
+    def text(self, pretty: bool = False, locations: bool = True) -> str:
+        """The generic form, which reads back; or the readable one, with source lines in the margin, which does not."""
+        if pretty:
+            from .pretty import pretty as show
+
+            return show(self.graph(), self.sources)
+        return _mlir.text(self.operation, locations)
+
+    def bytecode(self) -> bytes:
+        return _mlir.bytecode(self.operation)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 (hex) of the text without locations: comments and layout do not change it."""
+        return digest(self.operation)
+
+    def graph(self) -> Graph:
+        """The frozen graph."""
+        return read_graph(self.operation, self.sources)
+
+    def with_functions(self, functions: Mapping[str, Mapping[str, bytes]]) -> tuple[Module | None, Problems]:
+        """The module with model operations nested in it: for each model handle, StableHLO portable artifacts by name
+        (`prefill_64`, `decode_256`)."""
+        from .stablehlo import nest
+
+        made, found = nest(self.operation, functions)
+        return (Module(made, self.sources, self.passes) if made is not None else None), found
+
+
+def lower(program: Program, tests: bool = False) -> tuple[Module | None, Problems]:
+    """The module of a checked program, before any pass; its tests too, if asked."""
+    try:
+        operation = lower_program(program, tests)
+    except OverflowError as error:
+        return None, (problems.number_too_large(str(error), None),)
+    sources = {source.path: source for source in (program.source, *program.sources)}
+    found = verify(operation)
+    return (None if has_errors(found) else Module(operation, sources)), found
+
+
+def run_passes(
+    module: Module,
+    library: Library,
+    until: str | None = None,
+    after: Callable[[str, Module], None] | None = None,
+) -> tuple[Module | None, Problems]:
+    """The module after the passes, up to and including `until`; `after` sees each result. See `ir.passes`.
+
+    KeyError for a pass that does not exist.
+    """
+    from .pipeline import run
+
+    return run(module, library, until, after)
+
+
+def compile_graph(program: Program, library: Library, tests: bool = False) -> tuple[Graph | None, Problems]:
+    """Lower, run all passes, read."""
+    module, found = lower(program, tests)
+    if module is None:
+        return None, found
+    module, more = run_passes(module, library)
+    return (None if module is None else module.graph()), (*found, *more)
+
+
+def parse(
+    given: str | bytes, digest: str | None = None, sources: Mapping[str, Source] | None = None
+) -> tuple[Module | None, Problems]:
+    """A module from its text or bytecode.
+
+    Damaged bytecode can end the process, so bytes are read only if their SHA-256 (hex) is `digest`: the caller keeps it
+    with what it wrote. Texts are safe to read.
+    """
+    if isinstance(given, bytes) and hashlib.sha256(given).hexdigest() != (digest or ""):
+        return None, (problems.unreadable("its bytes are not those that were written (their hash differs)"),)
+    try:
+        operation = _mlir.parse(given)
+    except _mlir.MLIRError as error:
+        return None, diagnostics(error)
+    found = verify(operation)
+    return (None if has_errors(found) else Module(operation, sources or {}, _passes(operation))), found
+
+
+def _passes(operation: Any) -> tuple[str, ...]:
+    with _mlir.working():
+        given = _mlir.attributes_of(operation).get("agent.passes", ())
+    return tuple(given)

@@ -1,0 +1,34 @@
+"""Demands as plain data, for attributes and JSON: formulas as texts, those that are zero left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from .formula import ZERO, Formula, parse
+from .graph import Demand
+
+NAMES = tuple(field.name for field in fields(Demand))
+
+
+def demand(**formulas: Formula | float) -> Demand:
+    """A demand from the terms that are not zero. TypeError for an unknown term."""
+    from .formula import as_formula
+
+    unknown = set(formulas) - set(NAMES)
+    if unknown:
+        raise TypeError(f"a demand has no {', '.join(sorted(unknown))}")
+    return Demand(**{name: as_formula(formulas.get(name, ZERO)) for name in NAMES})
+
+
+FREE = demand()
+"""A stage that needs nothing worth counting."""
+
+
+def demand_from(data: Mapping[str, str]) -> Demand:
+    """The inverse of `demand_data`. ValueError for a text that is no formula, TypeError for an unknown term."""
+    return demand(**{name: parse(text) for name, text in data.items()})
+
+
+def demand_data(given: Demand) -> dict[str, str]:
+    return {name: str(getattr(given, name)) for name in NAMES if getattr(given, name) != ZERO}

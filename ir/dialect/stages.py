@@ -1,0 +1,162 @@
+"""Operations that a kind of the library runs, the call of another pipeline, and what `agent.chat` becomes.
+
+Operands are arguments: `parameters` names them, one for each operand, and `entry` (`text:redact`) says which kind runs
+the stage. What a chat becomes is typed by the model's handle (`tokens<"writer">`, `kv<"writer">`), so that a pass that
+would decode one model with another's cache does not verify.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...lang.types import INT, NONE, TEXT, HandleType, ListType, Primitive, StreamType
+from ..graph import KvType, TokensType
+from .spec import ANY_NUMBER, Is, View, arguments, operation
+
+_ENTRY = re.compile(r"[\w./-]+:[\w.]+")
+_LEAF = {"entry": Is.TEXT, "parameters": Is.TEXTS}
+
+
+def _entry(op: View, wanted: str | None = None) -> Iterator[str]:
+    entry = op.attributes["entry"]
+    if wanted is not None and entry != wanted:
+        yield f"has the entry {wanted!r}, not {entry!r}"
+    if not _ENTRY.fullmatch(entry):
+        yield f"has an entry {entry!r} that is not 'module:name'"
+
+
+@operation("stage", operands=ANY_NUMBER, attributes=_LEAF)
+def stage(op: View) -> Iterator[str]:
+    """A leaf: the kind behind `entry` runs it. Streams may come in and go out.
+
+    %1 = "agent.stage"(%0) {entry = "text:redact", parameters = ["text"]} : (!agent.text) -> !agent.text
+    """
+    yield from _entry(op)
+    yield from arguments(op)
+    if op.attributes["entry"] == "llm:chat":
+        yield "is a chat call: it must be agent.chat"
+
+
+@operation("chat", operands=ANY_NUMBER, attributes={"parameters": Is.TEXTS}, optional={"output": Is.TEXT})
+def chat(op: View) -> Iterator[str]:
+    """A chat call, before `split_llm`. `output` is the program's name for the reply, which `assume` blocks use.
+
+    %3 = "agent.chat"(%0, %1, %2) {parameters = ["self", "prompt", "max_tokens"]} : (…) -> !agent.stream_of<!agent.text>
+    """
+    yield from arguments(op, required=("self", "prompt", "max_tokens"))
+    if not isinstance(op.named("self"), HandleType | None):
+        yield f"is asked of a model, not of {op.named('self')}"
+    if op.named("prompt") not in (TEXT, ListType(Primitive("Message")), None):
+        yield f"has a prompt of type {op.named('prompt')}"
+    if op.result != StreamType(TEXT):
+        yield f"gives a stream of Text, not {op.result}"
+
+
+def _model(op: View, model: str) -> Iterator[str]:
+    """The argument `self` is a handle, and where its declaration is in sight it is the one that the types name."""
+    if not isinstance(op.named("self"), HandleType | None):
+        yield f"works on a model, not on {op.named('self')}"
+    opened = op.opened(op.value("self")) if op.value("self") is not None else None
+    if opened is not None and opened != model:
+        yield f"works on the model {opened!r} but on types of {model!r}"
+
+
+@operation("tokenize", operands=ANY_NUMBER, attributes=_LEAF)
+def tokenize(op: View) -> Iterator[str]:
+    """The prompt's token ids, with the model's chat template around it.
+
+    %2 = "agent.tokenize"(%0, %1) {entry = "llm:tokenize", parameters = ["self", "prompt"]} : (…) -> !agent.tokens<"m">
+    """
+    yield from _entry(op, "llm:tokenize")
+    yield from arguments(op, required=("self", "prompt"))
+    if op.named("prompt") not in (TEXT, ListType(Primitive("Message")), None):
+        yield f"has a prompt of type {op.named('prompt')}"
+    if isinstance(op.result, TokensType):
+        yield from _model(op, op.result.model)
+    else:
+        yield f"gives tokens, not {op.result}"
+
+
+@operation("prefill", operands=(2, 2), attributes=_LEAF, optional={"functions": Is.TEXTS})
+def prefill(op: View) -> Iterator[str]:
+    """Run the prompt through the model: a KV cache, with what the first token is chosen from. `functions` names the
+    model operations that do it, where they are linked in.
+
+    %1 = "agent.prefill"(%m, %0) {entry = "llm:prefill", parameters = ["self", "tokens"]} : (…) -> !agent.kv<"m">
+    """
+    yield from _entry(op, "llm:prefill")
+    yield from arguments(op, required=("self", "tokens"), known=("self", "tokens"))
+    if not isinstance(op.result, KvType):
+        yield f"gives a KV cache, not {op.result}"
+        return
+    yield from _model(op, op.result.model)
+    if op.named("tokens") not in (TokensType(op.result.model), None):
+        yield f"fills the cache of {op.result.model!r} from {op.named('tokens')}"
+
+
+@operation("transfer", operands=(1, 1), attributes=_LEAF)
+def transfer(op: View) -> Iterator[str]:
+    """Move a KV cache to the tier that decodes; the identity where that is the tier that prefilled.
+
+    %1 = "agent.transfer"(%0) {entry = "llm:transfer", parameters = ["kv"]} : (!agent.kv<"m">) -> !agent.kv<"m">
+    """
+    yield from _entry(op, "llm:transfer")
+    yield from arguments(op, required=("kv",), known=("kv",))
+    if not isinstance(op.result, KvType) or op.named("kv") not in (op.result, None):
+        yield f"does not move {op.named('kv')} to {op.result}"
+
+
+@operation("decode", operands=ANY_NUMBER, attributes=_LEAF, optional={"functions": Is.TEXTS, "output": Is.TEXT})
+def decode(op: View) -> Iterator[str]:
+    """The reply's token ids, one step each, until the model ends it or `max_tokens` are made.
+
+    %1 = "agent.decode"(%m, %kv, %n) {entry = "llm:decode", parameters = ["self", "kv", "max_tokens"]}
+      : (…) -> !agent.stream_of<!agent.int>
+    """
+    yield from _entry(op, "llm:decode")
+    yield from arguments(op, required=("self", "kv", "max_tokens"))
+    cache = op.named("kv")
+    if isinstance(cache, KvType):
+        yield from _model(op, cache.model)
+    elif cache is not None:
+        yield f"decodes a KV cache, not {cache}"
+    if op.named("max_tokens") not in (INT, Primitive("Tokens"), None):
+        yield f"has max_tokens of type {op.named('max_tokens')}"
+    if op.result != StreamType(INT):
+        yield f"gives a stream of Int, not {op.result}"
+
+
+@operation("detokenize", operands=ANY_NUMBER, attributes=_LEAF)
+def detokenize(op: View) -> Iterator[str]:
+    """Token ids to text, never splitting a character. At a `stop` text it ends and closes its input.
+
+    %1 = "agent.detokenize"(%m, %0) {entry = "llm:detokenize", parameters = ["self", "tokens"]}
+      : (…) -> !agent.stream_of<!agent.text>
+    """
+    yield from _entry(op, "llm:detokenize")
+    yield from arguments(op, required=("self", "tokens"))
+    if not isinstance(op.named("self"), HandleType | None):
+        yield f"works on a model, not on {op.named('self')}"
+    if op.named("tokens") not in (StreamType(INT), None):
+        yield f"takes a stream of token ids, not {op.named('tokens')}"
+    if op.result != StreamType(TEXT):
+        yield f"gives a stream of Text, not {op.result}"
+
+
+@operation(
+    "call",
+    operands=ANY_NUMBER,
+    attributes={"callee": Is.TEXT, "parameters": Is.TEXTS},
+    optional={"output": Is.TEXT},
+    results=(0, 1),
+)
+def call(op: View) -> Iterator[str]:
+    """A call of another pipeline of the module, until `inline_pipelines`. That the callee exists and takes these types
+    is a law of the module.
+
+    %1 = "agent.call"(%0) {callee = "find", parameters = ["question"]} : (!agent.text) -> !agent.list_of<…>
+    """
+    yield from arguments(op)
+    if op.results and op.result == NONE:
+        yield "gives nothing, and must have no result"

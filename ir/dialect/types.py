@@ -1,0 +1,119 @@
+"""The types of the `agent` dialect, and their way to and from the language's types.
+
+Each primitive of the language is a type of its own (`!agent.text`, `!agent.duration`), so that a wrong one cannot pass
+for another. Records, enums and handles are nominal, as in the language. `tokens` and `kv` name the model handle whose
+vocabulary and cache they belong to: the KV cache of one model in the decode of another is a type error.
+
+    Text            !agent.text                     [Text]          !agent.list_of<!agent.text>
+    stream Text     !agent.stream_of<!agent.text>   T?              !agent.option_of<T>
+    {Text: T}       !agent.map_of<T>                Answer          !agent.record_of<"Answer">
+    llm.Model       !agent.handle_of<"llm.Model">   Tensor[f32, 8]  !agent.tensor<"f32", [8]>
+    token ids       !agent.tokens<"writer">         KV cache        !agent.kv<"writer">
+
+IRDL keeps types and operations of a dialect in one table of names; hence `list_of` beside the operation `agent.list`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from ...lang.types import (
+    PRIMITIVES,
+    EnumType,
+    HandleType,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    StreamType,
+    TensorType,
+)
+from ..graph import KvType, TokensType, ValueType
+
+# `Tokens` (a quantity) would read like `tokens<model>` (token ids), so it has a name of its own.
+PRIMITIVE_NAMES = {**{name: name.lower() for name in (*PRIMITIVES, "None")}, "Tokens": "token_count"}
+_PRIMITIVES = {short: Primitive(name) for name, short in PRIMITIVE_NAMES.items()}
+
+# Dialect name => the kinds of its parameters (`type`, `text`, `array`).
+PARAMETRIC: dict[str, tuple[tuple[str, str], ...]] = {
+    "list_of": (("element", "type"),),
+    "map_of": (("element", "type"),),
+    "option_of": (("element", "type"),),
+    "stream_of": (("element", "type"),),
+    "tensor": (("dtype", "text"), ("shape", "array")),
+    "record_of": (("record", "text"),),
+    "enum_of": (("enum", "text"),),
+    "handle_of": (("kind", "text"),),
+    "tokens": (("model", "text"),),
+    "kv": (("model", "text"),),
+}
+
+_CONTAINERS: dict[str, Any] = {
+    "list_of": ListType,
+    "map_of": MapType,
+    "option_of": OptionType,
+    "stream_of": StreamType,
+}
+_NAMED: dict[str, Any] = {
+    "record_of": RecordType,
+    "enum_of": EnumType,
+    "handle_of": HandleType,
+    "tokens": TokensType,
+    "kv": KvType,
+}
+
+
+@lru_cache(maxsize=4096)
+def to_mlir(given: ValueType) -> Any:
+    """The dialect's type for a type of the language (or `tokens`, `kv`), in the process's context."""
+    from .. import _mlir
+
+    def make(name: str, *parameters: object) -> Any:
+        attributes = [_mlir.attribute(parameter) for parameter in parameters]
+        return _mlir.core.DynamicType.get(f"agent.{name}", attributes)
+
+    with _mlir.working():
+        match given:
+            case Primitive(name):
+                return make(PRIMITIVE_NAMES[name])
+            case TensorType(dtype, shape):
+                return make("tensor", dtype, shape)
+            case KvType(model):
+                return make("kv", model)
+            case TokensType(model):
+                return make("tokens", model)
+            case ListType() | MapType() | OptionType() | StreamType():
+                name = next(name for name, made in _CONTAINERS.items() if isinstance(given, made))
+                return make(name, to_mlir(given.element))
+            case RecordType() | EnumType() | HandleType():
+                return make(next(name for name, made in _NAMED.items() if isinstance(given, made)), given.name)
+
+
+_KNOWN: dict[str, ValueType] = {}
+
+
+def from_mlir(given: Any) -> ValueType:
+    """The inverse of `to_mlir`. ValueError for a type of another dialect."""
+    text = str(given)
+    known = _KNOWN.get(text)
+    if known is None:
+        known = _KNOWN[text] = _parse(given, text)
+    return known
+
+
+def _parse(given: Any, text: str) -> ValueType:
+    from .. import _mlir
+
+    short = text.removeprefix("!agent.").split("<", 1)[0]
+    if not text.startswith("!agent."):
+        raise ValueError(f"{text} is no type of the agent dialect")
+    if short in _PRIMITIVES:
+        return _PRIMITIVES[short]
+    parameters = [_mlir.plain(_mlir.narrow(parameter)) for parameter in given.params]
+    if short in _CONTAINERS:
+        return _CONTAINERS[short](from_mlir(parameters[0]))
+    if short in _NAMED:
+        return _NAMED[short](parameters[0])
+    return TensorType(parameters[0], parameters[1])

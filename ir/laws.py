@@ -1,0 +1,219 @@
+"""What is true of every module beyond the rules of single operations: names are unique and what is used is declared.
+
+A table of laws, checked after lowering and between passes. `after` says from which pass on a law holds. Each law
+yields an operation and what is wrong with it; MLIR's own verifier has run before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.problems import Problems
+from ..lang.types import RecordType, TensorType
+from . import _mlir, problems
+from .dialect.spec import fits
+from .dialect.types import from_mlir
+from .graph import ValueType
+
+Broken = Iterator[tuple[Any, str]]
+
+_BODIES = ("agent.pipeline", "agent.test")
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    name: str
+    check: Callable[[Any], Broken]
+    after: str | None = None
+
+
+def check(module: Any, done: tuple[str, ...] = ()) -> Problems:
+    """The laws that hold after the passes in `done`, as problems at the places of the operations that break them."""
+    found: list[Any] = []
+    with _mlir.working():
+        for law in LAWS:
+            if law.after is None or law.after in done:
+                found += [problems.unsound(text, _place(operation)) for operation, text in law.check(module)]
+    return tuple(found)
+
+
+def _place(operation: Any) -> Any:
+    return next(_mlir.spans(operation.location), None)
+
+
+def _declared(module: Any, kind: str) -> dict[str, Any]:
+    return {_text(op, "name"): op for op in _mlir.operations(_mlir.body(module)) if op.name == kind}
+
+
+def _text(operation: Any, name: str) -> str:
+    return operation.attributes[name].value
+
+
+def _bodies(module: Any) -> Iterator[Any]:
+    return (op for op in _mlir.operations(_mlir.body(module)) if op.name in _BODIES)
+
+
+def _inside(module: Any, *names: str) -> Iterator[Any]:
+    for body in _bodies(module):
+        yield from (op for op in _mlir.walk(body) if op.name in names)
+
+
+def unique_ids(module: Any) -> Broken:
+    """Every operation in a pipeline has a stage id, and no two the same."""
+    seen: set[str] = set()
+    for body in _bodies(module):
+        for operation in _mlir.walk(body):
+            if "id" not in operation.attributes:
+                yield operation, f"'{operation.name}' has no stage id"
+                continue
+            stage_id = _text(operation, "id")
+            if stage_id in seen:
+                yield operation, f"two operations have the stage id {stage_id!r}"
+            seen.add(stage_id)
+
+
+def ours_only(module: Any) -> Broken:
+    """A pipeline holds operations of the `agent` dialect only."""
+    for body in _bodies(module):
+        for operation in _mlir.walk(body):
+            if not operation.name.startswith("agent."):
+                yield operation, f"'{operation.name}' has no place in a pipeline"
+
+
+def unique_names(module: Any) -> Broken:
+    """No two declarations of one kind share a name."""
+    seen: set[tuple[str, str]] = set()
+    for operation in _mlir.operations(_mlir.body(module)):
+        name = "pipeline" if operation.name == "agent.goal" else "name"
+        if name in operation.attributes:
+            key = (operation.name, _text(operation, name))
+            if key in seen:
+                yield operation, f"'{operation.name}' is declared twice: {key[1]!r}"
+            seen.add(key)
+
+
+def handles_declared(module: Any) -> Broken:
+    """Every open names a declared handle and has its type, every handle argument a handle declared before."""
+    handles = _declared(module, "agent.handle")
+    for operation in _inside(module, "agent.open"):
+        name = _text(operation, "name")
+        if name not in handles:
+            yield operation, f"{name!r} is no declared handle"
+        elif str(from_mlir(operation.results[0].type)) != _text(handles[name], "type"):
+            yield operation, f"{name!r} is a {_text(handles[name], 'type')}, not what it is opened as"
+    known: set[str] = set()
+    for name, operation in handles.items():
+        for value in _mlir.attributes_of(operation)["arguments"].values():
+            if isinstance(value, _mlir.SymbolName) and value not in known:
+                yield operation, f"{value!r} is no handle that is declared before {name!r}"
+        known.add(name)
+
+
+def calls_resolve(module: Any) -> Broken:
+    """Every call names a pipeline and gives it what it takes."""
+    pipelines = _declared(module, "agent.pipeline")
+    for operation in _inside(module, "agent.call"):
+        given = _mlir.attributes_of(operation)
+        if given["callee"] not in pipelines:
+            yield operation, f"{given['callee']!r} is no pipeline"
+            continue
+        callee = _mlir.attributes_of(pipelines[given["callee"]])
+        wanted = {entry["name"]: from_mlir(entry["type"]) for entry in callee["parameters"]}
+        if set(given["parameters"]) != set(wanted):
+            yield operation, f"a call of {given['callee']!r} gives {', '.join(given['parameters']) or 'nothing'}"
+            continue
+        for name, value in zip(given["parameters"], operation.operands, strict=True):
+            if not fits(from_mlir(value.type), wanted[name]):
+                yield operation, f"{name!r} of {given['callee']!r} is {wanted[name]}, not {from_mlir(value.type)}"
+        for value in operation.results:
+            if from_mlir(value.type) != from_mlir(callee["result"]):
+                yield operation, f"{given['callee']!r} does not give {from_mlir(value.type)}"
+
+
+def records_fit(module: Any) -> Broken:
+    """Every build and field fits the declaration of its record; every record that a type names is declared."""
+    records: dict[str, dict[str, ValueType]] = {
+        name: {field["name"]: from_mlir(field["type"]) for field in _mlir.attributes_of(operation)["fields"]}
+        for name, operation in _declared(module, "agent.record").items()
+    }
+    for operation in _inside(module, "agent.build"):
+        given = _mlir.attributes_of(operation)
+        fields = records.get(given["record"])
+        if fields is None:
+            yield operation, f"{given['record']!r} is no declared record"
+        elif tuple(given["fields"]) != tuple(fields):
+            yield operation, f"{given['record']!r} has the fields {', '.join(fields)}, in that order"
+        else:
+            for value, (name, wanted) in zip(operation.operands, fields.items(), strict=True):
+                if not fits(from_mlir(value.type), wanted):
+                    yield operation, f"{given['record']}.{name} is {wanted}, not {from_mlir(value.type)}"
+    for operation in _inside(module, "agent.field"):
+        base, name = from_mlir(operation.operands[0].type), _text(operation, "name")
+        if not isinstance(base, RecordType):
+            continue
+        wanted = records.get(base.name, {}).get(name)
+        if wanted is None:
+            yield operation, f"{base} has no field {name!r}"
+        elif wanted != from_mlir(operation.results[0].type):
+            yield operation, f"{base}.{name} is {wanted}, not {from_mlir(operation.results[0].type)}"
+
+
+def values_are_whole(module: Any) -> Broken:
+    """A tensor has a known element type and no negative size."""
+    for body in _bodies(module):
+        for operation in _mlir.walk(body):
+            for value in operation.results:
+                given = from_mlir(value.type)
+                if isinstance(given, TensorType) and any(size < 0 for size in given.shape):
+                    yield operation, f"{given} has a negative size"
+
+
+def goals_resolve(module: Any) -> Broken:
+    """Every goal is of a declared pipeline."""
+    pipelines = _declared(module, "agent.pipeline")
+    for operation in _mlir.operations(_mlir.body(module)):
+        if operation.name == "agent.goal" and _text(operation, "pipeline") not in pipelines:
+            yield operation, f"{_text(operation, 'pipeline')!r} is no pipeline"
+
+
+def no_calls(module: Any) -> Broken:
+    """After inlining no call is left."""
+    for operation in _inside(module, "agent.call"):
+        yield operation, "a call of a pipeline is left after inlining"
+
+
+def no_chats(module: Any) -> Broken:
+    """After the split no chat is left, every cache is prefilled, moved and decoded, each once."""
+    for operation in _inside(module, "agent.chat"):
+        yield operation, "a chat call is left after the split"
+    for operation in _inside(module, "agent.prefill", "agent.transfer"):
+        uses = list(operation.results[0].uses)
+        if len(uses) != 1:
+            yield operation, f"a KV cache has {len(uses)} uses: decoding consumes it"
+
+
+def demands_everywhere(module: Any) -> Broken:
+    """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs."""
+    for body in _bodies(module):
+        for operation in _mlir.walk(body):
+            if "times" not in operation.attributes:
+                yield operation, f"'{operation.name}' does not say how often it runs"
+            if "entry" in operation.attributes and "demand" not in operation.attributes:
+                yield operation, f"'{operation.name}' does not say what it needs"
+
+
+LAWS: tuple[Law, ...] = (
+    Law("ours only", ours_only),
+    Law("unique ids", unique_ids),
+    Law("unique names", unique_names),
+    Law("handles declared", handles_declared),
+    Law("calls resolve", calls_resolve),
+    Law("records fit", records_fit),
+    Law("values are whole", values_are_whole),
+    Law("goals resolve", goals_resolve),
+    Law("no calls", no_calls, after="inline_pipelines"),
+    Law("no chats", no_chats, after="split_llm"),
+    Law("demands everywhere", demands_everywhere, after="annotate_demand"),
+)

@@ -1,0 +1,165 @@
+"""A checked program to a module: one operation for each declaration, in the order handles, shapes, pipelines, tests,
+goals, fleets. The module's own location is the file's beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...base.source import Span
+from ...base.units import Quantity
+from ...lang import program as p
+from .. import _mlir
+from ..dialect.types import to_mlir
+from .body import BodyLowering, constant
+
+
+def lower_program(program: p.Program, tests: bool) -> Any:
+    """The module's operation, not yet verified. OverflowError for an integer beyond 64 bits."""
+    with _mlir.working():
+        module = _mlir.empty_module(Span(program.source.path, 0, 0, 1, 1, 1, 1))
+        body = _mlir.body(module)
+        for made in _declarations(program, tests):
+            body.append(made)
+        return module
+
+
+def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
+    for handle in program.handles:
+        yield _handle(handle)
+    for record in program.records.values():
+        yield _declare("agent.record", record.span, name=record.name, fields=_fields(record.fields))
+    for enum in program.enums.values():
+        cases = [{"name": case.name, "payload": _fields(case.payload)} for case in enum.cases]
+        yield _declare("agent.enum", enum.span, name=enum.name, cases=cases)
+    for pipeline in program.pipelines:
+        yield _pipeline(program, pipeline)
+    if tests:
+        for test in program.tests:
+            yield _test(program, test)
+    for goal in program.goals:
+        yield _goal(goal)
+    for fleet in program.fleets:
+        yield _fleet(fleet)
+
+
+def _declare(kind: str, span: Span, regions: int = 0, **attributes: object) -> Any:
+    return _mlir.create(kind, attributes=attributes, regions=regions, place=_mlir.location(span))
+
+
+def _fields(fields: tuple[p.Parameter, ...]) -> list[dict[str, Any]]:
+    return [{"name": field.name, "type": to_mlir(field.type)} for field in fields]
+
+
+def _handle(handle: p.HandleDeclaration) -> Any:
+    return _declare(
+        "agent.handle",
+        handle.span,
+        name=handle.name,
+        keyword=handle.keyword,
+        type=handle.type.name,
+        entry=handle.constructor.entry,
+        arguments={argument.name: _argument(argument.value) for argument in handle.arguments},
+    )
+
+
+def _argument(value: p.Expression) -> Any:
+    match value:
+        case p.Literal(value=stated):
+            return constant(stated)
+        case p.ListOf(items=items):
+            return tuple(_argument(item) for item in items)
+        case p.HandleReference(name=name):
+            return _mlir.SymbolName(name)
+        case _:
+            raise TypeError(f"{value.span}: a declaration's argument is no constant")
+
+
+def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
+    parameters: list[dict[str, Any]] = []
+    for parameter in pipeline.parameters:
+        entry: dict[str, Any] = {
+            "name": parameter.name,
+            "type": to_mlir(parameter.type),
+            "required": parameter.default is None,
+        }
+        if parameter.default is not None:
+            entry["default"] = constant(parameter.default.value)
+        parameters.append(entry)
+    made = _declare(
+        "agent.pipeline",
+        pipeline.span,
+        1,
+        name=pipeline.name,
+        parameters=parameters,
+        result=to_mlir(pipeline.result),
+    )
+    places = [_mlir.location(parameter.span) for parameter in pipeline.parameters]
+    block = _mlir.block_of(made.regions[0], [entry["type"] for entry in parameters], places)
+    names = {parameter.name: block.arguments[i] for i, parameter in enumerate(pipeline.parameters)}
+    BodyLowering(program, pipeline.name).fill(block, pipeline.body, names)
+    return made
+
+
+def _test(program: p.Program, test: p.Test) -> Any:
+    made = _declare("agent.test", test.span, 1, name=test.name)
+    block = _mlir.block_of(made.regions[0])
+    BodyLowering(program, test_path(test.name)).fill(block, test.body, {})
+    return made
+
+
+def test_path(name: str) -> str:
+    """How the stage ids of a test begin: `test:` and its name with what an id may not hold made into `_`. Two tests of
+    one name are refused by the checker."""
+    return "test:" + "".join(c if c.isalnum() or c in "_-" else "_" for c in name)
+
+
+def _goal(goal: p.Goal) -> Any:
+    terms: list[dict[str, Any]] = []
+    for term in goal.terms:
+        entry: dict[str, Any] = {"kind": term.kind}
+        if term.percentile is not None:
+            entry["percentile"] = float(term.percentile)
+        if term.limit is not None:
+            entry |= {"limit": term.limit.value, "unit": str(term.limit.dimension)}
+        if term.word is not None:
+            entry["word"] = term.word
+        terms.append(entry)
+    assume = [_assumption(assumption) for assumption in goal.assumptions]
+    return _declare("agent.goal", goal.span, pipeline=goal.pipeline, terms=terms, assume=assume)
+
+
+def _assumption(assumption: p.Assumption) -> Mapping[str, Any]:
+    entry: dict[str, Any] = {"name": assumption.name, **_quantity(assumption.quantity)}
+    if assumption.case is not None:
+        entry["case"] = assumption.case
+    if assumption.output:
+        entry["output"] = True
+    return entry
+
+
+def _quantity(given: Quantity) -> Mapping[str, Any]:
+    return {"value": given.value, "unit": str(given.dimension)}
+
+
+def _fleet(fleet: p.Fleet) -> Any:
+    made = _declare("agent.fleet", fleet.span, 1, name=fleet.name)
+    block = _mlir.block_of(made.regions[0])
+    for tier in fleet.tiers:
+        least, most = tier.count
+        block.append(
+            _declare("agent.tier", tier.span, name=tier.name, device=tier.device, least=least, most=most),
+        )
+    for link in fleet.links:
+        block.append(
+            _declare(
+                "agent.link",
+                link.span,
+                left=link.left,
+                right=link.right,
+                both_ways=link.both_ways,
+                bandwidth=float(link.bandwidth.value),
+                latency=float(link.latency.value),
+            )
+        )
+    return made

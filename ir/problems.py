@@ -1,0 +1,58 @@
+"""The words for what can go wrong between a checked program and its graph.
+
+One function per slug. Facts come in, a `Problem` comes out.
+"""
+
+from __future__ import annotations
+
+from ..base.problems import Problem, Related
+from ..base.source import Span
+
+
+def unsound(text: str, span: Span | None, notes: tuple[Related, ...] = ()) -> Problem:
+    """A rule of the dialect, or a law of the module, is broken."""
+    return Problem(
+        "module-unsound",
+        f"the module breaks a rule: {text}",
+        span,
+        hint="a module of your own must keep the dialect's rules; if `agentlang` made it, that is a bug: please report it",
+        related=notes,
+    )
+
+
+def unreadable(why: str, span: Span | None = None) -> Problem:
+    return Problem(
+        "module-unreadable",
+        f"this is no module that can be read: {why}",
+        span,
+        hint="`agentlang compile --emit mlir` writes modules; the readable form (`--pretty`) cannot be read back",
+    )
+
+
+def number_too_large(value: str, span: Span | None) -> Problem:
+    return Problem(
+        "number-too-large",
+        f"a whole number must fit in 64 bits: {value}",
+        span,
+        hint="write it as a Float (`1e20`) if its last digits do not matter",
+    )
+
+
+def call_emits(callee: str, span: Span | None, emitted: Span | None) -> Problem:
+    """A pipeline that emits is called in the middle of another."""
+    return Problem(
+        "call-emits",
+        f"pipeline {callee!r} sends items with `emit`, and can only be called where its stream is returned",
+        span,
+        hint=f"write `return {callee}(…)`, or let {callee!r} return its stream instead of emitting",
+        related=(Related(emitted, "it emits here"),) if emitted else (),
+    )
+
+
+def call_cycle(path: tuple[str, ...], span: Span | None) -> Problem:
+    return Problem(
+        "call-cycle",
+        f"pipelines call each other without end: {' calls '.join(path)}",
+        span,
+        hint="write the repetition as `for` or `repeat`, which are bounded",
+    )

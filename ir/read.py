@@ -1,0 +1,189 @@
+"""A module to the frozen graph. After this nobody sees MLIR.
+
+MLIR keeps lines and columns, not offsets; where the source is at hand, spans get their offsets back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..base.source import Source, Span
+from . import _mlir
+from .demands import demand_from
+from .dialect.types import from_mlir
+from .formula import parse as parse_formula
+from .graph import (
+    EnumShape,
+    Graph,
+    GraphPipeline,
+    Handle,
+    HandleName,
+    Input,
+    Operation,
+    RecordShape,
+    Region,
+    Size,
+    Value,
+)
+
+# Attributes that become fields of `Operation` or names of values.
+_FIELDS = frozenset({"id", "binding", "demand", "times"})
+
+
+def digest(module: Any) -> str:
+    """The SHA-256 (hex) of the module's text without locations."""
+    return hashlib.sha256(_mlir.text(module, locations=False).encode()).hexdigest()
+
+
+def read_graph(module: Any, sources: Mapping[str, Source] | None = None) -> Graph:
+    """The graph of a verified module. Model operations that were nested in it stay behind."""
+    with _mlir.working():
+        return _Reader(sources or {}).graph(module)
+
+
+class _Reader:
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+        self._values: dict[Any, Value] = {}
+
+    def graph(self, module: Any) -> Graph:
+        by_kind: dict[str, list[Any]] = {}
+        for operation in _mlir.operations(_mlir.body(module)):
+            by_kind.setdefault(operation.name, []).append(operation)
+
+        def each(kind: str) -> Iterable[tuple[Any, dict[str, Any]]]:
+            return ((operation, _mlir.attributes_of(operation)) for operation in by_kind.get(kind, ()))
+
+        return Graph(
+            digest=digest(module),
+            handles=tuple(self._handle(operation, given) for operation, given in each("agent.handle")),
+            records=tuple(RecordShape(given["name"], _shape(given["fields"])) for _, given in each("agent.record")),
+            pipelines=tuple(self._pipeline(operation, given) for operation, given in each("agent.pipeline")),
+            goals={given["pipeline"]: _without(given, "pipeline") for _, given in each("agent.goal")},
+            fleets={given["name"]: _fleet(operation) for operation, given in each("agent.fleet")},
+            enums=tuple(_enum(given) for _, given in each("agent.enum")),
+            tests=tuple(self._test(operation, given) for operation, given in each("agent.test")),
+        )
+
+    # --- declarations ------------------------------------------------------------------------------------------------
+
+    def _handle(self, operation: Any, given: dict[str, Any]) -> Handle:
+        arguments = {name: _handle_argument(value) for name, value in given["arguments"].items()}
+        return Handle(
+            given["name"],
+            given["type"],
+            given["entry"],
+            arguments,
+            self._span(operation),
+            given["keyword"],
+            demand_from(given["demand"]) if "demand" in given else None,
+        )
+
+    def _pipeline(self, operation: Any, given: dict[str, Any]) -> GraphPipeline:
+        inputs = tuple(
+            Input(entry["name"], _type(entry["type"]), entry["required"], entry.get("default"))
+            for entry in given["parameters"]
+        )
+        result = _type(given["result"])
+        return self._body(operation, given, inputs, result, [parameter.name for parameter in inputs])
+
+    def _test(self, operation: Any, given: dict[str, Any]) -> GraphPipeline:
+        from ..lang.types import NONE
+
+        return self._body(operation, given, (), NONE, [])
+
+    def _body(
+        self, operation: Any, given: dict[str, Any], inputs: tuple[Input, ...], result: Any, names: list[str]
+    ) -> GraphPipeline:
+        self._values = {}
+        body = self._region(operation.regions[0], names)
+        sizes = tuple(_size(entry) for entry in given.get("sizes", ()))
+        return GraphPipeline(given["name"], inputs, result, body, self._span(operation), sizes)
+
+    # --- bodies ------------------------------------------------------------------------------------------------------
+
+    def _region(self, region: Any, names: list[str]) -> Region:
+        blocks = list(region.blocks)
+        if not blocks:
+            return Region((), ())
+        arguments = tuple(
+            self._define(argument, names[i] if i < len(names) else None)
+            for i, argument in enumerate(blocks[0].arguments)
+        )
+        return Region(arguments, tuple(self._operation(inner) for inner in _mlir.operations(blocks[0])))
+
+    def _operation(self, operation: Any) -> Operation:
+        given = _mlir.attributes_of(operation)
+        operands = tuple(self._values[value] for value in operation.operands)
+        names = [given["variable"]] if "variable" in given else []
+        regions = tuple(self._region(region, names) for region in operation.regions)
+        results = tuple(self._define(value, given.get("binding")) for value in operation.results)
+        places = [self._located(span) for span in _mlir.spans(operation.location)]
+        return Operation(
+            id=given["id"],
+            name=operation.name,
+            operands=operands,
+            results=results,
+            attributes={name: value for name, value in given.items() if name not in _FIELDS},
+            regions=regions,
+            demand=demand_from(given["demand"]) if "demand" in given else None,
+            span=places[0] if places else None,
+            times=parse_formula(given["times"]) if "times" in given else None,
+            callers=tuple(places[1:]),
+        )
+
+    def _define(self, value: Any, name: str | None) -> Value:
+        made = self._values[value] = Value(len(self._values), from_mlir(value.type), name)
+        return made
+
+    # --- places ------------------------------------------------------------------------------------------------------
+
+    def _span(self, operation: Any) -> Span | None:
+        return next((self._located(span) for span in _mlir.spans(operation.location)), None)
+
+    def _located(self, span: Span) -> Span:
+        source = self._sources.get(span.path)
+        if source is None:
+            return span
+        starts = source.line_starts
+        if not (0 < span.line <= len(starts) and 0 < span.end_line <= len(starts)):
+            return span
+        start = starts[span.line - 1] + span.column - 1
+        return replace(span, start=start, end=starts[span.end_line - 1] + span.end_column - 1)
+
+
+def _handle_argument(value: Any) -> Any:
+    return HandleName(str(value)) if isinstance(value, _mlir.SymbolName) else value
+
+
+def _type(given: Any) -> Any:
+    """A type of the language: declarations hold no `tokens` or `kv`."""
+    return from_mlir(given)
+
+
+def _shape(fields: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((field["name"], _type(field["type"])) for field in fields)
+
+
+def _enum(given: dict[str, Any]) -> EnumShape:
+    return EnumShape(given["name"], tuple((case["name"], _shape(case["payload"])) for case in given["cases"]))
+
+
+def _fleet(operation: Any) -> Mapping[str, Any]:
+    inner = _mlir.operations(operation.regions[0].blocks[0])
+    return {
+        "tiers": tuple(_mlir.attributes_of(tier) for tier in inner if tier.name == "agent.tier"),
+        "links": tuple(_mlir.attributes_of(link) for link in inner if link.name == "agent.link"),
+    }
+
+
+def _without(given: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key != name}
+
+
+def _size(entry: dict[str, Any]) -> Size:
+    bound = parse_formula(entry["bound"]) if "bound" in entry else None
+    return Size(entry["name"], parse_formula(entry["default"]), bound, entry["basis"])

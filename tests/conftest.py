@@ -1,0 +1,1 @@
+"""Puts this folder on the path, so that tests of every kind share the builders in it (`ir_programs`)."""

@@ -1,0 +1,352 @@
+"""Typed programs built by hand, for tests of `ir` that need no checker.
+
+Spans are made up but distinct: each expression gets the next column of its line.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from agentlang.base.source import Source, Span
+from agentlang.base.units import BANDWIDTH, COUNT, DURATION, RATE, TOKENS, Quantity
+from agentlang.lang import program as p
+from agentlang.lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    TEXT,
+    HandleType,
+    ListType,
+    RecordType,
+    StreamType,
+    Type,
+)
+
+MODEL, RERANKER, INDEX, ENCODER = (
+    HandleType(name) for name in ("llm.Model", "search.Reranker", "search.Index", "embed.Encoder")
+)
+PASSAGE = RecordType("search.Passage")
+SOURCE = RecordType("Source")
+_columns = count(1)
+
+
+def at(line: int) -> Span:
+    column = next(_columns) % 100 + 1
+    return Span("x.agent", 0, 0, line, column, line, column + 3)
+
+
+def literal(value: p.Constant, given: Type, line: int = 1) -> p.Literal:
+    return p.Literal(type=given, span=at(line), value=value)
+
+
+def parameter(name: str, given: Type, default: p.Constant | None = None, line: int = 1) -> p.Parameter:
+    value = None if default is None else literal(default, given, line)
+    return p.Parameter(name, given, at(line), default=value)
+
+
+def signature(name: str, entry: str, result: Type, *parameters: p.Parameter) -> p.StageSignature:
+    return p.StageSignature(name, parameters, result, "builtin", entry, at(1))
+
+
+CHAT = signature(
+    "llm.Model.chat",
+    "llm:chat",
+    StreamType(TEXT),
+    parameter("self", MODEL),
+    parameter("prompt", TEXT),
+    parameter("system", TEXT, ""),
+    parameter("max_tokens", INT, 256),
+    parameter("temperature", FLOAT, 0.0),
+    parameter("seed", INT, 0),
+    parameter("stop", ListType(TEXT), ()),
+)
+REDACT = signature("text.redact", "text:redact", TEXT, parameter("text", TEXT))
+JOIN = signature("text.join", "text:join", TEXT, parameter("texts", ListType(TEXT)), parameter("separator", TEXT, ""))
+SPLIT = signature("text.split", "text:split", ListType(TEXT), parameter("text", TEXT), parameter("tokens", INT, 400))
+SENTENCES = signature("text.sentences", "text:sentences", StreamType(TEXT), parameter("text", StreamType(TEXT)))
+SEARCH = signature(
+    "search.Index.search",
+    "search:search",
+    ListType(PASSAGE),
+    parameter("self", INDEX),
+    parameter("question", TEXT),
+    parameter("top", INT, 8),
+)
+RERANK = signature(
+    "search.Reranker.rerank",
+    "search:rerank",
+    ListType(PASSAGE),
+    parameter("self", RERANKER),
+    parameter("passages", ListType(PASSAGE)),
+    parameter("question", TEXT),
+    parameter("keep", INT, 3),
+)
+
+
+def text(value: str, line: int = 1) -> p.Literal:
+    return literal(value, TEXT, line)
+
+
+def ref(name: str, given: Type, line: int = 1) -> p.Reference:
+    return p.Reference(type=given, span=at(line), name=name)
+
+
+def handle(name: str, given: HandleType, line: int = 1) -> p.HandleReference:
+    return p.HandleReference(type=given, span=at(line), name=name)
+
+
+def template(line: int, *parts: str | p.Expression) -> p.Template:
+    return p.Template(type=TEXT, span=at(line), parts=parts)
+
+
+def call(stage: p.StageSignature, line: int, **given: p.Expression) -> p.StageCall:
+    """A stage call; arguments that are not given are the defaults."""
+    arguments: list[p.Argument] = []
+    for parameter in stage.parameters:
+        value = given.get(parameter.name, parameter.default)
+        assert value is not None, parameter.name
+        arguments.append(p.Argument(parameter.name, value))
+    return p.StageCall(type=stage.result, span=at(line), stage=stage, arguments=tuple(arguments))
+
+
+def chat(line: int, prompt: p.Expression, max_tokens: int, model: str = "writer") -> p.StageCall:
+    return call(CHAT, line, self=handle(model, MODEL, line), prompt=prompt, max_tokens=literal(max_tokens, INT, line))
+
+
+def invoke(pipeline: p.Pipeline, line: int, *values: p.Expression) -> p.PipelineCall:
+    arguments = tuple(p.Argument(q.name, v) for q, v in zip(pipeline.parameters, values, strict=True))
+    return p.PipelineCall(type=pipeline.result, span=at(line), pipeline=pipeline.name, arguments=arguments)
+
+
+def collect(stream: p.Expression) -> p.Collect:
+    assert isinstance(stream.type, StreamType)
+    item = stream.type.element
+    return p.Collect(type=TEXT if item == TEXT else ListType(item), span=stream.span, stream=stream)
+
+
+def loop(
+    line: int, variable: str, over: p.Expression, body: p.Block, at_most: int = 16, where: p.Expression | None = None
+) -> p.MapOver:
+    assert isinstance(over.type, (ListType, StreamType)) and body.result is not None
+    item = body.result.type
+    if isinstance(over.type, StreamType):
+        result: Type = item if isinstance(item, StreamType) else StreamType(item)
+    else:
+        result = ListType(item)
+    return p.MapOver(
+        type=result,
+        span=at(line),
+        variable=variable,
+        variable_type=over.type.element,
+        over=over,
+        where=where,
+        at_most=at_most,
+        body=body,
+    )
+
+
+def bind(line: int, name: str, value: p.Expression) -> p.Bind:
+    return p.Bind(name, value, at(line))
+
+
+def block(line: int, *statements: p.Statement, result: p.Expression | None = None) -> p.Block:
+    return p.Block(statements, result, at(line))
+
+
+def pipeline(name: str, line: int, result: Type, parameters: tuple[p.Parameter, ...], body: p.Block) -> p.Pipeline:
+    return p.Pipeline(name, parameters, result, body, at(line))
+
+
+def model(name: str, line: int, given: HandleType = MODEL, entry: str = "llm:model") -> p.HandleDeclaration:
+    made = signature("llm.chat", entry, given, parameter("name", TEXT))
+    arguments = (p.Argument("name", text("smollm2-135m-instruct", line)),)
+    return p.HandleDeclaration(name, "model", given, made, arguments, at(line))
+
+
+PASSAGE_RECORD = p.RecordDeclaration(
+    "search.Passage",
+    (parameter("path", TEXT), parameter("line", INT), parameter("text", TEXT), parameter("score", FLOAT)),
+    at(1),
+)
+SOURCE_RECORD = p.RecordDeclaration(
+    "Source", (parameter("path", TEXT), parameter("line", INT), parameter("score", FLOAT)), at(1)
+)
+
+
+def program(
+    *pipelines: p.Pipeline,
+    handles: tuple[p.HandleDeclaration, ...] = (),
+    records: tuple[p.RecordDeclaration, ...] = (),
+    goals: tuple[p.Goal, ...] = (),
+    fleets: tuple[p.Fleet, ...] = (),
+    tests: tuple[p.Test, ...] = (),
+) -> p.Program:
+    source = Source("x.agent", "\n".join(f"line {n} " + "." * 120 for n in range(1, 60)))
+    return p.Program(source, {r.name: r for r in records}, {}, handles, pipelines, goals, fleets, tests, (source,))
+
+
+def hello() -> p.Program:
+    """The program of `examples/hello`."""
+    prompt = template(7, "Greet ", ref("name", TEXT, 7), " in one short sentence.")
+    greet = pipeline(
+        "hello", 6, StreamType(TEXT), (parameter("name", TEXT, "world", 6),), block(6, result=chat(7, prompt, 32))
+    )
+    has_name = p.Binary(
+        type=BOOL,
+        span=at(11),
+        operator="contains",
+        left=collect(invoke(greet, 11, text("Ada", 11))),
+        right=text("Ada", 11),
+    )
+    test = p.Test("greets", block(10, p.Expect(has_name, at(11))), at(10))
+    return program(greet, handles=(model("writer", 4),), tests=(test,))
+
+
+def handbook() -> p.Program:
+    """The program of `examples/handbook`: calls, a loop over records, a resource that needs another handle."""
+    question = (parameter("question", TEXT, line=17),)
+    hits = call(
+        SEARCH, 18, self=handle("handbook", INDEX, 18), question=ref("question", TEXT, 18), top=literal(8, INT, 18)
+    )
+    best = call(
+        RERANK,
+        19,
+        self=handle("judge", RERANKER, 19),
+        passages=ref("hits", ListType(PASSAGE), 19),
+        question=ref("question", TEXT, 19),
+    )
+    find = pipeline("find", 17, ListType(PASSAGE), question, block(17, bind(18, "hits", hits), result=best))
+    line = template(25, "- ", field(25, ref("hit", PASSAGE, 25), "text", TEXT))
+    notes = loop(25, "hit", ref("best", ListType(PASSAGE), 25), block(25, result=line))
+    joined = call(JOIN, 28, texts=ref("notes", ListType(TEXT), 28), separator=text("\n", 28))
+    prompt = template(26, "Answer from these notes only.\n", joined, "\nQuestion: ", ref("clean", TEXT, 29))
+    answer = pipeline(
+        "answer",
+        22,
+        StreamType(TEXT),
+        (parameter("question", TEXT, line=22),),
+        block(
+            22,
+            bind(23, "clean", call(REDACT, 23, text=ref("question", TEXT, 23))),
+            bind(24, "best", invoke(find, 24, ref("clean", TEXT, 24))),
+            bind(25, "notes", notes),
+            result=chat(26, prompt, 96),
+        ),
+    )
+    hit = ref("hit", PASSAGE, 35)
+    built = p.BuildRecord(
+        type=SOURCE,
+        span=at(35),
+        record="Source",
+        fields=tuple(
+            p.Argument(name, field(35, hit, name, given))
+            for name, given in (("path", TEXT), ("line", INT), ("score", FLOAT))
+        ),
+    )
+    sources = pipeline(
+        "sources",
+        33,
+        ListType(SOURCE),
+        (parameter("question", TEXT, line=33),),
+        block(
+            33,
+            bind(34, "best", invoke(find, 34, ref("question", TEXT, 34))),
+            result=loop(35, "hit", ref("best", ListType(PASSAGE), 35), block(35, result=built)),
+        ),
+    )
+    goal = p.Goal(
+        "answer",
+        (
+            p.GoalTerm("rate", Quantity(0.5, RATE), at(39)),
+            p.GoalTerm("first_token", Quantity(1.5, DURATION), at(40), percentile=95.0),
+        ),
+        (
+            p.Assumption("question", Quantity(20.0, TOKENS), at(45)),
+            p.Assumption("best", Quantity(3.0, COUNT), at(46)),
+        ),
+        at(38),
+    )
+    fleet = p.Fleet(
+        "laptop",
+        (p.Tier("cpu", "laptop", (1, 1), at(52)), p.Tier("gpu", "h100", (0, 8), at(53))),
+        (p.Link("gpu", "cpu", True, Quantity(2.5e10, BANDWIDTH), Quantity(1e-5, DURATION), at(54)),),
+        at(51),
+    )
+    index = signature(
+        "search.index",
+        "search:index",
+        INDEX,
+        parameter("pattern", TEXT),
+        parameter("encoder", ENCODER),
+        parameter("passage", INT),
+    )
+    resource = p.HandleDeclaration(
+        "handbook",
+        "resource",
+        INDEX,
+        index,
+        (
+            p.Argument("pattern", text("handbook/*.md", 12)),
+            p.Argument("encoder", handle("encoder", ENCODER, 12)),
+            p.Argument("passage", literal(120, INT, 12)),
+        ),
+        at(12),
+    )
+    return program(
+        find,
+        answer,
+        sources,
+        handles=(
+            model("writer", 8),
+            model("encoder", 9, ENCODER, "embed:model"),
+            model("judge", 10, RERANKER, "search:reranker"),
+            resource,
+        ),
+        records=(PASSAGE_RECORD, SOURCE_RECORD),
+        goals=(goal,),
+        fleets=(fleet,),
+    )
+
+
+def field(line: int, base: p.Expression, name: str, given: Type) -> p.FieldOf:
+    return p.FieldOf(type=given, span=at(line), base=base, field_name=name)
+
+
+def summarise() -> p.Program:
+    """The program of `examples/summarise`: loops in loops, chats whose streams are collected."""
+    gist = collect(chat(11, template(11, "Summarise in one sentence:\n", ref("part", TEXT, 11)), 48))
+    gists = loop(11, "part", ref("parts", ListType(TEXT), 11), block(11, result=gist))
+    notes = loop(
+        9,
+        "document",
+        ref("documents", ListType(TEXT), 9),
+        block(
+            9,
+            bind(10, "parts", call(SPLIT, 10, text=ref("document", TEXT, 10))),
+            bind(11, "gists", gists),
+            result=call(JOIN, 12, texts=ref("gists", ListType(TEXT), 12), separator=text(" ", 12)),
+        ),
+        at_most=8,
+    )
+    joined = call(JOIN, 14, texts=ref("notes", ListType(TEXT), 14), separator=text("\n", 14))
+    final = collect(chat(14, template(14, "Write one paragraph from these notes:\n", joined), 128))
+    digest = pipeline(
+        "digest",
+        8,
+        TEXT,
+        (parameter("documents", ListType(TEXT), line=8),),
+        block(8, bind(9, "notes", notes), result=final),
+    )
+    goal = p.Goal(
+        "digest",
+        (p.GoalTerm("finish", Quantity(120.0, DURATION), at(23), percentile=95.0),),
+        (
+            p.Assumption("documents", Quantity(4.0, COUNT), at(20)),
+            p.Assumption("document", Quantity(1200.0, TOKENS), at(21)),
+        ),
+        at(17),
+    )
+    return program(digest, handles=(model("writer", 6),), goals=(goal,))
+
+
+ALL = {"hello": hello, "handbook": handbook, "summarise": summarise}
