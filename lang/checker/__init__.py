@@ -1,0 +1,27 @@
+"""From syntax to meaning: `check` resolves every name, gives every expression its type, and refuses what it must.
+
+A file is checked in steps, so that a fault in one declaration hides none of another: names, signatures, constants,
+models and resources, pipelines (those that are called first), tests, goals, fleets; then what only the whole tells
+(recursion, what is never used). A part that cannot be understood gets an unknown type that fits everywhere, so that
+one fault is reported once.
+"""
+
+from __future__ import annotations
+
+from ...base.problems import Problem
+from ...base.source import Source
+from ..program import Program
+from ..syntax import File
+from .context import Library
+from .file import check_file
+
+__all__ = ["Library", "check"]
+
+
+def check(file: File, source: Source, library: Library) -> tuple[Program | None, tuple[Problem, ...]]:
+    """The typed program of one file, and all problems of its meaning, in the order of the text.
+
+    `library("std/llm")` gives the interface source of a module, or None if there is none. The program is None where a
+    problem is an error. Syntax problems are the parser's; a file that has some may be checked all the same.
+    """
+    return check_file(file, source, library)

@@ -1,0 +1,220 @@
+"""The state of checking one pipeline, test or constant: its names, how deep we are, and what a value must fit.
+
+`Body.value` checks an expression; the functions that do so for each form live beside this file and call each other
+only through it, so that they need not import each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from ...base.problems import Related
+from ...base.source import Span
+from .. import problems, program, syntax
+from ..program import NO_LABELS, Labels
+from ..syntax_problems import too_deep
+from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, StreamType, Type, dimension_of
+from .context import BUILTINS, Context, words
+from .symbols import UNKNOWN, Local
+
+ExpressionCheck = Callable[["Body", syntax.Expr, "Type | None"], program.Expression]
+BlockCheck = Callable[["Body", syntax.Block, "Type | None", "Role"], program.Block]
+
+# Expressions inside expressions; each costs up to nine calls of ours, and Python allows a thousand.
+_DEEPEST = 80
+
+
+class Role:
+    """What a block is: how messages call it, whether it needs a value, and whether `return` may end it."""
+
+    __slots__ = ("may_return", "needs_value", "what")
+
+    def __init__(self, what: str, *, needs_value: bool = True, may_return: bool = False) -> None:
+        self.what = what
+        self.needs_value = needs_value
+        self.may_return = may_return
+
+
+class Body:
+    """One pipeline, test or constant."""
+
+    __slots__ = ("_blocks", "_expressions", "context", "depth", "in_test", "locals", "tail", "written")
+
+    def __init__(
+        self,
+        context: Context,
+        expressions: ExpressionCheck,
+        blocks: BlockCheck,
+        written: syntax.Block | None = None,
+        in_test: bool = False,
+    ) -> None:
+        self.context = context
+        self._expressions = expressions
+        self._blocks = blocks
+        self.written = written
+        self.in_test = in_test
+        self.locals: dict[str, Local] = {}
+        self.depth = 0
+        # Whether the expression that is checked now is the value of the whole pipeline.
+        self.tail = False
+
+    # --- checking parts
+
+    def value(self, node: syntax.Expr, expected: Type | None = None, *, tail: bool = False) -> program.Expression:
+        """The typed expression. `expected` only guides literals; see `expect` for a value that must fit."""
+        if self.depth >= _DEEPEST:
+            self.context.report(too_deep(node.span, "expressions", _DEEPEST))
+            self.use_all(node)
+            return nothing(node.span)
+        self.depth += 1
+        before, self.tail = self.tail, tail
+        try:
+            return self._expressions(self, node, expected)
+        finally:
+            self.depth -= 1
+            self.tail = before
+
+    def block(self, node: syntax.Block, expected: Type | None, role: Role) -> program.Block:
+        return self._blocks(self, node, expected, role)
+
+    def expect(
+        self, node: syntax.Expr, expected: Type, what: str, related: tuple[Related, ...] = (), *, tail: bool = False
+    ) -> program.Expression:
+        """The typed expression, with a problem if it does not fit. `what` begins the title: "argument `top` of …"."""
+        return self.fit(self.value(node, expected, tail=tail), expected, what, related)
+
+    def fit(
+        self, found: program.Expression, expected: Type, what: str, related: tuple[Related, ...] = ()
+    ) -> program.Expression:
+        """`found`, or a stand-in of the expected type after reporting that it does not fit."""
+        if fits(found.type, expected):
+            return found
+        related = (*related, *self.origin(found))
+        actual = found.type
+        of_stream = isinstance(actual, StreamType) and not isinstance(expected, StreamType)
+        if isinstance(actual, StreamType) and of_stream and fits(collected(actual), expected):
+            self.context.report(problems.stream_as_value(what, actual, found.span, related))
+            return nothing(found.span, expected)
+        hint = None
+        if actual == INT and expected == FLOAT:
+            hint = "multiply by `1.0` to make it a Float"
+        elif isinstance(expected, StreamType) and expected.element == actual:
+            hint = f"give a {expected}, or let {what} be {actual} where it is declared"
+        elif expected == TEXT and has_text_form(actual):
+            hint = 'put it into a text: `"{…}"`'
+        self.context.report(problems.wrong_type(what, str(expected), str(actual), found.span, related, hint))
+        return nothing(found.span, expected)
+
+    def condition(self, node: syntax.Expr, what: str) -> program.Expression:
+        return self.expect(node, BOOL, what)
+
+    def plain(self, found: program.Expression) -> program.Expression:
+        """Refuse a handle where a value that can be kept must stand."""
+        if isinstance(found.type, HandleType):
+            self.context.refuse("handle value", found.span)
+            return nothing(found.span)
+        return found
+
+    def settled(self, found: program.Expression, what: str) -> program.Expression:
+        """Refuse a stream where only a value has a meaning."""
+        if isinstance(found.type, StreamType):
+            self.context.report(problems.stream_as_value(what, found.type, found.span, self.origin(found)))
+            return nothing(found.span)
+        return found
+
+    def origin(self, found: program.Expression) -> tuple[Related, ...]:
+        """Where the type of a value comes from, if that is another place."""
+        if isinstance(found, program.Reference):
+            local = self.locals.get(found.name)
+            if local is not None and local.type == found.type:
+                verb = "bound" if local.kind == "binding" else "declared"
+                return (Related(local.span, f"`{found.name}` is {verb} here: {found.type}"),)
+        if isinstance(found, program.StageCall):
+            return (Related(found.stage.span, f"`{found.stage.name}` gives {found.stage.result}"),)
+        return ()
+
+    # --- names
+
+    def bind(
+        self,
+        name: syntax.Ident,
+        kind: str,
+        type: Type,
+        labels: Labels = NO_LABELS,
+        value: program.Expression | None = None,
+    ) -> Local:
+        """Bind a local name. If it is taken, the first keeps it, and its type becomes unknown where the two differ."""
+        taken = self.context.names.get(name.text)
+        first = self.locals.get(name.text)
+        if first is not None:
+            what = f"a {first.kind}" if first.kind != "parameter" else "a parameter"
+            where = "" if first.visible else ", in another block of this pipeline"
+            self._taken(name, first.span, what + where)
+            if first.type != type:
+                first.type = UNKNOWN
+            first.visible = True
+            return first
+        if taken is not None:
+            self._taken(name, taken.span, taken.what)
+        elif name.text in BUILTINS:
+            self._taken(name, None, "always in scope")
+        local = Local(name.text, name.span, kind, type, labels, value)
+        self.locals[name.text] = local
+        return local
+
+    def _taken(self, name: syntax.Ident, first: Span | None, what: str) -> None:
+        known = {*self.locals, *self.context.names}
+        free = next(f"{name.text}_{n}" for n in range(2, 10_000) if f"{name.text}_{n}" not in known)
+        hint = f"a name is bound once; call this one `{free}`, say"
+        self.context.report(problems.bound_twice(name.text, name.span, first, what, hint))
+
+    @contextmanager
+    def scope(self) -> Generator[None]:
+        """Names bound inside end with the block."""
+        before = set(self.locals)
+        try:
+            yield
+        finally:
+            for name, local in self.locals.items():
+                if name not in before:
+                    local.visible = False
+
+    def use_all(self, node: syntax.Expr | syntax.Block) -> None:
+        """Count every name inside as used, for a part that is not looked into."""
+        for name in words(node):
+            if local := self.locals.get(name):
+                local.used = True
+        self.context.use_all(node)
+
+    def refuse(self, construct: str, span: Span, *unseen: syntax.Expr | syntax.Block) -> program.Expression:
+        """Refuse a construct; what stands in `unseen` is not looked into."""
+        self.context.refuse(construct, span)
+        for node in unseen:
+            self.use_all(node)
+        return nothing(span)
+
+
+def nothing(span: Span, type: Type = UNKNOWN) -> program.Expression:
+    """Stands in for what could not be checked. Only in programs that have an error, which never leave the checker."""
+    return program.Literal(type=type, span=span, value=None)
+
+
+def is_unknown(type: Type) -> bool:
+    """Whether some part of a type could not be known."""
+    while isinstance(type, ListType | StreamType):
+        type = type.element
+    return type == UNKNOWN
+
+
+def fits(actual: Type, expected: Type) -> bool:
+    return actual == expected or is_unknown(actual) or is_unknown(expected)
+
+
+def collected(stream: StreamType) -> Type:
+    """What `all(stream)` gives: a stream of texts is joined, another becomes a list."""
+    return TEXT if stream.element == TEXT else ListType(stream.element)
+
+
+def has_text_form(type: Type) -> bool:
+    return type in (TEXT, BOOL) or dimension_of(type) is not None

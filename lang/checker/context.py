@@ -1,0 +1,110 @@
+"""What is known of one file while it is checked: its names, the library's methods, and the problems so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ...base.problems import Problem
+from ...base.source import Source, Span
+from ...base.suggest import suggest
+from .. import problems
+from ..program import RecordDeclaration, StageSignature
+from ..syntax import Ident, Name
+from ..syntax.walk import Node, walk
+from .not_yet import not_yet
+from .symbols import Interface, ModuleSymbol, Symbol
+
+Library = Callable[[str], "Source | None"]
+
+# Always in scope, in every file.
+BUILTINS = ("all", "buffered", "len", "declassify", "secret", "python", "builtin", "endpoint", "catalog")
+# Called with one value; all other builtins are refused where they are called.
+CALLABLE_BUILTINS = ("all", "len")
+
+
+class Context:
+    """One file. `library` gives the interface source of a module, and is the only way out of the file."""
+
+    __slots__ = ("_problems", "interface", "interfaces", "library", "methods", "names", "records", "source", "top")
+
+    def __init__(self, source: Source, library: Library, interface: Interface | None = None) -> None:
+        self.source = source
+        self.library = library
+        # Set where the file is a library's: its types are then qualified by the module, and may be opaque.
+        self.interface = interface
+        self.names: dict[str, Symbol] = {}
+        self.methods: dict[str, dict[str, StageSignature]] = {}
+        self.records: dict[str, RecordDeclaration] = {}
+        self.interfaces: dict[str, Interface] = {}
+        # Where an import may be inserted: before the first declaration.
+        self.top = 0
+        self._problems: list[Problem] = []
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(self._problems)
+
+    def report(self, problem: Problem) -> None:
+        self._problems.append(problem)
+
+    def refuse(self, construct: str, span: Span, *inside: Node) -> None:
+        """Refuse a construct that is not checked yet. What it mentions counts as used."""
+        self.report(not_yet(construct, span))
+        for node in inside:
+            self.use_all(node)
+
+    def keyword(self, word: str, before: Span, end: Span) -> Span:
+        """The place of a keyword: the last before `before`, up to the end of `end`; the tree has no span of its own."""
+        start = self.source.text.rfind(word, 0, before.start)
+        return self.source.span(start, end.end) if start >= 0 else before
+
+    def use_all(self, node: Node) -> None:
+        """Count every name inside as used, for a part that is not looked into."""
+        for name in words(node):
+            if symbol := self.names.get(name):
+                symbol.used = True
+
+    def use(self, name: str) -> Symbol | None:
+        symbol = self.names.get(name)
+        if symbol is not None:
+            symbol.used = True
+        return symbol
+
+    def qualified(self, name: str) -> str:
+        return f"{self.interface.module}.{name}" if self.interface else name
+
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """One suggestion, which then counts as used: a misspelt use is a use."""
+        suggestion = suggest(name, known)
+        if suggestion is not None:
+            self.use(suggestion)
+        return suggestion
+
+    def bind(self, symbol: Symbol) -> bool:
+        """Bind a name of the file. False, with a problem, if it is taken; the first keeps it."""
+        if symbol.name in BUILTINS:
+            self.report(problems.bound_twice(symbol.name, symbol.span, None, "always in scope", "choose another name"))
+            return False
+        first = self.names.get(symbol.name)
+        if first is not None:
+            self.report(
+                problems.bound_twice(
+                    symbol.name, symbol.span, first.span, first.what, "give one of the two another name"
+                )
+            )
+            return False
+        self.names[symbol.name] = symbol
+        return True
+
+    def modules_with(self, member: str) -> Iterator[tuple[str, ModuleSymbol]]:
+        """The imported modules that have a member of that name."""
+        for name, symbol in self.names.items():
+            if isinstance(symbol, ModuleSymbol) and symbol.interface and member in symbol.interface.names:
+                yield name, symbol
+
+
+def words(node: Node) -> Iterator[str]:
+    """Every word inside a part of the tree that may be the use of a name."""
+    for part in walk(node):
+        if isinstance(part, Name | Ident):
+            yield part.text

@@ -1,0 +1,150 @@
+"""A whole file: declarations, then bodies (those that are called first), then what only the whole can tell."""
+
+from __future__ import annotations
+
+from ...base.problems import Edit, Fix, Problem, Related, has_errors, in_order
+from ...base.source import Source, Span
+from .. import problems, program, syntax
+from ..program import Pipeline, Program
+from .blocks import check_block
+from .body import Body, Role, is_unknown
+from .constants import constant
+from .context import Context, Library
+from .declarations import Declared, declare, text_of
+from .expressions import check_expression
+from .fleets import check_fleets
+from .goals import check_goals
+from .graph import calls_between, groups, report_recursion
+from .handles import check_handle, report_circles
+from .labels import Flow, flows
+from .symbols import UNKNOWN, ConstantSymbol, HandleSymbol, PipelineSymbol, RecordSymbol
+
+
+def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Program | None, tuple[Problem, ...]]:
+    """The typed program with all problems of the file, in the order of the text. No program where one is an error."""
+    context = Context(source, library)
+    starts = [(node.doc or node).span.start for node in file.declarations]
+    context.top = min(starts, default=0)
+    declared = declare(context, file)
+    for symbol in context.names.values():
+        if isinstance(symbol, ConstantSymbol):
+            constant(context, symbol)
+    handles = [check_handle(context, symbol, node) for symbol, node in declared.handles]
+    kept = tuple(handle for handle in handles if handle is not None)
+    report_circles(context, kept)
+
+    calls = calls_between(context)
+    grouped = groups(calls)
+    checked: dict[str, Pipeline] = {}
+    for group in grouped:
+        for name in group:
+            symbol = context.names[name]
+            assert isinstance(symbol, PipelineSymbol)
+            checked[name] = _pipeline(context, symbol)
+    report_recursion(context, calls, grouped)
+    tests = _tests(context, declared.tests)
+    goals = check_goals(context, declared.goals, calls)
+    fleets = check_fleets(context, declared.fleets)
+    _report_unused(context, declared)
+
+    found = in_order(context.problems)
+    if has_errors(found):
+        return None, found
+    pipelines = tuple(checked[symbol.name] for symbol in declared.pipelines)
+    sources = (source, *(interface.source for interface in context.interfaces.values()))
+    return Program(source, context.records, {}, kept, pipelines, goals, fleets, tests, sources), found
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
+    node = symbol.declaration
+    body = Body(context, check_expression, check_block, node.body)
+    symbol.locals = body.locals
+    for parameter, written in zip(_written(node), symbol.parameters, strict=True):
+        body.bind(parameter, "parameter", written.type, written.labels)
+    expected = None if symbol.result == UNKNOWN else symbol.result
+    block = check_block(body, node.body, expected, Role(f"pipeline `{symbol.name}`", may_return=True))
+    result = block.result
+    if result is not None and expected is not None and not is_unknown(result.type):
+        declared = Related(node.result.span, f"`{symbol.name}` is declared to return {expected}")
+        fitted = body.fit(result, expected, f"what `{symbol.name}` returns", (declared,))
+        block = program.Block(block.statements, fitted, block.span)
+    symbol.labels = result.labels if result is not None else symbol.labels
+    names = tuple(parameter.name for parameter in symbol.parameters)
+    symbol.flows = flows(names, block, _Flows(context))
+    # What flows in from a parameter belongs to the argument of each call, so only the rest is the body's own.
+    symbol.labels -= {label for p in symbol.parameters if p.name in symbol.flows for label in p.labels}
+    _unused_locals(context, body)
+    return Pipeline(
+        symbol.name,
+        symbol.parameters,
+        symbol.result,
+        block,
+        node.name.span,
+        text_of(node.doc),
+        symbol.result_labels,
+    )
+
+
+def _written(node: syntax.PipelineDecl) -> list[syntax.Ident]:
+    """The names of the parameters, each once (the second of one name has been reported)."""
+    return list({parameter.name.text: parameter.name for parameter in reversed(node.parameters)}.values())[::-1]
+
+
+class _Flows(dict[str, "Flow | None"]):
+    """The flows of the pipelines of a file, as far as they are known."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__((n, s.flows) for n, s in context.names.items() if isinstance(s, PipelineSymbol))
+
+
+def _tests(context: Context, nodes: list[syntax.TestDecl]) -> tuple[program.Test, ...]:
+    tests: list[program.Test] = []
+    first: dict[str, Span] = {}
+    for node in nodes:
+        title = node.title.literal or ""
+        if title in first:
+            hint = "give one of the two another title"
+            context.report(problems.bound_twice(title, node.title.span, first[title], "the title of a test", hint))
+        first.setdefault(title, node.title.span)
+        body = Body(context, check_expression, check_block, node.body, in_test=True)
+        block = check_block(body, node.body, None, Role(f"test {title!r}", needs_value=False))
+        if not any(isinstance(statement, syntax.Expect) for statement in node.body.statements):
+            context.report(problems.test_expects_nothing(title, node.title.span))
+        _unused_locals(context, body)
+        tests.append(program.Test(title, block, node.title.span))
+    return tuple(tests)
+
+
+# --- what is never used ----------------------------------------------------------------------------------------------
+
+
+def _unused_locals(context: Context, body: Body) -> None:
+    for local in body.locals.values():
+        if local.kind == "binding" and not local.used:
+            context.report(problems.unused("binding", local.name, local.span))
+
+
+def _report_unused(context: Context, declared: Declared) -> None:
+    for symbol, node in declared.imports:
+        if not symbol.used:
+            name = symbol.name if node.names else node.module.text
+            fix = None if len(node.names) > 1 else Fix("remove the import", (Edit(_line(context, node.span), ""),))
+            context.report(problems.unused("import", name, symbol.span, fix))
+    for symbol in context.names.values():
+        if isinstance(symbol, HandleSymbol) and not symbol.used:
+            context.report(problems.unused(symbol.keyword, symbol.name, symbol.span))
+        elif isinstance(symbol, ConstantSymbol) and not symbol.used:
+            context.report(problems.unused("constant", symbol.name, symbol.span))
+
+
+def _line(context: Context, span: Span) -> Span:
+    """The span with the newline that ends it."""
+    text = context.source.text
+    end = span.end + 1 if text[span.end : span.end + 1] == "\n" else span.end
+    return context.source.span(span.start, end)
+
+
+__all__ = ["RecordSymbol", "check_file"]

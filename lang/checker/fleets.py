@@ -1,0 +1,144 @@
+"""Fleets: tiers of catalogue devices, how many, and the links between them. Whether a device exists is the planner's
+business: its name is a value here."""
+
+from __future__ import annotations
+
+from ...base import units
+from ...base.source import Span
+from ...base.suggest import suggest
+from .. import problems, syntax
+from ..program import Fleet, Link, Tier
+from .context import Context
+from .figures import quantity, whole
+from .not_yet import setting_not_yet
+
+_SETTINGS = ("count", "serves", "price", "first_token", "rate")
+_EVERY = "*"
+
+
+def check_fleets(context: Context, nodes: list[syntax.FleetDecl]) -> tuple[Fleet, ...]:
+    first: dict[str, Span] = {}
+    fleets: list[Fleet] = []
+    for node in nodes:
+        name = node.name
+        if name.text in first:
+            hint = "give one of the two another name"
+            context.report(problems.bound_twice(name.text, name.span, first[name.text], "a fleet", hint))
+        first.setdefault(name.text, name.span)
+        fleets.append(_fleet(context, node))
+    return tuple(fleets)
+
+
+def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
+    names: dict[str, Span] = {}
+    tiers: list[Tier] = []
+    for tier in node.tiers:
+        first = names.get(tier.name.text)
+        if first is not None:
+            hint = "give one of the two another name"
+            what = f"a tier of fleet `{node.name.text}`"
+            context.report(problems.bound_twice(tier.name.text, tier.name.span, first, what, hint))
+            continue
+        names[tier.name.text] = tier.name.span
+        tiers += _tier(context, tier)
+    links: list[Link] = []
+    reached: set[str] = set()
+    for link in node.links:
+        for end in (link.left, link.right):
+            if end.text != _EVERY and end.text not in names:
+                what = f"no tier of fleet `{node.name.text}`"
+                near = suggest(end.text, names)
+                hint = "the tiers are " + ", ".join(f"`{name}`" for name in names)
+                context.report(problems.unknown_name(end.text, end.span, near, what=what, hint=hint))
+                reached |= {near} if near else set()
+        reached |= set(names) if _EVERY in (link.left.text, link.right.text) else {link.left.text, link.right.text}
+        links += _link(context, link)
+    if len(names) > 1:
+        for name, span in names.items():
+            if name not in reached:
+                context.report(problems.tier_unreachable(name, node.name.text, span))
+    return Fleet(node.name.text, tuple(tiers), tuple(links), node.name.span)
+
+
+def _tier(context: Context, node: syntax.TierDecl) -> list[Tier]:
+    device = _device(context, node)
+    count: tuple[int, int] = (1, 1)
+    seen: dict[str, Span] = {}
+    for setting in node.settings:
+        name = setting.name
+        if name.text not in _SETTINGS:
+            context.report(problems.unknown_setting(name.text, name.span, suggest(name.text, _SETTINGS), _SETTINGS))
+            continue
+        if name.text in seen:
+            hint = "keep the one that is meant"
+            what = f"a setting of tier `{node.name.text}`"
+            context.report(problems.bound_twice(name.text, name.span, seen[name.text], what, hint))
+            continue
+        seen[name.text] = name.span
+        if name.text == "count":
+            count = _count(context, setting) or count
+        elif device is not None:
+            # Those of an endpoint are refused with the endpoint.
+            context.report(setting_not_yet(name.text, setting.span))
+    return [] if device is None else [Tier(node.name.text, device, count, node.name.span)]
+
+
+def _device(context: Context, node: syntax.TierDecl) -> str | None:
+    match node.device:
+        case syntax.Access(syntax.Name("catalog"), device):
+            return device.text
+        case syntax.Call(syntax.Name("endpoint")):
+            context.refuse("endpoint", node.device.span, node.device)
+        case _:
+            context.report(problems.not_a_device(node.name.text, node.device.span))
+            context.use_all(node.device)
+    return None
+
+
+def _count(context: Context, setting: syntax.TierSetting) -> tuple[int, int] | None:
+    value = setting.value
+    what = "the `count` of a tier"
+    match value:
+        case syntax.Number():
+            low = high = whole(context, value, what)
+        case syntax.Range():
+            low, high = whole(context, value.low, what), whole(context, value.high, what)
+        case _:
+            hint = "write `count 1`, or `count 0..8` to let the planner choose"
+            context.report(
+                problems.wrong_type(what, "a whole number or a range", "something else", value.span, (), hint)
+            )
+            return None
+    if low is None or high is None:
+        return None
+    if low > high:
+        hint = f"write the lower end first: `count {high}..{low}`"
+        context.report(problems.bad_bound(f"`count {low}..{high}` holds no number", value.span, hint))
+        return None
+    if high == 0:
+        hint = "write `count 1`, or leave the tier out"
+        context.report(problems.bad_bound("a tier of no devices runs nothing", value.span, hint))
+        return None
+    return low, high
+
+
+def _link(context: Context, node: syntax.LinkDecl) -> list[Link]:
+    bandwidth, latency = quantity(context, node.bandwidth), quantity(context, node.latency)
+    sound = bandwidth is not None and latency is not None
+    wanted = (
+        (bandwidth, node.bandwidth.span, units.BANDWIDTH, "the bandwidth of a link", "200 Gbit/s"),
+        (latency, node.latency.span, units.DURATION, "the latency of a link", "10 us"),
+    )
+    for found, span, dimension, what, example in wanted:
+        if found is not None and found.dimension != dimension:
+            title = f"{what} is measured in {dimension}, but this is {found.dimension}"
+            context.report(problems.unit_mismatch(title, span, f"write it as in `{example}`"))
+            sound = False
+    if bandwidth is not None and bandwidth.dimension == units.BANDWIDTH and bandwidth.value <= 0:
+        context.report(
+            problems.bad_bound("a link without bandwidth carries nothing", node.bandwidth.span, "leave it out")
+        )
+        sound = False
+    if not sound or bandwidth is None or latency is None:
+        return []
+    return [Link(node.left.text, node.right.text, True, bandwidth, latency, node.span)]

@@ -1,0 +1,66 @@
+"""Models and resources: what builds them, with arguments that are known before the program runs."""
+
+from __future__ import annotations
+
+from .. import problems, program, syntax
+from ..program import HandleDeclaration
+from ..types import HandleType
+from .body import is_unknown
+from .calls import bind_arguments
+from .constants import fold, outside
+from .context import Context
+from .declarations import constructor, text_of
+from .symbols import HandleSymbol
+
+
+def check_handle(
+    context: Context, symbol: HandleSymbol, node: syntax.ModelDecl | syntax.ResourceDecl
+) -> HandleDeclaration | None:
+    """The declaration with its arguments complete, or None after a report."""
+    body = outside(context)
+    built = constructor(context, node.value)
+    if built is None:
+        found = body.value(node.value)
+        if not is_unknown(found.type):
+            actual = f"`{found.name}` again" if isinstance(found, program.HandleReference) else str(found.type)
+            context.report(problems.not_a_handle(symbol.keyword, symbol.name, node.value.span, actual))
+        return None
+    signature, called, given, span = built
+    arguments: list[program.Argument] = []
+    for argument in bind_arguments(body, called, signature.parameters, given, span):
+        value = argument.value
+        if not isinstance(value, program.HandleReference):
+            value = fold(context, value, f"argument `{argument.name}` of `{called}`")
+        if value is not None:
+            arguments.append(program.Argument(argument.name, value))
+    if not isinstance(signature.result, HandleType):
+        return None
+    return HandleDeclaration(
+        symbol.name,
+        symbol.keyword,
+        signature.result,
+        signature,
+        tuple(arguments),
+        node.name.span,
+        text_of(node.doc),
+    )
+
+
+def report_circles(context: Context, handles: tuple[HandleDeclaration, ...]) -> None:
+    """A handle that is needed to build itself."""
+    needs = {
+        handle.name: [a.value for a in handle.arguments if isinstance(a.value, program.HandleReference)]
+        for handle in handles
+    }
+    for name in needs:
+        waiting = list(needs[name])
+        seen: set[str] = set()
+        while waiting:
+            reference = waiting.pop()
+            if reference.name == name:
+                title = f"`{name}` is needed to build itself"
+                context.report(problems.recursion(title, reference.span))
+                break
+            if reference.name not in seen:
+                seen.add(reference.name)
+                waiting += needs.get(reference.name, ())

@@ -1,0 +1,59 @@
+"""Labels follow data: from arguments to results, through fields, elements and texts.
+
+Inside a pipeline each expression's labels are those of its parts. Across a call they are exact: for every pipeline we
+know which parameters reach its result, so that one which redacts its question ends the label of whatever it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import program
+from ..program import StageSignature
+
+# Stages whose result carries no label of their arguments, by what stands behind them.
+_ENDS = frozenset({"text:redact"})
+
+Flow = frozenset[str]
+_NONE: Flow = frozenset()
+
+
+def ends_labels(stage: StageSignature) -> bool:
+    return stage.behind == "builtin" and stage.entry in _ENDS
+
+
+def flows(parameters: tuple[str, ...], block: program.Block, called: Mapping[str, Flow | None]) -> Flow:
+    """The parameters whose labels reach the value of a pipeline's block.
+
+    `called` holds the same of the pipelines it calls; None where it is not known, which counts as all of them.
+    """
+    names = {name: frozenset({name}) for name in parameters}
+    return _block(block, names, called)
+
+
+def _block(block: program.Block, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
+    for statement in block.statements:
+        if isinstance(statement, program.Bind):
+            names[statement.name] = _flow(statement.value, names, called)
+    return _NONE if block.result is None else _flow(block.result, names, called)
+
+
+def _flow(node: program.Expression, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
+    match node:
+        case program.Reference():
+            return names.get(node.name, _NONE)
+        case program.StageCall() if ends_labels(node.stage):
+            return _NONE
+        case program.PipelineCall():
+            reaching = called.get(node.pipeline)
+            reached = (a.value for a in node.arguments if reaching is None or a.name in reaching)
+            return _NONE.union(*(_flow(value, names, called) for value in reached))
+        case program.MapOver():
+            over = _flow(node.over, names, called)
+            names[node.variable] = over
+            return over | _block(node.body, names, called)
+        case program.If():
+            # Labels follow data, not control: the condition does not count.
+            return _block(node.then, names, called) | _block(node.otherwise, names, called)
+        case _:
+            return _NONE.union(*(_flow(part, names, called) for part in program.children(node)))

@@ -1,0 +1,186 @@
+"""What the names of a file stand for.
+
+Plain classes with slots: they live for one check, are filled in steps (a signature before a body), and cost nothing to
+define at start-up, which generated dataclasses do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...base.problems import Problem
+from ...base.source import Source, Span
+from ..program import (
+    NO_LABELS,
+    EnumDeclaration,
+    Expression,
+    HandleDeclaration,
+    Labels,
+    Literal,
+    Parameter,
+    RecordDeclaration,
+    StageSignature,
+)
+from ..syntax import LetDecl, PipelineDecl
+from ..types import HandleType, Primitive, RecordType, Type
+
+# The type of what could not be checked. It fits everywhere, so that one fault is reported once; a program that holds
+# it has an error and never leaves the checker.
+UNKNOWN = Primitive("?")
+
+
+class Symbol:
+    """A name of the file and where it was bound."""
+
+    __slots__ = ("name", "span", "used")
+    what: ClassVar[str] = "a name"
+
+    def __init__(self, name: str, span: Span) -> None:
+        self.name = name
+        self.span = span
+        self.used = False
+
+
+class ModuleSymbol(Symbol):
+    """`interface` is None for a module that could not be had: everything it seems to hold is `UNKNOWN`."""
+
+    __slots__ = ("interface",)
+    what = "an imported module"
+
+    def __init__(self, name: str, span: Span, interface: Interface | None) -> None:
+        super().__init__(name, span)
+        self.interface = interface
+
+
+class StageSymbol(Symbol):
+    __slots__ = ("signature",)
+    what = "a stage"
+
+    def __init__(self, name: str, span: Span, signature: StageSignature) -> None:
+        super().__init__(name, span)
+        self.signature = signature
+
+
+class RecordSymbol(Symbol):
+    """`declaration` follows once all type names are known."""
+
+    __slots__ = ("declaration", "type")
+    what = "a record type"
+
+    def __init__(self, name: str, span: Span, type: RecordType) -> None:
+        super().__init__(name, span)
+        self.type = type
+        self.declaration = RecordDeclaration(type.name, (), span)
+
+
+class HandleTypeSymbol(Symbol):
+    __slots__ = ("type",)
+    what = "a type of handle"
+
+    def __init__(self, name: str, span: Span, type: HandleType) -> None:
+        super().__init__(name, span)
+        self.type = type
+
+
+class HandleSymbol(Symbol):
+    """A declared model or resource; its type is `UNKNOWN` where its constructor is."""
+
+    __slots__ = ("keyword", "type")
+
+    def __init__(self, name: str, span: Span, keyword: str, type: Type = UNKNOWN) -> None:
+        super().__init__(name, span)
+        self.keyword = keyword
+        self.type = type
+
+
+class ConstantSymbol(Symbol):
+    """`let`: evaluated when first asked for, so that constants may stand in any order."""
+
+    __slots__ = ("busy", "declaration", "done", "literal")
+    what = "a constant"
+
+    def __init__(self, name: str, span: Span, declaration: LetDecl) -> None:
+        super().__init__(name, span)
+        self.declaration = declaration
+        self.literal: Literal | None = None
+        self.busy = False
+        self.done = False
+
+
+class PipelineSymbol(Symbol):
+    """`flows` are the parameters whose labels reach the result, `labels` those that its body adds; both are known
+    once the body is checked, which happens after those of all pipelines it calls."""
+
+    __slots__ = ("declaration", "flows", "labels", "locals", "parameters", "result", "result_labels")
+    what = "a pipeline"
+
+    def __init__(self, name: str, span: Span, declaration: PipelineDecl) -> None:
+        super().__init__(name, span)
+        self.declaration = declaration
+        self.parameters: tuple[Parameter, ...] = ()
+        self.result: Type = UNKNOWN
+        self.result_labels: Labels = NO_LABELS
+        self.labels: Labels = NO_LABELS
+        self.flows: frozenset[str] | None = None
+        self.locals: dict[str, Local] = {}
+
+
+class UncheckedSymbol(Symbol):
+    """A declaration that was refused as not checked yet: its uses are silent."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, name: str, span: Span, kind: str) -> None:
+        super().__init__(name, span)
+        self.kind = kind
+
+
+class Local:
+    """A parameter, binding or loop variable. `visible` ends with the block that binds it."""
+
+    __slots__ = ("kind", "labels", "name", "span", "type", "used", "value", "visible")
+
+    def __init__(
+        self, name: str, span: Span, kind: str, type: Type, labels: Labels, value: Expression | None = None
+    ) -> None:
+        self.name = name
+        self.span = span
+        self.kind = kind
+        self.type = type
+        self.labels = labels
+        self.value = value
+        self.used = False
+        self.visible = True
+
+
+class Interface:
+    """What a module offers: its names, the methods of its handle types, and what it imports in turn."""
+
+    __slots__ = ("enums", "imports", "methods", "module", "names", "problems", "records", "source")
+
+    def __init__(self, module: str, source: Source) -> None:
+        self.module = module
+        self.source = source
+        self.names: dict[str, Symbol] = {}
+        self.methods: dict[str, dict[str, StageSignature]] = {}
+        self.records: dict[str, RecordDeclaration] = {}
+        self.enums: dict[str, EnumDeclaration] = {}
+        self.imports: dict[str, Interface] = {}
+        self.problems: tuple[Problem, ...] = ()
+
+
+__all__ = [
+    "UNKNOWN",
+    "ConstantSymbol",
+    "HandleDeclaration",
+    "HandleSymbol",
+    "HandleTypeSymbol",
+    "Interface",
+    "Local",
+    "ModuleSymbol",
+    "PipelineSymbol",
+    "RecordSymbol",
+    "StageSymbol",
+    "Symbol",
+    "UncheckedSymbol",
+]
