@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..base.problems import Problem
 
@@ -53,6 +53,15 @@ class Kind(Protocol):
     def __call__(
         self, context: Context, arguments: Mapping[str, object], /
     ) -> Awaitable[object] | AsyncIterator[object]: ...
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """A stage's result that holds something, such as a KV cache. The executor releases it when its run is over, whatever
+    became of it: a run that is cancelled between prefill and decode never starts the stage that would have. `release`
+    may have been called before, and then does nothing."""
+
+    def release(self) -> Awaitable[None]: ...
 
 
 class Opener(Protocol):

@@ -1,0 +1,48 @@
+"""Where stages run. A backend is handed one call at a time and knows nothing of pipelines; the machine decides, the
+shell tells it when to begin and when to stop.
+
+Contract, checked by `tests/conformance/check_backend.py`: `run` returns the stage's value, or None after the last item
+of a stream; it asks `call.ready()` before each item that it makes and hands the item to `call.send`. It fails by
+`StageFailure` or `OutsideError`. It is stopped by cancellation, and has let go of everything when it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...ir.graph import Handle, Operation
+from ..kinds import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One execution of a leaf stage. In `arguments` a stream is an async iterator with `aclose`, an opened handle is
+    `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.
+
+    `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
+    is a plain value (`streams` is false)."""
+
+    number: int
+    operation: Operation
+    index: tuple[int, ...]
+    entry: str
+    arguments: Mapping[str, object]
+    streams: bool
+    deadline: float | None
+    usage: Usage
+    ready: Callable[[], Awaitable[None]]
+    send: Callable[[object], None]
+
+
+class Backend(Protocol):
+    async def open(self, handle: Handle) -> None:
+        """Open a declared handle; those in its arguments are open. Once per handle, unless it failed."""
+        ...
+
+    async def run(self, call: Call) -> object: ...
+
+    async def close(self) -> None:
+        """Let go of every handle. No call is running any more."""
+        ...

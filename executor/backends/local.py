@@ -1,0 +1,93 @@
+"""Stages as tasks of this process, run by the kinds of a library. A kind that computes long uses a thread itself."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import cast
+
+import anyio
+
+from ...ir.graph import Handle, HandleName
+from .. import problems
+from ..kinds import Context, Kinds, StageFailure
+from ..machine.orders import HandleValue
+from . import Call
+
+_LOG = logging.getLogger(__name__)
+_FAREWELL = 10.0  # seconds that a stream or a handle has to let go of what it holds
+
+
+class LocalBackend:
+    """Runs kinds here. `kinds` loads each when its first stage starts."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._opened: dict[str, object] = {}
+
+    async def open(self, handle: Handle) -> None:
+        try:
+            opener = self._kinds.opener(handle.entry)
+        except KeyError:
+            problem = problems.stage_unknown(handle.name, handle.entry, handle.span)
+            raise StageFailure("unreachable", problem) from None
+        arguments = {
+            name: self._opened[value.name] if isinstance(value, HandleName) else value
+            for name, value in handle.arguments.items()
+        }
+        self._opened[handle.name] = await opener(handle.name, arguments)
+
+    async def run(self, call: Call) -> object:
+        operation = call.operation
+        try:
+            kind = self._kinds.kind(call.entry)
+        except KeyError:
+            problem = problems.stage_unknown(operation.id, call.entry, operation.span)
+            raise StageFailure("unreachable", problem) from None
+        context = Context(operation.id, call.usage, call.deadline)
+        result = kind(context, self._resolved(call.arguments))
+        if not call.streams:
+            return await cast("Awaitable[object]", result)
+        await _pump(cast("AsyncIterator[object]", result), call)
+        return None
+
+    async def close(self) -> None:
+        # What was opened last may stand on what was opened first.
+        while self._opened:
+            name, value = self._opened.popitem()
+            leave = getattr(value, "aclose", None) or getattr(value, "close", None)
+            if leave is None:
+                continue
+            try:
+                with anyio.move_on_after(_FAREWELL, shield=True):
+                    done = leave()
+                    if inspect.isawaitable(done):
+                        await done
+            except Exception:
+                _LOG.exception("%s did not close cleanly", name)
+
+    def _resolved(self, arguments: Mapping[str, object]) -> dict[str, object]:
+        opened = self._opened
+        return {
+            name: opened[value.name] if isinstance(value, HandleValue) else value for name, value in arguments.items()
+        }
+
+
+async def _pump(iterator: AsyncIterator[object], call: Call) -> None:
+    """Hand over a stream item by item, the next only when there is room for it."""
+    ready, send = call.ready, call.send
+    following = iterator.__anext__
+    try:
+        while True:
+            await ready()
+            try:
+                item = await following()
+            except StopAsyncIteration:
+                return
+            send(item)
+    finally:
+        leave = getattr(iterator, "aclose", None)
+        if leave is not None:
+            with anyio.move_on_after(_FAREWELL, shield=True):
+                await leave()

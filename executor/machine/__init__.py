@@ -1,0 +1,7 @@
+"""The pure half of the executor: `Machine.handle(event) -> orders`. See `core`."""
+
+from .core import Machine, ProtocolError
+from .events import Event
+from .orders import Order, Outcome, StageTiming, Timings
+
+__all__ = ["Event", "Machine", "Order", "Outcome", "ProtocolError", "StageTiming", "Timings"]

@@ -1,0 +1,120 @@
+"""What the machine is told. `at` is the time in seconds on the shell's clock: the machine has no other.
+
+Stages and readers are numbers that the machine gave out in its orders; an event about one that is over is ignored,
+because a stop and an end may cross on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ...base.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequested:
+    """Start a run. `inputs` are runtime values by parameter name, without those left to their defaults; an input that
+    is a stream is left out: it comes as a stage (`StartInput`). `timeout` in seconds."""
+
+    at: float
+    run: int
+    pipeline: str
+    inputs: Mapping[str, object]
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandleOpened:
+    at: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandleFailed:
+    at: float
+    name: str
+    reason: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class StageItem:
+    """A stage with a stream result made an item; it had a credit for it."""
+
+    at: float
+    stage: int
+    item: object
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """A stage is over: with its value, or with the end of its stream."""
+
+    at: float
+    stage: int
+    value: object = None
+    usage: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailed:
+    at: float
+    stage: int
+    reason: str
+    problem: Problem
+    usage: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class StageStopped:
+    """A stage that was told to stop is gone, and holds nothing any more."""
+
+    at: float
+    stage: int
+    usage: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stage (or the caller of a run) took `count` of the items that were delivered to a reader."""
+
+    at: float
+    reader: int
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderClosed:
+    """A stage will not read on."""
+
+    at: float
+    reader: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    at: float
+    run: int
+    why: Literal["cancelled", "interrupted"] = "cancelled"
+
+
+Event = (
+    RunRequested
+    | HandleOpened
+    | HandleFailed
+    | StageItem
+    | StageEnded
+    | StageFailed
+    | StageStopped
+    | Taken
+    | ReaderClosed
+    | TimerFired
+    | CancelRequested
+)

@@ -1,0 +1,117 @@
+"""The words for what can go wrong while a program runs. Facts come in, a `Problem` comes out; each slug has a page in
+`docs/problems/`.
+"""
+
+from __future__ import annotations
+
+from ..base.problems import Problem
+from ..base.source import Span
+from ..base.units import DURATION, Quantity
+
+
+def _seconds(duration: float) -> str:
+    return str(Quantity(duration, DURATION))
+
+
+def argument_missing(pipeline: str, name: str, wanted: str, span: Span | None = None) -> Problem:
+    return Problem(
+        "argument-missing",
+        f"{pipeline} needs a value for {name!r} ({wanted})",
+        span,
+        hint=f"give it as {name}=…",
+    )
+
+
+def argument_unknown(pipeline: str, name: str, known: tuple[str, ...], suggestion: str | None) -> Problem:
+    takes = ", ".join(known) if known else "nothing"
+    return Problem(
+        "argument-unknown",
+        f"{pipeline} has no parameter {name!r}",
+        hint=f"did you mean {suggestion!r}?" if suggestion else f"it takes {takes}",
+    )
+
+
+def argument_type(path: str, wanted: str, given: str, span: Span | None = None) -> Problem:
+    return Problem(
+        "argument-type",
+        f"{path} must be {wanted}, not {given}",
+        span,
+        hint=f"give a value of type {wanted}",
+    )
+
+
+def division_by_zero(span: Span | None) -> Problem:
+    return Problem("division-by-zero", "a number is divided by zero", span, hint="check the divisor with `if` first")
+
+
+def number_too_large(span: Span | None) -> Problem:
+    return Problem(
+        "number-too-large", "a number is too large for a Float", span, hint="compute with smaller numbers, or with Int"
+    )
+
+
+def expectation_failed(span: Span | None) -> Problem:
+    return Problem("expectation-failed", "what the test expects does not hold", span)
+
+
+def call_timeout(stage: str, seconds: float, span: Span | None) -> Problem:
+    return Problem(
+        "call-timeout",
+        f"{stage} did not end within {_seconds(seconds)}",
+        span,
+        hint="a call ends within 60 s; ask for less (`max_tokens`), or run it where it is faster",
+    )
+
+
+def run_timeout(pipeline: str, seconds: float) -> Problem:
+    return Problem(
+        "run-timeout",
+        f"{pipeline} did not end within {_seconds(seconds)}",
+        hint="give it more time with --timeout",
+    )
+
+
+def stage_crashed(stage: str, error: str, trace: str, span: Span | None) -> Problem:
+    return Problem(
+        "stage-crashed",
+        f"{stage} crashed: {error}",
+        span,
+        hint="this is a bug in what stands behind the stage; report it with the lines above",
+        detail=trace or None,
+    )
+
+
+def stage_unknown(stage: str, entry: str, span: Span | None) -> Problem:
+    return Problem(
+        "stage-unknown",
+        f"nothing stands behind {stage}: no library offers {entry!r}",
+        span,
+        hint="install the package that brings it, or correct the name",
+    )
+
+
+def handle_crashed(name: str, error: str, trace: str, span: Span | None) -> Problem:
+    return Problem(
+        "handle-crashed",
+        f"{name} could not be opened: {error}",
+        span,
+        hint="this is a bug in what opens it; report it with the lines above",
+        detail=trace or None,
+    )
+
+
+def input_failed(name: str, error: str) -> Problem:
+    return Problem(
+        "input-failed",
+        f"the stream given for {name!r} broke off: {error}",
+        hint="check what feeds it, then run again",
+    )
+
+
+def no_answer(stage: str, entry: str, span: Span | None) -> Problem:
+    return Problem(
+        "no-answer",
+        f"no answer is recorded for {stage} ({entry})",
+        span,
+        hint="record one, or give the backend an answer for every stage",
+    )

@@ -1,0 +1,70 @@
+"""One run, as its caller holds it: frames to read, a way to stop it, and its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .frames import End, Frame
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+
+class Running:
+    """An async iterator of a run's frames, the last of which is `End`. Leaving an `async with` of it early cancels the
+    run and waits until its last stage is gone."""
+
+    def __init__(self, shell: Shell, number: int) -> None:
+        self._shell = shell
+        self.number = number
+        self.end: End | None = None
+        self.over = anyio.Event()
+        self._frames: deque[tuple[Frame, int]] = deque()  # with the reader to confirm to; 0 for none
+        self._more: anyio.Event | None = None
+
+    def cancel(self) -> None:
+        """Stop it; `End` comes when the last of its stages is gone. Does nothing to a run that has ended."""
+        self._shell.cancel(self.number)
+
+    async def result(self) -> End:
+        """Run to the end, throwing away the items that nobody has read."""
+        async for _ in self:
+            pass
+        assert self.end is not None
+        return self.end
+
+    def __aiter__(self) -> Running:
+        return self
+
+    async def __anext__(self) -> Frame:
+        while not self._frames:
+            if self.end is not None:
+                raise StopAsyncIteration
+            self._more = anyio.Event()
+            await self._more.wait()
+        frame, reader = self._frames.popleft()
+        if reader:
+            self._shell.taken(reader)
+        return frame
+
+    async def __aenter__(self) -> Running:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.end is None:
+            self.cancel()
+            with anyio.CancelScope(shield=True):
+                await self.over.wait()
+
+    def put(self, frame: Frame, reader: int = 0) -> None:
+        """For the shell."""
+        self._frames.append((frame, reader))
+        if isinstance(frame, End):
+            self.end = frame
+            self.over.set()
+        if self._more is not None:
+            self._more.set()
+            self._more = None

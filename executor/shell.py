@@ -1,0 +1,435 @@
+"""The acting half of the executor: it holds the only task group, performs the machine's orders through a backend, and
+tells the machine what happened. It decides nothing.
+
+    async with open_shell(deployment, LocalBackend(kinds)) as shell:
+        async for frame in shell.run("hello", {"name": "Ada"}):
+            ...
+
+Every stage is a task in a cancel scope of its own; no exception leaves a stage's task, so nobody meets an exception
+group. Everything here runs in one event loop and `_tell` never waits, so the machine sees one event after another.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import signal
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from . import observers as watch
+from .backends import Backend, Call
+from .clock import Clock, LoopClock
+from .deployment import Deployment
+from .failures import handle_failed, input_failed, stage_failed
+from .frames import End, Frame, Item, ProblemFrame, Start
+from .kinds import Releasable, Usage
+from .machine import Machine, events, orders
+from .observers import Observer, Watchers
+from .running import Running
+from .streams import Credits, InputStream
+
+_LOG = logging.getLogger(__name__)
+_EARLY = 1e-6  # seconds by which an event loop may wake a timer too early
+
+
+def open_shell(
+    deployment: Deployment,
+    backend: Backend,
+    *,
+    observers: Iterable[Observer] = (),
+    clock: Clock | None = None,
+    signals: Iterable[signal.Signals] = (),
+) -> Shell:
+    """A shell to be used in `async with`. While it is open, the first of `signals` (SIGINT, say) interrupts its runs,
+    each of which ends with the outcome `interrupted`; from then on the signal does what it did before."""
+    return Shell(deployment, backend, tuple(observers), clock or LoopClock(), tuple(signals))
+
+
+class _Live:
+    """A stage that runs: the scope that stops it, the credits that hold it back, the streams that it reads."""
+
+    __slots__ = ("credits", "items", "readers", "run", "scope", "stage", "stopped", "usage")
+
+    def __init__(self, run: int, stage: str, credits: int) -> None:
+        self.run = run
+        self.stage = stage
+        self.scope = anyio.CancelScope()
+        self.credits = Credits(credits)
+        self.readers: list[int] = []
+        self.usage = Usage()
+        self.items = 0
+        self.stopped = False
+
+
+class Shell:
+    """See `open_shell`."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        backend: Backend,
+        observers: tuple[Observer, ...],
+        clock: Clock,
+        signals: tuple[signal.Signals, ...],
+    ) -> None:
+        self.deployment = deployment
+        self._machine = Machine(deployment)
+        self._backend = backend
+        self._watchers = Watchers(observers)
+        self._now = clock.now
+        self._clock = clock
+        self._signals = signals
+        self._group: TaskGroup | None = None
+        self._runs: dict[int, Running] = {}
+        self._numbers = 0
+        self._live: dict[int, _Live] = {}
+        self._streams: dict[int, InputStream] = {}
+        self._sources: dict[tuple[int, str], AsyncIterable[object]] = {}
+        self._releases: dict[int, list[object]] = {}
+        self._timer_at: float | None = None
+        self._timer_scope: anyio.CancelScope | None = None
+        self._told: deque[events.Event] = deque()
+        self._telling = False
+        self._closing = False
+        self._broken = False  # the machine raised: a bug, and nothing will end by itself any more
+        self._perform: dict[type, Callable[[Any], None]] = {
+            orders.OpenHandle: self._open_handle,
+            orders.StartStage: self._start_stage,
+            orders.StartInput: self._start_input,
+            orders.StopStage: self._stop_stage,
+            orders.Grant: self._grant,
+            orders.Deliver: self._deliver,
+            orders.DeliverEnd: self._deliver_end,
+            orders.EmitItem: self._emit_item,
+            orders.SetTimer: self._set_timer,
+            orders.CancelTimer: self._cancel_timer,
+            orders.FinishRun: self._finish_run,
+        }
+
+    # --- for callers ---
+
+    async def __aenter__(self) -> Shell:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._timer)
+        if self._signals:
+            await self._group.start(self._listen)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        group = self._group
+        assert group is not None
+        self._closing = True
+        try:
+            self.interrupt()
+            # Stopped stages are gone within one of their steps; only then is the task group itself cancelled.
+            with anyio.CancelScope(shield=True):
+                for running in tuple(self._runs.values()):
+                    if not self._broken:
+                        await running.over.wait()
+        finally:
+            group.cancel_scope.cancel()
+            try:
+                await group.__aexit__(None, None, None)
+            except BaseExceptionGroup as several:
+                raise _first(several) from None
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._backend.close()
+
+    def start(self, pipeline: str, inputs: Mapping[str, object], timeout: float | None = None) -> Running:
+        """Start a run; its frames wait in the `Running`. `inputs` are runtime values by parameter name (`values.bind`
+        makes them), an async iterable where the parameter is a stream; `timeout` in seconds. KeyError for an unknown
+        pipeline."""
+        if self._group is None or self._closing:
+            raise RuntimeError("the shell is not open")
+        self._machine.prepared(pipeline)
+        self._numbers += 1
+        running = Running(self, self._numbers)
+        self._runs[running.number] = running
+        values: dict[str, object] = {}
+        for name, value in inputs.items():
+            if isinstance(value, AsyncIterable):
+                self._sources[running.number, name] = cast("AsyncIterable[object]", value)
+            else:
+                values[name] = value
+        running.put(Start(running.number, pipeline, self.deployment.graph.digest))
+        now = self._now()
+        self._watchers.tell(lambda o: o.run_started(watch.RunStarted(running.number, pipeline, now)))
+        self._tell(events.RunRequested(now, running.number, pipeline, values, timeout))
+        return running
+
+    async def run(
+        self, pipeline: str, inputs: Mapping[str, object], timeout: float | None = None
+    ) -> AsyncIterator[Frame]:
+        """The frames of a run. A caller that goes away early cancels it."""
+        running = self.start(pipeline, inputs, timeout)
+        try:
+            async for frame in running:
+                yield frame
+        finally:
+            running.cancel()
+
+    def interrupt(self) -> None:
+        """Stop every run; each ends with the outcome `interrupted`. May be called from a signal handler of the loop."""
+        for number in tuple(self._runs):
+            self._tell(events.CancelRequested(self._now(), number, "interrupted"))
+
+    def cancel(self, run: int) -> None:
+        if run in self._runs:
+            self._tell(events.CancelRequested(self._now(), run))
+
+    def taken(self, reader: int) -> None:
+        """For `Running` and `InputStream`: an item was read."""
+        self._tell(events.Taken(self._now(), reader))
+
+    def close_reader(self, reader: int) -> None:
+        self._tell(events.ReaderClosed(self._now(), reader))
+
+    # --- events in, orders out ---
+
+    def _tell(self, event: events.Event) -> None:
+        # An observer that calls back into the shell is heard after the orders at hand.
+        self._told.append(event)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._told:
+                for order in self._machine.handle(self._told.popleft()):
+                    self._perform[type(order)](order)
+        except BaseException:
+            self._broken = True
+            raise
+        finally:
+            self._telling = False
+
+    def _spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        assert self._group is not None
+        self._group.start_soon(work, *arguments)
+
+    # --- handles ---
+
+    def _open_handle(self, order: orders.OpenHandle) -> None:
+        self._spawn(self._opening, order)
+
+    async def _opening(self, order: orders.OpenHandle) -> None:
+        handle = order.handle
+        self._watch(lambda o: o.handle_opening(watch.HandleOpening(handle.name, self._now())))
+        failed = None
+        try:
+            await self._backend.open(handle)
+        except Exception as error:
+            failed = handle_failed(error, handle.name, handle.span)
+        self._watch(lambda o: o.handle_ready(watch.HandleReady(handle.name, self._now(), failed is not None)))
+        if failed is None:
+            self._tell(events.HandleOpened(self._now(), handle.name))
+        else:
+            self._tell(events.HandleFailed(self._now(), handle.name, *failed))
+
+    # --- stages ---
+
+    def _start_stage(self, order: orders.StartStage) -> None:
+        live = _Live(order.run, order.operation.id, order.credits)
+        self._live[order.stage] = live
+        arguments: dict[str, object] = {}
+        for name, value in order.arguments.items():
+            if isinstance(value, orders.StreamInput):
+                live.readers.append(value.reader)
+                self._streams[value.reader] = arguments[name] = InputStream(self, value.reader)
+            else:
+                arguments[name] = value
+
+        def send(item: object) -> None:
+            live.credits.spend()
+            self._item(order.stage, live, item)
+
+        call = Call(
+            order.stage,
+            order.operation,
+            order.index,
+            order.entry,
+            arguments,
+            order.streams,
+            order.deadline,
+            live.usage,
+            live.credits.ready,
+            send,
+        )
+        if self._watchers:
+            self._watch(
+                lambda o: o.stage_started(
+                    watch.StageStarted(order.run, order.stage, live.stage, order.index, order.entry, self._now())
+                )
+            )
+        self._spawn(self._stage, live, call)
+
+    async def _stage(self, live: _Live, call: Call) -> None:
+        over: events.Event | None = None
+        try:
+            with live.scope:
+                value = await self._backend.run(call)
+                if isinstance(value, Releasable):
+                    self._releases.setdefault(live.run, []).append(value)
+                over = events.StageEnded(self._now(), call.number, value, live.usage.counts)
+        except KeyboardInterrupt:
+            self.interrupt()
+        except Exception as error:
+            failed = stage_failed(error, live.stage, call.operation.span)
+            if live.stopped:
+                _LOG.debug("%s failed after it was stopped: %s", live.stage, failed[1].title)
+            over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts)
+        finally:
+            self._over(call.number, live, over)
+
+    def _start_input(self, order: orders.StartInput) -> None:
+        live = _Live(order.run, order.name, order.credits)
+        self._live[order.stage] = live
+        self._spawn(self._input, order, live, self._sources.pop((order.run, order.name)))
+
+    async def _input(self, order: orders.StartInput, live: _Live, source: AsyncIterable[object]) -> None:
+        over: events.Event | None = None
+        iterator = source.__aiter__()
+        try:
+            with live.scope:
+                while True:
+                    await live.credits.ready()
+                    try:
+                        item = await iterator.__anext__()
+                    except StopAsyncIteration:
+                        break
+                    live.credits.spend()
+                    self._item(order.stage, live, item)
+                over = events.StageEnded(self._now(), order.stage)
+        except Exception as error:
+            over = events.StageFailed(self._now(), order.stage, *input_failed(error, order.name))
+        finally:
+            self._over(order.stage, live, over)
+
+    def _item(self, number: int, live: _Live, item: object) -> None:
+        now = self._now()
+        live.items += 1
+        if live.items == 1 and self._watchers:
+            self._watch(lambda o: o.first_item(watch.FirstItem(live.run, number, live.stage, now)))
+        self._tell(events.StageItem(now, number, item))
+
+    def _over(self, number: int, live: _Live, over: events.Event | None) -> None:
+        """The stage's task is leaving. Without an event it was cancelled: by us, or together with the whole shell."""
+        if over is None:
+            if not live.stopped:
+                self._tell(events.CancelRequested(self._now(), live.run, "interrupted"))
+            over = events.StageStopped(self._now(), number, live.usage.counts)
+        del self._live[number]
+        for reader in live.readers:
+            del self._streams[reader]
+        if self._watchers:
+            how = "stopped" if live.stopped else "ended" if isinstance(over, events.StageEnded) else "failed"
+            usage = dict(live.usage.counts)
+            event = watch.StageOver(live.run, number, live.stage, how, live.items, usage, over.at)
+            self._watch(lambda o: o.stage_over(event))
+        self._tell(over)
+
+    def _stop_stage(self, order: orders.StopStage) -> None:
+        live = self._live[order.stage]
+        live.stopped = True
+        live.scope.cancel()
+
+    # --- streams ---
+
+    def _grant(self, order: orders.Grant) -> None:
+        live = self._live.get(order.stage)
+        if live is not None:
+            live.credits.add(order.credits)
+
+    def _deliver(self, order: orders.Deliver) -> None:
+        stream = self._streams.get(order.reader)
+        if stream is not None:
+            stream.put(order.item)
+
+    def _deliver_end(self, order: orders.DeliverEnd) -> None:
+        stream = self._streams.get(order.reader)
+        if stream is not None:
+            stream.end()
+
+    def _emit_item(self, order: orders.EmitItem) -> None:
+        self._runs[order.run].put(Item(order.item, order.stage, order.seq, order.t), order.reader)
+
+    # --- ends ---
+
+    def _finish_run(self, order: orders.FinishRun) -> None:
+        for key in [key for key in self._sources if key[0] == order.run]:
+            del self._sources[key]
+        held = self._releases.pop(order.run, None)
+        if held:
+            self._spawn(self._release, order, held)
+        else:
+            self._finished(order)
+
+    async def _release(self, order: orders.FinishRun, held: list[object]) -> None:
+        with anyio.CancelScope(shield=True):
+            for value in held:
+                try:
+                    done = cast(Releasable, value).release()
+                    if inspect.isawaitable(done):
+                        await done
+                except Exception:
+                    _LOG.exception("a result of run %d was not released", order.run)
+        self._finished(order)
+
+    def _finished(self, order: orders.FinishRun) -> None:
+        running = self._runs.pop(order.run)
+        now = self._now()
+        event = watch.RunOver(order.run, order.outcome, order.usage, order.timings, now)
+        self._watch(lambda o: o.run_over(event))
+        if order.outcome.problem is not None:
+            running.put(ProblemFrame(order.outcome.problem))
+        running.put(End(order.outcome, order.usage, order.timings))
+
+    def _watch(self, call: Callable[[Observer], None]) -> None:
+        self._watchers.tell(call)
+
+    # --- time and signals ---
+
+    def _set_timer(self, order: orders.SetTimer) -> None:
+        self._timer_at = order.at
+        if self._timer_scope is not None:
+            self._timer_scope.cancel()
+
+    def _cancel_timer(self, order: orders.CancelTimer) -> None:
+        del order
+        self._timer_at = None
+        if self._timer_scope is not None:
+            self._timer_scope.cancel()
+
+    async def _timer(self) -> None:
+        while True:
+            at = self._timer_at
+            if at is not None and self._now() >= at - _EARLY:
+                self._timer_at = None
+                self._tell(events.TimerFired(max(at, self._now())))
+                continue
+            with anyio.CancelScope() as self._timer_scope:
+                if at is None:
+                    await anyio.sleep_forever()
+                else:
+                    await self._clock.sleep_until(at)
+
+    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(*self._signals) as received:
+            task_status.started()
+            async for _ in received:
+                self.interrupt()
+                return
+
+
+def _first(error: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = error.exceptions[0]
+    return _first(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(inner, BaseExceptionGroup) else inner
