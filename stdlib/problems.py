@@ -78,14 +78,6 @@ def no_pip(name: str, python: str) -> Problem:
     )
 
 
-def model_damaged(name: str, why: str) -> Problem:
-    return Problem(
-        "model-damaged",
-        f"the files of model {name!r} cannot be used: {why}",
-        hint=f"`agentlang models remove {name}`, then `agentlang models pull {name}`",
-    )
-
-
 def store_unusable(folder: str, why: str) -> Problem:
     return Problem(
         "store-unusable",
@@ -131,3 +123,11 @@ def context_full(name: str, context: int, tokens: int) -> Problem:
 
 
 _ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages"}
+
+
+def question_too_long(name: str, tokens: int, limit: int) -> Problem:
+    return Problem(
+        "question-too-long",
+        f"the question has {tokens:,} tokens, {tokens - limit:,} more than {name!r} takes ({limit:,})",
+        hint="ask in fewer words; long material belongs into the documents",
+    )
