@@ -142,30 +142,53 @@ class ChatTokenizer(Protocol):
 
 
 class ModelFunctions(Protocol):
-    """A model's mathematics as functions that an engine may compile (JAX values, hence `Any`).
+    """A model's mathematics as pure functions that an engine may compile (JAX values, hence `Any`).
 
-    `weights` and `cache` are trees of arrays whose shapes `weight_shapes` and `cache_shapes` give. Functions are pure.
+    A step is `enter ─ layer × layers ─ leave`, and all layers have the same shapes: an engine may compile one layer
+    and call it for each, or take the whole step. Weights are `(outer, (layer, …))`, a cache is `(layer's cache, …)`.
     """
 
-    def weight_shapes(self) -> Any: ...
+    @property
+    def layers(self) -> int: ...
+
+    def outer_shapes(self) -> Any:
+        """The tree of shapes of the weights outside the layers."""
+        ...
+
+    def layer_shapes(self) -> Any:
+        """The tree of shapes of one layer's weights."""
+        ...
 
     def cache_shapes(self, length: int) -> Any:
-        """The tree of a cache for `length` positions; an empty one holds zeros."""
+        """The tree of shapes of one layer's cache for `length` positions; an empty one holds zeros."""
+        ...
+
+    def enter(self, outer: Any, tokens: Any, start: Any) -> tuple[Any, Any]:
+        """Hidden states of `tokens[n]` (int32) from position `start` on, and a tree that tells layers their places."""
+        ...
+
+    def prefill_layer(self, layer: Any, cache: Any, hidden: Any, places: Any) -> tuple[Any, Any]:
+        """One layer for a chunk of tokens: hidden states and the cache."""
+        ...
+
+    def decode_layer(self, layer: Any, cache: Any, hidden: Any, places: Any) -> tuple[Any, Any]:
+        """One layer for one token: hidden state and the cache."""
+        ...
+
+    def leave(self, outer: Any, hidden: Any, count: Any) -> Any:
+        """The logits `[vocabulary]` behind the first `count` tokens of a step; the rest is padding."""
         ...
 
     def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
-        """Run `tokens[chunk]` at positions `start…`; the first `count` are real, the rest padding.
-
-        Returns the logits `[vocabulary]` behind the last real token, and the cache.
-        """
+        """The whole step for a chunk: logits and the cache."""
         ...
 
     def decode(self, weights: Any, cache: Any, token: Any, position: Any) -> tuple[Any, Any]:
-        """Run one `token` at `position`. Returns the logits `[vocabulary]` and the cache."""
+        """The whole step for one token: logits and the cache."""
         ...
 
     def grow(self, cache: Any, length: int) -> Any:
-        """The same cache with room for `length` positions, the new ones zero."""
+        """One layer's cache with room for `length` positions, the new ones zero."""
         ...
 
 
@@ -188,7 +211,7 @@ class ChatModelSource(Protocol):
     def functions(self) -> ModelFunctions: ...
 
     def weights(self) -> Any:
-        """The tree of weights as NumPy arrays, memory-mapped where that is possible."""
+        """The weights `(outer, (layer, …))` as NumPy arrays, memory-mapped where that is possible."""
         ...
 
 

@@ -20,7 +20,9 @@ from .prepared import Prepared, open_prepared, prepare
 from .tokenizer import BytePairTokenizer, UnsupportedTokenizer
 
 if TYPE_CHECKING:
-    from .llama import Cache, Weights
+    from types import ModuleType
+
+    from .llama import Layer, LayerCache, Outer, Weights
 
 _UNUSABLE = (DamagedFile, UnsupportedModel, UnsupportedTokenizer, UnsupportedTemplate)
 
@@ -99,30 +101,45 @@ class LlamaFunctions:
 
     config: LlamaConfig
 
-    def weight_shapes(self) -> Weights:
-        from . import llama
+    @property
+    def layers(self) -> int:
+        return self.config.layers
 
-        return llama.weight_shapes(self.config)
+    def outer_shapes(self) -> Outer:
+        return _llama().outer_shapes(self.config)
 
-    def cache_shapes(self, length: int) -> Cache:
-        from . import llama
+    def layer_shapes(self) -> Layer:
+        return _llama().layer_shapes(self.config)
 
-        return llama.cache_shapes(self.config, length)
+    def cache_shapes(self, length: int) -> LayerCache:
+        return _llama().cache_shapes(self.config, length)
+
+    def enter(self, outer: Any, tokens: Any, start: Any) -> tuple[Any, Any]:
+        return _llama().enter(self.config, outer, tokens, start)
+
+    def prefill_layer(self, layer: Any, cache: Any, hidden: Any, places: Any) -> tuple[Any, Any]:
+        return _llama().prefill_layer(self.config, layer, cache, hidden, places)
+
+    def decode_layer(self, layer: Any, cache: Any, hidden: Any, places: Any) -> tuple[Any, Any]:
+        return _llama().decode_layer(self.config, layer, cache, hidden, places)
+
+    def leave(self, outer: Any, hidden: Any, count: Any) -> Any:
+        return _llama().leave(self.config, outer, hidden, count)
 
     def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
-        from . import llama
-
-        return llama.prefill(self.config, weights, cache, tokens, start, count)
+        return _llama().prefill(self.config, weights, cache, tokens, start, count)
 
     def decode(self, weights: Any, cache: Any, token: Any, position: Any) -> tuple[Any, Any]:
-        from . import llama
-
-        return llama.decode(self.config, weights, cache, token, position)
+        return _llama().decode(self.config, weights, cache, token, position)
 
     def grow(self, cache: Any, length: int) -> Any:
-        from . import llama
+        return _llama().grow(cache, length)
 
-        return llama.grow(cache, length)
+
+def _llama() -> ModuleType:
+    from . import llama
+
+    return llama
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -155,10 +172,7 @@ def model_facts(name: str, config: LlamaConfig, end_tokens: frozenset[int]) -> M
 
 def assembled(config: LlamaConfig, arrays: dict[str, Any]) -> Weights:
     """The tree of weights from tensors by name."""
-    from .llama import Layer, Weights
+    from .llama import Layer, Outer, Weights
 
-    layers = tuple(
-        Layer(*(arrays[f"layers.{i}.{part}"] for part in ("qkv", "out", "gate_up", "down")))
-        for i in range(config.layers)
-    )
-    return Weights(arrays["head"], arrays.get("embedding"), arrays["norms"], layers)
+    layers = tuple(Layer(*(arrays[f"layers.{i}.{part}"] for part in Layer._fields)) for i in range(config.layers))
+    return Weights(Outer(arrays["head"], arrays.get("embedding"), arrays["norm"]), layers)

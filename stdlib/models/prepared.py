@@ -22,7 +22,7 @@ from .checkpoint import Checkpoint, Float32
 from .llama_config import LlamaConfig
 from .tokenizer import TokenizerParts
 
-_FORMAT = 1
+_FORMAT = 2
 _ALIGNMENT = 4096
 _SAMPLE = 1 << 20
 _INDEX, _WEIGHTS, _LIBRARY = "index.json", "weights.bin", "tokenizer.json"
@@ -146,13 +146,11 @@ def fused_tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
             values = turned([embedding if config.tied_embeddings else "lm_head.weight"])
         elif name == "embedding":
             values = np.ascontiguousarray(tensor(embedding), dtype=np.float32)
-        elif name == "norms":
-            names = [
-                f"model.layers.{i}.{norm}.weight"
-                for i in range(config.layers)
-                for norm in ("input_layernorm", "post_attention_layernorm")
-            ]
-            values = np.stack([tensor(n) for n in (*names, "model.norm.weight")]).astype(np.float32)
+        elif name == "norm":
+            values = np.ascontiguousarray(tensor("model.norm.weight"), dtype=np.float32)
+        elif part == "norms":
+            both = ("input_layernorm", "post_attention_layernorm")
+            values = np.stack([tensor(f"{layer}{norm}.weight") for norm in both]).astype(np.float32)
         else:
             values = turned([f"{layer}{source}.weight" for source in _FUSED[part]])
         if values.shape != shape:
@@ -171,12 +169,13 @@ _FUSED = {
 
 
 def tensor_shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The prepared tensors by name: `head`, perhaps `embedding`, `norms`, then `layers.<i>.<part>`."""
+    """The prepared tensors by name: `head`, perhaps `embedding`, `norm`, then `layers.<i>.<part>`."""
     yield "head", (config.d_model, config.vocab)
     if not config.tied_embeddings:
         yield "embedding", (config.vocab, config.d_model)
-    yield "norms", (2 * config.layers + 1, config.d_model)
+    yield "norm", (config.d_model,)
     for i in range(config.layers):
+        yield f"layers.{i}.norms", (2, config.d_model)
         yield f"layers.{i}.qkv", (config.d_model, config.query_width + 2 * config.kv_width)
         yield f"layers.{i}.out", (config.query_width, config.d_model)
         yield f"layers.{i}.gate_up", (config.d_model, 2 * config.ffn)

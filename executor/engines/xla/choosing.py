@@ -18,14 +18,14 @@ from jax import Array, lax
 
 
 def greedy(logits: Array) -> Array:
-    """The most likely token of `[vocabulary]` logits, int32."""
-    return jnp.argmax(logits).astype(jnp.int32)
+    """The most likely token of `[vocabulary]` logits, int32 `[1]`."""
+    return jnp.argmax(logits, keepdims=True).astype(jnp.int32)
 
 
 def sampled(
     logits: Array, temperature: Array, top_k: Array, top_p: Array, seed_low: Array, seed_high: Array, index: Array
 ) -> Array:
-    """A token drawn from `[vocabulary]` logits at `temperature` (above 0), int32.
+    """A token drawn from `[vocabulary]` logits at `temperature` (above 0), int32 `[1]`.
 
     Among the `top_k` most likely (0: all), and of those the fewest whose shares sum to `top_p` at least; equally
     likely ones stay or go together. The draw depends on the seed (two uint32 halves) and on the token's `index` in
@@ -39,7 +39,7 @@ def sampled(
     within = ranks >= _largest(lambda least: jnp.sum(jnp.where(ranks >= least, shares, 0.0)) >= top_p)
     kept = among & (within | (top_p >= 1.0))
     key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed_low), seed_high), index)
-    return jax.random.categorical(key, jnp.where(kept, scores, -jnp.inf)).astype(jnp.int32)
+    return jax.random.categorical(key, jnp.where(kept, scores, -jnp.inf))[None].astype(jnp.int32)
 
 
 def _ordered_bits(scores: Array) -> Array:

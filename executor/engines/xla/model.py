@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -32,7 +32,7 @@ from ..protocol import (
 )
 from ..stopping import StopDetokenizer
 from . import buckets
-from .programs import Program, Programs
+from .programs import DeviceWeights, Program, Programs, Step
 from .together import together
 
 T = TypeVar("T")
@@ -48,7 +48,10 @@ class XlaModel:
         self._tokenizer = tokenizer
         self._programs = programs
         # On a CPU this shares the mapped pages; elsewhere it copies to the device.
-        self._weights: list[Any] = jax.device_put(jax.tree.leaves(weights))
+        outer, layers = weights
+        flat: list[list[Any]] = [jax.tree.leaves(part) for part in (outer, *layers)]
+        placed = cast("list[list[Any]]", jax.device_put(flat))
+        self._weights = DeviceWeights(placed[0], placed[1:])
         self._turn = anyio.CapacityLimiter(1)
         self._open: set[XlaSequence] = set()
 
@@ -111,7 +114,7 @@ class XlaModel:
     async def close(self) -> None:
         for sequence in tuple(self._open):
             self._free(sequence, Finish.CANCELLED)
-        self._weights = []
+        self._weights = DeviceWeights([], [])
 
     def _free(self, sequence: XlaSequence, finish: Finish) -> None:
         sequence.end(finish)
@@ -125,20 +128,18 @@ class XlaModel:
 
     async def _fill(self, sequence: XlaSequence, tokens: Any, plan: tuple[buckets.Chunk, ...]) -> None:
         create = await _compile(self._programs.create, sequence.length)
-        sequence.cache = await self._step(create)
+        sequence.cache = [create() for _ in range(len(self._weights.layers))]
         for chunk in plan:
-            program = await _compile(self._programs.prefill, chunk.size, sequence.length)
+            step = await _compile(self._programs.prefill, chunk.size, sequence.length)
             padded = np.zeros(chunk.size, np.int32)
             padded[: chunk.count] = tokens[chunk.start : chunk.start + chunk.count]
-            await self._step(self._prefill_chunk, program, sequence, padded, chunk)
+            await self._step(self._prefill_chunk, step, sequence, padded, chunk)
 
-    def _prefill_chunk(self, program: Program, sequence: XlaSequence, padded: Any, chunk: buckets.Chunk) -> None:
+    def _prefill_chunk(self, step: Step, sequence: XlaSequence, padded: Any, chunk: buckets.Chunk) -> None:
         cache = sequence.cache
-        if cache is None:
-            return
-        sequence.logits, filled = program(self._weights, cache, padded, np.int32(chunk.start), np.int32(chunk.count))
-        jax.block_until_ready(sequence.logits)
-        sequence.cache = None if sequence.finish else filled
+        if cache is not None:
+            sequence.logits = step(self._weights, cache, padded, chunk.start, chunk.count)
+            jax.block_until_ready(sequence.logits)
 
     async def next_token(self, sequence: XlaSequence, sampling: Sampling) -> int | None:
         """One step; None if there is nothing more. For `XlaDecode`."""
@@ -155,15 +156,18 @@ class XlaModel:
         return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling)
 
     def _grow(self, grow: Program, sequence: XlaSequence, longer: int) -> None:
-        if sequence.cache is not None:
-            sequence.cache, sequence.length = grow(sequence.cache), longer
+        cache = sequence.cache
+        if cache is not None:
+            for number, layer in enumerate(cache):
+                cache[number] = grow(layer)
+            sequence.length = longer
 
-    def _decode_one(self, decode: Program, choose: Program, sequence: XlaSequence, sampling: Sampling) -> int | None:
+    def _decode_one(self, step: Step, choose: Program, sequence: XlaSequence, sampling: Sampling) -> int | None:
         cache, logits = sequence.cache, sequence.logits
         if sequence.finish is not None or cache is None:
             return None
         if sequence.token is not None:
-            logits, cache = decode(self._weights, cache, sequence.token, np.int32(sequence.position))
+            logits = step(self._weights, cache, sequence.token, sequence.position, 1)
             sequence.position += 1
         if sampling.temperature > 0:
             seed = sampling.seed % (1 << 64)
@@ -178,11 +182,11 @@ class XlaModel:
             )
         else:
             token = choose(logits)
-        number = int(token)
+        number = int(token[0])
         if sequence.finish is not None:
             # Released while the step ran: what it made goes nowhere.
             return None
-        sequence.cache, sequence.logits, sequence.token = cache, logits, token
+        sequence.logits, sequence.token = logits, token
         return number
 
     async def _step(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -200,13 +204,14 @@ class XlaSequence:
         self.length = length
         self.position = prompt_tokens
         """Where the last generated token will go."""
-        self.cache: list[Any] | None = None
+        self.cache: list[list[Any]] | None = None
+        """By layer. Steps replace its items in place."""
         self.logits: Any = None
         """`[vocabulary]`, on the device: behind the prompt, or behind the last token that was fed."""
         self.token: Any = None
         """The last generated token, on the device."""
         self.decoding = False
-        self.decode: Program | None = None
+        self.decode: Step | None = None
         """The programs of its steps, once loaded: to look one up costs a thread."""
         self.choose: Program | None = None
         self.generated = 0
@@ -287,6 +292,6 @@ class XlaDecode:
         return token
 
 
-async def _compile(program: Callable[..., Program], *shape: int) -> Program:
+async def _compile(program: Callable[..., T], *shape: int) -> T:
     """A program that may have to be compiled. A cancelled caller does not wait; the compiled program is kept."""
     return await anyio.to_thread.run_sync(program, *shape, abandon_on_cancel=True)

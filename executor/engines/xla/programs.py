@@ -1,11 +1,14 @@
 """Compiled programs of one model, each made once on this machine.
 
-A program is compiled ahead of time for one static shape and kept on disk as XLA's own executable, because compiling
-costs seconds and loading ten milliseconds. XLA's loader unpickles, so the files live in the private folder and carry
-a hash that is checked first; a file that is damaged or does not load is made again. The key holds all that the
-machine code depends on.
+The layer is a program of its own, called for each layer: it compiles and loads in a tenth of the time that a program
+of the whole step takes, and runs as fast, because a call is handed over while the one before still computes.
 
-Weights and caches pass as flat lists: their trees are then known without the model's types, and flat arguments are
+Programs are compiled ahead of time for static shapes and kept on disk as XLA's own executables, because compiling costs
+seconds and loading milliseconds. XLA's loader unpickles, so the files live in the private folder and carry a hash that
+is checked first; a file that is damaged or does not load is made again. The key holds all that the machine code
+depends on.
+
+Weights and caches pass as flat lists: their trees can then be kept without the model's types, and flat arguments are
 the cheapest to pass.
 """
 
@@ -20,6 +23,7 @@ import pickle
 import platform
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -27,6 +31,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental import serialize_executable
 from jaxlib.version import __version__ as jaxlib_version
 
@@ -37,6 +42,35 @@ from . import choosing
 
 _MAGIC = b"agentlang xla 1\n"
 Program = Callable[..., Any]
+Lowerable = tuple[Any, tuple[Any, ...]]
+"""A jitted function and the shapes of its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWeights:
+    """Weights on the device, flat."""
+
+    outer: list[Any]
+    layers: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The programs of one step."""
+
+    enter: Program
+    layer: Program
+    leave: Program
+
+    def __call__(self, weights: DeviceWeights, cache: list[list[Any]], tokens: Any, start: int, count: int) -> Any:
+        """Logits `[vocabulary]` behind the first `count` of `tokens`; each layer's `cache` is used up and replaced.
+
+        Returns before the device is done; whoever reads the logits waits.
+        """
+        hidden, places = self.enter(weights.outer, tokens, np.int32(start))
+        for number, layer in enumerate(weights.layers):
+            hidden, cache[number] = self.layer(layer, cache[number], hidden, places)
+        return self.leave(weights.outer, hidden, np.int32(count))
 
 
 class Programs:
@@ -56,59 +90,45 @@ class Programs:
         """How many were compiled rather than loaded, for tests and reports."""
 
     def create(self, length: int) -> Program:
-        """`() -> cache` of zeros."""
-        return self._get(f"create-{length}", lambda: (self.create_function(length), ()))
-
-    def prefill(self, chunk: int, length: int) -> Program:
-        """`(weights, cache, tokens[chunk], start, count) -> (logits, cache)`; the cache given is used up."""
-        return self._get(f"prefill-{chunk}-{length}", lambda: self.prefill_function(chunk, length))
-
-    def decode(self, length: int) -> Program:
-        """`(weights, cache, token, position) -> (logits, cache)`; the cache given is used up."""
-        return self._get(f"decode-{length}", lambda: self.decode_function(length))
+        """`() -> layer's cache` of zeros."""
+        return self._get(f"create-{length}", lambda: self._create(length))
 
     def grow(self, length: int, longer: int) -> Program:
-        """`(cache) -> cache` with `longer` positions."""
-        return self._get(f"grow-{length}-{longer}", lambda: self._grow_function(length, longer))
+        """`(layer's cache) -> layer's cache` with `longer` positions."""
+        return self._get(f"grow-{length}-{longer}", lambda: self._grow(length, longer))
+
+    def prefill(self, chunk: int, length: int) -> Step:
+        """The step for `chunk` tokens on a cache of `length`."""
+        layer = self._get(f"prefill-{chunk}-{length}", lambda: self._layer(chunk, length))
+        return Step(self._enter_program(chunk), layer, self._leave_program(chunk))
+
+    def decode(self, length: int) -> Step:
+        """The step for one token on a cache of `length`."""
+        layer = self._get(f"decode-{length}", lambda: self._layer(1, length))
+        return Step(self._enter_program(1), layer, self._leave_program(1))
 
     def greedy(self, vocabulary: int) -> Program:
-        """`(logits) -> token`"""
+        """`(logits) -> token[1]`"""
         return self._get(f"greedy-{vocabulary}", lambda: (jax.jit(choosing.greedy), (_float(vocabulary),)))
 
     def sampled(self, vocabulary: int) -> Program:
-        """`(logits, temperature, top_k, top_p, seed_low, seed_high, index) -> token`"""
+        """`(logits, temperature, top_k, top_p, seed_low, seed_high, index) -> token[1]`"""
         scalars = (_float(), _int(), _float(), _unsigned(), _unsigned(), _unsigned())
         return self._get(f"sampled-{vocabulary}", lambda: (jax.jit(choosing.sampled), (_float(vocabulary), *scalars)))
 
-    # The functions behind the programs, jitted, with the shapes of their arguments. Export starts from these too.
+    def _enter_program(self, count: int) -> Program:
+        return self._get(f"enter-{count}", lambda: self._enter(count))
 
-    def create_function(self, length: int) -> Any:
+    def _leave_program(self, count: int) -> Program:
+        return self._get(f"leave-{count}", lambda: self._leave(count))
+
+    # What is compiled: a jitted function and the shapes of its arguments.
+
+    def _create(self, length: int) -> Lowerable:
         shapes = jax.tree.leaves(self._functions.cache_shapes(length))
-        return jax.jit(lambda: [jnp.zeros(shape.shape, shape.dtype) for shape in shapes])
+        return jax.jit(lambda: [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]), ()
 
-    def prefill_function(self, chunk: int, length: int) -> tuple[Any, tuple[Any, ...]]:
-        weight_leaves, weight_tree = jax.tree.flatten(self._functions.weight_shapes())
-        cache_leaves, cache_tree = jax.tree.flatten(self._functions.cache_shapes(length))
-
-        def prefill(weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> Any:
-            trees = jax.tree.unflatten(weight_tree, weights), jax.tree.unflatten(cache_tree, cache)
-            logits, filled = self._functions.prefill(*trees, tokens, start, count)
-            return logits, jax.tree.leaves(filled)
-
-        return jax.jit(prefill, donate_argnums=1), (weight_leaves, cache_leaves, _int(chunk), _int(), _int())
-
-    def decode_function(self, length: int) -> tuple[Any, tuple[Any, ...]]:
-        weight_leaves, weight_tree = jax.tree.flatten(self._functions.weight_shapes())
-        cache_leaves, cache_tree = jax.tree.flatten(self._functions.cache_shapes(length))
-
-        def decode(weights: Any, cache: Any, token: Any, position: Any) -> Any:
-            trees = jax.tree.unflatten(weight_tree, weights), jax.tree.unflatten(cache_tree, cache)
-            logits, filled = self._functions.decode(*trees, token, position)
-            return logits, jax.tree.leaves(filled)
-
-        return jax.jit(decode, donate_argnums=1), (weight_leaves, cache_leaves, _int(), _int())
-
-    def _grow_function(self, length: int, longer: int) -> tuple[Any, tuple[Any, ...]]:
+    def _grow(self, length: int, longer: int) -> Lowerable:
         leaves, tree = jax.tree.flatten(self._functions.cache_shapes(length))
 
         def grow(cache: Any) -> Any:
@@ -116,7 +136,41 @@ class Programs:
 
         return jax.jit(grow), (leaves,)
 
-    def _get(self, name: str, function: Callable[[], tuple[Any, tuple[Any, ...]]]) -> Program:
+    def _enter(self, count: int) -> Lowerable:
+        leaves, tree = jax.tree.flatten(self._functions.outer_shapes())
+
+        def enter(outer: Any, tokens: Any, start: Any) -> Any:
+            hidden, places = self._functions.enter(jax.tree.unflatten(tree, outer), tokens, start)
+            return hidden, jax.tree.leaves(places)
+
+        return jax.jit(enter), (leaves, _int(count), _int())
+
+    def _layer(self, count: int, length: int) -> Lowerable:
+        functions = self._functions
+        weight_leaves, weight_tree = jax.tree.flatten(functions.layer_shapes())
+        cache_leaves, cache_tree = jax.tree.flatten(functions.cache_shapes(length))
+        hidden, places = jax.eval_shape(functions.enter, functions.outer_shapes(), _int(count), _int())
+        place_leaves, place_tree = jax.tree.flatten(places)
+        one_layer = functions.decode_layer if count == 1 else functions.prefill_layer
+
+        def layer(weights: Any, cache: Any, hidden: Any, places: Any) -> Any:
+            trees = jax.tree.unflatten(weight_tree, weights), jax.tree.unflatten(cache_tree, cache)
+            hidden, filled = one_layer(*trees, hidden, jax.tree.unflatten(place_tree, places))
+            return hidden, jax.tree.leaves(filled)
+
+        return jax.jit(layer, donate_argnums=(1, 2)), (weight_leaves, cache_leaves, hidden, place_leaves)
+
+    def _leave(self, count: int) -> Lowerable:
+        functions = self._functions
+        leaves, tree = jax.tree.flatten(functions.outer_shapes())
+        hidden, _ = jax.eval_shape(functions.enter, functions.outer_shapes(), _int(count), _int())
+
+        def leave(outer: Any, hidden: Any, real: Any) -> Any:
+            return functions.leave(jax.tree.unflatten(tree, outer), hidden, real)
+
+        return jax.jit(leave), (leaves, hidden, _int())
+
+    def _get(self, name: str, function: Callable[[], Lowerable]) -> Program:
         with self._lock:
             lock = self._locks.setdefault(name, Lock())
         with lock:
@@ -125,7 +179,7 @@ class Programs:
                 found = self._loaded[name] = self._make(name, function)
             return found
 
-    def _make(self, name: str, function: Callable[[], tuple[Any, tuple[Any, ...]]]) -> Program:
+    def _make(self, name: str, function: Callable[[], Lowerable]) -> Program:
         path = self._path(name)
         kept = None if path is None else _load(path)
         if kept is not None:
