@@ -6,16 +6,29 @@ the event loop) is imported by the step that needs it.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base.problems import Problem, Problems, has_errors, in_order
-from .base.source import Source
+from .base.source import Source, Span
 
 if TYPE_CHECKING:
-    from .lang.program import Program
+    import signal
+
+    from .executor.frames import End, Frame
+    from .executor.observers import Observer
+    from .ir.compile import Module
+    from .ir.graph import Graph
+    from .lang.program import Pipeline, Program
     from .lang.syntax import File
+    from .planner.hardware import Machine
+    from .planner.place import Options
+    from .planner.plan import Plan
+    from .planner.report import Compared
+    from .stdlib.library import Library
 
 LARGEST_SOURCE = 1 << 20
 
@@ -29,6 +42,15 @@ class Checked:
     program: Program | None
     problems: Problems
     sources: dict[str, Source]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program after all passes, frozen, with the library that it was compiled against."""
+
+    program: Program
+    graph: Graph
+    library: Library
 
 
 def read(path: Path | str) -> tuple[Source | None, Problems]:
@@ -85,16 +107,158 @@ def check(source: Source) -> Checked:
     return Checked(source, file, None if has_errors(problems) else program, problems, sources)
 
 
+def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, Problems]:
+    """The pipeline of that name; without one, the pipeline that no other calls, or of several the one with a goal."""
+    from .base.suggest import suggest
+    from .lang.program import PipelineCall, walk
+
+    names = [pipeline.name for pipeline in program.pipelines]
+    if name is not None:
+        found = program.pipeline(name)
+        if found is not None:
+            return found, ()
+        near = suggest(name, names)
+        hint = f"did you mean {near}?" if near else f"it has {', '.join(names) or 'none'}"
+        return None, (Problem("no-such-pipeline", f"{program.source.path} has no pipeline {name!r}", hint=hint),)
+    called = {
+        call.pipeline
+        for pipeline in program.pipelines
+        for call in walk(pipeline.body)
+        if isinstance(call, PipelineCall)
+    }
+    free = [pipeline for pipeline in program.pipelines if pipeline.name not in called]
+    candidates = [p for p in free if program.goal(p.name) is not None] if len(free) > 1 else free
+    if len(candidates) == 1:
+        return candidates[0], ()
+    if not names:
+        hint = "write one: pipeline answer(question: Text) -> Text { … }"
+        return None, (Problem("no-pipeline", f"{program.source.path} declares no pipeline", hint=hint),)
+    options = ", ".join(f"{program.source.path}:{p.name}" for p in candidates or free)
+    title = f"{program.source.path} has several pipelines that nothing calls"
+    return None, (Problem("which-pipeline", title, hint=f"name one: {options}"),)
+
+
+def lowered(
+    program: Program, folder: Path, until: str | None = None, functions: bool = False
+) -> tuple[Module | None, Problems]:
+    """The program's MLIR module after the passes up to `until`; with `functions`, its models' StableHLO nested in it.
+
+    KeyError for a pass that does not exist. `folder` is that of the `.agent` file. OutsideError where a model that is
+    to be exported is missing.
+    """
+    from .ir.compile import lower, run_passes
+    from .stdlib.library import Library
+
+    library = Library(folder)
+    module, found = lower(program)
+    if module is None:
+        return None, found
+    module, more = run_passes(module, library, until)
+    found = (*found, *more)
+    if module is not None and functions:
+        module, more = module.with_functions(library.functions(module.graph()))
+        found = (*found, *more)
+    return module, found
+
+
+def compile(program: Program, library: Library) -> tuple[Compiled | None, Problems]:
+    """All passes, then the frozen graph. A model that the catalogue does not know is a problem at its line."""
+    from .base.suggest import suggest
+    from .ir.compile import compile_graph
+    from .stdlib import problems as words
+    from .stdlib.catalogue import catalogue
+
+    unknown = tuple(
+        words.model_unknown(name, suggest(name, catalogue()), span)
+        for name, span in _models(program)
+        if name not in catalogue()
+    )
+    if unknown:
+        return None, unknown
+    graph, found = compile_graph(program, library)
+    return (Compiled(program, graph, library) if graph is not None else None), found
+
+
+def plan(
+    compiled: Compiled,
+    pipeline: str,
+    machine: Machine | None = None,
+    *,
+    fleet: str | None = None,
+    here: bool = False,
+    options: Options | None = None,
+) -> tuple[Plan | None, Problems]:
+    """The placement of one pipeline for its goal. `here` plans for this machine whatever the file's fleet says, which
+    is what a run on this machine wants. `machine` is what was measured of it; measured now if nothing was."""
+    from .planner import calibrate, hardware
+    from .planner.place import choose_fleet
+    from .planner.place import plan as place
+
+    program = compiled.program
+    chosen, found = (None, ()) if here else choose_fleet(program, fleet)
+    if found:
+        return None, found
+    machine = machine or hardware.load_or_measure()
+    return place(
+        compiled.graph,
+        pipeline,
+        machine,
+        goal=program.goal(pipeline),
+        fleet=chosen,
+        calibration=calibrate.load(machine.key),
+        program=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        options=options,
+    )
+
+
+async def run(
+    compiled: Compiled,
+    pipeline: str,
+    inputs: Mapping[str, object],
+    *,
+    timeout: float | None = None,
+    signals: Iterable[signal.Signals] = (),
+    observers: Iterable[Observer] = (),
+    started: Callable[[], None] | None = None,
+) -> AsyncIterator[Frame]:
+    """Run here; the frames of the run. `inputs` are runtime values (`executor.values.bind` makes them from JSON)."""
+    from .executor.backends.local import LocalBackend
+    from .executor.deployment import Deployment
+    from .executor.shell import open_shell
+
+    backend = LocalBackend(compiled.library)
+    async with open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers) as shell:
+        if started is not None:
+            started()
+        async with shell.start(pipeline, inputs, timeout) as running:
+            async for frame in running:
+                yield frame
+
+
+def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tuple[Compared, ...]:
+    """What was predicted beside what was measured. Predicted again for the sizes that this run had, so that a short
+    answer is not held against the prediction of a long one."""
+    from .executor.measured import measured, sizes
+    from .planner.place import Options
+    from .planner.report import compare as beside
+
+    had = sizes(compiled.graph.pipeline(planned.pipeline), end)
+    again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
+    return beside(again or planned, measured(end))
+
+
 def models_of(program: Program) -> tuple[str, ...]:
     """The catalogue names of the models that a program declares, each once, in order."""
+    return tuple(dict.fromkeys(name for name, _ in _models(program)))
+
+
+def _models(program: Program) -> Iterable[tuple[str, Span]]:
     from .lang.program import Literal
 
-    names: dict[str, None] = {}
     for handle in program.handles:
         for argument in handle.arguments if handle.keyword == "model" else ():
             if argument.name == "name" and isinstance(argument.value, Literal):
-                names[str(argument.value.value)] = None
-    return tuple(names)
+                yield str(argument.value.value), argument.value.span
 
 
 def _unreadable(slug: str, title: str, hint: str | None) -> Problem:

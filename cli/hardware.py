@@ -1,0 +1,58 @@
+"""`agentlang hardware list|show|measure`: the device catalogue, and what this machine measures."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..base.problems import Problem
+from ..base.suggest import suggest
+from .console import Console, Exit
+
+HERE = "here"
+_ACTIONS = {
+    "list": "the devices of the catalogue",
+    "show": "one device with the basis and source of every figure; without a name, this machine",
+    "measure": "measure this machine again (some seconds) and keep the figures",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, words in _ACTIONS.items():
+        child = actions.add_parser(name, help=words, description=words)
+        child.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
+        if name == "show":
+            child.add_argument("device", nargs="?", default=HERE, metavar="DEVICE")
+
+
+def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ..planner import codec, hardware, report
+    from ..planner.catalogue import catalogue
+
+    devices = catalogue()
+    match arguments.action:
+        case "list":
+            if console.json:
+                console.document(sorted(devices))
+                return Exit.DONE
+            rows = [("device", "title"), *((name, device.title) for name, device in sorted(devices.items()))]
+            console.print("\n".join(report.table(rows)))
+        case "measure":
+            machine = hardware.measure(None if console.json else console.note)
+            hardware.save(machine)
+            console.print(codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine))
+        case _:
+            name: str = arguments.device
+            if name == HERE:
+                machine = hardware.load_or_measure(None if console.json else console.note)
+                text = codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine)
+            elif name in devices:
+                device = devices[name]
+                text = codec.encode(device, indent=2).decode() if console.json else report.device_text(device)
+            else:
+                near = suggest(name, devices)
+                hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(devices))}"
+                unknown = Problem("unknown-device", f"the catalogue has no device {name!r}", hint=hint)
+                return console.fail((unknown,), {}, Exit.USAGE)
+            console.print(text)
+    return Exit.DONE

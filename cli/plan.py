@@ -1,0 +1,77 @@
+"""`agentlang plan FILE [PIPELINE]`: the placement for its goal on its fleet with all its arithmetic, or why there is
+none."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.problems import Problem, Problems, has_errors
+from ..base.store import write_atomic
+from .console import Console, Exit
+from .target import Refused, Target, open_target
+
+if TYPE_CHECKING:
+    from ..planner.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE[:PIPELINE]")
+    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE")
+    parser.add_argument("--fleet", metavar="NAME", help="which of the file's fleets")
+    parser.add_argument("--here", action="store_true", help="for this machine, whatever the file's fleet says")
+    parser.add_argument("--cost", choices=("annuity", "capex", "paper"), default="annuity", help="what counts as price")
+    parser.add_argument("--out", metavar="FILE", help="write the plan as JSON")
+    parser.add_argument("--enforce-goal", action="store_true", help="a missed goal is an error")
+
+
+def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ..api import plan
+    from ..planner import hardware
+    from ..planner.place import Options
+    from ..planner.plan import to_json
+    from ..planner.report import plan_text
+
+    target = open_target(arguments.file, arguments.pipeline)
+    if isinstance(target, Refused):
+        return console.fail(target.problems, target.sources, target.code)
+    machine = hardware.load_or_measure(None if console.json else console.note)
+    options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal)
+    planned, found = plan(
+        target.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options
+    )
+    problems = (*target.problems, *found)
+    if planned is None:
+        return console.fail(problems, target.sources, _code(found))
+    if arguments.out:
+        write_atomic(Path(arguments.out), to_json(planned).encode() + b"\n")
+    if console.json:
+        console.print(to_json(planned))
+    else:
+        console.print(plan_text(planned))
+        console.problems(problems, target.sources)
+    return Exit.ERRORS if has_errors(problems) else Exit.DONE
+
+
+def _code(problems: Problems) -> int:
+    usage = ("unknown-fleet", "which-fleet")
+    return Exit.USAGE if any(p.slug in usage for p in problems) else Exit.ERRORS
+
+
+def read_plan(name: str, target: Target) -> tuple[Plan | None, tuple[Problem, ...]]:
+    """A plan from its file, refused if it is not one of this program's pipeline."""
+    from ..planner.plan import from_json
+
+    again = f"make it again: agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {name}"
+    try:
+        planned = from_json(Path(name).read_bytes())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return None, (Problem("no-such-file", f"the plan {name} cannot be read: {reason}", hint=again),)
+    except ValueError as error:
+        return None, (Problem("not-a-plan", f"{name} is not a plan: {error}", hint=again),)
+    if planned.pipeline != target.pipeline or planned.inputs.graph != target.compiled.graph.digest:
+        title = f"{name} is the plan of another program or pipeline ({planned.pipeline})"
+        return None, (Problem("plan-of-another", title, hint=again),)
+    return planned, ()

@@ -1,0 +1,61 @@
+"""`FILE[:PIPELINE]` to a compiled program: what `run` and `plan` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..api import Checked, Compiled, check, choose, compile, read
+from ..base.problems import Problems, has_errors
+from ..base.source import Source
+from ..stdlib.library import Library
+from ..stdlib.store import Progress, silent
+from .console import Exit
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked for, ready to plan and run. `problems` are warnings and notes."""
+
+    compiled: Compiled
+    pipeline: str
+    problems: Problems
+    sources: dict[str, Source]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why there is nothing to run, with the exit code."""
+
+    problems: Problems
+    sources: dict[str, Source]
+    code: int
+
+
+def split(word: str) -> tuple[str, str | None]:
+    """`f.agent:answer` is a file and a pipeline; a colon that belongs to an existing path stays in it."""
+    path, colon, name = word.rpartition(":")
+    if not colon or Path(word).exists() or not name.isidentifier():
+        return word, None
+    return path, name
+
+
+def open_target(word: str, pipeline: str | None = None, progress: Progress = silent) -> Target | Refused:
+    """Read, check, choose and compile."""
+    name, suffix = split(word)
+    source, problems = read(name)
+    if source is None:
+        text = any(p.slug in ("not-text", "source-too-large") for p in problems)
+        return Refused(problems, {}, Exit.ERRORS if text else Exit.USAGE)
+    checked: Checked = check(source)
+    if checked.program is None:
+        return Refused(checked.problems, checked.sources, Exit.ERRORS)
+    chosen, found = choose(checked.program, pipeline or suffix)
+    if chosen is None:
+        code = Exit.ERRORS if any(p.slug == "no-pipeline" for p in found) else Exit.USAGE
+        return Refused((*checked.problems, *found), checked.sources, code)
+    compiled, found = compile(checked.program, Library(Path(name).parent, progress))
+    problems = (*checked.problems, *found)
+    if compiled is None or has_errors(problems):
+        return Refused(problems, checked.sources, Exit.ERRORS)
+    return Target(compiled, chosen.name, problems, checked.sources)

@@ -1,0 +1,39 @@
+"""What a run took, under the names that plans use: the bridge from timings to the comparison with a prediction."""
+
+from __future__ import annotations
+
+import statistics
+
+from ..ir.graph import GraphPipeline, walk
+from .frames import End
+
+
+def measured(end: End) -> dict[str, float]:
+    """Seconds by name: `first_token` and `first_item` (opening left out, for it is paid once), `token_gap` (the median,
+    and `token_gap p95`), `finish`, `load`, and each stage's id with the time of all its executions."""
+    timings = end.timings
+    out: dict[str, float] = {"finish": timings.finish - timings.opening}
+    if timings.opening:
+        out["load"] = timings.opening
+    if timings.first_item is not None:
+        out["first_token"] = out["first_item"] = timings.first_item - timings.opening
+    if len(timings.gaps) > 1:
+        out["token_gap"] = statistics.median(timings.gaps)
+        out["token_gap p95"] = statistics.quantiles(timings.gaps, n=20, method="inclusive")[-1]
+    return out | {stage.stage: stage.end - stage.start for stage in timings.stages}
+
+
+def sizes(pipeline: GraphPipeline, end: End) -> dict[str, float]:
+    """The sizes that this run had, by the names of the pipeline's size variables: what each decode made, on average."""
+    made = {stage.stage: stage.items / stage.count for stage in end.timings.stages if stage.count and stage.items}
+    out: dict[str, float] = {}
+    for operation in walk(pipeline.body):
+        demand = operation.demand
+        if demand is None or operation.id not in made:
+            continue
+        match demand.tokens_out.terms:
+            case (((name,), 1.0),):
+                out[name] = made[operation.id]
+            case _:
+                pass
+    return out
