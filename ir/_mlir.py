@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -64,7 +64,7 @@ def context() -> Any:
 
 
 @contextmanager
-def working() -> Iterator[Any]:
+def working() -> Generator[Any]:
     """Work in the context: types and attributes that are made inside belong to it."""
     made = context()
     with made:
@@ -99,15 +99,23 @@ def attribute(value: object) -> MlirAttribute:
         case None:
             return core.UnitAttr.get()
         case Mapping():
-            return core.DictAttr.get({str(key): attribute(item) for key, item in value.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            return core.DictAttr.get({str(key): attribute(item) for key, item in _items(value)})
         case list() | tuple():
-            return core.ArrayAttr.get([attribute(item) for item in value])  # pyright: ignore[reportUnknownVariableType]
+            return core.ArrayAttr.get([attribute(item) for item in _list(value)])
         case _ if isinstance(value, core.Type):
             return core.TypeAttr.get(value)
         case _ if isinstance(value, core.Attribute):
             return value
         case _:
             raise TypeError(f"no attribute for {value!r}")
+
+
+def _items(value: Any) -> Iterator[tuple[object, object]]:
+    yield from value.items()
+
+
+def _list(value: Any) -> Iterator[object]:
+    yield from value
 
 
 def plain(given: MlirAttribute) -> Any:
@@ -156,6 +164,15 @@ def location(span: Span | None) -> MlirLocation:
 def call_site(callee: MlirLocation, caller: MlirLocation) -> MlirLocation:
     """The location of an operation that came here through a call."""
     return core.Location.callsite(callee, [caller])
+
+
+def set_location(operation: MlirOperation, place: MlirLocation) -> None:
+    """Move an operation and the arguments of its bodies to another place."""
+    operation.location = place
+    for region in operation.regions:
+        for block in region.blocks:
+            for argument in block.arguments:
+                argument.set_location(call_site(argument.location, place.caller))
 
 
 def spans(place: MlirLocation) -> Iterator[Span]:

@@ -17,13 +17,13 @@ from . import _mlir, problems
 from .graph import Graph
 from .library import Library
 from .lower.module import lower_program
-from .read import digest, read_graph
+from .read import digest, passes, read_graph
 from .verify import diagnostics, verify
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A sound module: `passes` are those that it has been through, `sources` the texts that its locations point into."""
+    """A sound module: the `passes` it has been through, and the `sources` that its locations point into."""
 
     operation: Any = field(repr=False, compare=False)
     sources: Mapping[str, Source] = field(default_factory=dict[str, Source], repr=False, compare=False)
@@ -108,10 +108,4 @@ def parse(
     except _mlir.MLIRError as error:
         return None, diagnostics(error)
     found = verify(operation)
-    return (None if has_errors(found) else Module(operation, sources or {}, _passes(operation))), found
-
-
-def _passes(operation: Any) -> tuple[str, ...]:
-    with _mlir.working():
-        given = _mlir.attributes_of(operation).get("agent.passes", ())
-    return tuple(given)
+    return (None if has_errors(found) else Module(operation, sources or {}, passes(operation))), found

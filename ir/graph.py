@@ -174,7 +174,8 @@ class EnumShape:
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
-    layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`)."""
+    layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
+    that the module has been through."""
 
     digest: str
     handles: tuple[Handle, ...]
@@ -184,6 +185,7 @@ class Graph:
     fleets: Mapping[str, Mapping[str, Attribute]] = field(default_factory=dict[str, Mapping[str, "Attribute"]])
     enums: tuple[EnumShape, ...] = ()
     tests: tuple[GraphPipeline, ...] = ()
+    passes: tuple[str, ...] = ()
 
     def pipeline(self, name: str) -> GraphPipeline:
         """The pipeline of that name. KeyError if there is none."""

@@ -15,7 +15,7 @@ def unsound(text: str, span: Span | None, notes: tuple[Related, ...] = ()) -> Pr
         "module-unsound",
         f"the module breaks a rule: {text}",
         span,
-        hint="a module of your own must keep the dialect's rules; if `agentlang` made it, that is a bug: please report it",
+        hint="a module of your own must keep the rules of the dialect; one that `agentlang` made is a bug: report it",
         related=notes,
     )
 

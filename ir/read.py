@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.source import Source, Span
 from . import _mlir
-from .demands import demand_from
+from .demand.data import demand_from
 from .dialect.types import from_mlir
 from .formula import parse as parse_formula
 from .graph import (
@@ -36,6 +36,13 @@ _FIELDS = frozenset({"id", "binding", "demand", "times"})
 def digest(module: Any) -> str:
     """The SHA-256 (hex) of the module's text without locations."""
     return hashlib.sha256(_mlir.text(module, locations=False).encode()).hexdigest()
+
+
+def passes(module: Any) -> tuple[str, ...]:
+    """The passes that a module says it has been through."""
+    with _mlir.working():
+        done = module.attributes["agent.passes"] if "agent.passes" in module.attributes else None
+        return () if done is None else tuple(_mlir.plain(done))
 
 
 def read_graph(module: Any, sources: Mapping[str, Source] | None = None) -> Graph:
@@ -66,6 +73,7 @@ class _Reader:
             fleets={given["name"]: _fleet(operation) for operation, given in each("agent.fleet")},
             enums=tuple(_enum(given) for _, given in each("agent.enum")),
             tests=tuple(self._test(operation, given) for operation, given in each("agent.test")),
+            passes=passes(module),
         )
 
     # --- declarations ------------------------------------------------------------------------------------------------

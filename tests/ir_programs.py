@@ -5,10 +5,15 @@ Spans are made up but distinct: each expression gets the next column of its line
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 from agentlang.base.source import Source, Span
 from agentlang.base.units import BANDWIDTH, COUNT, DURATION, RATE, TOKENS, Quantity
+from agentlang.ir.demand.data import demand
+from agentlang.ir.formula import constant
+from agentlang.ir.graph import Demand, Handle
+from agentlang.ir.library import ModelShape, Sized
 from agentlang.lang import program as p
 from agentlang.lang.types import (
     BOOL,
@@ -350,3 +355,56 @@ def summarise() -> p.Program:
 
 
 ALL = {"hello": hello, "handbook": handbook, "summarise": summarise}
+
+
+SMOL = ModelShape(
+    name="smollm2-135m-instruct",
+    layers=30,
+    d_model=576,
+    heads=9,
+    kv_heads=3,
+    head_dim=64,
+    ffn=1536,
+    vocab=49152,
+    context=8192,
+    parameters=134_515_008,
+    active_parameters=134_515_008,
+    file_bytes=145e6,
+    overhead_tokens=31,
+)
+
+
+class SmallLibrary:
+    """Knows one model and a few stages, as the real library does."""
+
+    def model_shape(self, handle: Handle) -> ModelShape | None:
+        return SMOL if handle.entry == "llm:model" else None
+
+    def stage_demand(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Demand | None:
+        del result
+        if entry == "text:redact":
+            tokens = operands["text"].tokens
+            assert tokens is not None
+            return demand(cpu=tokens * 1e-6)
+        return demand(disk=1e6) if entry == "search:index" else None
+
+    def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
+        del result
+        match entry:
+            case "text:redact":
+                return Sized(tokens=operands["text"].tokens)
+            case "search:search" | "search:rerank":
+                number = operands["top" if entry == "search:search" else "keep"].number
+                assert number is not None
+                passage = Sized(fields={"text": Sized(tokens=constant(160.0))})
+                return Sized(items=constant(number), element=passage, bound=constant(number))
+            case "text:join":
+                texts = operands["texts"]
+                assert texts.items is not None and texts.element is not None and texts.element.tokens is not None
+                return Sized(tokens=texts.items * texts.element.tokens)
+            case "text:split":
+                tokens, most = operands["text"].tokens, operands["tokens"].number
+                assert tokens is not None and most is not None
+                return Sized(items=tokens * (1 / most), element=Sized(tokens=constant(most)))
+            case _:
+                return None

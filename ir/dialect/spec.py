@@ -182,8 +182,10 @@ def fits(given: ValueType, wanted: ValueType) -> bool:
         return given == NONE or fits(given.element if isinstance(given, OptionType) else given, wanted.element)
     if wanted == JSON:
         return given in TEXT_FORM or isinstance(given, ListType)
-    if isinstance(given, (ListType, StreamType)) and type(given) is type(wanted):
+    if isinstance(given, ListType) and isinstance(wanted, ListType):
         return given.element == NONE or fits(given.element, wanted.element)
+    if isinstance(given, StreamType) and isinstance(wanted, StreamType):
+        return fits(given.element, wanted.element)
     return False
 
 

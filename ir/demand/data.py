@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from .formula import ZERO, Formula, parse
-from .graph import Demand
+from ..formula import ZERO, Formula, as_formula, parse
+from ..graph import Demand
 
 NAMES = tuple(field.name for field in fields(Demand))
 
 
 def demand(**formulas: Formula | float) -> Demand:
     """A demand from the terms that are not zero. TypeError for an unknown term."""
-    from .formula import as_formula
-
     unknown = set(formulas) - set(NAMES)
     if unknown:
         raise TypeError(f"a demand has no {', '.join(sorted(unknown))}")

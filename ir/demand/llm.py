@@ -1,0 +1,121 @@
+"""What a transformer needs for a prompt of `n` tokens and a reply of `m`.
+
+Counts are exact for dense attention, up to what is small beside them (norms, activations, sampling). `L` layers, `H`
+query heads, `G` key-value heads, `D` the width of a head; `A` the active parameters and `O = vocab * d_model` those of
+the output table among them. A multiplication and an addition are two operations. Sources: the counts follow from the
+matrices (Kaplan et al. 2020, "Scaling Laws for Neural Language Models", table 1; Pope et al. 2022, "Efficiently Scaling
+Transformer Inference", section 2); the unit test counts a small transformer by hand.
+"""
+
+from __future__ import annotations
+
+from ..formula import ZERO, Formula, as_formula, constant
+from ..graph import Demand
+from ..library import ModelShape
+from .data import demand
+
+TOKENIZE_SECONDS = 1.5e-6
+"""Per token on a reference core; an assumption until it is measured."""
+
+DETOKENIZE_SECONDS = 1.5e-6
+
+
+def cache_bytes_per_token(shape: ModelShape) -> float:
+    """Keys and values of one position: `2 * L * G * D` numbers."""
+    return 2.0 * shape.layers * shape.kv_heads * shape.head_dim * shape.cache_bytes
+
+
+def active_bytes(shape: ModelShape) -> float:
+    """The weights that one token's step reads."""
+    return shape.active_parameters * shape.weight_bytes
+
+
+def prefill(shape: ModelShape, n: Formula) -> Demand:
+    """Run `n` tokens through the model at once, for the logits behind the last.
+
+    Compute: `2 (A - O) n` in the matrices of the layers, `2 O` for one row of logits, and in the attention
+    `4 L H D` for each pair of a token and one before it (or itself), of which there are `n (n + 1) / 2`.
+    Traffic: the active weights once, and each token's keys and values written once (the tiles of attention stay in
+    the cache of the processor). Footprint: the KV cache of the prompt; weights belong to the handle.
+    """
+    output_table = shape.vocab * shape.d_model
+    compute = (
+        n * (2.0 * (shape.active_parameters - output_table)) + 2.0 * output_table + _attention(shape, _pairs(shape, n))
+    )
+    return demand(
+        compute=compute,
+        traffic=n * cache_bytes_per_token(shape) + active_bytes(shape),
+        footprint=n * cache_bytes_per_token(shape),
+        tokens_in=n,
+    )
+
+
+def decode(shape: ModelShape, n: Formula, m: Formula) -> Demand:
+    """Make `m` tokens behind a prompt of `n`, one at a time. The first comes from the logits of the prefill, so there
+    are `m - 1` steps, the j-th (from 0) at position `n + j`, which attends to `n + j + 1` positions.
+
+    Compute: `2 A` a step, and `4 L H D` for each position attended to: in all `(m - 1) n + m (m - 1) / 2` of them.
+    Traffic: the active weights each step, the KV cache of each position attended to, and one position written.
+    Footprint: the KV cache of prompt and reply.
+    """
+    steps = m + -1.0
+    attended = _attended(shape, n, m)
+    per_token = cache_bytes_per_token(shape)
+    return demand(
+        compute=steps * (2.0 * shape.active_parameters) + _attention(shape, attended),
+        traffic=steps * active_bytes(shape) + _cache_read(shape, attended) + steps * per_token,
+        footprint=(n + m) * per_token,
+        tokens_out=m,
+    )
+
+
+def transfer(shape: ModelShape, n: Formula) -> Demand:
+    """Move the KV cache of `n` tokens: `2 L G D` numbers each."""
+    return demand(network=n * cache_bytes_per_token(shape))
+
+
+def tokenize(n: Formula) -> Demand:
+    return demand(cpu=n * TOKENIZE_SECONDS, tokens_in=n)
+
+
+def detokenize(m: Formula) -> Demand:
+    return demand(cpu=m * DETOKENIZE_SECONDS, tokens_out=m)
+
+
+def opening(shape: ModelShape) -> Demand:
+    """Load the weights and keep them."""
+    return demand(disk=constant(shape.file_bytes), footprint=constant(shape.parameters * shape.weight_bytes))
+
+
+# --- attention -------------------------------------------------------------------------------------------------------
+# Pairs of (full layers, sliding layers): how many positions are attended to, summed over tokens. A sliding layer looks
+# at its window at most; a polynomial has no minimum, so it counts the window in full, which short prompts do not fill.
+
+_Attended = tuple[Formula, Formula]
+
+
+def _pairs(shape: ModelShape, n: Formula) -> _Attended:
+    return (n * n + n) * 0.5, n * float(shape.sliding_window) if shape.sliding_layers else ZERO
+
+
+def _attended(shape: ModelShape, n: Formula, m: Formula) -> _Attended:
+    full = n * m + n * -1.0 + m * m * 0.5 + m * -0.5
+    return full, (m + -1.0) * float(shape.sliding_window) if shape.sliding_layers else ZERO
+
+
+def _by_layers(shape: ModelShape, attended: _Attended) -> Formula:
+    full, window = attended
+    return full * float(shape.layers - shape.sliding_layers) + window * float(shape.sliding_layers)
+
+
+def _attention(shape: ModelShape, attended: _Attended) -> Formula:
+    return _by_layers(shape, attended) * (4.0 * shape.heads * shape.head_dim)
+
+
+def _cache_read(shape: ModelShape, attended: _Attended) -> Formula:
+    return _by_layers(shape, attended) * (cache_bytes_per_token(shape) / shape.layers)
+
+
+def known(tokens: Formula | None, otherwise: float) -> Formula:
+    """A size, or the constant where it is not known."""
+    return tokens if tokens is not None else as_formula(otherwise)

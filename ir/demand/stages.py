@@ -1,0 +1,248 @@
+"""Walks a pipeline and says of each operation how often a run executes it and what one execution needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from ...lang.types import HandleType, ListType, StreamType, Type
+from ..formula import ZERO, Formula, constant
+from ..graph import (
+    Attribute,
+    Demand,
+    Graph,
+    GraphPipeline,
+    Handle,
+    HandleName,
+    Operation,
+    Region,
+    Size,
+    Value,
+    ValueType,
+)
+from ..library import Library, ModelShape, Sized
+from . import llm
+from .data import FREE
+from .sizing import ASSUMED, BRANCH_SHARE, Sizes, added, average, blended, of_constant, text_tokens
+
+DEFAULT_MAX_TOKENS = 256.0
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What was found for one pipeline, by stage id."""
+
+    times: Mapping[str, Formula]
+    demands: Mapping[str, Demand]
+    sizes: tuple[Size, ...]
+
+
+def annotate(graph: Graph, pipeline: GraphPipeline, path: str, library: Library) -> Annotated:
+    """`path` is how the pipeline's stage ids begin."""
+    walk = _Walk(graph, library, f"{path}.")
+    for value in pipeline.body.arguments:
+        walk.values[value.id] = walk.sizes.unknown(value.type, value.name or f"argument{value.id}")
+    walk.region(pipeline.body, constant(1.0))
+    return Annotated(walk.times, walk.demands, tuple(walk.sizes.table.values()))
+
+
+def opening(handle: Handle, graph: Graph, library: Library) -> Demand:
+    """What opening a declared model or resource needs."""
+    shape = library.model_shape(handle)
+    if shape is not None:
+        return llm.opening(shape)
+    arguments = {
+        name: Sized(handle=graph.handle(value.name)) if isinstance(value, HandleName) else of_constant(value)
+        for name, value in handle.arguments.items()
+    }
+    return library.stage_demand(handle.entry, arguments, HandleType(handle.type)) or FREE
+
+
+@dataclass(slots=True)
+class _Walk:
+    graph: Graph
+    library: Library
+    prefix: str
+    sizes: Sizes = field(default_factory=Sizes)
+    values: dict[int, Sized] = field(default_factory=dict[int, Sized])
+    times: dict[str, Formula] = field(default_factory=dict[str, Formula])
+    demands: dict[str, Demand] = field(default_factory=dict[str, Demand])
+
+    def region(self, region: Region, times: Formula) -> Sized:
+        """Follow a body that runs so often; the size of what it hands out."""
+        for operation in region.operations:
+            self.times[operation.id] = times
+            sized = self._operation(operation, times)
+            for value in operation.results:
+                self.values[value.id] = self._settle(operation, value, sized)
+        last = region.operations[-1].operands if region.operations else ()
+        return self._size(last[0]) if last else Sized()
+
+    def _settle(self, operation: Operation, value: Value, sized: Sized) -> Sized:
+        if value.name is not None:
+            return self.sizes.named(value.type, sized, value.name)
+        return self.sizes.complete(value.type, sized, self._path(operation))
+
+    def _size(self, value: Value) -> Sized:
+        return self.values[value.id]
+
+    def _path(self, operation: Operation) -> str:
+        return operation.id.removeprefix(self.prefix)
+
+    # --- by operation ------------------------------------------------------------------------------------------------
+
+    def _operation(self, operation: Operation, times: Formula) -> Sized:
+        if "entry" in operation.attributes:
+            return self._leaf(operation)
+        operands = [self._size(value) for value in operation.operands]
+        match operation.name:
+            case "agent.constant":
+                return of_constant(operation.attributes["value"])
+            case "agent.open":
+                return Sized(handle=self.graph.handle(str(operation.attributes["name"])))
+            case "agent.template":
+                return self._template(operation, operands)
+            case "agent.map":
+                return self._map(operation, operands[0], times)
+            case "agent.if":
+                return self._if(operation, times)
+            case "agent.build":
+                return Sized(fields=dict(zip(_texts(operation.attributes["fields"]), operands, strict=True)))
+            case "agent.field":
+                return self._field(operation, operands[0])
+            case "agent.list":
+                count = constant(float(len(operands)))
+                return Sized(items=count, element=average(operands), bound=count)
+            case "agent.binary" if operation.attributes["operator"] == "+":
+                return added(*operands)
+            case "agent.collect":
+                return Sized(tokens=operands[0].tokens, items=operands[0].items, element=operands[0].element)
+            case "agent.chat":
+                return self._reply(operation, self._named(operation))
+            case _:
+                return Sized()
+
+    def _template(self, operation: Operation, operands: list[Sized]) -> Sized:
+        written = "".join(part for part in _parts(operation.attributes["parts"]) if isinstance(part, str))
+        total = constant(text_tokens(written))
+        for part in _parts(operation.attributes["parts"]):
+            if isinstance(part, int):
+                total = total + llm.known(operands[part].tokens, 1.0)
+        return Sized(tokens=total)
+
+    def _map(self, operation: Operation, over: Sized, times: Formula) -> Sized:
+        body, where = operation.regions
+        variable = str(operation.attributes["variable"])
+        count = over.items if over.items is not None else constant(1.0)
+        for region in (body, where):
+            for argument in region.arguments:
+                self.values[argument.id] = self.sizes.named(argument.type, over.element or Sized(), variable)
+        if where.operations:
+            self.region(where, times * count)
+            count = count * self.sizes.name(f"{variable}.where", constant(1.0), constant(1.0), ASSUMED)
+        item = self.region(body, times * count)
+        result = operation.results[0].type if operation.results else None
+        if isinstance(result, StreamType):
+            tokens = item.tokens * count if item.tokens is not None else None
+            flattened = isinstance(body.operations[-1].operands[0].type, StreamType)
+            if flattened and item.items is not None:
+                return Sized(tokens=tokens, items=item.items * count, element=item.element)
+            return Sized(tokens=tokens, items=count, element=item)
+        return Sized(items=count, element=item, bound=over.bound if isinstance(result, ListType) else None)
+
+    def _if(self, operation: Operation, times: Formula) -> Sized:
+        name = next((value.name for value in operation.results if value.name), None) or self._path(operation)
+        share = self.sizes.name(f"{name}.then", constant(BRANCH_SHARE), constant(1.0), ASSUMED)
+        then = self.region(operation.regions[0], times * share)
+        otherwise = self.region(operation.regions[1], times * (share * -1.0 + 1.0))
+        return blended(share, then, otherwise)
+
+    def _field(self, operation: Operation, base: Sized) -> Sized:
+        name = str(operation.attributes["name"])
+        known = base.fields.get(name, Sized())
+        origin = operation.operands[0].name
+        if origin is None:
+            return known
+        result = operation.results[0]
+        return self.sizes.named(result.type, known, f"{origin}.{name}")
+
+    # --- leaves ------------------------------------------------------------------------------------------------------
+
+    def _named(self, operation: Operation) -> dict[str, Sized]:
+        names = _texts(operation.attributes["parameters"])
+        return {name: self._size(value) for name, value in zip(names, operation.operands, strict=True)}
+
+    def _shape(self, arguments: Mapping[str, Sized]) -> ModelShape | None:
+        handle = arguments.get("self", Sized()).handle
+        return None if handle is None else self.library.model_shape(handle)
+
+    def _leaf(self, operation: Operation) -> Sized:
+        entry = str(operation.attributes["entry"])
+        arguments = self._named(operation)
+        shape = self._shape(arguments)
+        match entry:
+            case "llm:tokenize":
+                return self._tokenize(operation, arguments, shape)
+            case "llm:prefill":
+                n = llm.known(arguments["tokens"].tokens, 0.0)
+                self.demands[operation.id] = llm.prefill(shape, n) if shape else FREE
+                return Sized(tokens=n, handle=arguments["self"].handle)
+            case "llm:transfer":
+                n = llm.known(arguments["kv"].tokens, 0.0)
+                handle = arguments["kv"].handle
+                shape = self.library.model_shape(handle) if handle else None
+                self.demands[operation.id] = llm.transfer(shape, n) if shape else FREE
+                return arguments["kv"]
+            case "llm:decode":
+                n = llm.known(arguments["kv"].tokens, 0.0)
+                reply = self._reply(operation, arguments)
+                m = llm.known(reply.tokens, 0.0)
+                self.demands[operation.id] = llm.decode(shape, n, m) if shape else FREE
+                return reply
+            case "llm:detokenize":
+                self.demands[operation.id] = llm.detokenize(llm.known(arguments["tokens"].tokens, 0.0))
+                return arguments["tokens"]
+            case _:
+                result = operation.results[0].type
+                self.demands[operation.id] = self.library.stage_demand(entry, arguments, _plain(result)) or FREE
+                return self.library.stage_size(entry, arguments, _plain(result)) or Sized()
+
+    def _tokenize(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
+        n = constant(float(shape.overhead_tokens) if shape else 0.0)
+        for name in ("prompt", "system"):
+            if name in arguments:
+                n = n + _text_of(arguments[name])
+        self.demands[operation.id] = llm.tokenize(n)
+        return Sized(tokens=n)
+
+    def _reply(self, operation: Operation, arguments: Mapping[str, Sized]) -> Sized:
+        """A reply has at most `max_tokens`, and is assumed to have them: what is promised of it then holds."""
+        most = arguments["max_tokens"].number
+        bound = None if most is None else constant(most)
+        name = str(operation.attributes.get("output") or self._path(operation))
+        default = bound if bound is not None else constant(DEFAULT_MAX_TOKENS)
+        tokens = self.sizes.name(f"{name}.output", default, bound, ASSUMED)
+        return Sized(tokens=tokens, items=tokens, element=Sized(tokens=constant(1.0)), bound=bound)
+
+
+def _text_of(sized: Sized) -> Formula:
+    """The tokens of a text, or of all texts of a list of messages."""
+    if sized.tokens is not None:
+        return sized.tokens
+    if sized.items is not None and sized.element is not None and sized.element.tokens is not None:
+        return sized.items * sized.element.tokens
+    return ZERO
+
+
+def _texts(given: Attribute) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", given)
+
+
+def _parts(given: Attribute) -> tuple[str | int, ...]:
+    return cast("tuple[str | int, ...]", given)
+
+
+def _plain(given: ValueType) -> Type:
+    # The library is asked about types of the language only; tokens and caches stay between our own stages.
+    return cast(Type, given)

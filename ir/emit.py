@@ -1,0 +1,138 @@
+"""The frozen graph back to a module: the inverse of `ir.read`, up to the offsets of spans and what MLIR keeps beside.
+
+Who changes a graph (a placement, a partition) can so have it verified, printed and sent like any module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.source import Span
+from . import _mlir
+from .demand.data import demand_data
+from .dialect.types import to_mlir
+from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Size
+
+
+def emit_module(graph: Graph) -> Any:
+    """The module's operation, not yet verified."""
+    with _mlir.working():
+        spans = [part.span for part in (*graph.pipelines, *graph.handles, *graph.tests) if part.span is not None]
+        module = _mlir.empty_module(Span(spans[0].path, 0, 0, 1, 1, 1, 1) if spans else None)
+        body = _mlir.body(module)
+        for made in (
+            *(_handle(handle) for handle in graph.handles),
+            *(_make("agent.record", name=r.name, fields=_fields(r.fields)) for r in graph.records),
+            *(_make("agent.enum", name=e.name, cases=[_case(case) for case in e.cases]) for e in graph.enums),
+            *(_pipeline(pipeline) for pipeline in graph.pipelines),
+            *(_body("agent.test", test, name=test.name) for test in graph.tests),
+            *(_make("agent.goal", pipeline=name, **given) for name, given in graph.goals.items()),
+            *(_fleet(name, given) for name, given in graph.fleets.items()),
+        ):
+            body.append(made)
+        if graph.passes:
+            module.attributes["agent.passes"] = _mlir.attribute(graph.passes)
+        return module
+
+
+def _make(kind: str, span: Span | None = None, regions: int = 0, **attributes: Any) -> Any:
+    return _mlir.create(kind, attributes=attributes, regions=regions, place=_mlir.location(span))
+
+
+def _fields(fields: tuple[tuple[str, Any], ...]) -> list[dict[str, Any]]:
+    return [{"name": name, "type": to_mlir(given)} for name, given in fields]
+
+
+def _case(case: tuple[str, tuple[tuple[str, Any], ...]]) -> dict[str, Any]:
+    return {"name": case[0], "payload": _fields(case[1])}
+
+
+def _handle(handle: Handle) -> Any:
+    arguments = {
+        name: _mlir.SymbolName(value.name) if isinstance(value, HandleName) else value
+        for name, value in handle.arguments.items()
+    }
+    extra = {} if handle.demand is None else {"demand": demand_data(handle.demand)}
+    return _make(
+        "agent.handle",
+        handle.span,
+        name=handle.name,
+        keyword=handle.keyword,
+        type=handle.type,
+        entry=handle.entry,
+        arguments=arguments,
+        **extra,
+    )
+
+
+def _fleet(name: str, given: Mapping[str, Any]) -> Any:
+    made = _make("agent.fleet", regions=1, name=name)
+    block = _mlir.block_of(made.regions[0])
+    for tier in given["tiers"]:
+        block.append(_make("agent.tier", **tier))
+    for link in given["links"]:
+        block.append(_make("agent.link", **link))
+    return made
+
+
+def _pipeline(pipeline: GraphPipeline) -> Any:
+    parameters: list[dict[str, Any]] = []
+    for given in pipeline.inputs:
+        entry: dict[str, Any] = {"name": given.name, "type": to_mlir(given.type), "required": given.required}
+        if not given.required:
+            entry["default"] = given.default
+        parameters.append(entry)
+    result = to_mlir(pipeline.result)
+    return _body("agent.pipeline", pipeline, name=pipeline.name, parameters=parameters, result=result)
+
+
+def _body(kind: str, pipeline: GraphPipeline, **attributes: Any) -> Any:
+    if pipeline.sizes:
+        attributes["sizes"] = [_size(size) for size in pipeline.sizes]
+    made = _make(kind, pipeline.span, 1, **attributes)
+    _region(made.regions[0], pipeline.body, {}, _mlir.location(pipeline.span))
+    return made
+
+
+def _region(region: Any, given: Region, values: dict[int, Any], place: Any) -> None:
+    if not given.operations:
+        return
+    arguments = [to_mlir(argument.type) for argument in given.arguments]
+    block = _mlir.block_of(region, arguments, [place] * len(arguments))
+    for argument, made in zip(given.arguments, list(block.arguments), strict=True):
+        values[argument.id] = made
+    for operation in given.operations:
+        block.append(_operation(operation, values))
+
+
+def _operation(given: Operation, values: dict[int, Any]) -> Any:
+    attributes: dict[str, Any] = {"id": given.id, **given.attributes}
+    names = [value.name for value in given.results if value.name is not None]
+    if names:
+        attributes["binding"] = names[0]
+    if given.demand is not None:
+        attributes["demand"] = demand_data(given.demand)
+    if given.times is not None:
+        attributes["times"] = str(given.times)
+    place = _mlir.location(given.span)
+    for caller in given.callers:
+        place = _mlir.call_site(place, _mlir.location(caller))
+    made = _mlir.create(
+        given.name,
+        operands=[values[value.id] for value in given.operands],
+        results=[to_mlir(value.type) for value in given.results],
+        attributes=attributes,
+        regions=len(given.regions),
+        place=place,
+    )
+    for region, inner in zip(made.regions, given.regions, strict=True):
+        _region(region, inner, values, place)
+    for value, result in zip(given.results, list(made.results), strict=True):
+        values[value.id] = result
+    return made
+
+
+def _size(size: Size) -> dict[str, str]:
+    entry = {"name": size.name, "default": str(size.default), "basis": size.basis}
+    return entry if size.bound is None else entry | {"bound": str(size.bound)}

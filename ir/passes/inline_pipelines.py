@@ -1,0 +1,122 @@
+"""Calls of pipelines become what they call.
+
+    pipeline find(question)                      pipeline answer(question)
+      find.search   hits = search(question)        answer.redact        clean = redact(question)
+      find.rerank   rerank(hits)              =>   answer.find.search   find.hits = search(clean)
+    pipeline answer(question)                      answer.find.rerank   best = rerank(find.hits)
+      answer.redact clean = redact(question)
+      answer.find   best = find(clean)
+
+The planner places stages, not pipelines: after this, each pipeline that may be run stands alone. Called pipelines stay
+in the module, as they may be run too.
+
+An id below the callee's name moves below the call's id; a binding or loop variable gets the call's path before it
+(`find.hits`), which is how an `assume` block names it; a location becomes a call site, so that a problem points at the
+stage and names the calls it came through. The result keeps the caller's name.
+
+A pipeline that emits can be inlined only where its stream is the caller's result: elsewhere its items would leave by
+the wrong pipeline.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...base.problems import Problems
+from .. import _mlir, problems
+from ..library import Library
+
+
+def run(module: Any, library: Library) -> Problems:
+    del library
+    bodies = {
+        _text(operation, "name"): operation
+        for operation in _mlir.operations(_mlir.body(module))
+        if operation.name == "agent.pipeline"
+    }
+    tests = [operation for operation in _mlir.operations(_mlir.body(module)) if operation.name == "agent.test"]
+    inliner = _Inliner(bodies)
+    for name in bodies:
+        inliner.finish(name, ())
+    for test in tests:
+        inliner.inline_into(test, ())
+    return tuple(inliner.problems)
+
+
+def _text(operation: Any, name: str) -> str:
+    return operation.attributes[name].value
+
+
+class _Inliner:
+    def __init__(self, pipelines: dict[str, Any]) -> None:
+        self.problems: list[Any] = []
+        self._pipelines = pipelines
+        self._finished: set[str] = set()
+
+    def finish(self, name: str, path: tuple[str, ...]) -> None:
+        """Leave no call in that pipeline. Callees come first, so that what is copied holds no calls."""
+        if name not in self._finished:
+            self.inline_into(self._pipelines[name], (*path, name))
+            self._finished.add(name)
+
+    def inline_into(self, body: Any, path: tuple[str, ...]) -> None:
+        for call in [operation for operation in _mlir.walk(body) if operation.name == "agent.call"]:
+            callee = _text(call, "callee")
+            span = next(_mlir.spans(call.location), None)
+            if callee in path:
+                cycle = (*path[path.index(callee) :], callee)
+                self.problems.append(problems.call_cycle(cycle, span))
+                continue
+            self.finish(callee, path)
+            emits = [op for op in _mlir.walk(self._pipelines[callee]) if op.name == "agent.emit"]
+            if emits and not _is_result(call):
+                emitted = next(_mlir.spans(emits[0].location), None)
+                self.problems.append(problems.call_emits(callee, span, emitted))
+                continue
+            if not self.problems:
+                _inline(call, self._pipelines[callee], callee)
+
+
+def _is_result(call: Any) -> bool:
+    """Whether the call's stream is what its pipeline returns, and nothing else."""
+    uses = [use.owner.operation for value in call.results for use in value.uses]
+    return len(uses) == 1 and uses[0].name == "agent.return"
+
+
+def _inline(call: Any, pipeline: Any, callee: str) -> None:
+    copy = pipeline.clone().operation
+    block = copy.regions[0].blocks[0]
+    given = _mlir.attributes_of(call)
+    arguments = dict(zip(given["parameters"], call.operands, strict=True))
+    for parameter, argument in zip(_mlir.attributes_of(pipeline)["parameters"], list(block.arguments), strict=True):
+        argument.replace_all_uses_with(arguments[parameter["name"]])
+    for operation in _mlir.walk(copy):
+        _rename(operation, given["id"], callee, given.get("output"))
+        _mlir.set_location(operation, _mlir.call_site(operation.location, call.location))
+    *inner, last = _mlir.operations(block)
+    for operation in inner:
+        operation.move_before(call)
+    if len(call.results):
+        result = last.operands[0]
+        call.results[0].replace_all_uses_with(result)
+        made = _mlir.owner(result)
+        if made is not None and "binding" in given and made in inner:
+            made.attributes["binding"] = call.attributes["binding"]
+    last.erase()
+    call.erase()
+    copy.erase()
+
+
+def _rename(operation: Any, call_id: str, callee: str, output: str | None) -> None:
+    """Put an operation of the callee below its call."""
+    path = call_id.split(".", 1)[1]
+    own = _text(operation, "id").removeprefix(f"{callee}.")
+    operation.attributes["id"] = _mlir.attribute(f"{call_id}.{own}")
+    for name in ("binding", "variable"):
+        if name in operation.attributes:
+            operation.attributes[name] = _mlir.attribute(f"{path}.{_text(operation, name)}")
+    if "output" in operation.attributes:
+        name = _text(operation, "output")
+        # The reply that the callee returns is the caller's `output` where the caller returns it or binds it.
+        new = (output or path) if name == callee else f"{path}.{name}"
+        operation.attributes["output"] = _mlir.attribute(new)

@@ -1,0 +1,85 @@
+"""A chat call becomes its five stages.
+
+    reply = chat(self, prompt, system, max_tokens, …)
+
+    =>   ids  = tokenize(self, prompt, system)       tokens<writer>
+         kv   = prefill(self, ids)                   kv<writer>
+         kv'  = transfer(kv)                         kv<writer>
+         out  = decode(self, kv', max_tokens, …)     stream Int
+         reply = detokenize(self, out, stop)         stream Text
+
+Prefill is bound by compute and decode by memory bandwidth, so a plan may put them on different machines; the transfer
+of the KV cache is then a stage with a cost of its own. On one machine it is the identity. (Splitwise, DistServe and
+the paper that this language follows split alike.)
+
+The ids are the chat's with the stage behind it (`hello.chat.prefill`). All five are at the chat's place in the source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...base.problems import Problems
+from ...lang.types import INT, StreamType
+from .. import _mlir
+from ..dialect.types import from_mlir, to_mlir
+from ..graph import KvType, TokensType, ValueType
+from ..library import Library
+
+# Who gets which argument of the chat. Anything else (a sampling option that is yet to come) steers decoding.
+TOKENIZE = ("prompt", "messages", "system")
+DETOKENIZE = ("stop",)
+
+
+def run(module: Any, library: Library) -> Problems:
+    del library
+    for operation in list(_mlir.walk(module)):
+        if operation.name == "agent.chat":
+            _split(operation)
+    return ()
+
+
+def _split(chat: Any) -> None:
+    given = _mlir.attributes_of(chat)
+    arguments: dict[str, Any] = dict(zip(given["parameters"], chat.operands, strict=True))
+    model = arguments.pop("self")
+    name = model_name(model)
+    to_tokenize = {key: value for key, value in arguments.items() if key in TOKENIZE}
+    to_detokenize = {key: value for key, value in arguments.items() if key in DETOKENIZE}
+    to_decode = {key: value for key, value in arguments.items() if key not in to_tokenize and key not in to_detokenize}
+
+    def stage(word: str, result: ValueType, extra: dict[str, Any] | None = None, **operands: Any) -> Any:
+        made = _mlir.create(
+            f"agent.{word}",
+            operands=list(operands.values()),
+            results=[to_mlir(result)],
+            attributes={
+                "id": f"{given['id']}.{word}",
+                "entry": f"llm:{word}",
+                "parameters": list(operands),
+                **(extra or {}),
+            },
+            place=chat.location,
+        )
+        _mlir.core.InsertionPoint(chat).insert(made)
+        return made.results[0]
+
+    tokens = stage("tokenize", TokensType(name), self=model, **to_tokenize)
+    kv = stage("prefill", KvType(name), self=model, tokens=tokens)
+    moved = stage("transfer", KvType(name), kv=kv)
+    output = {"output": given["output"]} if "output" in given else {}
+    ids = stage("decode", StreamType(INT), output, self=model, kv=moved, **to_decode)
+    binding = {"binding": given["binding"]} if "binding" in given else {}
+    reply = stage("detokenize", from_mlir(chat.results[0].type), binding, self=model, tokens=ids, **to_detokenize)
+    chat.results[0].replace_all_uses_with(reply)
+    chat.erase()
+
+
+def model_name(model: Any) -> str:
+    """The declared name behind a handle, or the name of the parameter that it comes in by."""
+    made = _mlir.owner(model)
+    if made is not None and made.name == "agent.open":
+        return made.attributes["name"].value
+    pipeline = model.owner.owner
+    parameters = _mlir.attributes_of(pipeline).get("parameters", ())
+    return parameters[model.arg_number]["name"] if parameters else "model"
