@@ -37,20 +37,26 @@ class TooDeep(Exception):
         self.token = token
 
 
+# The states of a parse, the newest first: (state, what lies below). Pushing copies nothing, so trials are cheap.
+Stack = tuple[int, Any]
+_MISSING = -(1 << 30)
+
+
 @dataclass(slots=True)
 class State:
     """Where a parse stands: the states of the tables, the brackets that are open, the kind of the last token."""
 
-    states: list[int]
+    states: Stack
     brackets: list[str]
     previous: str | None = None
 
     def copy(self) -> State:
-        return State(self.states.copy(), self.brackets.copy(), self.previous)
+        return State(self.states, self.brackets.copy(), self.previous)
 
     def takes(self) -> frozenset[str]:
         """The kinds that could come next, END among them."""
-        return frozenset(kind for kind in tables().states[self.states[-1]] if shifts(self.states, kind) is not None)
+        row = tables().states[self.states[0]]
+        return frozenset(kind for kind in row if kind.isupper() and shifts(self.states, kind) is not None)
 
 
 class Keywords:
@@ -72,24 +78,23 @@ def contextual() -> dict[str, str]:
     return _keywords.contextual
 
 
-def shifts(states: list[int], kind: str) -> list[int] | None:
-    """The states after taking `kind`, or None if it does not fit. `states` is not changed."""
+def shifts(states: Stack, kind: str) -> Stack | None:
+    """The states after taking `kind`, or None if it does not fit."""
     rows, rules = tables().states, tables().rules
-    after = states.copy()
     while True:
-        action = rows[after[-1]].get(kind, -9999999)
+        action = rows[states[0]].get(kind, _MISSING)
         if action is None:
-            return after
+            return states
         if action >= 0:
-            after.append(action)
-            return after
-        if action == -9999999:
+            return action, states
+        if action == _MISSING:
             return None
         rule = rules[-1 - action]
-        del after[len(after) - rule.length :]
-        target = rows[after[-1]][rule.origin]
+        for _ in range(rule.length):
+            states = states[1]
+        target = rows[states[0]][rule.origin]
         assert target is not None
-        after.append(target)
+        states = (target, states)
 
 
 def kind_of(token: Token, index: int, tokens: Sequence[Token], row: object) -> str:
@@ -144,7 +149,7 @@ def advance(state: State, index: int, tokens: Sequence[Token]) -> bool:
             return False
         state.states = after
         state.previous = NEWLINE
-    kind = kind_of(token, index, tokens, tables().states[state.states[-1]])
+    kind = kind_of(token, index, tokens, tables().states[state.states[0]])
     after = shifts(state.states, kind)
     if after is None:
         return False
@@ -155,7 +160,7 @@ def advance(state: State, index: int, tokens: Sequence[Token]) -> bool:
 
 
 def start() -> State:
-    return State([0], [])
+    return State((0, None), [])
 
 
 def run(state: State, tokens: Sequence[Token], index: int, stop: int) -> int:
@@ -183,7 +188,7 @@ def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], d
     firsts: list[Token] = [tokens[0]]
     lasts: list[Token] = [tokens[0]]
     depths: list[int] = [0]
-    state = State(states, [])
+    state = start()
     count = len(tokens)
     index = 0
     newline = False
@@ -198,12 +203,12 @@ def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], d
             else:
                 kind = kind_of(token, index, tokens, row) if token.kind in ("NAME", "COMMA") else token.kind
         while True:
-            action = row.get(kind, -9999999)
+            action = row.get(kind, _MISSING)
             if action is None:
                 return values[-1]
             if action >= 0:
                 break
-            if action == -9999999:
+            if action == _MISSING:
                 return index
             rule = rules[-1 - action]
             if rule.plain:

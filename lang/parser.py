@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ..base.problems import Problem, Problems, in_order
+from ..base.problems import Fix, Problem, Problems, in_order
 from ..base.source import Source, Span
 from . import lalr, syntax_problems
 from .build_declarations import Builder, actions
@@ -24,6 +24,9 @@ LONGEST_SOURCE = 1 << 20
 # Nodes above a node. What walks a tree may then be recursive.
 DEEPEST = 150
 MOST_PROBLEMS = 100
+# Fixes are tried before they are offered, where that takes no time to speak of.
+LONGEST_CHECKED = 1 << 16
+MOST_CHECKED = 10
 
 
 def parse(source: Source) -> tuple[File, Problems]:
@@ -35,7 +38,8 @@ def parse(source: Source) -> tuple[File, Problems]:
     if len(text) > LONGEST_SOURCE:
         problem = syntax_problems.source_too_large(source.path, len(text), LONGEST_SOURCE)
         return File(None, (), span=Span(source.path, 0, 0, 1, 1, 1, 1)), (problem,)
-    return _FileParser(source).run()
+    file, problems = _FileParser(source).run()
+    return file, _with_sound_fixes(source, problems) if problems else ()
 
 
 class _FileParser:
@@ -72,9 +76,10 @@ class _FileParser:
                 from .recovery import repair
 
                 del self.problems[before:]
-                repaired, problems = repair(self.source, tokens, self.scan.problems)
-                self.problems += problems
+                repaired, problems = repair(self.source, tokens)
                 found = lalr.build(self.source.path, repaired, self.actions, DEEPEST) if repaired else None
+                self.problems[before:] = [*self.problems[before:], *problems]
+                self.forget_echoes(tokens, before)
         except lalr.TooDeep as deep:
             at = deep.token
             place = self.source.span(at.start, at.end)
@@ -85,6 +90,18 @@ class _FileParser:
                 self.broken.append(self.ident(tokens[1]))
             return None
         return cast("Declaration", found)
+
+    def forget_echoes(self, tokens: Sequence[Token], before: int) -> None:
+        """Where a text or a hole never ends, what the parser says of the declaration behind it is guesswork."""
+        first, last = tokens[0].start, tokens[-1].end
+        lost = [
+            problem.span.start
+            for problem in self.scan.problems
+            if problem.slug in ("unclosed-text", "unclosed-bracket") and problem.span and problem.span.start >= first
+        ]
+        if lost and lost[0] <= last:
+            line = self.source.position(lost[0])[0]
+            self.problems[before:] = [p for p in self.problems[before:] if p.span and p.span.line < line]
 
     def ident(self, token: Token) -> Ident:
         return Ident(token.text, span=self.source.span(token.start, token.end))
@@ -128,3 +145,23 @@ def _one_per_line(problems: Sequence[Problem]) -> Problems:
     for problem in problems:
         kept.setdefault(problem.span.line if problem.span else None, problem)
     return tuple(kept.values())[:MOST_PROBLEMS]
+
+
+def _applied(text: str, fix: Fix) -> str:
+    for edit in sorted(fix.edits, key=lambda edit: edit.span.start, reverse=True):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    return text
+
+
+def _with_sound_fixes(source: Source, problems: Problems) -> Problems:
+    """Keeps only fixes that a machine may apply: those after which fewer problems are left."""
+    if len(source.text) > LONGEST_CHECKED:
+        return tuple(replace(problem, fix=None) for problem in problems)
+    out: list[Problem] = []
+    for index, problem in enumerate(problems):
+        if problem.fix is not None:
+            fixed = _applied(source.text, problem.fix) if index < MOST_CHECKED else None
+            if fixed is None or len(_FileParser(Source(source.path, fixed)).run()[1]) >= len(problems):
+                problem = replace(problem, fix=None)
+        out.append(problem)
+    return tuple(out)

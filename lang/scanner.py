@@ -19,60 +19,31 @@ from ..base.source import Source, Span
 from ..base.suggest import suggest
 from ..base.units import UNITS
 from . import syntax_problems as problems
+from .patterns import (
+    A_WORD,
+    AFTER_NUMBERS,
+    BEFORE_COLON,
+    CODE,
+    CONTROL,
+    GLUED,
+    HEAD,
+    INFIX_WORDS,
+    LINE,
+    LONG_NAMES,
+    LONG_PART,
+    NO_UNIT,
+    NUMBER,
+    PART,
+    PER,
+    PERCENT,
+    UNIT,
+)
 from .tokens import OPENERS, OPERAND_ENDS, RESERVED, SIGNS, Comment, Token
 
 # Brackets, texts and holes open at once; the trees that come of them are walked recursively.
 MOST_OPEN = 60
 # More would help nobody, and a file that is no program could give one for each character.
 MOST_PROBLEMS = 100
-
-_WORD = r"[^\W\d]\w*"
-_DIGITS = r"\d+(?:_\d+)*"
-_NUMBER = re.compile(rf"(\$?){_DIGITS}(?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?")
-_UNIT = re.compile(r"[ \t]*([A-Za-z]+(?:/s(?!\w))?)(?!\w)")
-_PER = re.compile(rf"[ \t]*per[ \t]+(?:({_DIGITS})[ \t]+)?([A-Za-z]+)(?!\w)")
-_PERCENT = re.compile(r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|per)\b)")
-# What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
-_GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")
-# A word behind a number is a unit unless it is one of these, or is itself followed by what follows names.
-_AFTER_NUMBERS = RESERVED | {"at", "backoff", "drop", "times", "steps", "contains", "per"}
-_NO_UNIT = re.compile(r"[ \t]*(?:[:(.]|=(?!=))")
-_BEFORE_COLON = re.compile(r"[ \t]*:")
-_A_WORD = re.compile(_WORD)
-_LINE = re.compile(r"\n")
-_CODE = re.compile(
-    rf"[ \t\r]*(?:(?P<newline>\n)|(?P<word>{_WORD})|(?P<number>\$?\d)|(?P<text>\"\"\"|\")|(?P<comment>\#[^\n]*)"
-    rf"|(?P<wrong>&&|\|\||!(?!=)|;|'[^'\n]*'|//[^\n]*)|(?P<sign>{'|'.join(map(re.escape, SIGNS))})"
-    r"|(?P<bad>[^ \t\r\n])|\Z)"
-)
-_PART = re.compile(r"(?:[^\"{}\\\n]|\\[^\n]|\{\{|\}\})++")
-_LONG_PART = re.compile(r"(?:[^\"{}\\]|\\.|\{\{|\}\}|\"(?!\"\"))++", re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
-_HEAD = re.compile(
-    rf"[ \t]*(?:(?:pipeline|agent|tool)[ \t]+{_WORD}[ \t]*\(|stage[ \t]+{_WORD}(?:\.{_WORD})?[ \t]*\("
-    rf"|(?:type|enum|goal|fleet)[ \t]+{_WORD}[ \t]*\{{|type[ \t]+{_WORD}[ \t\r]*(?:\#|\n|\Z)"
-    rf"|(?:model|resource|memory|server|let)[ \t]+{_WORD}[ \t]*=(?!=)|test[ \t]+\""
-    rf"|use[ \t]+(?:\.{{1,2}}/|{_WORD}[ \t\r]*(?:[/:\#\n]|as\b|\Z)))"
-)
-_INFIX_WORDS = frozenset({"and", "or", "otherwise", "with", "as", "into", "else", "contains"})
-_LONG_NAMES = {
-    "sec": "s",
-    "secs": "s",
-    "second": "s",
-    "seconds": "s",
-    "msec": "ms",
-    "millis": "ms",
-    "milliseconds": "ms",
-    "minute": "min",
-    "minutes": "min",
-    "m": "min",
-    "hour": "h",
-    "hours": "h",
-    "hr": "h",
-    "day": "d",
-    "days": "d",
-    "percent": "%",
-}
 
 
 @dataclass(slots=True)
@@ -105,10 +76,10 @@ class _Scanner:
         self.base_column = 0  # the column of the current declaration's first token; 0 before any
 
     def run(self) -> Scan:
-        for match in _CONTROL.finditer(self.text):
+        for match in CONTROL.finditer(self.text):
             # One is enough to say that the file is no clean text.
             self.report(problems.bad_character(self.span(match.start(), match.end()), match[0]))
-            self.text = _CONTROL.sub(" ", self.text)
+            self.text = CONTROL.sub(" ", self.text)
             break
         self.line_started()
         while self.at < len(self.text):
@@ -138,22 +109,23 @@ class _Scanner:
         if self.first:
             self.first = False
             closes = kind in ("RBRACE", "RPAR", "RSQB")
-            if (
-                not self.open and (token.column <= self.base_column or not self.base_column) and not closes
-            ) or not tokens:
+            # One column more than the declaration's first line is no indentation, only a slip.
+            outside = not self.open and (token.column <= self.base_column + 1 or not self.base_column)
+            if not tokens or (outside and not closes):
                 self.start_declaration(token)
         tokens.append(token)
         self.at = end
         return token
 
     def start_declaration(self, token: Token) -> None:
-        self.base_column = token.column
+        if not self.base_column or token.column != self.base_column + 1:
+            self.base_column = token.column
         self.out.starts.append(len(self.out.tokens))
 
     def line_started(self) -> None:
         """At the start of a line of code: does a declaration start here, whatever is open?"""
         self.first = True
-        match = _HEAD.match(self.text, self.at)
+        match = HEAD.match(self.text, self.at)
         if match is None:
             return
         start = self.at + len(match[0]) - len(match[0].lstrip())
@@ -181,7 +153,7 @@ class _Scanner:
             self.at = len(self.text) if newline < 0 else newline + 1
             self.line += 1
             self.line_start = self.at
-            if newline < 0 or _HEAD.match(self.text, self.at):
+            if newline < 0 or HEAD.match(self.text, self.at):
                 break
         self.base_column = 0
         self.first = True
@@ -189,7 +161,7 @@ class _Scanner:
     # Code
 
     def code(self) -> None:
-        match = _CODE.match(self.text, self.at)
+        match = CODE.match(self.text, self.at)
         assert match is not None
         kind, end = match.lastgroup, match.end()
         if kind == "word":
@@ -224,15 +196,15 @@ class _Scanner:
         if text in RESERVED:
             # As field and argument names reserved words are names: behind a dot or before a colon.
             tokens = self.out.tokens
-            after_dot = bool(tokens) and tokens[-1].kind == "DOT"
-            if not after_dot and not _BEFORE_COLON.match(self.text, end):
+            after_dot = bool(tokens) and tokens[-1].kind == "DOT" and not self.first
+            if not after_dot and not BEFORE_COLON.match(self.text, end):
                 kind = "WILDCARD" if text == "_" else text.upper()
         self.add(kind, start, end)
 
     def sign(self, text: str, start: int, end: int) -> None:
         kind = SIGNS[text]
         if kind == "DOT" and self.text[end : end + 1].isdigit() and self.lacks_operand(start):
-            match = _NUMBER.match(self.text, end)
+            match = NUMBER.match(self.text, end)
             end = match.end() if match else end
             self.report(problems.bad_number(self.span(start, end), self.text[start:end], f"0{self.text[start:end]}"))
             self.add_as("NUMBER", start, end, f"0{self.text[start:end]}")
@@ -274,8 +246,8 @@ class _Scanner:
         """Whether a hole was left open on a line before: an operand at a line's start follows an operand there."""
         if not self.open or self.open[-1].kind != "HOLE" or self.out.tokens[-1].kind not in OPERAND_ENDS:
             return False
-        word = _A_WORD.match(self.text, start)
-        if word and word[0] in _INFIX_WORDS:
+        word = A_WORD.match(self.text, start)
+        if word and word[0] in INFIX_WORDS:
             return False
         hole, last = self.open.pop(), self.out.tokens[-1]
         self.report(problems.unclosed_hole(self.span(hole.start, hole.end), self.span(last.end, last.end)))
@@ -320,12 +292,12 @@ class _Scanner:
     # Numbers
 
     def number(self, start: int) -> None:
-        match = _NUMBER.match(self.text, start)
+        match = NUMBER.match(self.text, start)
         assert match is not None
         digits, end, is_money = match[0].removeprefix("$"), match.end(), match[1] == "$"
         kind = "QUANTITY" if is_money else "NUMBER"
-        unit = None if is_money else _UNIT.match(self.text, end)
-        glued = _GLUED.match(self.text, end)
+        unit = None if is_money else UNIT.match(self.text, end)
+        glued = GLUED.match(self.text, end)
         if unit and unit[1] in UNITS:
             kind, end = "QUANTITY", unit.end()
         elif glued or not _readable(digits):
@@ -333,13 +305,13 @@ class _Scanner:
             self.bad_number(start, end)
             self.add_as("NUMBER", start, end, digits if _readable(digits) else "0")
             return
-        elif percent := _PERCENT.match(self.text, end):
+        elif percent := PERCENT.match(self.text, end):
             kind, end = "QUANTITY", percent.end()
-        elif unit and unit[1] not in _AFTER_NUMBERS and not _NO_UNIT.match(self.text, unit.end()):
+        elif unit and unit[1] not in AFTER_NUMBERS and not NO_UNIT.match(self.text, unit.end()):
             self.unknown_unit(unit.start(1), unit.end(1))
             self.add_as("NUMBER", start, unit.end(), digits)
             return
-        per = _PER.match(self.text, end)
+        per = PER.match(self.text, end)
         if per is None:
             self.add(kind, start, end)
         elif per[2] in UNITS:
@@ -356,12 +328,12 @@ class _Scanner:
     def bad_number(self, start: int, end: int) -> None:
         text = self.text[start:end]
         fixed = re.sub("_+", "_", text).strip("_").rstrip(".")
-        sound = bool(_NUMBER.fullmatch(fixed)) and _readable(fixed)
+        sound = bool(NUMBER.fullmatch(fixed)) and _readable(fixed)
         self.report(problems.bad_number(self.span(start, end), text, fixed if sound else None))
 
     def unknown_unit(self, start: int, end: int) -> None:
         text = self.text[start:end]
-        known = _LONG_NAMES.get(text.lower()) or suggest(text, [u for u in UNITS if len(u) > 1 or len(text) == 1])
+        known = LONG_NAMES.get(text.lower()) or suggest(text, [u for u in UNITS if len(u) > 1 or len(text) == 1])
         self.report(problems.unknown_unit(self.span(start, end), text, known, ", ".join(u for u in UNITS if u != "$")))
 
     # Texts
@@ -369,7 +341,7 @@ class _Scanner:
     def template(self) -> None:
         opened = self.open[-1]
         is_long = opened.text == '"""'
-        if part := (_LONG_PART if is_long else _PART).match(self.text, self.at):
+        if part := (LONG_PART if is_long else PART).match(self.text, self.at):
             self.part(part.end())
         rest = self.text[self.at : self.at + 3]
         if not rest or (rest[0] == "\n" and not is_long):
@@ -393,27 +365,54 @@ class _Scanner:
 
     def unclosed_text(self, opened: Token) -> None:
         """Reports a text that never ends, and goes on as if it ended with its line (or before the next declaration)."""
-        index = self.open.index(opened)
-        holes = [token for token in self.open if token.kind == "HOLE" and token.line == self.line]
-        at = self.at - 1 if self.text.startswith("\r\n", self.at - 1) else self.at
         if opened.text == '"""':
-            after = next((m for m in _LINE.finditer(self.text, opened.end) if _HEAD.match(self.text, m.end())), None)
-            if after is not None:
-                # A declaration begins inside what would be the text: the text must end before it.
-                while self.out.tokens[-1].start > opened.start:
-                    self.out.tokens.pop()
-                self.rewind(after.start())
-                self.add("TEXT_PART", opened.end, self.at)
-                at = self.at
-        here = self.span(at, at)
-        if holes and opened.text == '"' and opened is not self.open[-1]:
-            self.report(problems.unclosed_hole(self.span(holes[0].start, holes[0].end), None))
+            self.leave_long_text(opened)
+            at = self.at
         else:
-            self.report(problems.unclosed_text(self.span(opened.start, opened.end), opened.text, here))
+            # A text that ends on its line ends there with all that is open inside.
+            opened = next(token for token in self.open if token.kind == "TEXT" and token.text == '"')
+            at = self.before_line_end(opened)
+        index = self.open.index(opened)
+        hole = next((token for token in self.open[index:] if token.kind == "HOLE"), None)
+        if hole is not None and opened.text == '"':
+            self.report(problems.unclosed_hole(self.span(hole.start, hole.end), None))
+        else:
+            self.report(problems.unclosed_text(self.span(opened.start, opened.end), opened.text, self.span(at, at)))
+        if opened.text == '"':
+            # If it stood in a hole of a longer text, the hole is lost with it.
+            outer = [i for i, token in enumerate(self.open[:index]) if token.kind in ("HOLE", "TEXT", "LBRACE")]
+            if outer and self.open[outer[-1]].kind == "HOLE":
+                index = outer[-1]
         for token in reversed(self.open[index:]):
             if token.kind in ("HOLE", "TEXT"):
-                self.add("HOLE_END" if token.kind == "HOLE" else "TEXT_END", self.at, self.at)
+                self.add(f"{token.kind}_END", self.at, self.at)
         del self.open[index:]
+
+    def leave_long_text(self, opened: Token) -> None:
+        """Goes back to where a text of several lines must end: before the next declaration, if one follows."""
+        after = next((m for m in LINE.finditer(self.text, opened.end) if HEAD.match(self.text, m.end())), None)
+        if after is not None:
+            while self.out.tokens[-1].start > opened.start:
+                self.out.tokens.pop()
+            self.rewind(after.start())
+            self.add("TEXT_PART", opened.end, self.at)
+        # What was said about the inside of the text supposed that it is text.
+        found = self.out.problems
+        found[:] = [p for p in found if p.span is not None and p.span.start < opened.start]
+        self.out.comments[:] = [c for c in self.out.comments if c.start < opened.start]
+
+    def before_line_end(self, opened: Token) -> int:
+        """Where the closing quote most likely belongs: at the line's end, before the brackets opened on the line."""
+        at = self.at
+        inside = [token for token in self.open[: self.open.index(opened)] if token.line == opened.line]
+        brackets = len([token for token in inside if token.kind in ("LPAR", "LSQB", "LBRACE")])
+        while at > opened.end and self.text[at - 1] in " \t\r":
+            at -= 1
+        end = at
+        while at > opened.end and (self.text[at - 1] in " \t" or (brackets and self.text[at - 1] in ")]}")):
+            brackets -= self.text[at - 1] in ")]}"
+            at -= 1
+        return at if at > opened.end else end
 
 
 def _readable(digits: str) -> bool:

@@ -1,0 +1,386 @@
+"""Mistakes that people make, each with how it is recognised, what is said, and an example that a test runs.
+
+A recogniser looks at the first token that does not fit, at its neighbours and at what would have fitted. It gives a
+verdict with the better words and, where it knows one, the better repair; the general search of `recovery` does the
+rest. Rows without a recogniser are mistakes that the scanner or the general search already words well: they stay here
+so that this remains so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..base.suggest import suggest
+from . import syntax_problems as problems
+from .fault_words import made
+from .faults import Edit, Fault, Verdict
+from .tokens import DECLARATION_WORDS, OPENERS, RESERVED, Token
+
+_COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
+_OTHER_LANGUAGES = {
+    "def": "pipeline",
+    "fn": "pipeline",
+    "func": "pipeline",
+    "function": "pipeline",
+    "fun": "pipeline",
+    "import": "use",
+    "class": "type",
+    "struct": "type",
+    "record": "type",
+    "interface": "type",
+    "const": "let",
+    "var": "let",
+}
+
+
+def recognise(fault: Fault) -> Verdict | None:
+    """The verdict of the first mistake that fits."""
+    for mistake in MISTAKES:
+        if mistake.recogniser is not None and (verdict := mistake.recogniser(fault)) is not None:
+            return verdict
+    return None
+
+
+def _replace(fault: Fault, index: int, kind: str, text: str) -> Edit:
+    return Edit(index, 1, (fault.tokens[index]._replace(kind=kind, text=text),))
+
+
+def _bracket_end(fault: Fault, opening: int) -> int | None:
+    """The index of the bracket that closes the one at `opening`."""
+    depth = 0
+    for index in range(opening, len(fault.tokens)):
+        kind = fault.tokens[index].kind
+        depth += (kind in OPENERS.values()) - (kind in OPENERS)
+        if depth == 0:
+            return index
+    return None
+
+
+# Outside of declarations
+
+
+def _misspelt_declaration(fault: Fault) -> Verdict | None:
+    token, following = fault.token, fault.ahead(1)
+    if fault.index != 0 or token is None or following is None or token.kind != "NAME" or following.first:
+        return None
+    if following.kind not in ("NAME", "TEXT", "DOT", "TO") and following.text not in RESERVED:
+        return None
+    word = _OTHER_LANGUAGES.get(token.text) or suggest(token.text, DECLARATION_WORDS)
+    if word is None:
+        return None
+    return Verdict(
+        problems.misspelt_declaration(fault.place(token), token.text, word), _replace(fault, 0, "NAME", word)
+    )
+
+
+def _loose_binding(fault: Fault) -> Verdict | None:
+    token, following = fault.token, fault.ahead(1)
+    if fault.index != 0 or token is None or following is None or token.kind != "NAME" or following.kind != "IS":
+        return None
+    word = Token("NAME", "let", token.start, token.start, token.line, token.column, True)
+    edit = Edit(0, 1, (word, token._replace(first=False)))
+    return Verdict(problems.loose_binding(fault.place(token), token.text), edit)
+
+
+def _loose_statement(fault: Fault) -> Verdict | None:
+    token = fault.token
+    if fault.index != 0 or token is None:
+        return None
+    if token.kind in OPENERS:
+        return Verdict(problems.closes_nothing(fault.place(token), token.text), Edit.remove(fault.tokens, 0, 1))
+    line = [t for t in fault.tokens if t.line == token.line]
+    if token.kind == "NAME" and any(t.kind in ("RETURNS", "LBRACE") for t in line):
+        # It looks like a declaration without its word: the search will find which.
+        return None
+    if token.kind == "TEXT" and line[-1].kind == "LBRACE":
+        return None
+    if token.kind == "NAME" and len(line) > 1 and line[1].kind in ("SLASH", "NAME"):
+        return None
+    return Verdict(problems.loose_statement(fault.place(token)), Edit.remove(fault.tokens, 0, len(fault.tokens)))
+
+
+def _after_declaration(fault: Fault) -> Verdict | None:
+    """Something follows a sound declaration."""
+    token = fault.token
+    if fault.index == 0 or "$END" not in fault.takes or token is None:
+        return None
+    if fault.takes != {"$END"} and (token.text not in DECLARATION_WORDS or token.first):
+        return None
+    rest = Edit.remove(fault.tokens, fault.index, len(fault.tokens))
+    if token.kind in OPENERS:
+        rest = Edit.remove(fault.tokens, fault.index, fault.index + 1)
+        return Verdict(problems.closes_nothing(fault.place(token), token.text), rest)
+    return Verdict(problems.after_declaration(fault.place(token)), rest)
+
+
+# Declarations
+
+
+def _no_result(fault: Fault) -> Verdict | None:
+    previous = fault.previous
+    if "RETURNS" not in fault.takes or previous is None or not fault.is_kind("LBRACE", "IS"):
+        return None
+    tokens = (*made("RETURNS", fault.tokens, fault.index, False), *made("NAME", fault.tokens, fault.index, False))
+    return Verdict(problems.no_result(fault.gap(), fault.tokens[1].text), Edit(fault.index, 0, tokens))
+
+
+def _no_type(fault: Fault) -> Verdict | None:
+    previous = fault.previous
+    if previous is None or previous.kind != "NAME" or fault.takes != {"COLON"}:
+        return None
+    if not fault.is_kind("COMMA", "RPAR", "RBRACE", "IS"):
+        return None
+    tokens = (*made("COLON", fault.tokens, fault.index, False), *made("NAME", fault.tokens, fault.index, False))
+    return Verdict(problems.no_type(fault.gap(), previous.text), Edit(fault.index, 0, tokens))
+
+
+def _inner_declaration(fault: Fault) -> Verdict | None:
+    word = fault.previous
+    if word is None or not word.first or not fault.is_kind("NAME") or word.text not in DECLARATION_WORDS:
+        return None
+    if word.kind != "NAME" or "IS" not in fault.takes or fault.index < 2:
+        return None
+    is_constant = word.text == "let" and (after := fault.ahead(1)) is not None and after.kind == "IS"
+    edit = Edit.remove(fault.tokens, fault.index - 1, fault.index) if is_constant else None
+    return Verdict(problems.inner_declaration(fault.place(word), word.text, is_constant), edit)
+
+
+# Blocks and statements
+
+
+def _empty_block(fault: Fault) -> Verdict | None:
+    if not fault.is_kind("RBRACE") or fault.previous is None or fault.previous.kind != "LBRACE":
+        return None
+    value = made("NAME", fault.tokens, fault.index, False)
+    if "NAME" not in fault.takes or "NUMBER" not in fault.takes:
+        return None
+    return Verdict(problems.empty_block(fault.place(fault.previous)), Edit(fault.index, 0, tuple(value)))
+
+
+def _reserved_binding(fault: Fault) -> Verdict | None:
+    """`next = 3`: the word is taken for a statement, and the `=` does not fit."""
+    word = fault.previous
+    if word is None or not fault.is_kind("IS") or word.text not in RESERVED or not word.first:
+        return None
+    return Verdict(
+        problems.reserved_word(fault.place(word), word.text), _replace(fault, fault.index - 1, "NAME", word.text)
+    )
+
+
+def _else_if(fault: Fault) -> Verdict | None:
+    token = fault.token
+    if token is None or token.text not in ("elif", "elsif", "elseif") or "ELSE" not in fault.takes:
+        return None
+    words = tuple(t for kind in ("ELSE", "IF") for t in made(kind, fault.tokens, fault.index + 1, False))
+    return Verdict(
+        problems.instead(fault.place(token), f"`{token.text}`", "`else if`", "else if"), Edit(fault.index, 1, words)
+    )
+
+
+def _while(fault: Fault) -> Verdict | None:
+    word = fault.previous
+    if word is None or word.text not in ("while", "loop") or word.kind != "NAME" or not word.first:
+        return None
+    return Verdict(problems.no_while(fault.place(word), word.text))
+
+
+def _in_place(fault: Fault) -> Verdict | None:
+    operator = fault.previous
+    if operator is None or not fault.is_kind("IS") or operator.kind not in ("PLUS", "MINUS", "STAR", "SLASH"):
+        return None
+    token = fault.token
+    if token is None or operator.end != token.start:
+        return None
+    place = fault.place(operator).to(fault.place(token))
+    return Verdict(problems.in_place(place, operator.text + "="), Edit(fault.index - 1, 1))
+
+
+# Expressions
+
+
+def _policies(fault: Fault) -> Verdict | None:
+    if not fault.is_kind("WITH") or fault.token is None:
+        return None
+    depth, end = 0, fault.index
+    while end < len(fault.tokens):
+        kind = fault.tokens[end].kind
+        if depth == 0 and end > fault.index and kind in (*OPENERS, "COMMA", "LBRACE"):
+            break
+        depth += (kind in OPENERS.values()) - (kind in OPENERS)
+        end += 1
+    return Verdict(problems.policies_in_list(fault.place(fault.token)), Edit.remove(fault.tokens, fault.index, end))
+
+
+def _chain(fault: Fault) -> Verdict | None:
+    token = fault.token
+    if token is None or token.kind not in _COMPARISONS or "AND" not in fault.takes:
+        return None
+    earlier = [t for t in fault.tokens[: fault.index] if t.line == token.line and t.kind in _COMPARISONS]
+    if not earlier:
+        return None
+    return Verdict(problems.comparison_chain(fault.place(token)), _replace(fault, fault.index, "AND", "and"))
+
+
+def _single_equals(fault: Fault) -> Verdict | None:
+    token = fault.token
+    if token is None or token.kind != "IS" or "EQ" not in fault.takes or "LBRACE" not in fault.takes:
+        return None
+    return Verdict(
+        problems.instead(fault.place(token), "`=`, which binds a name,", "`==`", "=="),
+        _replace(fault, fault.index, "EQ", "=="),
+    )
+
+
+def _braced_record(fault: Fault) -> Verdict | None:
+    name, colon = fault.ahead(1), fault.ahead(2)
+    if not fault.is_kind("LBRACE") or name is None or colon is None or (name.kind, colon.kind) != ("NAME", "COLON"):
+        return None
+    before, brace, end = fault.previous, fault.token, _bracket_end(fault, fault.index)
+    if before is None or brace is None or before.kind != "NAME" or end is None or "LPAR" not in fault.takes:
+        return None
+    middle = fault.tokens[fault.index + 1 : end]
+    closing = fault.tokens[end]
+    edit = Edit(
+        fault.index,
+        end + 1 - fault.index,
+        (brace._replace(kind="LPAR", text="("), *middle, closing._replace(kind="RPAR", text=")")),
+    )
+    return Verdict(
+        problems.braced_record(
+            fault.place(brace).to(fault.place(closing)), fault.place(brace), fault.place(closing), before.text
+        ),
+        edit,
+    )
+
+
+def _bare_key(fault: Fault) -> Verdict | None:
+    key, brace, colon = fault.token, fault.previous, fault.ahead(1)
+    if key is None or brace is None or colon is None or (key.kind, colon.kind) != ("NAME", "COLON"):
+        return None
+    if brace.kind not in ("LBRACE", "COMMA") or "TEXT" not in fault.takes or "NAME" in fault.takes:
+        return None
+    texts = (
+        key._replace(kind="TEXT", text='"', end=key.start),
+        key._replace(kind="TEXT_PART", first=False),
+        key._replace(kind="TEXT_END", text='"', start=key.end, column=key.column + key.end - key.start, first=False),
+    )
+    return Verdict(problems.bare_key(fault.place(key), key.text), Edit(fault.index, 1, texts))
+
+
+def _ternary(fault: Fault) -> Verdict | None:
+    token = fault.token
+    if token is None or token.kind != "MAYBE" or "LPAR" not in fault.takes:
+        return None
+    end = next((i for i in range(fault.index, len(fault.tokens)) if fault.tokens[i].first), len(fault.tokens))
+    return Verdict(problems.ternary(fault.place(token)), Edit.remove(fault.tokens, fault.index, end))
+
+
+def _text_prefix(fault: Fault) -> Verdict | None:
+    prefix, token = fault.previous, fault.token
+    if prefix is None or token is None or token.kind != "TEXT" or prefix.end != token.start or len(prefix.text) > 2:
+        return None
+    if prefix.kind != "NAME":
+        return None
+    edit = Edit.remove(fault.tokens, fault.index - 1, fault.index)
+    return Verdict(problems.text_prefix(fault.place(prefix), prefix.text), edit)
+
+
+def _foreign_type(fault: Fault) -> Verdict | None:
+    """`List<Text>`, `list[Text]`"""
+    name, token, item = fault.previous, fault.token, fault.ahead(1)
+    if name is None or token is None or item is None or token.kind not in ("LT", "LSQB") or "LABEL" not in fault.takes:
+        return None
+    if name.text.lower() not in ("list", "array", "vec", "optional", "option") or item.kind != "NAME":
+        return None
+    end = fault.ahead(2)
+    if end is None or end.kind not in ("GT", "RSQB"):
+        return None
+    place = fault.place(name).to(fault.place(end))
+    wanted = f"{item.text}?" if name.text.lower().startswith("opt") else f"[{item.text}]"
+    return Verdict(
+        problems.instead(place, f"`{fault.source.text[name.start : end.end]}`", f"`{wanted}`", wanted),
+        Edit(fault.index - 1, 4, (item,)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An example of a mistake, and what must be said of it: slug, a part of the title, the line."""
+
+    example: str
+    slug: str
+    title: str
+    line: int
+    recogniser: Callable[[Fault], Verdict | None] | None = None
+
+
+def _inside(body: str) -> str:
+    return f"pipeline p(q: Text) -> Text {{\n  {body}\n}}\n"
+
+
+MISTAKES: tuple[Mistake, ...] = (
+    # Outside of declarations
+    Mistake("pipline p() -> Text {\n  return x\n}", "not-a-declaration", "`pipeline` is", 1, _misspelt_declaration),
+    Mistake("def p(q: Text) -> Text {\n  return q\n}", "not-a-declaration", "`pipeline` is", 1),
+    Mistake("import std/llm", "not-a-declaration", "`use` is", 1),
+    Mistake("use std/llm\n\nwindow = 30", "not-a-declaration", "let window", 3, _loose_binding),
+    Mistake("use std/llm\n\nf(3)\n", "not-a-declaration", "outside", 3, _loose_statement),
+    Mistake(_inside("return q") + "}\n", "unexpected-token", "closes nothing", 4),
+    Mistake("use std/llm use std/text", "unexpected-token", "line of its own", 1, _after_declaration),
+    # Declarations
+    Mistake("pipeline p(q: Text) {\n  return q\n}", "missing-token", "what `p` returns", 1, _no_result),
+    Mistake("pipeline p(q) -> Text {\n  return q\n}", "missing-token", "the type of `q`", 1, _no_type),
+    Mistake("type A { x, y: Int }", "missing-token", "the type of `x`", 1),
+    Mistake(_inside("let x = 3\n  return x"), "unexpected-token", "`let` stands outside", 2, _inner_declaration),
+    Mistake(_inside('model m = llm.chat("x")\n  return m'), "unexpected-token", "`model` is declared", 2),
+    Mistake('tool t(id: Int) -> Text = python("a:b")', "missing-effects", "`t`", 1),
+    Mistake("type A { x: Int\n\ntype B { y: Int }", "unclosed-bracket", "`}` is missing", 1),
+    Mistake("fleet f\n  tier a = catalog.x\n}", "missing-token", "`{` is missing", 1),
+    Mistake("goal g {\n  finish p95 < 3 s\n}", "unexpected-token", "`<=`", 2),
+    Mistake("fleet f {\n  link a <-> b 1 Gbit/s\n}", "missing-token", "is missing", 2),
+    # Blocks and statements
+    Mistake("pipeline p() -> Text {\n}", "empty-block", "never empty", 1, _empty_block),
+    Mistake(_inside("next = 3\n  return q"), "reserved-word", "`next`", 2, _reserved_binding),
+    Mistake("pipeline match() -> Text {\n  return x\n}", "reserved-word", "`match`", 1),
+    Mistake(_inside("x = if a { 1 } elif b { 2 } else { 3 }\n  x"), "unexpected-token", "`else if`", 2, _else_if),
+    Mistake(_inside("while q {\n    f(q)\n  }\n  return q"), "unexpected-token", "no `while`", 2, _while),
+    Mistake(_inside("x += 1\n  return x"), "unexpected-token", "bound once", 2, _in_place),
+    Mistake(_inside("x = 3 y = 4\n  return x"), "missing-token", "a new line", 2),
+    Mistake(_inside("x = f(q\n  y = g(x)\n  return y"), "unclosed-bracket", "`)` is missing", 2),
+    Mistake(_inside("x = for y in q {\n    f(y)\n  return x"), "unclosed-bracket", "`}` is missing", 4),
+    Mistake(_inside("x = q\n    + q\n  return x"), "unexpected-token", "cannot begin", 3),
+    Mistake(_inside("x = match q {\n    A -> 1\n    B => 2\n  }\n  return x"), "unexpected-token", "`=>`", 3),
+    Mistake(_inside("return q;"), "bad-character", "`;`", 2),
+    # Expressions
+    Mistake(_inside("return f(g(q) with timeout 2 s, 3)"), "policies-in-list", "parentheses", 2, _policies),
+    Mistake(_inside("return if 1 < q < 3 { q } else { q }"), "comparison-chain", "chain", 2, _chain),
+    Mistake(_inside("return if q = 3 { q } else { q }"), "unexpected-token", "`==`", 2, _single_equals),
+    Mistake(_inside("return A { x: 1, y: 2 }"), "unexpected-token", "`A(field: value)`", 2, _braced_record),
+    Mistake(_inside("return { a: 1 }"), "unexpected-token", "keys", 2, _bare_key),
+    Mistake(_inside("x = q ? 1 : 2\n  return x"), "unexpected-token", "`if", 2, _ternary),
+    Mistake(_inside('return f"hello {q}"'), "unexpected-token", "already a template", 2, _text_prefix),
+    Mistake("pipeline p(q: list[Text]) -> Text {\n  return q\n}", "unexpected-token", "`[Text]`", 1, _foreign_type),
+    Mistake("pipeline p(q: Option<Text>) -> Text {\n  return q\n}", "unexpected-token", "`Text?`", 1),
+    Mistake(_inside("return f(top = 8)"), "unexpected-token", "`:`", 2),
+    Mistake(_inside("return f(a b)"), "missing-token", "`,`", 2),
+    Mistake(_inside("return f(a: 1, 2)"), "positional-after-named", "without a name", 2),
+    Mistake(_inside("return q |> f"), "pipe-needs-call", "a call", 2),
+    Mistake(_inside("return q && q"), "bad-character", "`and`", 2),
+    Mistake(_inside("x =\n  y = 3\n  return y"), "missing-token", "a value", 2),
+    Mistake(_inside("return q // done"), "bad-character", "`#`", 2),
+    # Texts and numbers
+    Mistake(_inside('return "hello'), "unclosed-text", "missing", 2),
+    Mistake(_inside('return """hello'), "unclosed-text", "never closed", 2),
+    Mistake(_inside("return 'hello'"), "bad-character", "double quotes", 2),
+    Mistake(_inside('return "a } b"'), "lone-brace", "closes no hole", 2),
+    Mistake(_inside('return "a {q b"'), "unclosed-bracket", "hole", 2),
+    Mistake(_inside('return "\\d+"'), "bad-escape", "`\\d`", 2),
+    Mistake(_inside('return """\n  {q # why\n  }\n  """'), "comment-in-hole", "inside a hole", 3),
+    Mistake(_inside("return f(q) with timeout 2 sec"), "unknown-unit", "`s` is", 2),
+    Mistake(_inside("return 3 parsec"), "unknown-unit", "`parsec`", 2),
+    Mistake(_inside("return 0x1F"), "bad-number", "`0x1F`", 2),
+    Mistake(_inside("return 1__000"), "bad-number", "`1__000`", 2),
+    Mistake(_inside("return .5"), "bad-number", "`.5`", 2),
+    Mistake(_inside("return q\x00"), "bad-character", "U+0000", 2),
+)

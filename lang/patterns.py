@@ -1,0 +1,55 @@
+"""What the scanner matches: patterns of words, numbers, texts and the heads of declarations, and tables of words."""
+
+from __future__ import annotations
+
+import re
+
+from .tokens import RESERVED, SIGNS
+
+WORD = r"[^\W\d]\w*"
+DIGITS = r"\d+(?:_\d+)*"
+NUMBER = re.compile(rf"(\$?){DIGITS}(?:\.{DIGITS})?(?:[eE][+-]?{DIGITS})?")
+UNIT = re.compile(r"[ \t]*([A-Za-z]+(?:/s(?!\w))?)(?!\w)")
+PER = re.compile(rf"[ \t]*per[ \t]+(?:({DIGITS})[ \t]+)?([A-Za-z]+)(?!\w)")
+PERCENT = re.compile(r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|per)\b)")
+# What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
+GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")
+# A word behind a number is a unit unless it is one of these, or is itself followed by what follows names.
+AFTER_NUMBERS = RESERVED | {"at", "backoff", "drop", "times", "steps", "contains", "per"}
+NO_UNIT = re.compile(r"[ \t]*(?:[:(.]|=(?!=))")
+BEFORE_COLON = re.compile(r"[ \t]*:")
+A_WORD = re.compile(WORD)
+LINE = re.compile(r"\n")
+CODE = re.compile(
+    rf"[ \t\r]*(?:(?P<newline>\n)|(?P<word>{WORD})|(?P<number>\$?\d)|(?P<text>\"\"\"|\")|(?P<comment>\#[^\n]*)"
+    rf"|(?P<wrong>&&|\|\||!(?!=)|;|'[^'\n]*'|//[^\n]*)|(?P<sign>{'|'.join(map(re.escape, SIGNS))})"
+    r"|(?P<bad>[^ \t\r\n])|\Z)"
+)
+PART = re.compile(r"(?:[^\"{}\\\n]|\\[^\n]|\{\{|\}\})++")
+LONG_PART = re.compile(r"(?:[^\"{}\\]|\\.|\{\{|\}\}|\"(?!\"\"))++", re.DOTALL)
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+HEAD = re.compile(
+    rf"[ \t]*(?:(?:pipeline|agent|tool)[ \t]+{WORD}[ \t]*\(|stage[ \t]+{WORD}(?:\.{WORD})?[ \t]*\("
+    rf"|(?:type|enum|goal|fleet)[ \t]+{WORD}[ \t]*\{{|type[ \t]+{WORD}[ \t\r]*(?:\#|\n|\Z)"
+    rf"|(?:model|resource|memory|server|let)[ \t]+{WORD}[ \t]*=(?!=)|test[ \t]+\""
+    rf"|use[ \t]+(?:\.{{1,2}}/|{WORD}[ \t\r]*(?:[/:\#\n]|as\b|\Z)))"
+)
+INFIX_WORDS = frozenset({"and", "or", "otherwise", "with", "as", "into", "else", "contains"})
+LONG_NAMES = {
+    "sec": "s",
+    "secs": "s",
+    "second": "s",
+    "seconds": "s",
+    "msec": "ms",
+    "millis": "ms",
+    "milliseconds": "ms",
+    "minute": "min",
+    "minutes": "min",
+    "m": "min",
+    "hour": "h",
+    "hours": "h",
+    "hr": "h",
+    "day": "d",
+    "days": "d",
+    "percent": "%",
+}
