@@ -14,7 +14,7 @@ from .figures import Prediction, Term, show_value
 from .goals import LATENCIES, Load, latency, term_text
 from .placement import Placement
 from .plan import GoalPlan, Plan
-from .relax import relaxations
+from .relax import calmer, relaxations
 from .tails import MEDIAN
 from .workload import loose
 
@@ -68,19 +68,28 @@ def _missed(placement: Placement, plan: Plan, term: GoalPlan, load: Load) -> Pro
         found = _prediction(other, term, asked, plan.tiers[0].instances)
         return found.value if found else None
 
-    helps = relaxations(
-        term, lambda sizes: evaluate(dict(sizes)), placement.work.figures, loose(placement.work.figures)
-    )
+    tier = plan.tiers[0]
+    rate = placement.rate
+
+    def at_rate(asked: float) -> float | None:
+        found = _prediction(placement, term, replace(load, rate=asked), tier.instances)
+        return found.value if found else None
+
+    sizes = placement.work.figures
+    helps = relaxations(term, lambda sizes: evaluate(dict(sizes)), sizes, loose(sizes))
+    if load.rate and rate and term.term in LATENCIES:
+        helps = (*helps[:1], *calmer(term, at_rate, rate, tier.instances, tier.name), *helps[1:])
     value = term.predicted.value
     text = f"{show_value(value * 1000, '$')} per 1000 runs" if term.term == "cost" else show_value(value, term.unit)
     return problems.goal_missed(
         term_text(term),
-        plan.tiers[0].name,
+        tier.name,
         text,
         _blame(term.predicted.dominating),
         helps,
         _span(placement, term),
-        placement.options.enforce_goal,
+        idle=placement.rate is not None and load.rate is None,
+        enforced=placement.options.enforce_goal,
     )
 
 

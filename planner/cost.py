@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from ..ir.formula import Formula
-from ..ir.graph import Demand, Operation
+from ..ir.graph import Demand, Handle, Operation
 from .calibrate import Calibration, Factor, stage_key
 from .figures import Basis, Figure, Prediction, Term, predicted, show_value
 from .rates import Rates
@@ -58,8 +58,12 @@ def stage_time(
     *,
     model: str = "",
     engine: str = HOST,
+    fitted_for: str = "",
 ) -> StageTime:
-    """The time of one execution of `operation` at these sizes. KeyError names a size that has no value."""
+    """The time of one execution of `operation` at these sizes. KeyError names a size that has no value.
+
+    `model` is the handle that the program declares, `fitted_for` the name under which its factor is kept.
+    """
     rates = rates.with_engine(engine)
     entry = str(operation.attributes.get("entry", operation.name))
     compute = _compute(demand, sizes, rates)
@@ -72,7 +76,8 @@ def stage_time(
     terms = list(compute if resource == "compute" else memory)
     terms += _host(operation, demand, sizes, rates, cpu)
     roofline = _total(terms)
-    factor = calibration.factor(stage_key(engine, entry, model), resource if heavy else "cpu")
+    key = stage_key(engine, entry, fitted_for)
+    factor = calibration.factor(key, resource if heavy else "cpu")
     excess = (factor.value - 1.0) * roofline
     if excess:
         terms.append(Term(EXCESS, excess, "s", factor.basis, f"x {factor.value:.3g}, {factor.reason}"))
@@ -80,7 +85,7 @@ def stage_time(
     launch = rates.launch.value * factor.value
     return StageTime(
         id=operation.id,
-        key=stage_key(engine, entry, model),
+        key=key,
         engine=engine,
         entry=entry,
         model=model,
@@ -138,7 +143,10 @@ def _host(operation: Operation, demand: Demand, sizes: Sizes, rates: Rates, cpu:
     disk = demand.disk.value(sizes)
     if disk and rates.disk is not None:
         terms.append(_quotient("bytes / disk", disk, "B", rates.disk))
-    launches = max(1.0, demand.tokens_out.value(sizes)) if operation.name == "agent.decode" else 1.0
+    launches = 1.0
+    if operation.name == "agent.decode":
+        # One for each token but the first, and one for the choice of the first.
+        launches = max(1.0, demand.tokens_out.value(sizes))
     overhead = launches * rates.launch.value
     detail = f"{launches:.4g} x {show_value(rates.launch.value, 's')}"
     terms.append(Term("fixed overhead", overhead, "s", rates.launch.basis, detail))
@@ -152,3 +160,35 @@ def _quotient(name: str, amount: float, unit: str, rate: Figure) -> Term:
 
 def _total(terms: list[Term]) -> float:
     return fsum(term.value for term in terms)
+
+
+def opening_time(
+    handle: Handle, sizes: Sizes, rates: Rates, calibration: Calibration, fitted_for: str
+) -> StageTime | None:
+    """Opening a model or resource, once: its bytes from disk, and what comes on top (see `calibrate`). None where that
+    is not known."""
+    read = handle.demand.disk.value(sizes) if handle.demand else 0.0
+    if not read or rates.disk is None:
+        return None
+    term = _quotient(f"{handle.name} from disk", read, "B", rates.disk)
+    key = stage_key("open", handle.entry, fitted_for)
+    factor = calibration.factor(key, "disk")
+    terms = [term]
+    if factor.value != 1.0:
+        excess = (factor.value - 1.0) * term.value
+        detail = f"x {factor.value:.3g}, {factor.reason}"
+        terms.append(Term(f"{handle.name}, the rest of opening", excess, "s", factor.basis, detail))
+    return StageTime(
+        id=handle.name,
+        key=key,
+        engine="open",
+        entry=handle.entry,
+        model=handle.name,
+        heavy=True,
+        roofline=term.value,
+        time=predicted(handle.name, "s", terms, factor.error),
+        factor=factor,
+        tokens_out=0.0,
+        first=0.0,
+        footprint=0.0,
+    )

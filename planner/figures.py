@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from math import fsum
+from math import floor, fsum, log10
 
-from ..base.units import BANDWIDTH, BYTESIZE, DURATION, ENERGY, MONEY, POWER, Quantity, show
+from ..base.units import BANDWIDTH, BYTESIZE, DURATION, ENERGY, POWER, Quantity, show
 
 
 class Basis(Enum):
@@ -84,7 +84,7 @@ def predicted(name: str, unit: str, terms: Iterable[Term], error: float) -> Pred
     return Prediction(name, value, unit, max(0.0, value * (1.0 - error)), value * (1.0 + error), kept)
 
 
-_DIMENSIONS = {"s": DURATION, "B": BYTESIZE, "B/s": BANDWIDTH, "$": MONEY, "J": ENERGY, "W": POWER}
+_DIMENSIONS = {"s": DURATION, "B": BYTESIZE, "B/s": BANDWIDTH, "J": ENERGY, "W": POWER}
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -95,8 +95,12 @@ def show_value(value: float, unit: str) -> str:
     if unit in ("FLOP", "FLOP/s"):
         factor, prefix = next(((f, p) for f, p in _PREFIXES if abs(value) >= f), _PREFIXES[-1])
         return f"{value / factor:.3g} {prefix}{unit}"
-    if unit == "$/h":
-        return f"${value:.4g} per h"
-    if unit == "$/1000 runs":
-        return f"${value:.3g} per 1000 runs"
+    if unit in ("$", "$/h"):
+        return f"${_money(value)}" + (" per h" if unit == "$/h" else "")
     return f"{value:.4g} {unit}".rstrip()
+
+
+def _money(value: float) -> str:
+    """Three digits, at least two decimals, never an exponent: a run costs parts of a cent."""
+    decimals = 2 if value == 0.0 else max(2, 2 - floor(log10(abs(value))))
+    return f"{value:,.{decimals}f}"

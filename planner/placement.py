@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..ir.graph import Graph, HandleName
+from ..ir.graph import Graph
 from ..ir.sizes import given as assumptions
 from ..lang.program import Fleet, Goal, Tier
 from .calibrate import Calibration
 from .codec import digest
+from .cost import opening_time
 from .figures import Basis, Figure, Prediction, Term, predicted, show_value
 from .goals import LATENCIES, Load, carried, goal_plan, inequality, latency, moment_of, objective_of, rate_of, summands
 from .moments import explain
@@ -27,7 +28,7 @@ from .plan import (
     TierPlan,
     Workload,
 )
-from .predict import Forecast, forecast
+from .predict import Forecast, behind, forecast, opened
 from .rates import Rates
 from .tails import MEDIAN
 from .workload import Sizing, sizing
@@ -171,30 +172,18 @@ class Placement:
 
     def opened(self) -> tuple[str, ...]:
         """Handles that the pipeline uses, after those that they are made with."""
-        names: dict[str, None] = {}
-
-        def add(name: str) -> None:
-            if name not in names:
-                for argument in self.graph.handle(name).arguments.values():
-                    if isinstance(argument, HandleName):
-                        add(argument.name)
-                names[name] = None
-
-        for name in self.run.opened:
-            add(name)
-        return tuple(names)
+        return opened(self.graph, self.run.opened)
 
     def load(self) -> Prediction:
-        """Reading models and resources from disk, once, before the first run."""
-        terms: list[Term] = []
-        disk = self.rates.disk
-        for name in self.opened():
-            demand = self.graph.handle(name).demand
-            read = demand.disk.value(self.work.values) if demand else 0.0
-            if read and disk:
-                detail = f"{show_value(read, 'B')} / {show_value(disk.value, 'B/s')}"
-                terms.append(Term(f"{name} from disk", read / disk.value, "s", disk.basis, detail))
-        return predicted("load", "s", terms, 0.5)
+        """Opening models and resources, once, before the first run."""
+        times = [
+            opening_time(handle, self.work.values, self.rates, self.calibration, behind(handle))
+            for handle in map(self.graph.handle, self.opened())
+        ]
+        known = [time.time for time in times if time]
+        total = sum(time.value for time in known)
+        error = sum(time.high - time.value for time in known) / total if total else 0.0
+        return predicted("load", "s", (term for time in known for term in time.terms), error)
 
     def predictions(self) -> tuple[Prediction, ...]:
         """Medians of one run on an idle tier."""

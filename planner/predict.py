@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
-from ..ir.graph import Graph, KvType, Operation, Region, TokensType, Value, ValueType, walk
+from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, TokensType, Value, ValueType, walk
 from ..lang.types import StreamType
 from .calibrate import Calibration
 from .cost import ENGINE_OPERATIONS, HOST, Sizes, StageTime, stage_time
@@ -190,9 +190,11 @@ class _Walker:
         else:
             start = latest([*values, state.machine] if time.heavy else values)
             items = max(1.0, time.tokens_out)
-            gap = whole.scaled(1.0 / items)
-            # The first token comes from the prompt's logits, without a step; any other first item takes its share.
-            early = spent(operation.id, time.first) if operation.name == "agent.decode" else gap
+            if operation.name == "agent.decode":
+                # The first token comes from the prompt's logits, without a step; each other one takes a step.
+                gap, early = whole.scaled(1.0 / max(1.0, items - 1.0)), spent(operation.id, time.first)
+            else:
+                gap = early = whole.scaled(1.0 / items)
             flow = Flow(early.after(start), whole.after(start), gap, items, True)
         if time.heavy:
             state.machine = latest((state.machine, flow.finish))
@@ -298,6 +300,7 @@ class _Walker:
                 self.calibration,
                 model=self.model(operation),
                 engine=engine,
+                fitted_for=self.behind(self.model(operation)),
             )
             self.times[operation.id] = known
             self.operations[operation.id] = operation
@@ -311,6 +314,35 @@ class _Walker:
             if isinstance(value.type, KvType | TokensType):
                 return value.type.model
         return ""
+
+    def behind(self, handle: str) -> str:
+        """What factors are fitted for: the model's own name, whatever a program calls it."""
+        try:
+            return behind(self.graph.handle(handle))
+        except KeyError:
+            return handle
+
+
+def behind(handle: Handle) -> str:
+    """The name that a model has in the catalogue; the constructor of a resource, which is of one program only."""
+    name = handle.arguments.get("name")
+    return str(name) if handle.keyword == "model" and isinstance(name, str) else handle.entry
+
+
+def opened(graph: Graph, used: tuple[str, ...]) -> tuple[str, ...]:
+    """These models and resources, each after those that it is made with."""
+    names: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        if name not in names:
+            for argument in graph.handle(name).arguments.values():
+                if isinstance(argument, HandleName):
+                    add(argument.name)
+            names[name] = None
+
+    for name in used:
+        add(name)
+    return tuple(names)
 
 
 def _width(operation: Operation) -> float:

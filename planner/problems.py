@@ -7,6 +7,7 @@ from ..base.problems import Problem, Severity
 from ..base.source import Span
 from ..base.suggest import suggest
 from .figures import show_value
+from .relax import floor_of
 
 
 def several_tiers(fleet: str, what: str, span: Span | None) -> Problem:
@@ -120,17 +121,26 @@ def overloaded(
         f"{show_value(busy, 's')}, so at most {most:.3g} per s",
         span,
         _severity(enforced),
-        hint=f"`rate {_floor(most):g} per s` holds, or {needed} of {tier}; most of the time is {largest}",
+        hint=f"`rate {floor_of(most):g} per s` holds, or {needed} of {tier}; most of the time is {largest}",
     )
 
 
 def goal_missed(
-    term: str, tier: str, predicted: str, dominating: str, helps: tuple[str, ...], span: Span | None, enforced: bool
+    term: str,
+    tier: str,
+    predicted: str,
+    dominating: str,
+    helps: tuple[str, ...],
+    span: Span | None,
+    *,
+    idle: bool,
+    enforced: bool,
 ) -> Problem:
     """A term of the goal that the plan does not meet: by how much, because of what, and what would help."""
     return Problem(
         "plan-goal-missed",
-        f"`{term}` cannot hold on {tier}: {predicted} is predicted, most of it {dominating}",
+        f"`{term}` cannot hold on {tier}: {predicted} is predicted{' even when idle' if idle else ''}, "
+        f"most of it {dominating}",
         span,
         _severity(enforced),
         hint=f"it holds with {' or '.join(helps)}" if helps else None,
@@ -139,11 +149,3 @@ def goal_missed(
 
 def _severity(enforced: bool) -> Severity:
     return Severity.ERROR if enforced else Severity.WARNING
-
-
-def _floor(value: float) -> float:
-    """Two digits, rounded down, so that what the hint promises holds."""
-    from math import floor, log10
-
-    digits = 10.0 ** (floor(log10(value)) - 1)
-    return round(floor(value / digits) * digits, 12)

@@ -4,12 +4,14 @@ for programs."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .calibrate import PRIOR_NOISE
 from .cost import EXCESS, resource_of
 from .figures import Basis, Figure, Prediction, show_value
 from .goals import term_text
 from .plan import GoalPlan, Plan
+from .tails import tail
 
 
 def plan_text(plan: Plan) -> str:
@@ -28,17 +30,16 @@ def _tiers(plan: Plan) -> list[str]:
         out.append(f"tier {tier.name}: {tier.instances} x {tier.title}{where}")
         rates = "  ".join(f"{name} {show_value(f.value, f.unit)} ({_basis(f)})" for name, f in tier.rates)
         out.append(f"  {rates}")
-        out.append(
-            f"  memory {show_value(tier.memory.value, 'B')} of {show_value(tier.capacity.value, 'B')}"
-            f"   price {show_value(tier.price.value, '$/h')} ({tier.convention}, {_basis(tier.price)}: {tier.price.source})"
-        )
+        out.append(f"  memory {show_value(tier.memory.value, 'B')} of {show_value(tier.capacity.value, 'B')}")
+        price = f"{tier.convention}, {tier.price.basis.value}: {tier.price.source}"
+        out.append(f"  price {show_value(tier.price.value, '$/h')} ({price})")
         if tier.utilisation:
             out.append(f"  busy {tier.utilisation:.0%} of the time at the goal's rate")
     return out
 
 
 def _stages(plan: Plan) -> list[str]:
-    rows = [("stage", "tier", "engine", "times", "each", "error", "limited by", "of the roofline")]
+    rows = [("stage", "tier", "engine", "times", "each", "error", "limited by", "above the roofline")]
     for stage in plan.stages:
         time = stage.time
         excess = next((t for t in time.terms if t.name == EXCESS), None)
@@ -59,7 +60,7 @@ def _stages(plan: Plan) -> list[str]:
 
 def _predictions(plan: Plan) -> list[str]:
     rows = [("one run, median", "predicted", "between", "largest term")]
-    for prediction in (*plan.predictions, plan.load):
+    for prediction in (*plan.predictions, *((plan.load,) if plan.load.terms else ())):
         name = "load (once)" if prediction is plan.load else prediction.name
         between = f"{show_value(prediction.low, 's')} and {show_value(prediction.high, 's')}"
         rows.append((name, show_value(prediction.value, "s"), between, _largest(prediction)))
@@ -73,9 +74,9 @@ def _goals(plan: Plan) -> list[str]:
     for term in plan.goals:
         rows.append((term_text(term), _goal_value(term), "met" if term.met else "MISSED", _largest(term.predicted)))
     lines = table(rows)
-    for tail in plan.tails:
+    for found in plan.tails:
         lines.append(
-            f"  {tail.term} p{tail.percentile:g} = median x {tail.factor:.3g} ({tail.basis.value}: {tail.reason})"
+            f"  {found.term} p{found.percentile:g} = median x {found.factor:.3g} ({found.basis.value}: {found.reason})"
         )
     return lines
 
@@ -159,17 +160,28 @@ class Compared:
 def compare(plan: Plan, measured: Mapping[str, float]) -> tuple[Compared, ...]:
     """Measured values beside the plan's predictions of one run, in the plan's order.
 
-    Names: `first_token` (or `first_item`), `token_gap` (the median; `token_gap p95` for another percentile), `finish`,
-    `load` in seconds, `cost` in dollars a run, and stage ids (seconds of all executions). Names without a prediction
-    are left out.
+    Names: `first_token` (or `first_item`), `token_gap` (the median), `token_gap p95` (a percentile of the run's gaps),
+    `finish`, `load` in seconds, `cost` in dollars a run, and stage ids (seconds of all executions). Names without a
+    prediction are left out.
     """
-    known = _by_name(plan)
     out: list[Compared] = []
-    for name, prediction in known.items():
+    for name, prediction in _by_name(plan).items():
         for given, value in measured.items():
-            if given == name or given.startswith(f"{name} p"):
+            if given == name:
                 out.append(_compared(plan, given, name, prediction, value))
+            elif given.startswith(f"{name} p"):
+                out.append(_compared(plan, given, name, _tailed(plan, given, name, prediction), value))
     return tuple(out)
+
+
+def _tailed(plan: Plan, given: str, name: str, prediction: Prediction) -> Prediction:
+    """The prediction at the percentile that the name ends with: the plan's factor, else the assumed noise."""
+    percentile = float(given.removeprefix(f"{name} p"))
+    known = next((t for t in plan.tails if t.term == name and t.percentile == percentile), None)
+    factor = (known or tail(name, percentile, PRIOR_NOISE, Basis.ASSUMED)).factor
+    return replace(
+        prediction, value=prediction.value * factor, low=prediction.low * factor, high=prediction.high * factor
+    )
 
 
 def _by_name(plan: Plan) -> dict[str, Prediction]:
@@ -182,7 +194,10 @@ def _by_name(plan: Plan) -> dict[str, Prediction]:
 
 
 def _compared(plan: Plan, given: str, name: str, prediction: Prediction, value: float) -> Compared:
-    goal = next((term for term in plan.goals if term.term == name), None)
+    goal = next(
+        (term for term in plan.goals if given in (name, f"{name} p{term.percentile or 50:g}") and term.term == name),
+        None,
+    )
     return Compared(
         name=given,
         unit=prediction.unit,
@@ -235,3 +250,23 @@ def comparison_json(compared: Iterable[Compared]) -> dict[str, dict[str, float |
         }
         for line in compared
     }
+
+
+def goal_json(plan: Plan, measured: Mapping[str, float]) -> dict[str, dict[str, float | bool | None]]:
+    """The goal's terms for the last frame of a run: `{limit, predicted, measured, met}` by term (`first_token p95`).
+
+    `measured` is the run's own value, at the term's percentile where `measured` has it, or None; `met` says how this
+    run stands to the limit, or None where a run has no such value (a rate). `predicted` is of the plan, at the goal's
+    rate.
+    """
+    out: dict[str, dict[str, float | bool | None]] = {}
+    for term in plan.goals:
+        name = f"{term.term} p{term.percentile:g}" if term.percentile is not None else term.term
+        value = measured.get(name, measured.get(term.term))
+        out[name] = {
+            "limit": term.limit,
+            "predicted": term.predicted.value if term.predicted else None,
+            "measured": value,
+            "met": None if value is None or term.term == "rate" else value <= term.limit,
+        }
+    return out

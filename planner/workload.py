@@ -42,8 +42,9 @@ def sizing(
 
 
 def loose(sizes: Iterable[tuple[str, Figure]]) -> tuple[str, ...]:
-    """Sizes that a program's writer may state otherwise: those that do not follow from the program."""
-    return tuple(name for name, figure in sizes if figure.basis is not Basis.DERIVED)
+    """Sizes that a program's writer may state otherwise: those that do not follow from others, and lengths of replies,
+    which `max_tokens` sets."""
+    return tuple(name for name, figure in sizes if figure.basis is not Basis.DERIVED or name.endswith(".output"))
 
 
 def _unit(name: str) -> str:

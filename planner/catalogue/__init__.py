@@ -17,7 +17,7 @@ __all__ = ["CatalogueError", "Device", "Reported", "catalogue", "read_catalogue"
 @cache
 def catalogue() -> Mapping[str, Device]:
     """Every device by name, in the order of the data file. Raises `CatalogueError` if the file contradicts itself."""
-    return read_catalogue((files(__package__) / "devices.toml").read_text("utf-8"))
+    return read_catalogue((files(str(__package__)) / "devices.toml").read_text("utf-8"))
 
 
 def read_catalogue(text: str) -> Mapping[str, Device]:
@@ -36,17 +36,22 @@ def _device(name: str, table: dict[str, Any]) -> Device:
         values: dict[str, Any] = dict(table)
         for key, value in table.items():
             if key == "compute":
-                values[key] = MappingProxyType({form: _figure(figure) for form, figure in value.items()})
+                values[key] = MappingProxyType({form: _figure(form, figure) for form, figure in value.items()})
             elif key == "reported":
                 values[key] = Reported(**value)
             elif isinstance(value, dict):
-                values[key] = _figure(value)
+                values[key] = _figure(key, table[key])
         return Device(name=name, **values)
     except (TypeError, ValueError, KeyError, AttributeError, CatalogueError) as error:
         # A missing or unknown field shows as a TypeError of the constructor, which names it.
         raise CatalogueError(f"device {name}: {error}") from None
 
 
-def _figure(table: Any) -> Figure:
-    fields: dict[str, Any] = {**table, "value": float(table["value"]), "basis": Basis(table["basis"])}
-    return Figure(**fields)
+def _figure(name: str, table: dict[str, Any]) -> Figure:
+    try:
+        fields: dict[str, Any] = {**table, "value": float(table["value"]), "basis": Basis(table["basis"])}
+        return Figure(**fields)
+    except KeyError as error:
+        raise CatalogueError(f"{name} has no {error.args[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise CatalogueError(f"{name}: {error}") from None
