@@ -16,7 +16,7 @@ def _rename(span: Span, suggestion: str | None) -> Fix | None:
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:most])
+    shown = ", ".join(name if " " in name else f"`{name}`" for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
@@ -116,7 +116,8 @@ def wrong_type(
         "wrong-type",
         f"{what} must be {expected}, but this is {actual}",
         span,
-        hint=hint or f"give a value of type {expected}",
+        # What is wanted is either one type or a description of several.
+        hint=hint or (f"give {expected}" if expected.startswith("a ") else f"give a value of type {expected}"),
         related=related,
         fix=fix,
     )
@@ -200,12 +201,14 @@ def handle_not_declared(stage: str, result: Type, span: Span) -> Problem:
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
-def missing_argument(callee: str, missing: tuple[str, ...], span: Span, related: tuple[Related, ...]) -> Problem:
+def missing_argument(
+    callee: str, missing: tuple[str, ...], span: Span, related: tuple[Related, ...], hint: str | None = None
+) -> Problem:
     return Problem(
         "missing-argument",
         f"`{callee}` is not given {_listed(missing)}",
         span,
-        hint=f"add `{missing[0]}: …`",
+        hint=hint or f"add `{missing[0]}: …`",
         related=related,
     )
 
@@ -242,27 +245,20 @@ def too_many_arguments(callee: str, takes: int, given: int, span: Span, known: t
     )
 
 
-def recursion(what: str, span: Span, related: tuple[Related, ...] = ()) -> Problem:
-    return Problem(
-        "recursion",
-        f"{what}, and nothing bounds that",
-        span,
-        hint="a bounded loop over one value is written `repeat state = first, at most N times { … }`",
-        related=related,
-    )
+def recursion(title: str, span: Span, hint: str, related: tuple[Related, ...] = ()) -> Problem:
+    return Problem("recursion", title, span, hint=hint, related=related)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def missing_return(what: str, wants: Type | None, span: Span, fix: Fix | None, related: tuple[Related, ...]) -> Problem:
+def missing_return(what: str, wants: Type | None, span: Span, fix: Fix | None) -> Problem:
     kind = f" of type {wants}" if wants else ""
     return Problem(
         "missing-return",
         f"{what} ends without a value",
         span,
-        hint=f"let its last line be a value{kind}",
-        related=related,
+        hint=f"after it, {fix.title}" if fix else f"let its last line be a value{kind}",
         fix=fix,
     )
 

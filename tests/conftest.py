@@ -1,1 +1,19 @@
-"""Puts this folder on the path, so that tests of every kind share the builders in it (`ir_programs`)."""
+"""Options and fixtures of all tests.
+
+Being here puts this folder on the path, so that tests of every kind share the helpers in it (`ir_programs`,
+`agent_sources`).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="rewrite the golden pages with what the toolchain gives")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether golden pages are to be rewritten."""
+    return bool(request.config.getoption("--update"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ...base.problems import Edit, Fix, Related
 from ...base.source import Span
 from .. import problems, program, syntax
+from ..program import NO_LABELS, Labels
 from ..types import BOOL, Type
 from .body import Body, Role, is_unknown, nothing
+from .symbols import UNKNOWN
 
 _NO_VALUE = "a block's value is its last line"
 
@@ -54,30 +56,41 @@ def check_block(body: Body, node: syntax.Block, expected: Type | None, role: Rol
 
 
 def check_if(body: Body, node: syntax.If, expected: Type | None) -> program.Expression:
-    """Both branches give values of one type; that of the first is expected of the second."""
-    tail = body.tail
-    condition = body.condition(node.condition, "the condition of `if`")
-    role = Role("this branch of `if`", may_return=tail)
-    then = body.block(node.then, expected, role)
-    first = then.result or nothing(node.then.span)
-    if node.otherwise is None:
+    """All branches of a chain of `if … else if … else` give values of one type, which the first one decides."""
+    role = Role("this branch of `if`", may_return=body.tail)
+    conditions: list[tuple[program.Expression, Span]] = []
+    branches: list[program.Block] = []
+    decided = expected
+    because: tuple[Related, ...] = ()
+    type: Type = UNKNOWN
+    part: syntax.If | syntax.Block | None = node
+    while part is not None:
+        written = part.then if isinstance(part, syntax.If) else part
+        if isinstance(part, syntax.If):
+            conditions.append((body.condition(part.condition, "the condition of `if`"), part.span))
+        block = body.block(written, decided, role)
+        result = block.result or nothing(written.span)
+        if is_unknown(type):
+            type = result.type
+            decided = decided if decided is not None or is_unknown(type) else type
+            because = (Related(result.span, f"the first branch gives {type}"),)
+        else:
+            result = body.fit(result, type, "the value of every branch of this `if`", because)
+        branches.append(program.Block(block.statements, result, block.span))
+        part = part.otherwise if isinstance(part, syntax.If) else None
+    if len(branches) == len(conditions):
         body.context.report(problems.if_without_else(node.span))
         return nothing(node.span)
-    wanted = expected if expected is not None or is_unknown(first.type) else first.type
-    if isinstance(node.otherwise, syntax.If):
-        nested = body.value(node.otherwise, wanted, tail=tail)
-        otherwise = program.Block((), nested, node.otherwise.span)
-    else:
-        otherwise = body.block(node.otherwise, wanted, role)
-    second = otherwise.result or nothing(node.span)
-    type = first.type
-    if is_unknown(type):
-        type = second.type
-    else:
-        because = Related(first.span, f"the first branch gives {first.type}")
-        body.fit(second, type, "the value of the `else` branch", (because,))
-    labels = first.labels | second.labels
-    return program.If(type=type, span=node.span, labels=labels, condition=condition, then=then, otherwise=otherwise)
+    rest = branches.pop()
+    for (condition, span), then in reversed(list(zip(conditions, branches, strict=True))):
+        labels = _labels(then) | _labels(rest)
+        chosen = program.If(type=type, span=span, labels=labels, condition=condition, then=then, otherwise=rest)
+        rest = program.Block((), chosen, span)
+    return rest.result or nothing(node.span)
+
+
+def _labels(block: program.Block) -> Labels:
+    return NO_LABELS if block.result is None else block.result.labels
 
 
 def _bind(body: Body, statement: syntax.Bind) -> program.Bind:
@@ -117,16 +130,13 @@ def _expect(body: Body, statement: syntax.Expect) -> list[program.Statement]:
 def _no_value(body: Body, node: syntax.Block, expected: Type | None, role: Role) -> None:
     last = node.statements[-1] if node.statements else None
     fix: Fix | None = None
-    related: tuple[Related, ...] = ()
     if isinstance(last, syntax.Bind):
         # The bound value is most often what was meant.
         end = last.span
         place = Span(end.path, end.end, end.end, end.end_line, end.end_column, end.end_line, end.end_column)
-        start = " " * (last.span.column - 1)
         line = f"return {last.name.text}" if role.may_return else last.name.text
-        fix = Fix(f"add `{line}`", (Edit(place, f"\n{start}{line}"),))
-        related = (Related(last.name.span, "the last line binds a name, and gives no value"),)
+        fix = Fix(f"add `{line}`", (Edit(place, f"\n{' ' * (last.span.column - 1)}{line}"),))
         if local := body.locals.get(last.name.text):
             local.used = True
     span = last.span if last is not None else node.span
-    body.context.report(problems.missing_return(role.what, expected, span, fix, related))
+    body.context.report(problems.missing_return(role.what, expected, span, fix))

@@ -13,9 +13,10 @@ from ...base.problems import Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
+from ..syntax.walk import Node
 from ..syntax_problems import too_deep
 from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, StreamType, Type, dimension_of
-from .context import BUILTINS, Context, words
+from .context import BUILTINS, PART_OF_THE_LANGUAGE, Context, words
 from .symbols import UNKNOWN, Local
 
 ExpressionCheck = Callable[["Body", syntax.Expr, "Type | None"], program.Expression]
@@ -39,7 +40,7 @@ class Role:
 class Body:
     """One pipeline, test or constant."""
 
-    __slots__ = ("_blocks", "_expressions", "context", "depth", "in_test", "locals", "tail", "written")
+    __slots__ = ("_blocks", "_expressions", "context", "depth", "early", "in_test", "locals", "tail", "written")
 
     def __init__(
         self,
@@ -55,6 +56,8 @@ class Body:
         self.written = written
         self.in_test = in_test
         self.locals: dict[str, Local] = {}
+        # Names that were used before they are bound: reported, and not also called unused.
+        self.early: set[str] = set()
         self.depth = 0
         # Whether the expression that is checked now is the value of the whole pipeline.
         self.tail = False
@@ -100,7 +103,11 @@ class Body:
         if actual == INT and expected == FLOAT:
             hint = "multiply by `1.0` to make it a Float"
         elif isinstance(expected, StreamType) and expected.element == actual:
-            hint = f"give a {expected}, or let {what} be {actual} where it is declared"
+            hint = f"give a {expected}, or declare {actual} there"
+        elif isinstance(expected, ListType) and expected.element == actual:
+            hint = "put it into a list: `[…]`"
+        elif expected in (INT, FLOAT) and dimension_of(actual) is not None and isinstance(found, program.Literal):
+            hint = "write the number without its unit"
         elif expected == TEXT and has_text_form(actual):
             hint = 'put it into a text: `"{…}"`'
         self.context.report(problems.wrong_type(what, str(expected), str(actual), found.span, related, hint))
@@ -158,8 +165,9 @@ class Body:
         if taken is not None:
             self._taken(name, taken.span, taken.what)
         elif name.text in BUILTINS:
-            self._taken(name, None, "always in scope")
+            self._taken(name, None, PART_OF_THE_LANGUAGE)
         local = Local(name.text, name.span, kind, type, labels, value)
+        local.used = name.text in self.early
         self.locals[name.text] = local
         return local
 
@@ -180,14 +188,14 @@ class Body:
                 if name not in before:
                     local.visible = False
 
-    def use_all(self, node: syntax.Expr | syntax.Block) -> None:
+    def use_all(self, node: Node) -> None:
         """Count every name inside as used, for a part that is not looked into."""
         for name in words(node):
             if local := self.locals.get(name):
                 local.used = True
         self.context.use_all(node)
 
-    def refuse(self, construct: str, span: Span, *unseen: syntax.Expr | syntax.Block) -> program.Expression:
+    def refuse(self, construct: str, span: Span, *unseen: Node) -> program.Expression:
         """Refuse a construct; what stands in `unseen` is not looked into."""
         self.context.refuse(construct, span)
         for node in unseen:

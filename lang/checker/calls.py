@@ -17,9 +17,8 @@ from .context import BUILTINS, CALLABLE_BUILTINS
 from .labels import ends_labels
 from .names import unknown_local
 from .symbols import (
-    ConstantSymbol,
     HandleSymbol,
-    HandleTypeSymbol,
+    Interface,
     ModuleSymbol,
     PipelineSymbol,
     RecordSymbol,
@@ -119,18 +118,21 @@ def _symbol(body: Body, symbol: Symbol, name: str, at: Span, given: Given, span:
             return _record(body, symbol, name, given, span)
         case UncheckedSymbol():
             return _look_inside(body, given, span)
-        case ModuleSymbol() if symbol.interface is None:
-            return _look_inside(body, given, span)
         case ModuleSymbol():
-            hint = f"call one of its stages, as in `{name}.{next(iter(symbol.interface.names), 'name')}(…)`"
+            if symbol.interface is None:
+                return _look_inside(body, given, span)
+            hint = f"call one of its stages, as in `{name}.{first_stage(symbol.interface)}(…)`"
         case HandleSymbol():
             hint = f"call one of its methods, as in `{name}.{_first_method(body, symbol.type)}(…)`"
-        case ConstantSymbol() | HandleTypeSymbol():
-            hint = "call a stage or a pipeline"
         case _:
             hint = "call a stage or a pipeline"
     body.context.report(problems.not_callable(f"`{name}`, {symbol.what},", at, hint))
     return _look_inside(body, given, span)
+
+
+def first_stage(interface: Interface) -> str:
+    """An example of what a module offers."""
+    return next((name for name, symbol in interface.names.items() if isinstance(symbol, StageSymbol)), "NAME")
 
 
 def _first_method(body: Body, type: Type) -> str:
@@ -147,11 +149,9 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
         member = module.interface.names.get(name)
         if member is not None:
             return _symbol(body, member, f"{module.name}.{name}", function.span, given, span)
-        known = tuple(module.interface.names)
+        known = tuple(n for n, s in module.interface.names.items() if isinstance(s, StageSymbol | RecordSymbol))
         suggestion = body.context.nearest(name, known)
-        body.context.report(
-            problems.unknown_member(module.name, "stage or type", name, function.name.span, suggestion, known)
-        )
+        body.context.report(problems.unknown_member(module.name, "stage", name, function.name.span, suggestion, known))
         return _look_inside(body, given, span)
     receiver = body.value(function.target)
     if is_unknown(receiver.type):
@@ -225,17 +225,18 @@ def _record(body: Body, symbol: RecordSymbol, name: str, given: Given, span: Spa
 
 def _builtin(body: Body, name: str, given: Given, span: Span) -> program.Expression:
     for argument, value in given.named:
-        body.context.report(problems.unknown_argument(name, argument.text, argument.span, None, ()))
+        body.context.report(problems.unknown_argument(name, argument.text, argument.span, None, ("one value",)))
         body.value(value)
     if len(given.positional) != 1:
         for value in given.positional:
             body.value(value)
         if given.positional:
             extra = given.positional[1].span.to(given.positional[-1].span)
-            body.context.report(problems.too_many_arguments(name, 1, len(given.positional), extra, ()))
+            body.context.report(problems.too_many_arguments(name, 1, len(given.positional), extra, ("one value",)))
         elif not given.named:
-            wanted = ("stream",) if name == "all" else ("list",)
-            body.context.report(problems.missing_argument(name, wanted, span, ()))
+            wanted, example = ("stream", "reply") if name == "all" else ("list", "items")
+            hint = f"write `{name}({example})`"
+            body.context.report(problems.missing_argument(name, (wanted,), span, (), hint))
         return nothing(span)
     inside = body.value(given.positional[0], ListType(nothing(span).type) if name == "len" else None)
     if is_unknown(inside.type):

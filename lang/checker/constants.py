@@ -22,7 +22,8 @@ def outside(context: Context) -> Body:
 def constant(context: Context, symbol: ConstantSymbol) -> Literal | None:
     """The value of a `let`, or None where it has none (reported once)."""
     if symbol.busy:
-        context.report(problems.recursion(f"constant `{symbol.name}` is made from itself", symbol.span))
+        hint = "write one of the constants of this circle out"
+        context.report(problems.recursion(f"constant `{symbol.name}` is made from itself", symbol.span, hint))
         return None
     if not symbol.done:
         symbol.busy = True

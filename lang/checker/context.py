@@ -18,6 +18,7 @@ Library = Callable[[str], "Source | None"]
 
 # Always in scope, in every file.
 BUILTINS = ("all", "buffered", "len", "declassify", "secret", "python", "builtin", "endpoint", "catalog")
+PART_OF_THE_LANGUAGE = "a part of the language, in scope in every file"
 # Called with one value; all other builtins are refused where they are called.
 CALLABLE_BUILTINS = ("all", "len")
 
@@ -25,7 +26,18 @@ CALLABLE_BUILTINS = ("all", "len")
 class Context:
     """One file. `library` gives the interface source of a module, and is the only way out of the file."""
 
-    __slots__ = ("_problems", "interface", "interfaces", "library", "methods", "names", "records", "source", "top")
+    __slots__ = (
+        "_problems",
+        "broken",
+        "interface",
+        "interfaces",
+        "library",
+        "methods",
+        "names",
+        "records",
+        "source",
+        "top",
+    )
 
     def __init__(self, source: Source, library: Library, interface: Interface | None = None) -> None:
         self.source = source
@@ -38,6 +50,8 @@ class Context:
         self.interfaces: dict[str, Interface] = {}
         # Where an import may be inserted: before the first declaration.
         self.top = 0
+        # Whether the parser had to make something up, so that no program can come of the file.
+        self.broken = False
         self._problems: list[Problem] = []
 
     @property
@@ -45,6 +59,10 @@ class Context:
         return tuple(self._problems)
 
     def report(self, problem: Problem) -> None:
+        """Note a problem, unless it is about a name without letters: the parser made that up to go on, and said so."""
+        if "``" in problem.title:
+            self.broken = True
+            return
         self._problems.append(problem)
 
     def refuse(self, construct: str, span: Span, *inside: Node) -> None:
@@ -83,7 +101,8 @@ class Context:
     def bind(self, symbol: Symbol) -> bool:
         """Bind a name of the file. False, with a problem, if it is taken; the first keeps it."""
         if symbol.name in BUILTINS:
-            self.report(problems.bound_twice(symbol.name, symbol.span, None, "always in scope", "choose another name"))
+            hint = "choose another name"
+            self.report(problems.bound_twice(symbol.name, symbol.span, None, PART_OF_THE_LANGUAGE, hint))
             return False
         first = self.names.get(symbol.name)
         if first is not None:

@@ -281,17 +281,17 @@ def _stage(context: Context, node: syntax.StageDecl) -> None:
             return
     if node.needs:
         context.refuse("library declaration", node.needs[0].span)
-    parts = node.name.parts
-    last = parts[-1]
-    if len(parts) == 1:
+    last = node.name.parts[-1]
+    if node.name.parts == (last,):
         signature = StageSignature(f"{module}.{last.text}", parameters, result, behind, entry, last.span, labels)
         context.bind(StageSymbol(last.text, last.span, signature))
         return
-    owner = context.names.get(parts[0].text)
-    if not isinstance(owner, HandleTypeSymbol) or len(parts) > 2:
-        context.report(problems.unknown_name(parts[0].text, parts[0].span, what="no type of handle here"))
+    first = node.name.parts[0]
+    owner = context.names.get(first.text)
+    if not isinstance(owner, HandleTypeSymbol) or len(node.name.parts) > 2:
+        context.report(problems.unknown_name(first.text, first.span, what="no type of handle here"))
         return
-    receiver = Parameter("self", owner.type, parts[0].span)
+    receiver = Parameter("self", owner.type, first.span)
     name = f"{owner.type.name}.{last.text}"
     signature = StageSignature(name, (receiver, *parameters), result, behind, entry, last.span, labels)
     methods = context.methods[owner.type.name]

@@ -8,7 +8,7 @@ from ..program import NO_LABELS, Labels
 from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, RecordType, StreamType, Type, quantity_type
 from .blocks import check_if
 from .body import Body, Role, has_text_form, is_unknown, nothing
-from .calls import check_call, module_of
+from .calls import check_call, first_stage, module_of
 from .context import BUILTINS
 from .figures import number, quantity
 from .names import unknown_local
@@ -64,7 +64,7 @@ def _refused(body: Body, node: syntax.Expr, expected: Type | None) -> program.Ex
     """Forms that are not checked yet. Those that keep the type of a part still have that part checked."""
     match node:
         case syntax.With():
-            body.context.refuse("with", node.policies[0].span.to(node.policies[-1].span), *node.policies)
+            body.refuse("with", node.policies[0].span.to(node.policies[-1].span), *node.policies)
             return body.value(node.value, expected)
         case syntax.Otherwise():
             place = body.context.keyword("otherwise", node.fallback.span, node.fallback.span)
@@ -122,7 +122,7 @@ def _quantity(body: Body, node: syntax.Quantity) -> program.Expression:
         return nothing(node.span)
     type = quantity_type(value.dimension)
     if type is None:
-        title = f"a quantity of {value.dimension} has no type, so it is no value"
+        title = f"a quantity measured in {value.dimension} has no type, so it is no value"
         body.context.report(problems.unit_mismatch(title, node.span, "such figures stand in goals and fleets"))
         return nothing(node.span)
     if type == FLOAT:
@@ -222,7 +222,7 @@ def _name(body: Body, node: syntax.Name) -> program.Expression:
             pass
         case ModuleSymbol():
             if symbol.interface is not None:
-                hint = f"use one of its parts, as in `{node.text}.{next(iter(symbol.interface.names), 'name')}(…)`"
+                hint = f"use one of its parts, as in `{node.text}.{first_stage(symbol.interface)}(…)`"
                 body.context.report(problems.not_a_value(node.text, symbol.what, node.span, hint))
         case _:
             hint = f"call it: `{node.text}(…)`"

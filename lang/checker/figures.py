@@ -6,6 +6,7 @@ import math
 
 from ...base import units
 from .. import problems, syntax
+from ..program import Constant
 from .context import Context
 
 # An Int has 64 bits.
@@ -14,6 +15,10 @@ _LARGEST = 2**63 - 1
 
 def number(context: Context, node: syntax.Number) -> int | float | None:
     """The number, or None after a report."""
+    if not node.text:
+        # Made up by the parser, which said so.
+        context.broken = True
+        return None
     try:
         value = node.value
     except (ValueError, OverflowError):
@@ -53,10 +58,10 @@ def quantity(context: Context, node: syntax.Quantity) -> units.Quantity | None:
     return None
 
 
-def finite(value: object) -> bool:
+def finite(value: Constant) -> bool:
     """Whether a constant is one that a machine can hold."""
     if isinstance(value, tuple):
-        return all(finite(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
+        return all(finite(part) for part in value)
     if isinstance(value, units.Quantity):
         return math.isfinite(value.value)
     if isinstance(value, float):

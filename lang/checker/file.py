@@ -17,7 +17,7 @@ from .goals import check_goals
 from .graph import calls_between, groups, report_recursion
 from .handles import check_handle, report_circles
 from .labels import Flow, flows
-from .symbols import UNKNOWN, ConstantSymbol, HandleSymbol, PipelineSymbol, RecordSymbol
+from .symbols import UNKNOWN, ConstantSymbol, HandleSymbol, PipelineSymbol
 
 
 def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Program | None, tuple[Problem, ...]]:
@@ -48,7 +48,7 @@ def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Pro
     _report_unused(context, declared)
 
     found = in_order(context.problems)
-    if has_errors(found):
+    if context.broken or file.broken or has_errors(found):
         return None, found
     pipelines = tuple(checked[symbol.name] for symbol in declared.pipelines)
     sources = (source, *(interface.source for interface in context.interfaces.values()))
@@ -145,6 +145,3 @@ def _line(context: Context, span: Span) -> Span:
     text = context.source.text
     end = span.end + 1 if text[span.end : span.end + 1] == "\n" else span.end
     return context.source.span(span.start, end)
-
-
-__all__ = ["RecordSymbol", "check_file"]

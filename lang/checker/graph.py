@@ -83,15 +83,17 @@ def reachable(calls: Calls, start: str) -> set[str]:
 
 def report_recursion(context: Context, calls: Calls, grouped: list[list[str]]) -> None:
     """A problem on each call that is part of a circle."""
+    hint = "a bounded loop over one value is written `repeat state = first, at most N times { … }`"
     for group in grouped:
         for name in group:
             for target, span in calls[name]:
                 if target not in group:
                     continue
                 if target == name:
-                    context.report(problems.recursion(f"pipeline `{name}` calls itself", span))
+                    title = f"pipeline `{name}` calls itself, and nothing bounds that"
+                    context.report(problems.recursion(title, span, hint))
                     continue
                 back = next(s for t, s in calls[target] if t in group)
                 related = (Related(back, f"`{target}` leads back from here"),)
-                title = f"pipeline `{name}` calls `{target}`, which leads back to it"
-                context.report(problems.recursion(title, span, related))
+                title = f"pipeline `{name}` calls `{target}`, which leads back to it, and nothing bounds that"
+                context.report(problems.recursion(title, span, hint, related))

@@ -59,7 +59,7 @@ def report_circles(context: Context, handles: tuple[HandleDeclaration, ...]) -> 
             reference = waiting.pop()
             if reference.name == name:
                 title = f"`{name}` is needed to build itself"
-                context.report(problems.recursion(title, reference.span))
+                context.report(problems.recursion(title, reference.span, "name another one here"))
                 break
             if reference.name not in seen:
                 seen.add(reference.name)

@@ -39,6 +39,7 @@ def _bound_elsewhere(body: Body, name: str, span: Span) -> tuple[str, Related] |
             if node.span.end >= span.end:
                 return "a value cannot be made from itself", Related(node.name.span, f"`{name}` is being bound here")
         elif isinstance(node, syntax.Bind) and node.name.text == name:
+            body.early.add(name)
             return "move the line that binds it up", Related(node.name.span, f"`{name}` is only bound here")
     return None
 

@@ -179,6 +179,8 @@ def _complain(body: Body, node: syntax.Binary, left: program.Expression, right: 
     joins = operator == "+" and (left.type == TEXT or isinstance(left.type, ListType))
     if joins:
         hint = 'put both into one text: `"{…}{…}"`' if has_text_form(right.type) else None
+        if isinstance(left.type, ListType):
+            hint = "put it into a list: `+ […]`" if left.type.element == right.type else None
         what = "the right side of this `+`"
         body.context.report(problems.wrong_type(what, str(left.type), str(right.type), right.span, related, hint))
         return
@@ -191,6 +193,8 @@ def _complain(body: Body, node: syntax.Binary, left: program.Expression, right: 
         hint, wanted, culprit = 'put both into one text: `"{…}{…}"`', "Text", left
     elif operator in _ORDER and left.type == TEXT:
         culprit, wanted = right, "Text"
+    elif operator in _ORDER and culprit is right and right.type == TEXT:
+        wanted = "a number or a quantity"
     side = "left" if culprit is left else "right"
     what = f"the {side} side of `{operator}`"
     body.context.report(problems.wrong_type(what, wanted, str(culprit.type), culprit.span, related, hint))

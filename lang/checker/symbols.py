@@ -14,7 +14,6 @@ from ..program import (
     NO_LABELS,
     EnumDeclaration,
     Expression,
-    HandleDeclaration,
     Labels,
     Literal,
     Parameter,
@@ -33,19 +32,24 @@ class Symbol:
     """A name of the file and where it was bound."""
 
     __slots__ = ("name", "span", "used")
-    what: ClassVar[str] = "a name"
+    # How messages call it, with its article.
+    kind: ClassVar[str] = "a name"
 
     def __init__(self, name: str, span: Span) -> None:
         self.name = name
         self.span = span
         self.used = False
 
+    @property
+    def what(self) -> str:
+        return self.kind
+
 
 class ModuleSymbol(Symbol):
     """`interface` is None for a module that could not be had: everything it seems to hold is `UNKNOWN`."""
 
     __slots__ = ("interface",)
-    what = "an imported module"
+    kind = "an imported module"
 
     def __init__(self, name: str, span: Span, interface: Interface | None) -> None:
         super().__init__(name, span)
@@ -54,7 +58,7 @@ class ModuleSymbol(Symbol):
 
 class StageSymbol(Symbol):
     __slots__ = ("signature",)
-    what = "a stage"
+    kind = "a stage"
 
     def __init__(self, name: str, span: Span, signature: StageSignature) -> None:
         super().__init__(name, span)
@@ -65,7 +69,7 @@ class RecordSymbol(Symbol):
     """`declaration` follows once all type names are known."""
 
     __slots__ = ("declaration", "type")
-    what = "a record type"
+    kind = "a record type"
 
     def __init__(self, name: str, span: Span, type: RecordType) -> None:
         super().__init__(name, span)
@@ -75,7 +79,7 @@ class RecordSymbol(Symbol):
 
 class HandleTypeSymbol(Symbol):
     __slots__ = ("type",)
-    what = "a type of handle"
+    kind = "a type of handle"
 
     def __init__(self, name: str, span: Span, type: HandleType) -> None:
         super().__init__(name, span)
@@ -92,12 +96,16 @@ class HandleSymbol(Symbol):
         self.keyword = keyword
         self.type = type
 
+    @property
+    def what(self) -> str:
+        return f"a {self.keyword}"
+
 
 class ConstantSymbol(Symbol):
     """`let`: evaluated when first asked for, so that constants may stand in any order."""
 
     __slots__ = ("busy", "declaration", "done", "literal")
-    what = "a constant"
+    kind = "a constant"
 
     def __init__(self, name: str, span: Span, declaration: LetDecl) -> None:
         super().__init__(name, span)
@@ -112,7 +120,7 @@ class PipelineSymbol(Symbol):
     once the body is checked, which happens after those of all pipelines it calls."""
 
     __slots__ = ("declaration", "flows", "labels", "locals", "parameters", "result", "result_labels")
-    what = "a pipeline"
+    kind = "a pipeline"
 
     def __init__(self, name: str, span: Span, declaration: PipelineDecl) -> None:
         super().__init__(name, span)
@@ -128,11 +136,15 @@ class PipelineSymbol(Symbol):
 class UncheckedSymbol(Symbol):
     """A declaration that was refused as not checked yet: its uses are silent."""
 
-    __slots__ = ("kind",)
+    __slots__ = ("declared_as",)
 
-    def __init__(self, name: str, span: Span, kind: str) -> None:
+    def __init__(self, name: str, span: Span, declared_as: str) -> None:
         super().__init__(name, span)
-        self.kind = kind
+        self.declared_as = declared_as
+
+    @property
+    def what(self) -> str:
+        return f"{'an' if self.declared_as[0] in 'aei' else 'a'} {self.declared_as}"
 
 
 class Local:
@@ -167,20 +179,3 @@ class Interface:
         self.enums: dict[str, EnumDeclaration] = {}
         self.imports: dict[str, Interface] = {}
         self.problems: tuple[Problem, ...] = ()
-
-
-__all__ = [
-    "UNKNOWN",
-    "ConstantSymbol",
-    "HandleDeclaration",
-    "HandleSymbol",
-    "HandleTypeSymbol",
-    "Interface",
-    "Local",
-    "ModuleSymbol",
-    "PipelineSymbol",
-    "RecordSymbol",
-    "StageSymbol",
-    "Symbol",
-    "UncheckedSymbol",
-]

@@ -67,8 +67,10 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
     if isinstance(module, UncheckedSymbol):
         return UNKNOWN
     if not isinstance(module, ModuleSymbol):
-        suggestion = context.nearest(first.text, (n for n, s in context.names.items() if isinstance(s, ModuleSymbol)))
-        context.report(problems.unknown_name(first.text, first.span, suggestion, what="no imported module"))
+        modules = [name for name, symbol in context.names.items() if isinstance(symbol, ModuleSymbol)]
+        suggestion = context.nearest(first.text, modules)
+        what, hint = "no imported module", "import it with `use`"
+        context.report(problems.unknown_name(first.text, first.span, suggestion, what=what, hint=hint))
         return UNKNOWN
     if module.interface is None:
         return UNKNOWN

@@ -1,0 +1,53 @@
+"""Golden pages: Markdown with prose, an `agent` block, and blocks of what the toolchain makes of it.
+
+`pytest --update tests/golden` rewrites the expected blocks; read the difference before it is committed. A new kind of
+block is one line in `SHOWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from agent_sources import INTERFACES, blocks, checked
+from agentlang.base.render import terminal
+from agentlang.base.source import Source
+
+FOLDER = Path(__file__).parent
+PAGES = sorted(FOLDER.rglob("*.md"))
+
+
+def problems(source: Source) -> str:
+    """Every problem as a terminal shows it, without colours."""
+    _, found = checked(source.text, source.path)
+    sources = {source.path: source, **INTERFACES}
+    return "\n\n".join(terminal(problem, sources) for problem in found) or "no problems"
+
+
+# What each kind of block shows of the `agent` block before it.
+SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
+def test_page(page: Path, update: bool) -> None:
+    written = page.read_text("utf-8")
+    source: Source | None = None
+    shown = 0
+    now: list[str] = []
+    end = 0
+    for kind, text, match in blocks(written):
+        if kind == "agent":
+            source = Source(f"{page.stem}.agent", text)
+            continue
+        assert kind in SHOWN, f"{page.name}: no rule shows `{kind}` blocks"
+        assert source is not None, f"{page.name}: a `{kind}` block before any `agent` block"
+        now += [written[end : match.start()], f"```{kind}\n{SHOWN[kind](source)}\n```"]
+        end = match.end()
+        shown += 1
+    assert shown, f"{page.name} expects nothing"
+    fresh = "".join([*now, written[end:]])
+    if update and fresh != written:
+        page.write_text(fresh, "utf-8")
+    else:
+        assert fresh == written
