@@ -1,4 +1,4 @@
-"""What a fetch tells while it goes on, and how it fails. Shared by the store and its sources."""
+"""What a fetch, or the building of an index, tells while it goes on; and how a source of the store fails."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ class Phase(Enum):
     WAIT = "waiting for another fetch of the same model"
     DOWNLOAD = "fetching"
     UNPACK = "unpacking"
+    INDEX = "indexing"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`done` of `total` bytes of one phase for one model. `total` is 0 while waiting."""
+    """`done` of `total` bytes of one phase for one model (or documents). `total` is 0 while waiting."""
 
     model: str
     phase: Phase

@@ -1,0 +1,8 @@
+"""Retrieval: documents cut into passages, an index of their embeddings, search and reranking."""
+
+from __future__ import annotations
+
+from .index import Encoder, Index, Passage, build
+from .ranking import Judge, rerank
+
+__all__ = ["Encoder", "Index", "Judge", "Passage", "build", "rerank"]
