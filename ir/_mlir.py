@@ -232,6 +232,15 @@ def empty_module(span: Span | None) -> MlirOperation:
     return core.Module.create(location(span)).operation
 
 
+def nested_module(name: str) -> MlirOperation:
+    """A named module to append to another. Not `Module.create`: that object would free what its new parent owns."""
+    made = core.Operation.create(
+        "builtin.module", regions=1, attributes={"sym_name": attribute(name)}, loc=location(None)
+    )
+    block_of(made.regions[0])
+    return made
+
+
 def block_of(region: Any, arguments: Sequence[MlirType] = (), places: Sequence[MlirLocation] = ()) -> MlirBlock:
     """A new block at the end of a region."""
     return region.blocks.append(*arguments, arg_locs=list(places))
@@ -273,5 +282,7 @@ def bytecode(module: MlirOperation) -> bytes:
 
 def parse(given: str | bytes) -> MlirOperation:
     """Raises MLIRError. Bytecode that was damaged can end the process: check its hash first."""
+    if b"stablehlo" in (given.encode() if isinstance(given, str) else given):
+        stablehlo()
     with working():
         return core.Module.parse(given).operation

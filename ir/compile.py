@@ -33,8 +33,9 @@ class Module:
         """The generic form, which reads back; or the readable one, with source lines in the margin, which does not."""
         if pretty:
             from .pretty import pretty as show
+            from .stablehlo import describe
 
-            return show(self.graph(), self.sources)
+            return "\n".join([show(self.graph(), self.sources), *describe(self.operation)])
         return _mlir.text(self.operation, locations)
 
     def bytecode(self) -> bytes:
@@ -51,7 +52,7 @@ class Module:
 
     def with_functions(self, functions: Mapping[str, Mapping[str, bytes]]) -> tuple[Module | None, Problems]:
         """The module with model operations nested in it: for each model handle, StableHLO portable artifacts by name
-        (`prefill_64`, `decode_256`)."""
+        (`prefill_64`, `decode_256`), as `jax.export` serialises them. KeyError for a handle that is not declared."""
         from .stablehlo import nest
 
         made, found = nest(self.operation, functions)

@@ -23,11 +23,11 @@ def emit_module(graph: Graph) -> Any:
         body = _mlir.body(module)
         for made in (
             *(_handle(handle) for handle in graph.handles),
-            *(_make("agent.record", name=r.name, fields=_fields(r.fields)) for r in graph.records),
-            *(_make("agent.enum", name=e.name, cases=[_case(case) for case in e.cases]) for e in graph.enums),
+            *(_make("agent.record", {"name": r.name, "fields": _fields(r.fields)}) for r in graph.records),
+            *(_make("agent.enum", {"name": e.name, "cases": [_case(c) for c in e.cases]}) for e in graph.enums),
             *(_pipeline(pipeline) for pipeline in graph.pipelines),
-            *(_body("agent.test", test, name=test.name) for test in graph.tests),
-            *(_make("agent.goal", pipeline=name, **given) for name, given in graph.goals.items()),
+            *(_body("agent.test", test, {"name": test.name}) for test in graph.tests),
+            *(_make("agent.goal", {"pipeline": name, **given}) for name, given in graph.goals.items()),
             *(_fleet(name, given) for name, given in graph.fleets.items()),
         ):
             body.append(made)
@@ -36,7 +36,7 @@ def emit_module(graph: Graph) -> Any:
         return module
 
 
-def _make(kind: str, span: Span | None = None, regions: int = 0, **attributes: Any) -> Any:
+def _make(kind: str, attributes: Mapping[str, object], span: Span | None = None, regions: int = 0) -> Any:
     return _mlir.create(kind, attributes=attributes, regions=regions, place=_mlir.location(span))
 
 
@@ -53,26 +53,25 @@ def _handle(handle: Handle) -> Any:
         name: _mlir.SymbolName(value.name) if isinstance(value, HandleName) else value
         for name, value in handle.arguments.items()
     }
-    extra = {} if handle.demand is None else {"demand": demand_data(handle.demand)}
-    return _make(
-        "agent.handle",
-        handle.span,
-        name=handle.name,
-        keyword=handle.keyword,
-        type=handle.type,
-        entry=handle.entry,
-        arguments=arguments,
-        **extra,
-    )
+    attributes: dict[str, object] = {
+        "name": handle.name,
+        "keyword": handle.keyword,
+        "type": handle.type,
+        "entry": handle.entry,
+        "arguments": arguments,
+    }
+    if handle.demand is not None:
+        attributes["demand"] = demand_data(handle.demand)
+    return _make("agent.handle", attributes, handle.span)
 
 
 def _fleet(name: str, given: Mapping[str, Any]) -> Any:
-    made = _make("agent.fleet", regions=1, name=name)
+    made = _make("agent.fleet", {"name": name}, regions=1)
     block = _mlir.block_of(made.regions[0])
     for tier in given["tiers"]:
-        block.append(_make("agent.tier", **tier))
+        block.append(_make("agent.tier", tier))
     for link in given["links"]:
-        block.append(_make("agent.link", **link))
+        block.append(_make("agent.link", link))
     return made
 
 
@@ -83,14 +82,13 @@ def _pipeline(pipeline: GraphPipeline) -> Any:
         if not given.required:
             entry["default"] = given.default
         parameters.append(entry)
-    result = to_mlir(pipeline.result)
-    return _body("agent.pipeline", pipeline, name=pipeline.name, parameters=parameters, result=result)
+    attributes = {"name": pipeline.name, "parameters": parameters, "result": to_mlir(pipeline.result)}
+    return _body("agent.pipeline", pipeline, attributes)
 
 
-def _body(kind: str, pipeline: GraphPipeline, **attributes: Any) -> Any:
-    if pipeline.sizes:
-        attributes["sizes"] = [_size(size) for size in pipeline.sizes]
-    made = _make(kind, pipeline.span, 1, **attributes)
+def _body(kind: str, pipeline: GraphPipeline, attributes: Mapping[str, object]) -> Any:
+    sizes = {"sizes": [_size(size) for size in pipeline.sizes]} if pipeline.sizes else {}
+    made = _make(kind, {**attributes, **sizes}, pipeline.span, 1)
     _region(made.regions[0], pipeline.body, {}, _mlir.location(pipeline.span))
     return made
 

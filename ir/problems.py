@@ -29,6 +29,14 @@ def unreadable(why: str, span: Span | None = None) -> Problem:
     )
 
 
+def function_unreadable(name: str, model: str, why: str) -> Problem:
+    return Problem(
+        "function-unreadable",
+        f"the function {name!r} of model {model!r} is no StableHLO artifact that can be read: {why}",
+        hint="export it again, with a version of JAX that writes StableHLO artifacts this version reads",
+    )
+
+
 def number_too_large(value: str, span: Span | None) -> Problem:
     return Problem(
         "number-too-large",

@@ -41,8 +41,7 @@ def digest(module: Any) -> str:
 def passes(module: Any) -> tuple[str, ...]:
     """The passes that a module says it has been through."""
     with _mlir.working():
-        done = module.attributes["agent.passes"] if "agent.passes" in module.attributes else None
-        return () if done is None else tuple(_mlir.plain(done))
+        return tuple(_mlir.attributes_of(module).get("agent.passes", ()))
 
 
 def read_graph(module: Any, sources: Mapping[str, Source] | None = None) -> Graph:
