@@ -244,7 +244,7 @@ def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tu
 
     had = sizes(compiled.graph.pipeline(planned.pipeline), end)
     again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
-    return beside(again or planned, measured(end))
+    return beside(again or planned, measured(compiled.graph.pipeline(planned.pipeline), end))
 
 
 def models_of(program: Program) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
 
         text, problems = dump(checked.program), checked.problems
     else:
-        from ..ir.compile import PASSES
+        from ..ir.passes import PASSES
 
         if arguments.after and arguments.after not in PASSES:
             return console.fail((_no_pass(arguments.after, PASSES),), {}, Exit.USAGE)

@@ -7,12 +7,13 @@ from ..executor.frames import End
 from ..executor.measured import measured, sizes
 from ..planner import calibrate
 from ..planner.hardware import Machine
+from ..planner.observe import observe
 
 
 def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None:
     """Keep the run's stage times as observations. A cache that cannot be written loses nothing but the lesson."""
-    had = sizes(compiled.graph.pipeline(pipeline), end)
-    seen = calibrate.observe(compiled.graph, pipeline, machine, had, measured(end))
+    body = compiled.graph.pipeline(pipeline)
+    seen = observe(compiled.graph, pipeline, machine, sizes(body, end), measured(body, end))
     try:
         calibrate.save(calibrate.load(machine.key).refined(seen))
     except OSError:

@@ -45,7 +45,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
     watch = Watch(console)
-    target = open_target(arguments.file, progress=watch)
+    target = open_target(arguments.file, progress=watch, warn=lambda problem: console.problems((problem,), {}))
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
     graph = target.compiled.graph
@@ -107,7 +107,7 @@ def _run(
         goal = comparison_json(compared)
         console.line(frame_json(replace(end, goal=goal)))
     elif compared and not arguments.quiet:
-        console.note("\n" + "\n".join(comparison_text(compared)))
+        console.note("\n" + comparison_text(compared))
     if end.outcome.status == "done":
         learn(target.compiled, target.pipeline, machine, end)
     return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..api import Checked, Compiled, check, choose, compile, read
-from ..base.problems import Problems, has_errors
+from ..base.problems import Problem, Problems, has_errors
 from ..base.source import Source
 from ..stdlib.library import Library
 from ..stdlib.store import Progress, silent
@@ -40,7 +41,12 @@ def split(word: str) -> tuple[str, str | None]:
     return path, name
 
 
-def open_target(word: str, pipeline: str | None = None, progress: Progress = silent) -> Target | Refused:
+def open_target(
+    word: str,
+    pipeline: str | None = None,
+    progress: Progress = silent,
+    warn: Callable[[Problem], None] | None = None,
+) -> Target | Refused:
     """Read, check, choose and compile."""
     name, suffix = split(word)
     source, problems = read(name)
@@ -54,7 +60,7 @@ def open_target(word: str, pipeline: str | None = None, progress: Progress = sil
     if chosen is None:
         code = Exit.ERRORS if any(p.slug == "no-pipeline" for p in found) else Exit.USAGE
         return Refused((*checked.problems, *found), checked.sources, code)
-    compiled, found = compile(checked.program, Library(Path(name).parent, progress))
+    compiled, found = compile(checked.program, Library(Path(name).parent, progress, warn))
     problems = (*checked.problems, *found)
     if compiled is None or has_errors(problems):
         return Refused(problems, checked.sources, Exit.ERRORS)

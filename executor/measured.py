@@ -5,12 +5,16 @@ from __future__ import annotations
 import statistics
 
 from ..ir.graph import GraphPipeline, walk
+from ..lang.types import StreamType
 from .frames import End
 
 
-def measured(end: End) -> dict[str, float]:
+def measured(pipeline: GraphPipeline, end: End) -> dict[str, float]:
     """Seconds by name: `first_token` and `first_item` (opening left out, for it is paid once), `token_gap` (the median,
-    and `token_gap p95`), `finish`, `load`, and each stage's id with the time of all its executions."""
+    and `token_gap p95`), `finish`, `load`, and each stage's id with the time of all its executions.
+
+    A stage that reads a stream lasts as long as what it reads, so its time says nothing of its own work: left out.
+    """
     timings = end.timings
     out: dict[str, float] = {"finish": timings.finish - timings.opening}
     if timings.opening:
@@ -20,7 +24,8 @@ def measured(end: End) -> dict[str, float]:
     if len(timings.gaps) > 1:
         out["token_gap"] = statistics.median(timings.gaps)
         out["token_gap p95"] = statistics.quantiles(timings.gaps, n=20, method="inclusive")[-1]
-    return out | {stage.stage: stage.end - stage.start for stage in timings.stages}
+    readers = {o.id for o in walk(pipeline.body) if any(isinstance(v.type, StreamType) for v in o.operands)}
+    return out | {stage.stage: stage.end - stage.start for stage in timings.stages if stage.stage not in readers}
 
 
 def sizes(pipeline: GraphPipeline, end: End) -> dict[str, float]:

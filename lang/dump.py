@@ -47,6 +47,6 @@ def _lines(value: object, label: str, indent: str) -> Iterator[str]:
 
 
 def _default(field: Field[Any], value: object) -> bool:
-    if value in (None, (), frozenset()):
+    if value is None or value in ((), frozenset(), {}):
         return True
     return field.default is not MISSING and field.default == value

@@ -7,12 +7,13 @@ same two tables as ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, cast
 
+from ..base.problems import Problem
 from ..executor.engines import engine
 from ..executor.engines.protocol import Engine
 from ..executor.kinds import Kind, Opener
@@ -42,10 +43,16 @@ class KindModule(Protocol):
 class Library:
     """The standard library for one program, whose `.agent` file lies in `folder`."""
 
-    def __init__(self, folder: Path, progress: Progress = silent, engine_name: str = "xla") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress = silent,
+        warn: Callable[[Problem], None] | None = None,
+        engine_name: str = "xla",
+    ) -> None:
         self._engine: Engine | None = None
         self._engine_name = engine_name
-        self._environment = Environment(folder, self._the_engine, progress)
+        self._environment = Environment(folder, self._the_engine, progress, warn or _unheard)
         self._stages: dict[str, Mapping[str, Kind]] = {}
         self._openers: dict[str, Mapping[str, Opener]] = {}
         self._shapes: dict[str, ModelShape] = {}
@@ -112,6 +119,10 @@ class Library:
         module = _module(word)
         self._stages[word] = module.stages(self._environment)
         self._openers[word] = module.openers(self._environment)
+
+
+def _unheard(problem: Problem) -> None:
+    del problem
 
 
 def _module(word: str) -> KindModule:

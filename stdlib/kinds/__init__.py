@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...base.problems import Problem
 from ...executor.engines.protocol import Engine
-from ..store.steps import Progress, silent
+from ..store.steps import Progress
 
 
 @dataclass(frozen=True)
 class Environment:
     """What kinds get from outside: `folder` is that of the `.agent` file, for the paths written in it; `engine` makes
-    the engine that runs models, once; `progress` hears of downloads and index builds."""
+    the engine that runs models, once; `progress` hears of downloads and index builds, `warn` of
+    what was left out of an index."""
 
     folder: Path
     engine: Callable[[], Engine]
-    progress: Progress = silent
+    progress: Progress
+    warn: Callable[[Problem], None]

@@ -1,0 +1,85 @@
+"""Retrieval: an index of documents, search in it, and a reranker. All of it computes, so all of it runs in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import anyio.to_thread
+
+from ...base.problems import OutsideError
+from ...executor.kinds import Context, Kind, Opener
+from .. import problems, store
+from . import Environment
+
+if TYPE_CHECKING:
+    from ..models.encoder import SentenceEncoder
+    from ..models.reranker import Reranker
+    from ..retrieval.index import Index, Passage
+
+
+def stages(environment: Environment) -> Mapping[str, Kind]:
+    del environment
+    return {"search": search, "rerank": rerank}
+
+
+def openers(environment: Environment) -> Mapping[str, Opener]:
+    async def open_index(name: str, arguments: Mapping[str, object]) -> Index:
+        from ..retrieval.index import build
+
+        del name
+        work = partial(
+            build,
+            environment.folder,
+            cast(str, arguments["pattern"]),
+            cast("SentenceEncoder", arguments["encoder"]),
+            cast(int, arguments["passage"]),
+            environment.progress,
+        )
+        index, skipped = await anyio.to_thread.run_sync(work)
+        for problem in skipped:
+            environment.warn(problem)
+        return index
+
+    async def open_reranker(name: str, arguments: Mapping[str, object]) -> Reranker:
+        from ..models.opening import open_reranker
+
+        del name
+        wanted = cast(str, arguments["name"])
+        entry = store.entry(wanted)
+        if entry.role != "rerank":
+            raise OutsideError(problems.wrong_role(wanted, entry.role, "rerank"))
+        files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
+        reranker = open_reranker(entry, files)
+        await anyio.to_thread.run_sync(reranker.open)
+        return reranker
+
+    return {"index": open_index, "reranker": open_reranker}
+
+
+async def search(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
+    """The passages nearest to the question, as records."""
+    del context
+    index = cast("Index", arguments["self"])
+    question, top = cast(str, arguments["question"]), cast(int, arguments["top"])
+    found = await anyio.to_thread.run_sync(index.search, question, top)
+    return _records(found)
+
+
+async def rerank(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
+    """The passages that answer the question best, as records with new scores."""
+    from ..retrieval.index import Passage
+    from ..retrieval.ranking import rerank as best
+
+    del context
+    judge = cast("Reranker", arguments["self"])
+    question, keep = cast(str, arguments["question"]), cast(int, arguments["keep"])
+    passages = [Passage(**p) for p in cast("tuple[dict[str, object], ...]", arguments["passages"])]  # pyright: ignore[reportArgumentType]
+    found = await anyio.to_thread.run_sync(best, judge, question, passages, keep)
+    return _records(found)
+
+
+def _records(passages: list[Passage]) -> tuple[dict[str, object], ...]:
+    return tuple(asdict(passage) for passage in passages)
