@@ -245,6 +245,11 @@ class ChatModel(Protocol):
     @property
     def facts(self) -> ModelFacts: ...
 
+    @property
+    def open_sequences(self) -> int:
+        """Sequences whose cache is held."""
+        ...
+
     async def tokenize(self, messages: Sequence[Message]) -> Tokens: ...
 
     async def prefill(self, tokens: Sequence[int]) -> SequenceHandle:

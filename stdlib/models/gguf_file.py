@@ -16,16 +16,16 @@ from .llama_config import LlamaConfig, UnsupportedModel
 from .tokenizer import TokenizerParts, UnsupportedTokenizer, byte_letters
 
 _CONTROL, _USER_DEFINED, _UNUSED = 3, 4, 5
-_BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _PRE_TOKENIZERS = {
     "smollm": {
         "type": "Sequence",
         "pretokenizers": [
             {"type": "Digits", "individual_digits": True},
-            _BYTE_LEVEL,
+            BYTE_LEVEL,
         ],
     },
-    "gpt-2": _BYTE_LEVEL,
+    "gpt-2": BYTE_LEVEL,
 }
 """How text is cut before merging, by the name that GGUF gives it; each tried against llama.cpp."""
 
@@ -184,5 +184,5 @@ def library_json(
     if not set(byte_letters()) & table.keys():
         raise UnsupportedTokenizer("the vocabulary does not stand on bytes")
     model = {"type": "BPE", "vocab": table, "merges": [merge.split(" ", 1) for merge in merges]}
-    parts = {"version": "1.0", "added_tokens": added, "pre_tokenizer": pre, "decoder": _BYTE_LEVEL}
+    parts = {"version": "1.0", "added_tokens": added, "pre_tokenizer": pre, "decoder": BYTE_LEVEL}
     return json.dumps(parts | {"model": model}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,264 @@
+"""The engine that computes nothing: recorded or invented answers on invented timings.
+
+Simulation runs on it, and so do most tests. It waits with `anyio.sleep` and reads the event loop's clock, so under a
+virtual clock its hours pass in milliseconds. One device is imitated: sequences take turns for each chunk and token, as
+on a real engine, so load causes latency here too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+
+from .problems import PromptTooLong
+from .protocol import (
+    Capabilities,
+    ChatTokenizer,
+    Detokenizer,
+    Finish,
+    Message,
+    ModelFacts,
+    ModelSpec,
+    Sampling,
+    SequenceHandle,
+    SequenceStats,
+    Tokens,
+)
+from .stopping import StopDetokenizer
+
+_WORDS = ("a", "stream", "of", "words", "that", "nobody", "wrote", "and", "which", "is", "long", "enough", "to", "read")
+
+
+@dataclass(frozen=True, slots=True)
+class NullTimings:
+    """Seconds that the imitated device takes."""
+
+    load: float = 0.0
+    prefill_fixed: float = 0.0
+    prefill_per_token: float = 0.0
+    gap: float = 0.0
+    """For each generated token."""
+
+
+Answer = Callable[[Tokens, Sampling], str]
+"""What a prompt is answered with."""
+
+
+def invented(prompt: Tokens, sampling: Sampling) -> str:
+    """Some words, always the same for a prompt; with a temperature, for a prompt and a seed."""
+    seed = sampling.seed if sampling.temperature > 0 else 0
+    draw = random.Random(f"{seed} {prompt}")
+    return " ".join(draw.choice(_WORDS) for _ in range(draw.randint(5, 40)))
+
+
+class NullEngine:
+    """An `Engine`. `answer` gives the replies; `context` is what a model has that brings no facts of its own."""
+
+    def __init__(self, timings: NullTimings | None = None, answer: Answer = invented, context: int = 8192) -> None:
+        self._timings = timings or NullTimings()
+        self._answer = answer
+        self._context = context
+
+    @property
+    def name(self) -> str:
+        return "null"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(sequences_per_step=1, virtual_time=True)
+
+    async def load(self, spec: ModelSpec) -> NullModel:
+        await anyio.sleep(self._timings.load)
+        tokenizer = spec.source.tokenizer() if spec.source else ByteTokenizer()
+        facts = (
+            spec.source.facts() if spec.source else ModelFacts(spec.name, self._context, 259, 0, 0, ByteTokenizer.ENDS)
+        )
+        if spec.context is not None:
+            facts = replace(facts, context=min(spec.context, facts.context))
+        return NullModel(facts, tokenizer, self._timings, self._answer)
+
+
+class NullModel:
+    """A `ChatModel`."""
+
+    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, timings: NullTimings, answer: Answer) -> None:
+        self._facts = facts
+        self._tokenizer = tokenizer
+        self._timings = timings
+        self._answer = answer
+        self._device = anyio.Lock(fast_acquire=False)
+        self._open: set[NullSequence] = set()
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._facts
+
+    @property
+    def open_sequences(self) -> int:
+        return len(self._open)
+
+    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
+        return self._tokenizer.chat(messages)
+
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
+        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
+
+    async def prefill(self, tokens: Sequence[int]) -> NullSequence:
+        limit = self._facts.context - 1
+        if len(tokens) > limit:
+            raise PromptTooLong(self._facts.name, len(tokens), limit)
+        if not tokens:
+            raise ValueError("a prompt needs at least one token")
+        sequence = NullSequence(tuple(tokens), anyio.current_time())
+        self._open.add(sequence)
+        try:
+            await self._work(self._timings.prefill_fixed + self._timings.prefill_per_token * len(tokens))
+        except BaseException:
+            await self.release(sequence)
+            raise
+        sequence.prefill_seconds = anyio.current_time() - sequence.began
+        return sequence
+
+    def decode(self, sequence: SequenceHandle, sampling: Sampling) -> NullDecode:
+        if not isinstance(sequence, NullSequence):
+            raise TypeError("the sequence belongs to another engine")
+        if sequence.decoding:
+            raise ValueError("a sequence is decoded once")
+        sequence.decoding = True
+        reply = self._tokenizer.encode(self._answer(sequence.prompt, sampling))
+        return NullDecode(self, sequence, sampling, reply)
+
+    async def cancel(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, NullSequence):
+            sequence.end(Finish.CANCELLED)
+
+    async def release(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, NullSequence):
+            sequence.end(Finish.CANCELLED)
+            self._open.discard(sequence)
+
+    async def close(self) -> None:
+        for sequence in tuple(self._open):
+            await self.release(sequence)
+
+    async def step(self) -> None:
+        """One decode step of the device. For `NullDecode`."""
+        await self._work(self._timings.gap)
+
+    async def _work(self, seconds: float) -> None:
+        async with self._device:
+            await anyio.sleep(seconds)
+
+
+class NullSequence:
+    """A `SequenceHandle`."""
+
+    def __init__(self, prompt: Tokens, began: float) -> None:
+        self.prompt = prompt
+        self.began = began
+        self.decoding = False
+        self.prefill_seconds = 0.0
+        self.times: list[float] = []
+        self._finish: Finish | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+    @property
+    def finish(self) -> Finish | None:
+        return self._finish
+
+    def end(self, finish: Finish) -> None:
+        """The first reason stays."""
+        if self._finish is None:
+            self._finish = finish
+
+    @property
+    def stats(self) -> SequenceStats:
+        return SequenceStats(
+            prompt_tokens=len(self.prompt),
+            generated_tokens=len(self.times),
+            prefill_seconds=self.prefill_seconds,
+            first_token_seconds=self.times[0] - self.began if self.times else None,
+            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
+        )
+
+
+class NullDecode:
+    """The iterator behind `decode`."""
+
+    def __init__(self, model: NullModel, sequence: NullSequence, sampling: Sampling, reply: Tokens) -> None:
+        self._model = model
+        self._sequence = sequence
+        self._reply = iter(reply)
+        room = model.facts.context - sequence.prompt_tokens
+        self._most = min(sampling.max_tokens, room)
+        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
+        self._text = model.detokenizer(sampling.stop)
+
+    def __aiter__(self) -> NullDecode:
+        return self
+
+    async def __anext__(self) -> int:
+        sequence = self._sequence
+        if sequence.finish is not None:
+            raise StopAsyncIteration
+        try:
+            await self._model.step()
+        except BaseException:
+            await self._model.release(sequence)
+            raise
+        token = next(self._reply, None)
+        if token is None:
+            sequence.end(Finish.STOP)
+        if token is None or sequence.finish is not None:
+            raise StopAsyncIteration
+        sequence.times.append(anyio.current_time())
+        self._text.push(token)
+        if self._text.stopped:
+            sequence.end(Finish.STOP)
+        if len(sequence.times) >= self._most:
+            sequence.end(self._at_most)
+        return token
+
+
+class ByteTokenizer:
+    """A `ChatTokenizer` of bytes and three marks, for models that bring none."""
+
+    BEGIN, END = 257, 258
+    ENDS = frozenset({END})
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        return self.ENDS
+
+    def encode(self, text: str, special: bool = False) -> Tokens:  # noqa: ARG002 - no text stands for a mark
+        return tuple(text.encode("utf-8", "replace"))
+
+    def chat(self, messages: Sequence[Message]) -> Tokens:
+        tokens: list[int] = []
+        for message in messages:
+            tokens += [self.BEGIN, *self.encode(f"{message.role}\n{message.text}"), self.END]
+        return (*tokens, self.BEGIN, *self.encode("assistant\n"))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return bytes(token for token in tokens if token < 256).decode("utf-8", "replace")
+
+    def detokenizer(self) -> Detokenizer:
+        return _ByteDetokenizer()
+
+
+class _ByteDetokenizer:
+    def __init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token: int) -> str:
+        return self._utf8.decode(bytes((token,)) if token < 256 else b"")
+
+    def finish(self) -> str:
+        return self._utf8.decode(b"", True)

@@ -1,0 +1,288 @@
+"""What every engine promises, as checks that anyone may call on an engine of their own: `check_engine`.
+
+Run here on the null engine and on XLA with a tiny random model, under asyncio and trio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+import trio
+from agentlang.executor.engines import UnknownEngine, engine, engine_names
+from agentlang.executor.engines.generation import Generation, generate
+from agentlang.executor.engines.null import NullEngine, NullTimings
+from agentlang.executor.engines.problems import PromptTooLong
+from agentlang.executor.engines.protocol import ChatModel, Engine, Finish, Message, ModelSpec, Sampling
+from agentlang.stdlib.models.tiny import TinyLlama
+from trio.testing import MockClock
+
+ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
+SHORT = Sampling(max_tokens=24)
+
+Check = Callable[[Engine, ModelSpec], Awaitable[None]]
+
+
+async def _reply(model: ChatModel, sampling: Sampling, ask: tuple[Message, ...] = ASK) -> tuple[list[str], Generation]:
+    async with generate(model, ask, sampling) as reply:
+        return [text async for text in reply], reply
+
+
+async def _tokens(model: ChatModel, sampling: Sampling, ask: tuple[Message, ...] = ASK) -> list[int]:
+    sequence = await model.prefill(await model.tokenize(ask))
+    try:
+        return [token async for token in model.decode(sequence, sampling)]
+    finally:
+        await model.release(sequence)
+
+
+async def check_streams(engine: Engine, spec: ModelSpec) -> None:
+    """Pieces are never empty, and joined they are the text of the tokens."""
+    model = await engine.load(spec)
+    pieces, _ = await _reply(model, SHORT)
+    tokens = await _tokens(model, SHORT)
+    assert pieces and all(pieces)
+    assert len(tokens) >= 2
+    detokenizer = model.detokenizer()
+    assert "".join(pieces) == "".join(map(detokenizer.push, tokens)) + detokenizer.finish()
+    assert model.open_sequences == 0
+    await model.close()
+
+
+async def check_repeats(engine: Engine, spec: ModelSpec) -> None:
+    """Greedy replies repeat; sampled ones repeat with their seed and differ between seeds."""
+    model = await engine.load(spec)
+    assert await _tokens(model, SHORT) == await _tokens(model, SHORT)
+    drawn = [
+        await _tokens(model, Sampling(max_tokens=16, temperature=1.5, seed=seed)) for seed in (1, 1, 2, 3, 2**64 - 1)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len({tuple(tokens) for tokens in drawn}) > 2
+    await model.close()
+
+
+async def check_length(engine: Engine, spec: ModelSpec) -> None:
+    """`max_tokens` bounds the reply, and what happened is counted."""
+    model = await engine.load(spec)
+    prompt = await model.tokenize(ASK)
+    sequence = await model.prefill(prompt)
+    assert sequence.finish is None
+    assert sequence.prompt_tokens == len(prompt)
+    tokens = [token async for token in model.decode(sequence, Sampling(max_tokens=2))]
+    assert len(tokens) == 2
+    assert sequence.finish is Finish.LENGTH
+    stats = sequence.stats
+    assert (stats.prompt_tokens, stats.generated_tokens, len(stats.gaps)) == (len(prompt), 2, 1)
+    assert stats.first_token_seconds is not None
+    assert stats.first_token_seconds >= stats.prefill_seconds >= 0
+    await model.release(sequence)
+    await model.release(sequence)
+    assert sequence.finish is Finish.LENGTH
+    await model.close()
+
+
+async def check_stop_texts(engine: Engine, spec: ModelSpec) -> None:
+    """A stop text ends the reply before it, also where it crosses tokens, and nothing behind it is computed."""
+    model = await engine.load(spec)
+    full = "".join((await _reply(model, SHORT))[0])
+    stop = full[4:8]
+    pieces, reply = await _reply(model, Sampling(max_tokens=24, stop=("never said", stop)))
+    assert "".join(pieces) == full[: full.index(stop)]
+    assert reply.finish is Finish.STOP
+    assert reply.stats is not None
+    assert reply.stats.generated_tokens <= len(full[:8].encode())
+    await model.close()
+
+
+async def check_prompt_too_long(engine: Engine, spec: ModelSpec) -> None:
+    """A prompt that leaves no room is refused with figures, never cut."""
+    model = await engine.load(ModelSpec(spec.name, spec.source, context=64))
+    with pytest.raises(PromptTooLong) as caught:
+        await model.prefill(tuple(range(5, 5 + 70)))
+    assert (caught.value.tokens, caught.value.limit) == (70, 63)
+    assert caught.value.problem.slug == "prompt-too-long"
+    assert "7 more" in caught.value.problem.title
+    assert model.open_sequences == 0
+    with pytest.raises(ValueError):
+        await model.prefill(())
+    await model.close()
+
+
+async def check_context_ends(engine: Engine, spec: ModelSpec) -> None:
+    """A reply that fills the context ends there, with its own reason."""
+    model = await engine.load(ModelSpec(spec.name, spec.source, context=64))
+    assert model.facts.context == 64
+    sequence = await model.prefill(tuple(range(5, 5 + 60)))
+    tokens = [token async for token in model.decode(sequence, Sampling(max_tokens=50))]
+    assert len(tokens) == 4
+    assert sequence.finish is Finish.TRUNCATED
+    await model.close()
+    assert model.open_sequences == 0
+
+
+async def check_cancel(engine: Engine, spec: ModelSpec) -> None:
+    """`cancel` and `release` end a decode at its next step."""
+    model = await engine.load(spec)
+    for end in (model.cancel, model.release):
+        sequence = await model.prefill(await model.tokenize(ASK))
+        steps = model.decode(sequence, Sampling(max_tokens=200))
+        await anext(aiter(steps))
+        await end(sequence)
+        assert [token async for token in steps] == []
+        assert sequence.finish is Finish.CANCELLED
+        await model.release(sequence)
+    assert model.open_sequences == 0
+    await model.close()
+
+
+async def check_cancelled_task(engine: Engine, spec: ModelSpec) -> None:
+    """Cancelling the consumer, while it waits for a step or between steps, stops at once and frees the cache."""
+    model = await engine.load(spec)
+    made = 0
+    prompt = await model.tokenize(ASK)
+    async with anyio.create_task_group() as group:
+
+        async def consume() -> None:
+            nonlocal made
+            sequence = await model.prefill(prompt)
+            async for _ in model.decode(sequence, Sampling(max_tokens=200)):
+                made += 1
+                if made == 2:
+                    group.cancel_scope.cancel()
+
+        group.start_soon(consume)
+    assert made == 2
+    assert model.open_sequences == 0
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await model.prefill(prompt)
+    assert model.open_sequences == 0
+    await model.close()
+
+
+async def check_misuse(engine: Engine, spec: ModelSpec) -> None:
+    """A sequence is decoded once, on its own engine."""
+    model = await engine.load(spec)
+    sequence = await model.prefill(await model.tokenize(ASK))
+    model.decode(sequence, SHORT)
+    with pytest.raises(ValueError):
+        model.decode(sequence, SHORT)
+    await model.close()
+
+
+async def check_two_at_once(engine: Engine, spec: ModelSpec) -> None:
+    """Sequences that run at once take turns and do not disturb each other; the event loop runs meanwhile."""
+    model = await engine.load(spec)
+    other = (Message("user", "Something else entirely"),)
+    alone = [await _tokens(model, SHORT), await _tokens(model, SHORT, other)]
+    together: dict[int, list[int]] = {}
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.sleep(0)
+
+    async def one(number: int, ask: tuple[Message, ...]) -> None:
+        together[number] = await _tokens(model, SHORT, ask)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        async with anyio.create_task_group() as both:
+            both.start_soon(one, 0, ASK)
+            both.start_soon(one, 1, other)
+        group.cancel_scope.cancel()
+    assert [together[0], together[1]] == alone
+    assert turns >= len(alone[0])
+    await model.close()
+
+
+async def check_left_alone(engine: Engine, spec: ModelSpec) -> None:
+    """A reply that is only begun holds its cache until it is left."""
+    model = await engine.load(spec)
+    async with generate(model, ASK, SHORT) as reply:
+        await anext(aiter(reply))
+        assert model.open_sequences == 1
+        assert reply.finish is None
+    assert model.open_sequences == 0
+    assert reply.finish is Finish.CANCELLED
+    assert [text async for text in reply] == []
+    await model.close()
+
+
+CHECKS: tuple[Check, ...] = (
+    check_streams,
+    check_repeats,
+    check_length,
+    check_stop_texts,
+    check_prompt_too_long,
+    check_context_ends,
+    check_cancel,
+    check_cancelled_task,
+    check_misuse,
+    check_two_at_once,
+    check_left_alone,
+)
+
+
+async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
+    """All checks on a fresh engine each. `spec`'s context must be 256 at least."""
+    for check in CHECKS:
+        await check(make(), spec)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(params=["null", "null with a tokenizer", "xla"])
+def subject(
+    request: pytest.FixtureRequest, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Engine, ModelSpec]:
+    # One cache for the module: each program compiles once.
+    monkeypatch.setenv("AGENTLANG_HOME", str(cache_home))
+    if request.param == "null":
+        return NullEngine(), ModelSpec("recorded")
+    if request.param == "xla":
+        return engine("xla"), ModelSpec("tiny", TinyLlama(seed=1))
+    return engine("null"), ModelSpec("tiny", TinyLlama(seed=1))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+async def test_engines_keep_their_promises(subject: tuple[Engine, ModelSpec], check: Check) -> None:
+    await check(*subject)
+
+
+def test_null_timings_are_kept_on_a_virtual_clock() -> None:
+    timings = NullTimings(load=100.0, prefill_fixed=1.0, prefill_per_token=0.5, gap=2.0)
+
+    async def main() -> None:
+        model = await NullEngine(timings, answer=lambda *_: "abc").load(ModelSpec("recorded"))
+        assert anyio.current_time() - began == 100.0
+        sequence = await model.prefill((1, 2, 3, 4))
+        assert [token async for token in model.decode(sequence, Sampling())] == list(b"abc")
+        assert sequence.finish is Finish.STOP
+        stats = sequence.stats
+        assert stats.prefill_seconds == 3.0
+        assert stats.first_token_seconds == 5.0
+        assert stats.gaps == (2.0, 2.0)
+
+    clock = MockClock(autojump_threshold=0)
+    began = clock.current_time()
+    trio.run(main, clock=clock)
+
+
+def test_engines_are_found_by_name() -> None:
+    assert {"null", "xla"} <= set(engine_names())
+    with pytest.raises(UnknownEngine, match="known: null, xla"):
+        engine("abacus")
