@@ -56,7 +56,8 @@ class _FileParser:
         tokens, starts = self.scan.tokens, self.scan.starts
         file_doc = self.docs.opening(tokens[0].line if tokens else None)
         declarations: list[Declaration] = []
-        for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+        # Not strict: a source without any declaration has no starts, and still an end.
+        for start, end in zip(starts, [*starts[1:], len(tokens)], strict=False):
             if len(self.problems) >= MOST_PROBLEMS:
                 break
             declaration = self.declaration(tokens[start:end])
