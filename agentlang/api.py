@@ -272,9 +272,9 @@ def _nearby(file: Path) -> str:
         names = [p.name for p in file.parent.iterdir() if p.suffix == ".agent"]
     except OSError:
         return f"there is no folder {file.parent} either; check the path"
-    near = suggest(file.name, names)
+    near = suggest(file.stem, (name.removesuffix(".agent") for name in names))
     if near:
-        return f"did you mean {file.parent / near}?"
+        return f"did you mean {file.parent / near}.agent?"
     return f"check the path; {file.parent} has {', '.join(sorted(names)[:5]) or 'no .agent file'}"
 
 

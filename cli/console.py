@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -115,6 +115,11 @@ class Bar:
         if self._last and self.console.err.isatty():
             self.console.err.write("\r\x1b[K")
             self.console.err.flush()
+
+
+def measuring(console: Console) -> Callable[[str], None] | None:
+    """What `hardware.measure` tells while it works, as notes."""
+    return None if console.json else lambda what: console.note(f"measuring this machine: {what}")
 
 
 def _mebibytes(size: int) -> str:

@@ -6,7 +6,7 @@ import argparse
 
 from ..base.problems import Problem
 from ..base.suggest import suggest
-from .console import Console, Exit
+from .console import Console, Exit, measuring
 
 HERE = "here"
 _ACTIONS = {
@@ -38,13 +38,13 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
             rows = [("device", "title"), *((name, device.title) for name, device in sorted(devices.items()))]
             console.print("\n".join(report.table(rows)))
         case "measure":
-            machine = hardware.measure(None if console.json else console.note)
+            machine = hardware.measure(measuring(console))
             hardware.save(machine)
             console.print(codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine))
         case _:
             name: str = arguments.device
             if name == HERE:
-                machine = hardware.load_or_measure(None if console.json else console.note)
+                machine = hardware.load_or_measure(measuring(console))
                 text = codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine)
             elif name in devices:
                 device = devices[name]

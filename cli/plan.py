@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base.problems import Problem, Problems, has_errors
 from ..base.store import write_atomic
-from .console import Console, Exit
+from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     target = open_target(arguments.file, arguments.pipeline)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
-    machine = hardware.load_or_measure(None if console.json else console.note)
+    machine = hardware.load_or_measure(measuring(console))
     options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal)
     planned, found = plan(
         target.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options

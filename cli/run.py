@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..base import units
 from ..base.problems import Problem, has_errors
-from .console import Console, Exit
+from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _plan(target: Target, given: str | None, console: Console) -> tuple[Plan | N
     from ..planner import hardware
     from .plan import read_plan
 
-    machine = hardware.load_or_measure(None if console.json else console.note)
+    machine = hardware.load_or_measure(measuring(console))
     if given is not None:
         planned, found = read_plan(given, target)
     else:

@@ -7,6 +7,7 @@ ends the run like any failure, with the traceback in the problem's detail.
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from typing import cast
 
 from ..base.problems import OutsideError, Problem
@@ -20,14 +21,14 @@ Failed = tuple[str, Problem]
 def stage_failed(error: BaseException, stage: str, span: Span | None) -> Failed:
     known = _known(error)
     if known is not None:
-        return known
+        return _placed(known, span)
     return "crashed", problems.stage_crashed(stage, _title(error), _trace(error), span)
 
 
 def handle_failed(error: BaseException, name: str, span: Span | None) -> Failed:
     known = _known(error)
     if known is not None:
-        return known
+        return _placed(known, span)
     return "crashed", problems.handle_crashed(name, _title(error), _trace(error), span)
 
 
@@ -36,6 +37,12 @@ def input_failed(error: BaseException, name: str) -> Failed:
     if known is not None:
         return known
     return "bad_input", problems.input_failed(name, _title(error))
+
+
+def _placed(failed: Failed, span: Span | None) -> Failed:
+    """With the place of the stage or handle, where the problem has none of its own."""
+    reason, problem = failed
+    return (reason, replace(problem, span=span)) if problem.span is None else failed
 
 
 def _known(error: BaseException) -> Failed | None:
