@@ -98,7 +98,7 @@ def check(source: Source) -> Checked:
     program, found = check_file(file, source, interface)
     if not file.declarations and not has_errors(problems):
         title = f"{source.path} declares nothing"
-        problems += (Problem("empty-file", title, source.span(0, 0), hint="write a pipeline; see `agentlang init`"),)
+        problems += (Problem("empty-file", title, source.span(0, 0), hint="write a pipeline: pipeline answer(question: Text) -> Text { … }"),)
         program = None
     problems = in_order((*problems, *found))
     sources = {source.path: source}
@@ -156,7 +156,7 @@ def lowered(
     module, more = run_passes(module, library, until)
     found = (*found, *more)
     if module is not None and functions:
-        module, more = module.with_functions(library.functions(module.graph()))
+        module, more = module.with_functions(library.functions(module.graph().handles))
         found = (*found, *more)
     return module, found
 

@@ -7,7 +7,7 @@ same two tables as ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..lang.types import Type
 from .catalogue import catalogue
 from .demand import stage_demand, stage_size
 from .kinds import Environment
+from .store import entry, obtain
 from .store.steps import Progress, silent
 
 OURS = ("embed", "llm", "search", "text")
@@ -108,6 +109,22 @@ class Library:
         del result
         return stage_size(entry, operands)
 
+    def functions(self, handles: Iterable[Handle]) -> dict[str, dict[str, bytes]]:
+        """The steps of each declared chat model as StableHLO portable artifacts, by handle and name (`prefill_64`).
+
+        Raises `OutsideError` for a model that is not here, or is known by its shape alone. Imports JAX.
+        """
+        from ..executor.engines.xla.export import export_steps
+        from .models import open_chat
+
+        out: dict[str, dict[str, bytes]] = {}
+        for handle in handles:
+            if handle.entry == "llm:model":
+                known = entry(str(handle.arguments["name"]), handle.span)
+                files = obtain(known, self._environment.progress, handle.span)
+                out[handle.name] = export_steps(open_chat(files["weights"], known.name).functions())
+        return out
+
     def _the_engine(self) -> Engine:
         if self._engine is None:
             self._engine = engine(self._engine_name)
@@ -128,6 +145,6 @@ def _unheard(problem: Problem) -> None:
 def _module(word: str) -> KindModule:
     if word in OURS:
         return cast(KindModule, import_module(f".kinds.{word}", __package__))
-    for entry in entry_points(group=ENTRY_POINTS, name=word):
-        return cast(KindModule, entry.load())
+    for point in entry_points(group=ENTRY_POINTS, name=word):
+        return cast(KindModule, point.load())
     raise KeyError(word)
