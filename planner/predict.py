@@ -86,9 +86,10 @@ def forecast(
 
 @dataclass(slots=True)
 class _State:
-    """What changes while one region instance is walked."""
+    """What changes while one region instance is walked; nothing in it happens before `start`."""
 
     values: dict[int, Flow] = field(default_factory=dict[int, Flow])
+    start: Moment = ZERO
     machine: Moment = ZERO
     emitted: list[Moment] = field(default_factory=list[Moment])
     heavy: list[Slice] = field(default_factory=list[Slice])
@@ -151,7 +152,7 @@ class _Walker:
             case "agent.if":
                 return self.branch(operation, operands, state)
             case "agent.call":
-                inner = _State(machine=state.machine, weight=state.weight, at_once=state.at_once)
+                inner = _State(start=state.start, machine=state.machine, weight=state.weight, at_once=state.at_once)
                 flow = self.pipeline(str(operation.attributes["callee"]), tuple(operands), inner)
                 state.machine = inner.machine
                 state.heavy += inner.heavy
@@ -183,7 +184,7 @@ class _Walker:
                 self.channels.append((self.makers[value.id], operation.id))
         self.makers |= {result.id: operation.id for result in operation.results}
         streams = [flow for flow in operands if flow.stream]
-        values = [flow.finish for flow in operands if not flow.stream]
+        values = [state.start, *(flow.finish for flow in operands if not flow.stream)]
         gives_stream = any(isinstance(result.type, StreamType) for result in operation.results)
         if streams:
             flow = self.follow(time, whole, streams, values, state)
@@ -215,7 +216,7 @@ class _Walker:
         body, *rest = operation.regions
         over = operands[0] if operands else Flow(ZERO, ZERO)
         outer = _free_values(operation)
-        ready = latest(state.values[value].finish for value in outer if value in state.values)
+        ready = latest((state.start, *(state.values[value].finish for value in outer if value in state.values)))
         count = over.items if over.stream else self.count(operation)
         inner = _State({value: Flow(ZERO, ZERO) for value in outer}, weight=state.weight * count)
         inner.at_once = state.at_once * (1.0 if over.stream else max(1.0, min(count, _width(operation))))
@@ -267,9 +268,7 @@ class _Walker:
         tried: list[tuple[Flow, _State]] = []
         for region in operation.regions:
             inner = state.copy()
-            inner.machine = latest((state.machine, ready))
-            # A branch starts when the condition is known: values from outside are not there before.
-            inner.values = {key: _not_before(flow, ready) for key, flow in inner.values.items()}
+            inner.start = latest((state.start, ready))
             tried.append((self.region(region, inner), inner))
         if not tried:
             return Flow(ready, ready)

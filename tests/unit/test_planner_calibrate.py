@@ -1,0 +1,103 @@
+"""Learning from runs: factors that converge, bounded, with an honest error; kept by machine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from agentlang.planner import calibrate
+from agentlang.planner.calibrate import HIGHEST, KEEP, LOWEST, PRIOR_ERROR, Calibration, Observation
+from agentlang.planner.catalogue import catalogue
+from agentlang.planner.figures import Basis
+from agentlang.planner.observe import observe
+from agentlang.planner.place import plan
+from agentlang.planner.predict import forecast
+from agentlang.planner.rates import of_machine
+from planner_graphs import chat_graph, machine
+
+KEY = "xla|llm:decode|toy-1m"
+
+
+def learned(*ratios: float) -> Calibration:
+    return Calibration("toy").refined(Observation(KEY, 1.0, ratio) for ratio in ratios)
+
+
+def test_before_any_run_the_factor_is_assumed() -> None:
+    empty = Calibration("toy")
+    assert empty.factor(KEY, "compute").value == pytest.approx(1 / 0.75)
+    assert empty.factor(KEY, "memory").value == pytest.approx(1 / 0.80)
+    assert empty.factor(KEY, "cpu").value == 1.0
+    assert empty.factor(KEY, "cpu").basis is Basis.ASSUMED
+    assert empty.factor(KEY, "cpu").error == PRIOR_ERROR
+
+
+def test_one_run_fits_and_its_error_stays_wide() -> None:
+    factor = learned(2.0).factor(KEY, "memory")
+    assert (factor.value, factor.basis, factor.reason) == (2.0, Basis.FITTED, "fitted from 1 run")
+    assert factor.error == PRIOR_ERROR
+
+
+def test_the_error_shrinks_with_runs_that_agree_and_not_with_runs_that_do_not() -> None:
+    errors = [learned(*[2.0] * runs).factor(KEY, "memory").error for runs in (1, 2, 8, 32)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.02
+    assert learned(*[1.0, 4.0] * 8).factor(KEY, "memory").error > 0.3
+
+
+def test_one_disturbed_run_moves_nothing() -> None:
+    assert learned(2.0, 2.0, 40.0, 2.0, 2.0).factor(KEY, "memory").value == 2.0
+
+
+def test_ratios_are_bounded_and_nonsense_is_skipped() -> None:
+    assert learned(1e9).factor(KEY, "memory").value == HIGHEST
+    assert learned(1e-9).factor(KEY, "memory").value == LOWEST
+    nothing = Calibration("toy").refined(
+        [Observation(KEY, 0.0, 1.0), Observation(KEY, 1.0, 0.0), Observation(KEY, 1.0, float("inf"))]
+    )
+    assert nothing == Calibration("toy")
+
+
+def test_the_oldest_runs_are_forgotten() -> None:
+    moved = learned(*[2.0] * KEEP).refined([Observation(KEY, 1.0, 3.0)] * KEEP)
+    assert moved.factor(KEY, "memory").value == 3.0
+    assert moved.runs(KEY) == KEEP
+
+
+def test_kept_beside_other_machines(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    mine, other = learned(2.0), replace(learned(3.0), machine="other")
+    calibrate.save(mine, path)
+    calibrate.save(other, path)
+    assert calibrate.load("toy", path) == mine
+    assert calibrate.load("other", path) == other
+    assert calibrate.load("nobody", path) == Calibration("nobody")
+    path.write_text("[{]")
+    assert calibrate.load("toy", path) == Calibration("toy")
+    calibrate.save(mine, path)
+    assert calibrate.load("toy", path) == mine
+
+
+def test_predictions_converge_to_what_runs_measure() -> None:
+    """A machine on which decode is 1.7 times its roofline, and prefill 1.2 times: after runs, plans know."""
+    sizes = {"question.tokens": 30.0, "answer.output": 11.0}
+    rates = of_machine(machine(), catalogue()["laptop"])
+    known = Calibration("toy")
+    truth = {"answer.chat.prefill": 0.30 * 1.2, "answer.chat.decode": 0.10 * 1.7, "writer": 0.2, "nobody": 3.0}
+    for noise in (0.9, 1.0, 1.1, 1.0, 1.0):
+        seconds = {stage: value * noise for stage, value in truth.items()}
+        known = known.refined(observe(chat_graph(), "answer", machine(), sizes, seconds))
+    other = {**sizes, "best.items": 4.0, "question.tokens": 60.0, "answer.output": 21.0}
+    found = forecast(chat_graph(), "answer", other, rates, known)
+    assert found.times["answer.chat.prefill"].seconds == pytest.approx(0.60 * 1.2)
+    assert found.times["answer.chat.decode"].seconds == pytest.approx(0.20 * 1.7)
+    assert found.times["answer.chat.decode"].factor.basis is Basis.FITTED
+    made, _ = plan(chat_graph(), "answer", machine(), calibration=known)
+    assert made is not None
+    assert made.load.value == pytest.approx(0.2)
+    assert made.load.terms[1].basis is Basis.FITTED
+
+
+def test_factors_belong_to_a_machine() -> None:
+    warm, cold = (plan(chat_graph(), "answer", machine(key=key), calibration=learned(9.0))[0] for key in ("toy", "new"))
+    assert warm is not None
+    assert cold is not None
+    assert warm.stage("answer.chat.decode").time.value > 5 * cold.stage("answer.chat.decode").time.value
