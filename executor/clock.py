@@ -1,8 +1,8 @@
 """Time as a parameter. The shell and the null backend ask a `Clock`; nothing else in the executor knows the time.
 
 `LoopClock` is the event loop's own clock, so it is real on a real loop and virtual on a virtual one: trio's
-`MockClock`, or `VirtualEventLoop` here, whose time jumps to the next timer as soon as nothing can run. An hour of simulated load
-then takes as long as its decisions take.
+`MockClock`, or `VirtualEventLoop` here, whose time jumps to the next timer as soon as nothing can run. An hour of
+simulated load then takes as long as its decisions take.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ..deployment import Deployment
 from . import events
 from .events import Event
 from .feed import Feed
+from .keeping import is_stream
 from .orders import (
     CancelTimer,
     EmitItem,
@@ -31,7 +32,7 @@ from .orders import (
     StartStage,
     StopStage,
 )
-from .prepared import Prepared, handle_needs, is_stream, prepare
+from .prepared import Prepared, handle_needs, prepare
 from .run import Port, Run, Scope, Started
 from .semantics import Fault
 from .tasks import make
@@ -121,7 +122,7 @@ class Machine:
             self._dirty = True
 
     def stop(self, started: Started) -> None:
-        if not started.stopping:
+        if not started.stopping and not started.gone:
             started.stopping = True
             self._deadlines.cancel(("stage", started.number))
             self.orders.append(StopStage(started.number))
@@ -281,8 +282,6 @@ class Machine:
         started = self._gone(event)
         if started is not None and started.ended is not None and started.run.outcome is None:
             started.ended(event.value)
-            for port in started.ports:
-                port.close()
         self._after(started)
 
     def _stage_failed(self, event: events.StageFailed) -> None:
@@ -314,6 +313,9 @@ class Machine:
             return None
         run = started.run
         del run.stages[started.number]
+        started.gone = True
+        for port in started.ports:
+            port.close()
         self._deadlines.cancel(("stage", started.number))
         run.count(event.usage)
         if started.operation is not None:

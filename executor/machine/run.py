@@ -219,7 +219,19 @@ class Started:
     called with its value when it is over and was not stopped because of the run's end."""
 
     __slots__ = (
-        *("channel", "deadline", "ended", "first_item", "granted", "held", "items", "name", "number", "operation"),
+        *(
+            "channel",
+            "deadline",
+            "ended",
+            "first_item",
+            "gone",
+            "granted",
+            "held",
+            "items",
+            "name",
+            "number",
+            "operation",
+        ),
         *("ports", "remaining", "run", "started", "stopping"),
     )
 
@@ -239,6 +251,7 @@ class Started:
         self.remaining = 0.0
         self.held = False  # it has no credit: its reader's time, not its own
         self.stopping = False
+        self.gone = False
         run.stages[self.number] = self
         run.machine.stages[self.number] = self
         if channel is not None:
@@ -247,7 +260,7 @@ class Started:
 
     def more(self) -> None:
         channel = self.channel
-        if channel is None or self.stopping:
+        if channel is None or self.stopping or self.gone:
             return
         extra = channel.allowed() - self.granted
         # A grant for every item taken would be an order per item; a quarter of the buffer at once keeps the producer

@@ -162,7 +162,8 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 def leaf(operation: Operation) -> tuple[str, tuple[str, ...]]:
     """The entry that runs a leaf, and the name of each operand."""
     entry = cast(str, operation.attributes.get("entry") or LEAVES[operation.name])
-    names = cast("tuple[str, ...]", operation.attributes.get("parameters") or PARAMETERS[operation.name])
+    said = operation.attributes.get("parameters")
+    names = PARAMETERS[operation.name] if said is None else cast("tuple[str, ...]", said)
     return entry, names[: len(operation.operands)]
 
 

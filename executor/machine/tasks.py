@@ -8,8 +8,9 @@ from typing import cast
 from .. import problems
 from ..channels import Channel, Reader
 from .feed import Feed, Slot
+from .keeping import is_stream
 from .orders import HandleValue, StartStage, StreamInput
-from .prepared import Step, is_stream
+from .prepared import Step
 from .run import Port, Scope, Started, Task
 from .semantics import LEAVES, PLAIN, Fault, evaluate, is_list, joined, leaf
 
@@ -235,6 +236,9 @@ class If(Regions):
         else:
             inner.result = self.give
         inner.enter(make)
+        if self.sends is not None:
+            # What the region sends out has its place by now, so what comes after it need not wait for the region's end.
+            self.sends.close()
         self.release()
         if self.feed is not None:
             self.give(self.feed.target)
@@ -274,6 +278,8 @@ class _Turn:
             self.gives.skip()
         else:
             self.loop.turn_gave(self.number, ())
+        if self.sends is not None:
+            self.sends.close()
         self._left()
 
     def _body(self, item: object) -> None:
@@ -284,10 +290,10 @@ class _Turn:
             scope.result = lambda value: self.loop.turn_gave(self.number, (value,))
         scope.complete = self._left
         scope.enter(make)
-
-    def _left(self) -> None:
         if self.sends is not None:
             self.sends.close()
+
+    def _left(self) -> None:
         self.loop.turn_left()
 
 
@@ -316,6 +322,8 @@ class MapList(Regions):
             self.next += 1
             self.active += 1
             _Turn(self, self.next - 1, self.items[self.next - 1])
+        if self.sends is not None and self.next == len(self.items):
+            self.sends.close()
         if not self.active and not self.done:
             self.release()
             self.left()

@@ -1,0 +1,193 @@
+"""Which uses of a stream must not hold its producer back, found before anything runs.
+
+Bounded buffers can deadlock a dataflow that ends with unbounded ones (an artificial deadlock: T. M. Parks, "Bounded
+Scheduling of Process Networks", 1995). The everyday case is
+
+    if judge(all(reply)) { reply } else { "no" }
+
+where the branch will read `reply` only after its end, while the writer of `reply` waits at the bound for the branch.
+The answer here is static: such a use is *kept* (see `executor.channels`), and all others stay bounded.
+
+The streams of a pipeline are the nodes of a graph of waiting. t → s says: t may be unable to go on until s goes on.
+
+- A stream waits for what its operation reads, and for the ends that its operation waits for before it starts.
+- A use of t by an operation makes t wait for all that the operation may wait for: the ends before its start, the other
+  streams that it reads, the stream that it makes, and (for a loop over t) all that happens in a turn.
+
+Edges of the second sort vanish where the use is kept. A use is kept if one of its edges t → s lies on a cycle: if t can
+be reached from s without the edges of the same operation, which waits in one place at a time. Uses are looked at last
+first, so that buffers grow where streams meet and not where they part. No cycle is left: one that had two edges of one
+operation has a shorter one with one of them.
+
+A use inside a `for` of a stream from outside happens once per turn, so it is kept without asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...ir.graph import Operation, Region, Value
+from ...lang.types import StreamType
+
+Streams = frozenset[int]
+_NONE: Streams = frozenset()
+TERMINATORS = ("agent.return", "agent.yield")
+
+
+def is_stream(value: Value) -> bool:
+    return isinstance(value.type, StreamType)
+
+
+def kept_uses(body: Region, live: set[int]) -> set[tuple[int, int]]:
+    """(`id()` of an operation, position of the operand) of each use that is kept, those in loops included. `live` are
+    the `id()`s of the operations that run."""
+    walk = _Walk(live)
+    walk.ends.update((argument.id, _NONE) for argument in body.arguments)
+    walk.region(body, _Around(_NONE, 0, _NONE))
+    for use in reversed(walk.uses):
+        if not use.kept and _on_cycle(use, walk):
+            use.kept = True
+    return {(use.operation, use.position) for use in walk.uses if use.kept}
+
+
+@dataclass(slots=True)
+class _Use:
+    """A use of `stream`, and what it makes the stream wait for. `waiter` is who does the waiting: the operation, or for
+    a yield the operation whose region it ends."""
+
+    operation: int
+    position: int
+    waiter: int
+    stream: int
+    waits: Streams
+    kept: bool
+
+
+def _on_cycle(use: _Use, walk: _Walk) -> bool:
+    onward: dict[int, list[int]] = {}
+    for waiter, stream, waits in walk.needs:
+        if waiter != use.waiter:
+            onward.setdefault(stream, []).extend(waits)
+    for other in walk.uses:
+        if not other.kept and other.waiter != use.waiter:
+            onward.setdefault(other.stream, []).extend(other.waits)
+    seen = set(use.waits)
+    todo = list(seen)
+    while todo:
+        stream = todo.pop()
+        if stream == use.stream:
+            return True
+        for following in onward.get(stream, ()):
+            if following not in seen:
+                seen.add(following)
+                todo.append(following)
+    return False
+
+
+@dataclass(slots=True)
+class _Inside:
+    """Of regions: all that their operations wait for, what must end before their value is there, and what before items
+    may leave that are sent behind them."""
+
+    all: Streams = _NONE
+    gives: Streams = _NONE
+    sent: Streams = _NONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a region lies in: what must end before it is entered, the operation that enters it, the stream that its
+    yield fills, and for each `for` around the values that are made inside of it."""
+
+    start: Streams
+    waiter: int
+    target: Streams
+    loops: tuple[Streams, ...] = ()
+
+
+class _Walk:
+    """Collects the edges of a pipeline, operation by operation."""
+
+    def __init__(self, live: set[int]) -> None:
+        self.ends: dict[int, Streams] = {}  # of a value: the streams that must end before it is there
+        self.needs: list[tuple[int, int, Streams]] = []  # (waiter, stream that it makes, what that waits for)
+        self.uses: list[_Use] = []
+        self._live = live
+        self._made_from: dict[int, Streams] = {}
+        self._sent: Streams = _NONE  # what must end before the next item may leave the run
+
+    def region(self, region: Region, around: _Around) -> _Inside:
+        inside = _Inside()
+        for operation in region.operations:
+            if id(operation) in self._live:
+                self._operation(operation, around, inside)
+        return inside
+
+    def _operation(self, operation: Operation, around: _Around, inside: _Inside) -> None:
+        sends = operation.name in ("agent.emit", "agent.return")
+        before = around.start | (self._sent if sends else _NONE)
+        for operand in operation.operands:
+            if not is_stream(operand):
+                before |= self.ends[operand.id]
+        reads = [operand.id for operand in operation.operands if is_stream(operand)]
+        read = frozenset(reads)
+        made = frozenset(result.id for result in operation.results if is_stream(result))
+        turns = self._regions(operation, before, made, around)
+
+        filled = around.target if operation.name == "agent.yield" else made
+        waiter = around.waiter if operation.name == "agent.yield" else id(operation)
+        for position, operand in enumerate(operation.operands):
+            if is_stream(operand):
+                stream = operand.id
+                waits = before | turns.all | filled | (read - {stream} if reads.count(stream) == 1 else read)
+                outside = any(stream not in loop for loop in around.loops)
+                self.uses.append(_Use(id(operation), position, waiter, stream, waits, outside))
+
+        if sends:
+            self._sent = before | read
+        if operation.name in TERMINATORS:
+            inside.gives = before | read
+        inside.all |= before | read | made | turns.all
+        loop = operation.name == "agent.map"
+        if any(_sends(region) for region in operation.regions):
+            # Behind a loop, items leave only when its last turn has begun.
+            self._sent |= before | turns.sent | (turns.all | read if loop else _NONE)
+        for result in operation.results:
+            if is_stream(result):
+                needs = before | read | turns.gives
+                sources = frozenset[int]().union(*(self._made_from.get(stream, _NONE) for stream in needs))
+                self._made_from[result.id] = sources | made
+                if loop:
+                    # The next turn waits for all of this one; what is upstream of its yield has ended with that.
+                    needs |= turns.all - sources - made
+                self.needs.append((id(operation), result.id, needs))
+            else:
+                self.ends[result.id] = before | read | (turns.all if loop else turns.gives)
+
+    def _regions(self, operation: Operation, before: Streams, made: Streams, around: _Around) -> _Inside:
+        total = _Inside()
+        for region in operation.regions:
+            for argument in region.arguments:
+                self.ends[argument.id] = before
+            loops = around.loops
+            if operation.name == "agent.map":
+                loops = (*loops, frozenset(_made(region)))
+            sent = self._sent
+            found = self.region(region, _Around(before, id(operation), made, loops))
+            total.all |= found.all
+            total.gives |= found.gives
+            total.sent |= self._sent
+            self._sent = sent
+        return total
+
+
+def _sends(region: Region) -> bool:
+    return any(operation.name == "agent.emit" or any(map(_sends, operation.regions)) for operation in region.operations)
+
+
+def _made(region: Region) -> Iterable[int]:
+    for operation in region.operations:
+        yield from (result.id for result in operation.results)
+        for inner in operation.regions:
+            yield from _made(inner)

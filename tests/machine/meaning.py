@@ -1,0 +1,88 @@
+"""What a graph means, without time: every stream is a list that is there at once. The oracle of the machine's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from agentlang.executor.machine.semantics import PLAIN, joined, leaf
+from agentlang.ir.graph import Graph, Operation, Region
+from agentlang.lang.types import StreamType
+from world import END, STAGES, Work
+
+Environment = Mapping[int, Any]
+
+
+def meaning(graph: Graph, inputs: Mapping[str, object]) -> object:
+    """The value of the first pipeline, or the list of what it sends out."""
+    pipeline = graph.pipelines[0]
+    values: dict[int, Any] = {}
+    for argument, given in zip(pipeline.body.arguments, pipeline.inputs, strict=True):
+        values[argument.id] = inputs.get(given.name, given.default)
+    sent: list[object] = []
+    result = _region(pipeline.body, values, sent)
+    return [*sent, *result] if isinstance(pipeline.result, StreamType) else result
+
+
+def _region(region: Region, outer: Environment, sent: list[object]) -> Any:
+    values = dict(outer)
+    for operation in region.operations:
+        operands = [values[operand.id] for operand in operation.operands]
+        match operation.name:
+            case "agent.return" | "agent.yield":
+                return operands[0]
+            case "agent.emit":
+                streams = isinstance(operation.operands[0].type, StreamType)
+                sent.extend(operands[0] if streams else [operands[0]])
+                continue
+            case "agent.if":
+                result = _region(operation.regions[0 if operands[0] else 1], values, sent)
+            case "agent.map":
+                result = _map(operation, operands[0], values, sent)
+            case "agent.collect":
+                result = joined(operation, operands[0])
+            case name if name in PLAIN:
+                result = PLAIN[name](operation, operands)
+            case _:
+                entry, names = leaf(operation)
+                result = run(STAGES[entry], dict(zip(names, operands, strict=True)))
+                if not isinstance(operation.results[0].type, StreamType):
+                    result = result[1]
+                else:
+                    result = result[0]
+        values[operation.results[0].id] = result
+    raise AssertionError("a region has no terminator")
+
+
+def _map(operation: Operation, over: list[object], values: Environment, sent: list[object]) -> Any:
+    body = operation.regions[0]
+    flat = isinstance(body.operations[-1].operands[0].type, StreamType)
+    results: list[Any] = []
+    for item in over:
+        if len(operation.regions) > 1:
+            where = operation.regions[1]
+            if not _region(where, {**values, where.arguments[0].id: item}, sent):
+                continue
+        result = _region(body, {**values, body.arguments[0].id: item}, sent)
+        results.extend(result if flat else [result])
+    return results if isinstance(operation.results[0].type, StreamType) else tuple(results)
+
+
+def run(stage: Callable[..., Work], arguments: Mapping[str, object]) -> tuple[list[object], object]:
+    """A stage alone: the items that it makes, and its value."""
+    iterators: dict[str, Iterator[object]] = {n: iter(v) for n, v in arguments.items() if isinstance(v, list)}
+    work = stage(**{name: iterators.get(name, value) for name, value in arguments.items()})
+    items: list[object] = []
+    answer: object = None
+    try:
+        request = next(work)
+        while True:
+            what, subject = request
+            answer = None
+            if what == "make":
+                items.append(subject)
+            elif what == "read":
+                answer = next(subject, END)  # type: ignore[call-overload]
+            request = work.send(answer)
+    except StopIteration as end:
+        return items, end.value
