@@ -127,10 +127,10 @@ class LlamaFunctions:
         return _llama().leave(self.config, outer, hidden, count)
 
     def prefill(self, weights: Any, cache: Any, tokens: Any, start: Any, count: Any) -> tuple[Any, Any]:
-        return _llama().prefill(self.config, weights, cache, tokens, start, count)
+        return _llama().prefill(self.config, _llama().Weights(*weights), cache, tokens, start, count)
 
     def decode(self, weights: Any, cache: Any, token: Any, position: Any) -> tuple[Any, Any]:
-        return _llama().decode(self.config, weights, cache, token, position)
+        return _llama().decode(self.config, _llama().Weights(*weights), cache, token, position)
 
     def grow(self, cache: Any, length: int) -> Any:
         return _llama().grow(cache, length)
