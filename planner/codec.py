@@ -5,7 +5,8 @@ The text is deterministic (fields in declared order, shortest floats), so that a
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -14,14 +15,21 @@ from ..base.store import sha256_bytes
 T = TypeVar("T")
 
 
-class DecodeError(Exception):
+class DecodeError(ValueError):
     """A text that is not the JSON of the wanted type; the message says where."""
 
 
 def encode(value: object, *, indent: int = 0) -> bytes:
     """JSON in UTF-8. Maps are written in order of their keys."""
-    data = msgspec.json.encode(value, order="deterministic")
+    data = msgspec.json.encode(value, order="deterministic", enc_hook=_plain)
     return msgspec.json.format(data, indent=indent) if indent else data
+
+
+def _plain(value: object) -> object:
+    """What the library does not know: maps that cannot be changed."""
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def decode(data: bytes, kind: type[T]) -> T:

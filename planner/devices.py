@@ -9,7 +9,7 @@ from .catalogue import Device
 from .figures import Figure, show_value
 from .hardware import Machine
 from .rates import STATED, hourly
-from .report import table
+from .tables import table
 
 
 def machine_text(machine: Machine) -> str:

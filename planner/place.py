@@ -61,7 +61,7 @@ def plan(
     """
     chosen = options or Options()
     tier, found = _tier(fleet)
-    found = (*found, *_terms(goal, graph, pipeline))
+    found = (*found, *_terms(goal))
     price, wrong = _price(chosen)
     found = (*found, *wrong)
     if has_errors(found):
@@ -109,16 +109,14 @@ def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
     tier = fleet.tiers[0]
     if tier.device not in catalogue():
         found.append(problems.unknown_device(tier.device, tuple(catalogue()), tier.span))
-    if tier.count[1] < 1:
-        found.append(problems.no_instances(tier.name, tier.span))
     return tier, tuple(found)
 
 
-def _terms(goal: Goal | None, graph: Graph, pipeline: str) -> Problems:
-    """Every term of the goal must be one that is predicted, and mean something for this pipeline."""
+def _terms(goal: Goal | None) -> Problems:
+    """Every term of the goal must be one that is predicted. (That it means something for its pipeline, the checker has
+    seen to.)"""
     if goal is None:
         return ()
-    result = str(graph.pipeline(pipeline).result)
     found: list[Problem] = []
     for term in goal.terms:
         if term.kind == "prefer" and term.word in OBJECTIVES:
@@ -126,8 +124,6 @@ def _terms(goal: Goal | None, graph: Graph, pipeline: str) -> Problems:
         if term.kind not in PLANNED or term.limit is None or term.limit.dimension != PLANNED[term.kind]:
             written = f"{term.kind} {term.word}" if term.word else term.kind
             found.append(problems.term_not_planned(written, (*PLANNED, "prefer"), term.span))
-        elif term.kind == "token_gap" and not result.startswith("stream "):
-            found.append(problems.term_does_not_apply(term.kind, pipeline, result, term.span))
     return tuple(found)
 
 

@@ -46,30 +46,12 @@ def unknown_device(device: str, known: tuple[str, ...], span: Span | None) -> Pr
     )
 
 
-def no_instances(tier: str, span: Span | None) -> Problem:
-    return Problem(
-        "plan-no-instances",
-        f"tier {tier!r} may not have a single instance, so nothing can run on it",
-        span,
-        hint="give it a count of at least 1",
-    )
-
-
 def term_not_planned(term: str, planned: tuple[str, ...], span: Span | None) -> Problem:
     return Problem(
         "plan-term-not-planned",
         f"the goal's term `{term}` is not planned yet, so no plan can promise it",
         span,
         hint=f"leave the term out; planned are {', '.join(planned)}",
-    )
-
-
-def term_does_not_apply(term: str, pipeline: str, result: str, span: Span | None) -> Problem:
-    return Problem(
-        "plan-term-does-not-apply",
-        f"`{term}` means nothing for pipeline {pipeline!r}, which gives {result}",
-        span,
-        hint="`finish` holds for every pipeline; `token_gap` needs one that gives a stream",
     )
 
 

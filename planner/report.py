@@ -3,15 +3,30 @@ for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .calibrate import PRIOR_NOISE
 from .cost import EXCESS, resource_of
+from .devices import catalogue_text, device_text, machine_text
 from .figures import Basis, Figure, Prediction, show_value
 from .goals import term_text
 from .plan import GoalPlan, Plan
+from .tables import table
 from .tails import tail
+
+__all__ = [
+    "Compared",
+    "catalogue_text",
+    "compare",
+    "comparison_json",
+    "comparison_text",
+    "device_text",
+    "goal_json",
+    "machine_text",
+    "plan_text",
+    "table",
+]
 
 
 def plan_text(plan: Plan) -> str:
@@ -128,12 +143,6 @@ def _largest(prediction: Prediction | None) -> str:
 
 def _error(prediction: Prediction) -> float:
     return (prediction.high - prediction.value) / prediction.value if prediction.value else 0.0
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned columns, the first row as it is; two spaces between columns, none at the end."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 # --- after a run -----------------------------------------------------------------------------------------------------

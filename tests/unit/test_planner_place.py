@@ -17,7 +17,7 @@ from agentlang.planner.plan import Plan, from_json, to_json
 from agentlang.planner.rates import PRICE_VARIABLE
 from agentlang.planner.report import compare, comparison_json, comparison_text, goal_json, plan_text
 from agentlang.planner.tails import tail, waiting
-from planner_graphs import SPAN, chat_graph, fleet, goal, graph, machine, map_graph, op, term, value
+from planner_graphs import SPAN, chat_graph, fleet, goal, graph, machine, op, term, value
 
 
 @pytest.fixture(autouse=True)
@@ -272,20 +272,10 @@ def test_an_unknown_device_is_refused_with_a_suggestion() -> None:
     assert "`catalog.h100`" in str(problems[0].hint)
 
 
-def test_a_tier_of_none_is_refused() -> None:
-    found, problems = plan(chat_graph(), "answer", machine(), fleet=fleet(("a", "h100", 0, 0)))
-    assert (found, slugs(problems)) == (None, ["plan-no-instances"])
-
-
 def test_what_is_not_planned_yet_is_refused_not_ignored() -> None:
     for kind in ("keep", "soft", "watts"):
         found, problems = plan(chat_graph(), "answer", machine(), goal=goal(GoalTerm(kind, None, SPAN, word="x")))
         assert (found, slugs(problems)) == (None, ["plan-term-not-planned"])
-
-
-def test_a_gap_of_what_is_no_stream_is_refused() -> None:
-    found, problems = plan(map_graph({"cpu": 0.1}), "answer", machine(), goal=goal(term("token_gap", 1.0)))
-    assert (found, slugs(problems)) == (None, ["plan-term-does-not-apply"])
 
 
 def test_what_does_not_fit_is_refused() -> None:
