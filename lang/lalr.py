@@ -107,12 +107,14 @@ def kind_of(token: Token, index: int, tokens: Sequence[Token], row: object) -> s
             return kind
         if "NAME" not in row:
             return keyword
-        # A name may stand here too: what follows on the line decides. (`rate <= …` limits something called `rate`.)
+        # A name may stand here too: what follows on the line decides. (`rate <= …` and `rate p95 <= …`
+        # limit something called `rate`.)
         following = tokens[index + 1] if index + 1 < len(tokens) and not tokens[index + 1].first else None
         before = _KEYWORD_BEFORE.get(token.text)
         if before is not None:
             return keyword if following is not None and following.kind in before else kind
-        return kind if following is not None and following.kind == "LE" else keyword
+        limits = any(token.kind == "LE" for token in tokens[index + 1 : index + 3])
+        return kind if following is not None and limits else keyword
     if kind == "COMMA" and POLICY_COMMA in row and index + 2 < len(tokens):
         word, value = tokens[index + 1], tokens[index + 2]
         if word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES:

@@ -105,7 +105,7 @@ def _after_declaration(fault: Fault) -> Verdict | None:
     token = fault.token
     if fault.index == 0 or "$END" not in fault.takes or token is None:
         return None
-    if fault.takes != {"$END"} and (token.text not in DECLARATION_WORDS or token.first):
+    if fault.takes != frozenset({"$END"}) and (token.text not in DECLARATION_WORDS or token.first):
         return None
     rest = Edit.remove(fault.tokens, fault.index, len(fault.tokens))
     if token.kind in OPENERS:
@@ -127,7 +127,7 @@ def _no_result(fault: Fault) -> Verdict | None:
 
 def _no_type(fault: Fault) -> Verdict | None:
     previous = fault.previous
-    if previous is None or previous.kind != "NAME" or fault.takes != {"COLON"}:
+    if previous is None or previous.kind != "NAME" or fault.takes != frozenset({"COLON"}):
         return None
     if not fault.is_kind("COMMA", "RPAR", "RBRACE", "IS"):
         return None

@@ -11,7 +11,13 @@ DIGITS = r"\d+(?:_\d+)*"
 NUMBER = re.compile(rf"(\$?){DIGITS}(?:\.{DIGITS})?(?:[eE][+-]?{DIGITS})?")
 UNIT = re.compile(r"[ \t]*([A-Za-z]+(?:/s(?!\w))?)(?!\w)")
 PER = re.compile(rf"[ \t]*per[ \t]+(?:({DIGITS})[ \t]+)?([A-Za-z]+)(?!\w)")
-PERCENT = re.compile(r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|per)\b)")
+# A `%` is a unit unless an operand follows; these words are none.
+PERCENT = re.compile(
+    r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)"
+    r"|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|contains|per[ \t]+\w+)\b)"
+)
+    r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|per[ \t]+[\w]+)\b)"
+)
 # What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
 GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")
 # A word behind a number is a unit unless it is one of these, or is itself followed by what follows names.

@@ -20,7 +20,7 @@ from . import fault_words, lalr, mistakes
 from .faults import Edit, Fault, missing_brace
 from .lalr import State
 from .tables import tables
-from .tokens import CLOSERS, OPENERS, RESERVED, Token
+from .tokens import CLOSERS, RESERVED, Token
 
 MOST_REPAIRS = 12
 # How many tokens behind the fault must parse for an edit to be trusted fully.
@@ -186,7 +186,7 @@ class Repair:
                     cost += 0.5
                 elif kind == "COLON":
                     cost += 0.2
-                elif kind in OPENERS and at > 0 and tokens[at - 1].kind == OPENERS[kind]:
+                elif kind == "RBRACE" and at > 0 and tokens[at - 1].kind == "LBRACE":
                     # Nobody forgets what closes an empty pair.
                     cost += 1.5
                 yield Edit(at, 0, tuple(self.made(kind, at, False))), cost
@@ -203,7 +203,8 @@ class Repair:
         closers = [CLOSERS[kind] for kind in reversed(state.brackets)]
         for count in range(2, min(4, len(closers)) + 1):
             made = tuple(token for kind in closers[:count] for token in self.made(kind, at, False))
-            yield Edit(at, 0, made), 1.0 * count
+            empty = at > 0 and tokens[at - 1].kind == "LBRACE"
+            yield Edit(at, 0, made), 1.0 * count + (1.5 if empty else 0.0)
 
     def double(self, fault: Fault) -> Iterator[_Trial]:
         state = self.before(fault.index)

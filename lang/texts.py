@@ -41,60 +41,97 @@ def unescape(raw: str, report: Callable[[int, str], None]) -> str:
     return _ESCAPE.sub(read, raw)
 
 
-def dedent(parts: list[str | None]) -> list[str | None]:
-    """The raw parts of a text of several lines (None for a hole) without what is only layout."""
-    parts = [part.replace("\r\n", "\n") if part is not None else None for part in parts]
-    if parts and parts[0] is not None and parts[0].startswith("\n"):
-        starts_line = True
-        parts[0] = parts[0][1:]
-    else:
-        starts_line = False
-    last = parts[-1] if parts else None
-    if last is not None:
-        head, newline, tail = last.rpartition("\n")
-        if newline and not tail.strip(" \t"):
-            parts[-1] = head
-        elif not newline and len(parts) == 1 and starts_line and not tail.strip(" \t"):
-            # Nothing but the first newline and the blank last line.
-            parts[-1] = ""
-    indents: list[str] = []
-    for index, part in enumerate(parts):
-        if part is None:
-            continue
-        lines = part.split("\n")
-        for number, line in enumerate(lines):
-            if number == 0 and not (index == 0 and starts_line):
-                continue
-            rest = line.lstrip(" \t")
-            # A line that ends in a hole is not blank, whatever stands before the hole.
-            if rest or (number == len(lines) - 1 and index + 1 < len(parts)):
-                indents.append(line[: len(line) - len(rest)])
-    common = _common(indents)
-    if not common:
+Raw = list[str | None]  # the raw parts of a text, None for a hole
+
+
+def dedent(parts: Raw) -> Raw:
+    """The raw parts of a text of several lines without what is only layout."""
+    return _Lines(parts).content()
+
+
+def reindent(parts: Raw, indent: str) -> Raw:
+    """Other raw parts for the same text, with `indent` as the layout of its lines, if its lines have a layout."""
+    lines = _Lines(parts)
+    if not lines.starts_line or lines.common is None:
         return parts
-
-    def strip(line: str) -> str:
-        return line[len(common) :] if line.startswith(common) else line.lstrip(" \t")
-
-    out: list[str | None] = []
-    for index, part in enumerate(parts):
+    out: Raw = []
+    content = lines.content()
+    for index, part in enumerate(content):
         if part is None:
             out.append(None)
             continue
-        lines = part.split("\n")
-        first = strip(lines[0]) if index == 0 and starts_line else lines[0]
-        out.append("\n".join([first, *map(strip, lines[1:])]))
+        rows = part.split("\n")
+        for number, row in enumerate(rows):
+            before_hole = number == len(rows) - 1 and index + 1 < len(content)
+            if (number > 0 or index == 0) and (row or before_hole):
+                rows[number] = indent + row
+        out.append("\n".join(rows))
+    out[0] = f"\n{out[0]}"
+    if lines.ends_line:
+        out[-1] = f"{out[-1]}\n{indent}"
     return out
 
 
-def _common(indents: list[str]) -> str:
-    if not indents:
-        return ""
-    low, high = min(indents), max(indents)
-    for index, character in enumerate(low):
-        if high[index] != character:
-            return low[:index]
-    return low
+class _Lines:
+    """What is layout in a text: a first newline, a blank last line, and the indentation that the lines share."""
+
+    def __init__(self, parts: Raw) -> None:
+        self.parts: Raw = [part.replace("\r\n", "\n") if part is not None else None for part in parts]
+        first = self.parts[0] if self.parts else None
+        self.starts_line = first is not None and first.startswith("\n")
+        if first is not None and self.starts_line:
+            self.parts[0] = first[1:]
+        self.ends_line = False
+        last = self.parts[-1] if self.parts else None
+        if last is not None:
+            head, newline, tail = last.rpartition("\n")
+            if not tail.strip(" \t") and (newline or (self.starts_line and len(self.parts) == 1)):
+                self.parts[-1] = head
+                self.ends_line = bool(newline)
+        self.common = self._common()
+
+    def _common(self) -> str | None:
+        """The shared indentation; None if no line counts."""
+        indents: list[str] = []
+        for index, part in enumerate(self.parts):
+            rows = part.split("\n") if part is not None else []
+            for number, row in enumerate(rows):
+                if number == 0 and not (index == 0 and self.starts_line):
+                    continue
+                rest = row.lstrip(" \t")
+                # A line that ends in a hole is not blank, whatever stands before the hole.
+                if rest or (number == len(rows) - 1 and index + 1 < len(self.parts)):
+                    indents.append(row[: len(row) - len(rest)])
+        if not indents:
+            return None
+        low, high = min(indents), max(indents)
+        same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+        return low[:same]
+
+    def content(self) -> Raw:
+        common = self.common
+        if not common:
+            return self.parts
+        out: Raw = []
+        for index, part in enumerate(self.parts):
+            if part is None:
+                out.append(None)
+                continue
+            rows = part.split("\n")
+            for number, row in enumerate(rows):
+                if number > 0 or (index == 0 and self.starts_line):
+                    rows[number] = row[len(common) :] if row.startswith(common) else row.lstrip(" \t")
+            out.append("\n".join(rows))
+        return out
+
+
+def quantity_text(text: str) -> str:
+    """A quantity as it is written best: `250ms` is `250 ms`."""
+    match = _QUANTITY.fullmatch(text)
+    assert match is not None, text
+    money, amount, unit, per, count, under = match.groups()
+    words = [money + amount, unit, per, count, under]
+    return " ".join(word for word in words if word)
 
 
 def quantity(text: str, place: Span) -> Quantity:
