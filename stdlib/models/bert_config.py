@@ -38,12 +38,12 @@ class BertConfig:
         return BertConfig(shape.layers, shape.d_model, shape.heads, shape.ffn, shape.vocab, shape.context)
 
 
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What a checkpoint holds: the token table `[vocab, d]`, for the host, and the other weights."""
 
-    def __init__(self, table: NDArray[Any], weights: Weights) -> None:
-        self.table = table
-        self.weights = weights
+    table: NDArray[Any]
+    weights: Weights
 
 
 def read_weights(path: Path, config: BertConfig, model: str) -> Loaded:

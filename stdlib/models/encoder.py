@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Tokens of a window, markers included: what sentence-transformers reads with all-MiniLM.
 LONGEST = 256
-LENGTHS = (16, 32, 64, 128, 192, LONGEST)
+LENGTHS = (32, 64, 128, 192, LONGEST)
 BATCHES = (1, 8)
 
 
@@ -67,8 +67,8 @@ class SentenceEncoder:
         return self._tokenizer.count(text)
 
     def open(self) -> None:
-        """Read the model now instead of at the first text."""
-        _ = self._loaded
+        """Read the model, and what a short question needs, now instead of at the first text."""
+        self._run([[]])
 
     @property
     def compiled(self) -> int:

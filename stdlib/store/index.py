@@ -46,13 +46,16 @@ def download(source: IndexSource, work: Path, report: Callable[[int], None]) -> 
     wanted = work / "requirements.txt"
     wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            _command(wanted, wheels),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=_environment(os.environ, scratch),
-        )
+        try:
+            process = subprocess.Popen(
+                _command(wanted, wheels),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=_environment(os.environ, scratch),
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise SourceFailed(Reason.NO_PIP, f"Python cannot be started ({error.strerror})") from error
         try:
             seen = _watch(process, work, report)
         finally:
