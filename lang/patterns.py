@@ -16,8 +16,6 @@ PERCENT = re.compile(
     r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)"
     r"|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|contains|per[ \t]+\w+)\b)"
 )
-    r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|per[ \t]+[\w]+)\b)"
-)
 # What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
 GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")
 # A word behind a number is a unit unless it is one of these, or is itself followed by what follows names.
