@@ -193,3 +193,24 @@ def test_damaged_weights_are_one_clear_problem(files: Mapping[str, Path], tmp_pa
     with pytest.raises(OutsideError) as caught:
         open_encoder(entry, {**files, "tokenizer": tokenizer}).embed(["a"])
     assert caught.value.problem.slug == "model-does-not-load"
+
+
+@pytest.mark.models
+def test_a_folder_that_others_can_write_is_not_trusted(
+    files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path))
+    (tmp_path / "private" / "xla").mkdir(parents=True)
+    (tmp_path / "private").chmod(0o700)
+    (tmp_path / "private" / "xla").chmod(0o777)
+    with pytest.raises(OutsideError, match="cannot be kept"):
+        open_encoder(store.entry("all-minilm-l6-v2"), files).embed(["a"])
+
+
+@pytest.mark.models
+def test_a_home_that_cannot_be_written_costs_no_answer(
+    files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("not a folder")
+    monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path / "home"))
+    assert open_encoder(store.entry("all-minilm-l6-v2"), files).embed(["a"]).shape == (1, 384)
