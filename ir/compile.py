@@ -16,6 +16,7 @@ from ..lang.program import Program
 from . import _mlir, problems
 from .graph import Graph
 from .library import Library
+from .lower.limits import BeyondLimits
 from .lower.module import lower_program
 from .read import digest, passes, read_graph
 from .verify import diagnostics, verify
@@ -63,8 +64,8 @@ def lower(program: Program, tests: bool = False) -> tuple[Module | None, Problem
     """The module of a checked program, before any pass; its tests too, if asked."""
     try:
         operation = lower_program(program, tests)
-    except OverflowError as error:
-        return None, (problems.number_too_large(str(error), None),)
+    except BeyondLimits as error:
+        return None, (problems.beyond_limits(str(error), error.span),)
     sources = {source.path: source for source in (program.source, *program.sources)}
     found = verify(operation)
     return (None if has_errors(found) else Module(operation, sources)), found
@@ -108,5 +109,6 @@ def parse(
         operation = _mlir.parse(given)
     except _mlir.MLIRError as error:
         return None, diagnostics(error)
-    found = verify(operation)
-    return (None if has_errors(found) else Module(operation, sources or {}, passes(operation))), found
+    done = passes(operation)
+    found = verify(operation, done)
+    return (None if has_errors(found) else Module(operation, sources or {}, done)), found

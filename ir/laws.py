@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.problems import Problems
-from ..lang.types import RecordType, TensorType
+from ..lang.types import RecordType
 from . import _mlir, problems
 from .dialect.spec import fits
 from .dialect.types import from_mlir
@@ -160,16 +160,6 @@ def records_fit(module: Any) -> Broken:
             yield operation, f"{base}.{name} is {wanted}, not {from_mlir(operation.results[0].type)}"
 
 
-def values_are_whole(module: Any) -> Broken:
-    """A tensor has a known element type and no negative size."""
-    for body in _bodies(module):
-        for operation in _mlir.walk(body):
-            for value in operation.results:
-                given = from_mlir(value.type)
-                if isinstance(given, TensorType) and any(size < 0 for size in given.shape):
-                    yield operation, f"{given} has a negative size"
-
-
 def goals_resolve(module: Any) -> Broken:
     """Every goal is of a declared pipeline."""
     pipelines = _declared(module, "agent.pipeline")
@@ -211,7 +201,6 @@ LAWS: tuple[Law, ...] = (
     Law("handles declared", handles_declared),
     Law("calls resolve", calls_resolve),
     Law("records fit", records_fit),
-    Law("values are whole", values_are_whole),
     Law("goals resolve", goals_resolve),
     Law("no calls", no_calls, after="inline_pipelines"),
     Law("no chats", no_chats, after="split_llm"),

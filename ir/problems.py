@@ -37,12 +37,13 @@ def function_unreadable(name: str, model: str, why: str) -> Problem:
     )
 
 
-def number_too_large(value: str, span: Span | None) -> Problem:
+def beyond_limits(what: str, span: Span | None) -> Problem:
+    """Something is larger than an operation can hold."""
     return Problem(
-        "number-too-large",
-        f"a whole number must fit in 64 bits: {value}",
+        "beyond-limits",
+        f"this is too large to compile: {what}",
         span,
-        hint="write it as a Float (`1e20`) if its last digits do not matter",
+        hint="split it: a record in a record, a call in two",
     )
 
 
@@ -54,13 +55,4 @@ def call_emits(callee: str, span: Span | None, emitted: Span | None) -> Problem:
         span,
         hint=f"write `return {callee}(…)`, or let {callee!r} return its stream instead of emitting",
         related=(Related(emitted, "it emits here"),) if emitted else (),
-    )
-
-
-def call_cycle(path: tuple[str, ...], span: Span | None) -> Problem:
-    return Problem(
-        "call-cycle",
-        f"pipelines call each other without end: {' calls '.join(path)}",
-        span,
-        hint="write the repetition as `for` or `repeat`, which are bounded",
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.problems import Problems, Related
+from ..base.problems import Problem, Problems, Related
 from . import _mlir, laws, problems
 
 
@@ -23,12 +23,14 @@ def verify(module: Any, done: tuple[str, ...] = ()) -> Problems:
 
 def diagnostics(error: Any) -> Problems:
     """What the bindings raise, as problems. Never empty: some parse errors come without diagnostics."""
-    found = tuple(
-        problems.unsound(
-            given.message,
-            next(_mlir.spans(given.location), None),
-            tuple(Related(span, note.message) for note in given.notes for span in list(_mlir.spans(note.location))[:1]),
-        )
-        for given in error.error_diagnostics
-    )
+    found = tuple(_problem(given) for given in error.error_diagnostics)
     return found or (problems.unreadable(str(error).splitlines()[0]),)
+
+
+def _problem(given: Any) -> Problem:
+    span = next(_mlir.spans(given.location), None)
+    if not given.message.startswith("'"):
+        # Verifiers name the operation first; what does not is a fault of syntax.
+        return problems.unreadable(given.message, span)
+    notes = ((next(_mlir.spans(note.location), None), note.message) for note in given.notes)
+    return problems.unsound(given.message, span, tuple(Related(at, text) for at, text in notes if at is not None))

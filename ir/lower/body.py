@@ -16,7 +16,9 @@ from ...lang import program as p
 from ...lang.types import NONE, Type
 from .. import _mlir
 from ..dialect.types import to_mlir
+from .limits import within_limits
 from .names import Ids
+from .split import constant_list, in_chunks
 
 CHAT = "llm:chat"
 
@@ -93,6 +95,10 @@ class BodyLowering:
                 return scope.names[name]
             case p.HandleReference(name=name):
                 return self._open(expression, name)
+            case p.ListOf() if (items := constant_list(expression)) is not None:
+                return self._result("agent.constant", expression, scope, hint, attributes={"value": constant(items)})
+            case p.Template() | p.ListOf() if (smaller := in_chunks(expression)) is not None:
+                return self._expression(smaller, scope, hint)
             case p.Literal(value=value):
                 return self._result("agent.constant", expression, scope, hint, attributes={"value": constant(value)})
             case p.StageCall():
@@ -284,14 +290,15 @@ class BodyLowering:
         attributes: dict[str, Any] | None = None,
         regions: int = 0,
     ) -> Any:
-        return _mlir.create(
-            name,
-            operands=operands,
-            results=[to_mlir(result) for result in results],
-            attributes={"id": operation_id, **(attributes or {})},
-            regions=regions,
-            place=_mlir.location(span),
-        )
+        with within_limits(span):
+            return _mlir.create(
+                name,
+                operands=operands,
+                results=[to_mlir(result) for result in results],
+                attributes={"id": operation_id, **(attributes or {})},
+                regions=regions,
+                place=_mlir.location(span),
+            )
 
     def _append(self, made: Any, scope: Scope) -> Any:
         scope.block.append(made)

@@ -12,10 +12,11 @@ from ...lang import program as p
 from .. import _mlir
 from ..dialect.types import to_mlir
 from .body import BodyLowering, constant
+from .limits import within_limits
 
 
 def lower_program(program: p.Program, tests: bool) -> Any:
-    """The module's operation, not yet verified. OverflowError for an integer beyond 64 bits."""
+    """The module's operation, not yet verified. `BeyondLimits` for what no operation can hold."""
     with _mlir.working():
         module = _mlir.empty_module(Span(program.source.path, 0, 0, 1, 1, 1, 1))
         body = _mlir.body(module)
@@ -44,7 +45,8 @@ def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
 
 
 def _declare(kind: str, span: Span, regions: int = 0, **attributes: object) -> Any:
-    return _mlir.create(kind, attributes=attributes, regions=regions, place=_mlir.location(span))
+    with within_limits(span):
+        return _mlir.create(kind, attributes=attributes, regions=regions, place=_mlir.location(span))
 
 
 def _fields(fields: tuple[p.Parameter, ...]) -> list[dict[str, Any]]:

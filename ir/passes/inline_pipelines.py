@@ -64,23 +64,28 @@ class _Inliner:
             callee = _text(call, "callee")
             span = next(_mlir.spans(call.location), None)
             if callee in path:
-                cycle = (*path[path.index(callee) :], callee)
-                self.problems.append(problems.call_cycle(cycle, span))
+                cycle = " calls ".join((*path[path.index(callee) :], callee))
+                self.problems.append(problems.unsound(f"pipelines call each other without end: {cycle}", span))
                 continue
             self.finish(callee, path)
             emits = [op for op in _mlir.walk(self._pipelines[callee]) if op.name == "agent.emit"]
-            if emits and not _is_result(call):
-                emitted = next(_mlir.spans(emits[0].location), None)
+            if (emits or _returns_nothing(self._pipelines[callee])) and not _is_result(call):
+                emitted = next(_mlir.spans(emits[0].location), None) if emits else None
                 self.problems.append(problems.call_emits(callee, span, emitted))
                 continue
             if not self.problems:
                 _inline(call, self._pipelines[callee], callee)
 
 
+def _returns_nothing(pipeline: Any) -> bool:
+    """Whether its items leave by `emit` alone."""
+    return not _mlir.operations(pipeline.regions[0].blocks[0])[-1].operands
+
+
 def _is_result(call: Any) -> bool:
-    """Whether the call's stream is what its pipeline returns, and nothing else."""
+    """Whether the call's stream is what its pipeline returns, and nothing else. A call without a result always is."""
     uses = [use.owner.operation for value in call.results for use in value.uses]
-    return len(uses) == 1 and uses[0].name == "agent.return"
+    return not len(call.results) or (len(uses) == 1 and uses[0].name == "agent.return")
 
 
 def _inline(call: Any, pipeline: Any, callee: str) -> None:
@@ -96,7 +101,13 @@ def _inline(call: Any, pipeline: Any, callee: str) -> None:
     *inner, last = _mlir.operations(block)
     for operation in inner:
         operation.move_before(call)
-    if len(call.results):
+    if len(call.results) and not last.operands:
+        # Its items leave by `emit`, and so do the caller's now.
+        (use,) = [each.owner.operation for each in call.results[0].uses]
+        attributes = _mlir.attributes_of(use)
+        _mlir.core.InsertionPoint(use).insert(_mlir.create(use.name, attributes=attributes, place=use.location))
+        use.erase()
+    elif len(call.results):
         result = last.operands[0]
         call.results[0].replace_all_uses_with(result)
         made = _mlir.owner(result)

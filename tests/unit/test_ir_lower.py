@@ -1,0 +1,226 @@
+"""Lowering: places, ids, names; what is taken apart; what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import ir_programs as P
+import pytest
+from agent_sources import EXAMPLES, checked
+from agentlang.ir import compile as irc
+from agentlang.ir.dialect.spec import MOST_OPERANDS
+from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Operation, walk
+from agentlang.ir.lower.names import Ids
+from agentlang.lang import program as p
+from agentlang.lang.types import BOOL, FLOAT, INT, NONE, TEXT, ListType, RecordType, StreamType
+
+
+def graph_of(program: p.Program, tests: bool = False) -> Graph:
+    module, problems = irc.lower(program, tests)
+    assert module is not None, [problem.title for problem in problems]
+    return module.graph()
+
+
+def by_id(pipeline: GraphPipeline) -> dict[str, Operation]:
+    return {operation.id: operation for operation in walk(pipeline.body)}
+
+
+def test_ids_are_unique_whatever_the_words() -> None:
+    ids = Ids("p")
+    taken = [ids.take(word) for word in ["a", "a", "a_2", "a", "a_2", "a_3", "b"]]
+    assert taken[:2] == ["p.a", "p.a_2"]
+    assert len(set(taken)) == len(taken)
+
+
+def test_hello() -> None:
+    graph = graph_of(P.hello())
+    hello = graph.pipeline("hello")
+    assert [(i.name, i.required, i.default) for i in hello.inputs] == [("name", False, "world")]
+    operations = by_id(hello)
+    assert operations["hello.chat.prompt"].attributes["parts"] == ("Greet ", 0, " in one short sentence.")
+    assert operations["hello.chat.prompt"].operands == hello.body.arguments
+    chat = operations["hello.chat"]
+    assert chat.attributes["parameters"] == ("self", "prompt", "system", "max_tokens", "temperature", "seed", "stop")
+    assert chat.attributes["output"] == "hello"
+    assert chat.results[0].type == StreamType(TEXT)
+    assert hello.body.operations[-1].operands == chat.results
+    assert graph.handle("writer").arguments == {"name": "smollm2-135m-instruct"}
+    assert not graph.tests
+
+
+def test_every_operation_is_where_its_expression_is() -> None:
+    program, _ = checked(EXAMPLES[1].read_text("utf-8"), "hello.agent")
+    assert program is not None
+    text = program.source.text
+    operations = by_id(graph_of(program).pipeline("hello"))
+    written = {
+        "hello.chat": 'writer.chat("Greet {name} in one short sentence.", max_tokens: 32)',
+        "hello.chat.prompt": '"Greet {name} in one short sentence."',
+        "hello.chat.max_tokens": "32",
+    }
+    for stage, expected in written.items():
+        span = operations[stage].span
+        assert span is not None
+        assert text[span.start : span.end] == expected
+        assert (span.path, span.line) == ("hello.agent", 7)
+
+
+def test_handbook() -> None:
+    graph = graph_of(P.handbook())
+    handbook = graph.handle("handbook")
+    assert (handbook.keyword, handbook.entry) == ("resource", "search:index")
+    assert handbook.arguments == {"pattern": "handbook/*.md", "encoder": HandleName("encoder"), "passage": 120}
+    answer = by_id(graph.pipeline("answer"))
+    assert answer["answer.find"].attributes["callee"] == "find"
+    assert answer["answer.redact"].results[0].name == "clean"
+    loop = answer["answer.notes"]
+    assert (loop.attributes["variable"], loop.attributes["at_most"]) == ("hit", 16)
+    assert loop.regions[0].arguments[0].name == "hit"
+    assert loop.regions[1].operations == ()
+    # A use inside a body of what is outside: the loop sees the pipeline's values.
+    assert answer["answer.hit.template.field"].operands == loop.regions[0].arguments
+    assert dict(graph.records[0].fields)["score"] == FLOAT
+    assert graph.goals["answer"]["assume"] == (
+        {"name": "question", "value": 20.0, "unit": "Tokens"},
+        {"name": "best", "value": 3.0, "unit": "count"},
+    )
+    tiers = graph.fleets["laptop"]["tiers"]
+    assert isinstance(tiers, tuple)
+    assert tiers[1] == {"name": "gpu", "device": "h100", "least": 0, "most": 8}
+
+
+def test_one_open_for_all_uses_of_a_handle() -> None:
+    operations = list(walk(graph_of(P.summarise()).pipeline("digest").body))
+    opened = [operation for operation in operations if operation.name == "agent.open"]
+    assert [operation.id for operation in opened] == ["digest.open.writer"]
+    assert operations[0] is opened[0]
+    chats = [operation for operation in operations if operation.name == "agent.chat"]
+    assert [chat.id for chat in chats] == ["digest.document.part.chat", "digest.chat"]
+    assert all(chat.operands[0] == opened[0].results[0] for chat in chats)
+
+
+def test_a_filter_a_branch_and_an_emit() -> None:
+    long = p.Binary(
+        type=BOOL,
+        span=P.at(2),
+        operator=">",
+        left=p.Length(type=INT, span=P.at(2), of=P.ref("word", TEXT)),
+        right=P.literal(3, INT),
+    )
+    choice = p.If(
+        type=TEXT,
+        span=P.at(3),
+        condition=P.literal(True, BOOL),
+        then=P.block(3, result=P.call(P.REDACT, 3, text=P.ref("word", TEXT))),
+        otherwise=P.block(3, result=P.ref("word", TEXT)),
+    )
+    loop = P.loop(
+        2,
+        "word",
+        P.ref("words", ListType(TEXT)),
+        P.block(2, P.bind(3, "seen", choice), result=P.ref("seen", TEXT)),
+        where=long,
+    )
+    emit = p.Emit(P.text("first", 1), P.at(1))
+    pipeline = P.pipeline(
+        "f", 1, StreamType(TEXT), (P.parameter("words", ListType(TEXT)),), P.block(1, emit, P.bind(2, "out", loop))
+    )
+    operations = by_id(graph_of(P.program(pipeline)).pipeline("f"))
+    assert operations["f.word.where.yield"].operands[0].type == BOOL
+    assert operations["f.word.seen.then.redact"].name == "agent.stage"
+    assert operations["f.word.seen"].regions[1].operations[-1].id == "f.word.seen.otherwise.yield"
+    assert operations["f.emit"].operands == operations["f.constant"].results
+    assert operations["f.return"].operands == ()
+
+
+def test_a_block_without_a_value() -> None:
+    nothing = p.If(
+        type=NONE,
+        span=P.at(2),
+        condition=P.ref("yes", BOOL),
+        then=P.block(2, p.Emit(P.text("x"), P.at(2))),
+        otherwise=P.block(2, p.Evaluate(P.text("y"), P.at(2))),
+    )
+    pipeline = P.pipeline(
+        "f", 1, StreamType(TEXT), (P.parameter("yes", BOOL),), P.block(1, p.Evaluate(nothing, P.at(2)))
+    )
+    operations = by_id(graph_of(P.program(pipeline)).pipeline("f"))
+    assert operations["f.if"].results == ()
+
+
+@pytest.mark.parametrize("count", [MOST_OPERANDS, MOST_OPERANDS + 1, 200])
+def test_long_templates_and_lists_are_taken_apart(count: int) -> None:
+    word = P.ref("word", TEXT)
+    parts = tuple(part for n in range(count) for part in (f"{n}:", word))
+    packed = p.Template(type=TEXT, span=P.at(1), parts=(word,) * count)
+    items = p.ListOf(type=ListType(TEXT), span=P.at(1), items=(word,) * count)
+    body = P.block(
+        1,
+        P.bind(1, "spaced", P.template(1, *parts)),
+        P.bind(1, "packed", packed),
+        P.bind(1, "items", items),
+        result=P.ref("spaced", TEXT),
+    )
+    pipeline = graph_of(P.program(P.pipeline("f", 1, TEXT, (P.parameter("word", TEXT),), body))).pipeline("f")
+    operations = list(walk(pipeline.body))
+    assert all(len(operation.operands) <= MOST_OPERANDS for operation in operations)
+
+    # What they make is what was written, in order.
+    values: dict[int, object] = {pipeline.body.arguments[0].id: "w"}
+    for operation in operations:
+        given = [values[value.id] for value in operation.operands]
+        made: object = None
+        if operation.name == "agent.template":
+            written = operation.attributes["parts"]
+            assert isinstance(written, tuple)
+            made = "".join(str(given[part]) if isinstance(part, int) else str(part) for part in written)
+        elif operation.name == "agent.list":
+            made = tuple(given)
+        elif operation.name == "agent.binary":
+            assert isinstance(given[0], tuple) and isinstance(given[1], tuple)
+            made = (*given[0], *given[1])
+        for result in operation.results:
+            values[result.id] = made
+    named = {value.name: values[value.id] for operation in operations for value in operation.results if value.name}
+    assert named["spaced"] == "".join(f"{n}:w" for n in range(count))
+    assert named["packed"] == "w" * count
+    assert named["items"] == ("w",) * count
+
+
+def test_a_list_of_constants_is_one_constant() -> None:
+    numbers = tuple(P.literal(n, INT) for n in range(100))
+    listed = p.ListOf(type=ListType(INT), span=P.at(1), items=numbers)
+    graph = graph_of(P.program(P.pipeline("f", 1, ListType(INT), (), P.block(1, result=listed))))
+    (made, _) = graph.pipeline("f").body.operations
+    assert made.attributes["value"] == tuple(range(100))
+
+
+def test_what_is_too_large_is_refused_at_its_place() -> None:
+    names = [f"field{n}" for n in range(MOST_OPERANDS + 1)]
+    record = p.RecordDeclaration("Big", tuple(P.parameter(name, TEXT) for name in names), P.at(1))
+    built = p.BuildRecord(
+        type=RecordType("Big"),
+        span=P.at(7),
+        record="Big",
+        fields=tuple(p.Argument(name, P.text(name)) for name in names),
+    )
+    pipeline = P.pipeline("f", 1, RecordType("Big"), (), P.block(1, result=built))
+    module, problems = irc.lower(P.program(pipeline, records=(record,)))
+    assert module is None
+    assert [(problem.slug, problem.span) for problem in problems] == [("beyond-limits", built.span)]
+    large = P.pipeline("g", 1, INT, (), P.block(1, result=P.literal(2**63, INT, 9)))
+    _, problems = irc.lower(P.program(large))
+    assert problems[0].span is not None and problems[0].span.line == 9
+
+
+def test_tests_are_lowered_when_asked() -> None:
+    (test,) = graph_of(P.hello(), tests=True).tests
+    assert test.name == "greets"
+    assert [operation.id for operation in test.body.operations][-2:] == ["test:greets.expect", "test:greets.return"]
+
+
+@pytest.mark.parametrize("module", ["agentlang.ir", "agentlang.ir.graph", "agentlang.ir.sizes", "agentlang.ir.passes"])
+def test_the_frozen_side_loads_no_mlir(module: str) -> None:
+    code = f"import {module}, sys; sys.exit(any(m.split('.')[0] in ('torch_mlir', 'numpy') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,256 @@
+"""The passes, one by one, and the laws that hold between them. That running means the same before and after is a law of
+its own (see tests/laws)."""
+
+from __future__ import annotations
+
+import re
+
+import ir_programs as P
+import pytest
+from agentlang.ir import compile as irc
+from agentlang.ir.compile import Module
+from agentlang.ir.graph import Graph, KvType, TokensType, walk
+from agentlang.ir.laws import LAWS
+from agentlang.ir.passes import PASSES, load
+from agentlang.lang import program as p
+from agentlang.lang.types import TEXT, ListType, StreamType
+
+
+def lowered(program: p.Program, tests: bool = False) -> Module:
+    module, problems = irc.lower(program, tests)
+    assert module is not None, problems
+    return module
+
+
+def after(program: p.Program, name: str, tests: bool = False) -> Graph:
+    module, problems = irc.run_passes(lowered(program, tests), P.SmallLibrary(), name)
+    assert module is not None, [problem.title for problem in problems]
+    assert module.passes == PASSES[: PASSES.index(name) + 1]
+    return module.graph()
+
+
+def leaves(graph: Graph, pipeline: str) -> list[str]:
+    return [operation.id for operation in walk(graph.pipeline(pipeline).body) if "entry" in operation.attributes]
+
+
+# --- inline_pipelines ------------------------------------------------------------------------------------------------
+
+
+def test_inlining_keeps_the_call_path() -> None:
+    graph = after(P.handbook(), "inline_pipelines")
+    assert leaves(graph, "find") == ["find.search", "find.rerank"]
+    assert leaves(graph, "answer") == ["answer.redact", "answer.find.search", "answer.find.rerank", "answer.join"]
+    operations = {operation.id: operation for operation in walk(graph.pipeline("answer").body)}
+    search = operations["answer.find.search"]
+    assert search.span is not None
+    assert (search.span.line, [caller.line for caller in search.callers]) == (18, [24])
+    # Its own binding is below the call; what the call gives has the caller's name.
+    assert search.results[0].name == "find.hits"
+    rerank = operations["answer.find.rerank"].results[0]
+    assert rerank.name == "best"
+    assert operations["answer.notes"].operands == (rerank,)
+    assert search.operands[1] == operations["answer.redact"].results[0]
+    assert operations["answer.redact"].callers == ()
+
+
+def test_calls_in_calls_and_twice() -> None:
+    def call_twice(name: str, callee: p.Pipeline) -> p.Pipeline:
+        body = P.block(
+            2,
+            P.bind(2, "first", P.invoke(callee, 2, P.ref("word", TEXT))),
+            result=P.invoke(callee, 3, P.ref("first", TEXT)),
+        )
+        return P.pipeline(name, 1, TEXT, (P.parameter("word", TEXT),), body)
+
+    inner = P.pipeline(
+        "inner", 1, TEXT, (P.parameter("word", TEXT),), P.block(1, result=P.call(P.REDACT, 5, text=P.ref("word", TEXT)))
+    )
+    middle = call_twice("middle", inner)
+    graph = after(P.program(call_twice("outer", middle), middle, inner), "inline_pipelines")
+    assert leaves(graph, "outer") == [
+        "outer.middle.inner.redact",
+        "outer.middle.inner_2.redact",
+        "outer.middle_2.inner.redact",
+        "outer.middle_2.inner_2.redact",
+    ]
+    last = [operation for operation in walk(graph.pipeline("outer").body) if operation.name == "agent.stage"][-1]
+    assert [caller.line for caller in last.callers] == [3, 3]
+
+
+def test_a_call_in_a_loop_of_a_pipeline_with_a_loop() -> None:
+    item = P.call(P.REDACT, 5, text=P.ref("each", TEXT))
+    inner = P.pipeline(
+        "inner", 1, ListType(TEXT), (P.parameter("words", ListType(TEXT)),),
+        P.block(1, result=P.loop(5, "each", P.ref("words", ListType(TEXT)), P.block(5, result=item))),
+    )  # fmt: skip
+    called = P.invoke(inner, 3, P.ref("group", ListType(TEXT)))
+    outer = P.pipeline(
+        "outer", 1, ListType(ListType(TEXT)), (P.parameter("groups", ListType(ListType(TEXT))),),
+        P.block(1, result=P.loop(3, "group", P.ref("groups", ListType(ListType(TEXT))), P.block(3, result=called))),
+    )  # fmt: skip
+    graph = after(P.program(inner, outer), "inline_pipelines")
+    assert leaves(graph, "outer") == ["outer.group.inner.each.redact"]
+    loops = [operation for operation in walk(graph.pipeline("outer").body) if operation.name == "agent.map"]
+    assert [loop.attributes["variable"] for loop in loops] == ["group", "group.inner.each"]
+
+
+def test_a_pipeline_that_returns_its_parameter() -> None:
+    same = P.pipeline("same", 1, TEXT, (P.parameter("word", TEXT),), P.block(1, result=P.ref("word", TEXT)))
+    outer = P.pipeline(
+        "outer", 1, TEXT, (P.parameter("x", TEXT),), P.block(1, result=P.invoke(same, 2, P.ref("x", TEXT)))
+    )
+    body = after(P.program(same, outer), "inline_pipelines").pipeline("outer").body
+    assert body.operations[-1].operands == body.arguments
+
+
+def test_tests_are_inlined_too() -> None:
+    (test,) = after(P.hello(), "split_llm", tests=True).tests
+    assert "test:greets.hello.chat.decode" in [operation.id for operation in walk(test.body)]
+
+
+def emitter() -> p.Pipeline:
+    body = P.block(1, p.Emit(P.ref("word", TEXT), P.at(4)))
+    return P.pipeline("count", 1, StreamType(TEXT), (P.parameter("word", TEXT),), body)
+
+
+def test_what_emits_is_inlined_only_where_its_stream_is_returned() -> None:
+    count = emitter()
+    given = P.ref("word", TEXT)
+    good = P.pipeline(
+        "f", 2, StreamType(TEXT), (P.parameter("word", TEXT),), P.block(2, result=P.invoke(count, 6, given))
+    )
+    assert [o.name for o in walk(after(P.program(count, good), "inline_pipelines").pipeline("f").body)] == [
+        "agent.emit",
+        "agent.return",
+    ]
+    bad = P.pipeline(
+        "f", 2, TEXT, (P.parameter("word", TEXT),), P.block(2, result=P.collect(P.invoke(count, 6, given)))
+    )
+    module, problems = irc.run_passes(lowered(P.program(count, bad)), P.SmallLibrary())
+    assert module is None
+    (problem,) = problems
+    assert (problem.slug, problem.span and problem.span.line) == ("call-emits", 6)
+    assert problem.related[0].span.line == 4
+
+
+def test_a_cycle_ends() -> None:
+    parameters = (P.parameter("word", TEXT),)
+    ping = P.pipeline("ping", 1, TEXT, parameters, P.block(1, result=P.ref("word", TEXT)))
+    pong = P.pipeline("pong", 2, TEXT, parameters, P.block(2, result=P.invoke(ping, 2, P.ref("word", TEXT))))
+    ping = P.pipeline("ping", 1, TEXT, parameters, P.block(1, result=P.invoke(pong, 1, P.ref("word", TEXT))))
+    module, problems = irc.run_passes(lowered(P.program(ping, pong)), P.SmallLibrary())
+    assert module is None
+    assert "without end: ping calls pong calls ping" in problems[0].title
+
+
+# --- split_llm -------------------------------------------------------------------------------------------------------
+
+
+def test_a_chat_becomes_five_stages() -> None:
+    graph = after(P.hello(), "split_llm")
+    names = ["tokenize", "prefill", "transfer", "decode", "detokenize"]
+    assert leaves(graph, "hello") == [f"hello.chat.{name}" for name in names]
+    stages = {o.attributes["entry"]: o for o in walk(graph.pipeline("hello").body) if "entry" in o.attributes}
+    tokenize, prefill, transfer, decode, detokenize = (stages[f"llm:{name}"] for name in names)
+    assert tokenize.attributes["parameters"] == ("self", "prompt", "system")
+    assert tokenize.results[0].type == TokensType("writer")
+    assert prefill.operands[1:] == tokenize.results
+    assert prefill.results[0].type == KvType("writer")
+    assert transfer.operands == prefill.results
+    assert decode.attributes["parameters"] == ("self", "kv", "max_tokens", "temperature", "seed")
+    assert decode.operands[1:2] == transfer.results
+    assert detokenize.attributes["parameters"] == ("self", "tokens", "stop")
+    assert detokenize.operands[1:2] == decode.results
+    assert graph.pipeline("hello").body.operations[-1].operands == detokenize.results
+    assert {stage.span.line for stage in stages.values() if stage.span} == {7}
+
+
+def test_a_pass_changes_no_module_that_it_is_given() -> None:
+    module = lowered(P.handbook())
+    before = module.text()
+    irc.run_passes(module, P.SmallLibrary())
+    assert module.text() == before
+
+
+def test_passes_that_are_done_are_not_done_again() -> None:
+    module, _ = irc.run_passes(lowered(P.handbook()), P.SmallLibrary(), "split_llm")
+    assert module is not None
+    seen: list[str] = []
+    irc.run_passes(module, P.SmallLibrary(), after=lambda name, _: seen.append(name))
+    assert seen == ["annotate_demand"]
+
+
+def test_an_unknown_pass() -> None:
+    with pytest.raises(KeyError):
+        irc.run_passes(lowered(P.hello()), P.SmallLibrary(), "make_faster")
+    with pytest.raises(KeyError):
+        load("make_faster")
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_pass_opens_with_its_picture(name: str) -> None:
+    document = __import__(f"agentlang.ir.passes.{name}", fromlist=["run"]).__doc__
+    assert "=>" in document
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+
+def broken(text: str, *changes: tuple[str, str]) -> list[str]:
+    for old, new in changes:
+        assert re.search(old, text), old
+        text = re.sub(old, new, text, count=1)
+    return [problem.title for problem in irc.parse(text)[1]]
+
+
+def passed(name: str) -> str:
+    """The head of a module that says it has been through that pass."""
+    return f'module attributes {{agent.passes = ["{name}"]}} {{'
+
+
+AGAIN = (
+    '"agent.transfer"(%8) {entry = "llm:transfer", id = "hello.again", parameters = ["kv"]} '
+    ': (!agent.kv<"writer">) -> !agent.kv<"writer">\n'
+)
+
+# A law, a module, what is changed in its text (a pattern and what takes its place), and what is said of it.
+FOREIGN = '"builtin.module"() ({ ^bb0: }) : () -> () "agent.return"'
+LAW_BREAKERS = [
+    ("ours only", "handbook", "", (r'"agent.return"', FOREIGN), "'builtin.module' has no place in a pipeline"),
+    ("unique ids", "hello", "", (r'id = "hello.chat.seed"', 'id = "hello.chat.stop"'), "stage id 'hello.chat.stop'"),
+    ("unique ids", "hello", "", (r'id = "hello.chat.seed", ', ""), "'agent.constant' has no stage id"),
+    ("unique names", "handbook", "", (r'name = "judge"', 'name = "writer"'), "declared twice: 'writer'"),
+    ("handles declared", "hello", "", (r'name = "writer", type', 'name = "reader", type'), "is no declared handle"),
+    ("handles declared", "hello", "", (r'type = "llm.Model"', 'type = "llm.Other"'), "not what it is opened as"),
+    ("handles declared", "handbook", "", (r"= @encoder", "= @handbook"), "declared before 'handbook'"),
+    ("calls resolve", "handbook", "", (r'callee = "find"', 'callee = "seek"'), "'seek' is no pipeline"),
+    ("calls resolve", "handbook", "", (r'(callee = "find".*?)\["question"\]', r'\1["query"]'), "'find' gives query"),
+    ("calls resolve", "handbook", "", (r'callee = "find"', 'callee = "sources"'), "does not give [search.Passage]"),
+    ("records fit", "handbook", "", (r'fields = \["path", "line"', 'fields = ["line", "path"'), "in that order"),
+    ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"title"'), "has no field 'title'"),
+    ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"line"'), "Passage.line is Int, not Text"),
+    ("goals resolve", "handbook", "", (r'pipeline = "answer"', 'pipeline = "reply"'), "'reply' is no pipeline"),
+    ("no calls", "handbook", "", (r"module {", passed("inline_pipelines")), "a call of a pipeline is left"),
+    ("no chats", "hello", "", (r"module {", passed("split_llm")), "a chat call is left"),
+    ("no chats", "hello", "split_llm", (r'("agent.prefill".*\n)', r"\1" + AGAIN), "a KV cache has 2 uses"),
+    ("demands everywhere", "hello", "annotate_demand", (r', times = "1"', ""), "does not say how often it runs"),
+    ("demands everywhere", "hello", "annotate_demand", (r"demand = \{cpu[^}]*\}, ", ""), "does not say what it needs"),
+]
+
+
+@pytest.mark.parametrize(("law", "name", "until", "change", "title"), LAW_BREAKERS)
+def test_a_law_can_be_broken(law: str, name: str, until: str, change: tuple[str, str], title: str) -> None:
+    assert law in {each.name for each in LAWS}
+    module = lowered(P.ALL[name]())
+    if until:
+        done, _ = irc.run_passes(module, P.SmallLibrary(), until)
+        assert done is not None
+        module = done
+    text = module.text(locations=False)
+    assert irc.parse(text)[1] == ()
+    found = broken(text, change)
+    assert any(title in each for each in found), found
+
+
+def test_every_law_is_broken_somewhere() -> None:
+    assert {law.name for law in LAWS} == {law for law, *_ in LAW_BREAKERS}
