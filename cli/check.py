@@ -7,7 +7,7 @@ import argparse
 from ..api import check, read
 from ..base.problems import Problem, Severity, has_errors
 from ..base.source import Source
-from .console import Console, Exit
+from .console import Console, Exit, unread
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,22 +18,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     found: list[Problem] = []
     sources: dict[str, Source] = {}
-    missing = False
+    code = Exit.DONE
     for name in arguments.files:
         source, problems = read(name)
         found += problems
         if source is None:
-            missing = missing or any(p.slug in ("no-such-file", "not-a-file", "unreadable-file") for p in problems)
+            code = max(code, unread(problems))
             continue
         checked = check(source)
         found += checked.problems
         sources |= checked.sources
     form = "json" if console.json else arguments.format
     console.problems(found, sources, form)
-    if missing:
-        return Exit.USAGE
     if has_errors(found):
-        return Exit.ERRORS
+        return max(code, Exit.ERRORS)
     if form == "text" and not any(p.severity is not Severity.NOTE for p in found):
         count = len(arguments.files)
         console.note(f"{arguments.files[0] if count == 1 else f'{count} files'}: no problems")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..api import check, lowered, read
 from ..base.problems import Problem, has_errors
+from ..base.source import Source
 from ..base.store import write_atomic
-from .console import Console, Exit
+from .console import Console, Exit, unread
 
 FORMS = ("syntax", "program", "mlir", "stablehlo")
 _SUFFIX = {"syntax": "txt", "program": "txt", "mlir": "mlir", "stablehlo": "mlir"}
@@ -25,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     source, problems = read(arguments.file)
     if source is None:
-        return console.fail(problems, {}, Exit.USAGE)
+        return console.fail(problems, {}, unread(problems))
     checked = check(source)
     if arguments.emit == "syntax":
         from ..lang.dump import dump
@@ -51,9 +53,13 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     return _give(text, problems, arguments, console, checked.sources)
 
 
-def _give(text: str, problems: tuple[Problem, ...], arguments: argparse.Namespace, console: Console, sources) -> int:  # type: ignore[no-untyped-def]
-    console.problems(problems, sources)
-    if has_errors(problems):
+def _give(
+    text: str,
+    problems: tuple[Problem, ...],
+    arguments: argparse.Namespace,
+    console: Console,
+    sources: Mapping[str, Source],
+) -> int:
         return Exit.ERRORS
     if arguments.out:
         path = Path(arguments.out) / f"{Path(arguments.file).stem}.{_SUFFIX[arguments.emit]}"

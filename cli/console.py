@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from ..base.problems import Problem, Problems, Severity, has_errors
+from ..base.problems import Problem, Problems, has_errors
 from ..base.render import as_json, concise, json_text, summary, terminal
 from ..base.source import Source
 
@@ -126,6 +126,7 @@ def _mebibytes(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
 
 
-def outside(problem: Problem) -> bool:
-    """Whether a problem is about the world, not the program (for exit codes)."""
-    return problem.severity is Severity.ERROR and problem.span is None
+def unread(problems: Problems) -> int:
+    """The exit code where a source could not be had: wrong usage without such a file, else its content is wrong."""
+    usage = ("no-such-file", "not-a-file", "unreadable-file")
+    return Exit.USAGE if any(p.slug in usage for p in problems) else Exit.ERRORS

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..api import read
 from ..base.problems import has_errors
 from ..base.store import write_atomic
-from .console import Console, Exit
+from .console import Console, Exit, unread
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     for name in arguments.files:
         source, problems = read(name)
         if source is None:
-            code = max(code, console.fail(problems, {}, Exit.USAGE))
+            code = max(code, console.fail(problems, {}, unread(problems)))
             continue
         text, problems = format_source(source)
         if has_errors(problems):

@@ -9,7 +9,7 @@ from ..base.problems import OutsideError, has_errors
 from ..base.units import BYTESIZE, Quantity
 from ..stdlib import store
 from ..stdlib.catalogue import Entry
-from .console import Bar, Console, Exit
+from .console import Bar, Console, Exit, unread
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def _pull(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.program:
         source, problems = read(arguments.program)
         if source is None:
-            return console.fail(problems, {}, Exit.USAGE)
+            return console.fail(problems, {}, unread(problems))
         checked = check(source)
         if checked.program is None or has_errors(checked.problems):
             return console.fail(checked.problems, checked.sources)

@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _code(problems: Problems) -> int:
-    usage = ("unknown-fleet", "which-fleet")
+    usage = ("plan-unknown-fleet", "plan-which-fleet")
     return Exit.USAGE if any(p.slug in usage for p in problems) else Exit.ERRORS
 
 

@@ -11,7 +11,7 @@ from ..base.problems import Problem, Problems, has_errors
 from ..base.source import Source
 from ..stdlib.library import Library
 from ..stdlib.store import Progress, silent
-from .console import Exit
+from .console import Exit, unread
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def open_target(
     name, suffix = split(word)
     source, problems = read(name)
     if source is None:
-        text = any(p.slug in ("not-text", "source-too-large") for p in problems)
-        return Refused(problems, {}, Exit.ERRORS if text else Exit.USAGE)
+        return Refused(problems, {}, unread(problems))
     checked: Checked = check(source)
     if checked.program is None:
         return Refused(checked.problems, checked.sources, Exit.ERRORS)

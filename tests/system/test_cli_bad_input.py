@@ -1,0 +1,153 @@
+"""Bad input to the command: each ends with one clear problem, the right exit code, and nothing half written.
+
+No weights are needed here: an empty home and no network stand in for a fresh machine.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_runs import EXAMPLES, agentlang
+
+HELLO = EXAMPLES / "hello" / "hello.agent"
+SUMMARISE = EXAMPLES / "summarise" / "summarise.agent"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "p.agent"
+    file.write_text(
+        "use std/llm\n"
+        'model writer = llm.chat("smollm2-135m-instruct")\n'
+        "pipeline p(x: Text, n: Int = 1) -> stream Text {\n"
+        '  return writer.chat("{x} {n}", max_tokens: 4)\n'
+        "}\n"
+    )
+    return file
+
+
+def written(folder: Path, name: str, content: bytes) -> str:
+    (folder / name).write_bytes(content)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "slug", "says"),
+    [
+        (["check", "nope.agent"], 2, "no-such-file", "nope.agent"),
+        (["run", "nope.agent"], 2, "no-such-file", "nope.agent"),
+        (["run", "nowhere/p.agent"], 2, "no-such-file", "nowhere"),
+        (["check", "."], 2, "not-a-file", "is a folder"),
+        (["run", "p.agent"], 2, "argument-missing", "'x'"),
+        (["run", "p.agent", "hi"], 2, "argument-unnamed", "name=value"),
+        (["run", "p.agent", "x=a", "x=b"], 2, "argument-twice", "'x'"),
+        (["run", "p.agent", "x=a", "z=b"], 2, "argument-unknown", "'z'"),
+        (["run", "p.agent", "x=a", "n=many"], 2, "argument-type", "Int"),
+        (["run", "p.agent", "x=a", "n=1.5"], 2, "argument-type", "Int"),
+        (["run", "p.agent", "x=@nofile.txt"], 2, "no-such-file", "nofile.txt"),
+        (["run", "p.agent", "--input", "nofile.json"], 2, "no-such-file", "nofile.json"),
+        (["run", "p.agent:q", "x=a"], 2, "no-such-pipeline", "'q'"),
+        (["run", "p.agent", "x=a", "--timeout", "3"], 2, "argument-type", "--timeout"),
+        (["run", "p.agent", "x=a", "--plan", "none.json"], 1, "no-such-file", "none.json"),
+        (["plan", "p.agent", "--fleet", "moon"], 2, "plan-unknown-fleet", "moon"),
+        (["compile", "p.agent", "--after", "split_lm"], 2, "unknown-pass", "split_llm"),
+        (["models", "pull", "smollm2"], 2, "model-unknown", "smollm2"),
+        (["models", "where", "llama-3-8b-instruct"], 2, "model-shape-only", "shape"),
+        (["models", "remove", "all-minilm-l6-v2"], 3, "model-not-here", "all-minilm-l6-v2"),
+        (["models", "pull", "all-minilm-l6-v2"], 3, "model-not-here", "AGENTLANG_OFFLINE"),
+        (["run", "p.agent", "x=a"], 3, "model-not-here", "smollm2-135m-instruct"),
+        (["hardware", "show", "h1000"], 2, "unknown-device", "h100"),
+        (["frobnicate"], 2, "usage", "frobnicate"),
+        (["check"], 2, "usage", "FILE"),
+        (["run", "p.agent", "x=a", "--bogus"], 2, "usage", "--bogus"),
+    ],
+)
+def test_one_problem_and_its_code(
+    program: Path, words: list[str], code: int, slug: str, says: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    done = agentlang(*words, cwd=program.parent, AGENTLANG_HOME=str(home), AGENTLANG_OFFLINE="1")
+    assert done.code == code, done.err
+    assert f"[{slug}]" in done.err
+    assert says in done.err
+    assert done.err.count("error[") == 1
+    assert "next: " in done.err
+    assert done.out == ""
+    left = [p.name for p in home.rglob("*") if p.is_file() and not p.name.startswith((".", "hardware"))]
+    assert not [name for name in left if name.endswith((".part", ".whl", ".gguf"))]
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (b"", "empty-file"),
+        (b"\n\n# nothing but words\n", "empty-file"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\x00", "not-text"),
+        (b'pipeline p() -> Text { return "\xff" }', "not-text"),
+        (b"# padding\n" * 520_000, "source-too-large"),
+        (b"pipeline p() -> Int { return " + b"(" * 200_000, "too-deep"),
+        (b"pipeline p() -> Int { return 1" + b" + 1" * 200_000 + b" }", "too-deep"),
+    ],
+    ids=["empty", "comments", "binary", "not UTF-8", "5 MB", "deep", "long sum"],
+)
+@pytest.mark.parametrize("command", ["check", "run", "plan", "compile", "fmt"])
+def test_sources_that_are_none(tmp_path: Path, content: bytes, slug: str, command: str) -> None:
+    if command == "fmt" and slug == "empty-file":
+        pytest.skip("an empty file has a canonical form: itself")
+    written(tmp_path, "bad.agent", content)
+    done = agentlang(command, "bad.agent", cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert f"error[{slug}]" in done.err
+    assert len(done.err) < 5_000
+    assert (tmp_path / "bad.agent").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (b"{", "input-not-json"),
+        (b"[1, 2]", "input-not-json"),
+        (b"\xff\xfe", "not-text"),
+        (b"[" * 100_000, "input-not-json"),
+        (b'{"documents": 3}', "argument-type"),
+        (b'{"documents": ["a", null]}', "argument-type"),
+        (b'{"document": ["a"]}', "argument-"),
+    ],
+)
+def test_inputs_that_do_not_fit(content: bytes, slug: str) -> None:
+    done = agentlang("run", SUMMARISE, "--input", "-", stdin=content)
+    assert done.code == 2, done.err
+    assert f"error[{slug}" in done.err
+
+
+def test_check_json_is_one_document(tmp_path: Path) -> None:
+    written(tmp_path, "bad.agent", b"use std/llm\npipeline p() -> Text { return nam }\n")
+    done = agentlang("check", "--json", "bad.agent", cwd=tmp_path)
+    assert done.code == 1
+    problems = json.loads(done.out)
+    assert {"unknown-name", "unused"} <= {p["slug"] for p in problems}
+    assert all(p["span"]["path"] == "bad.agent" for p in problems)
+
+
+def test_concise_lines_are_for_editors(tmp_path: Path) -> None:
+    written(tmp_path, "bad.agent", b"pipeline p() -> Text {\n  return nam\n}\n")
+    done = agentlang("check", "--format", "concise", "bad.agent", cwd=tmp_path)
+    assert done.err.splitlines()[0].startswith("bad.agent:2:10: error[unknown-name]: ")
+
+
+def test_json_failures_are_documents_too(tmp_path: Path) -> None:
+    done = agentlang("run", "nope.agent", "--json", cwd=tmp_path)
+    assert done.code == 2
+    assert json.loads(done.out)["problems"][0]["slug"] == "no-such-file"
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    done = agentlang("check", HELLO, AGENTLANG_HOME=str(file / "home"))
+    assert done.code == 0, done.err
+    done = agentlang("models", "pull", "all-minilm-l6-v2", AGENTLANG_HOME=str(file / "home"))
+    assert done.code == 3
+    assert "error[store-unusable]" in done.err

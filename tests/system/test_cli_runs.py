@@ -1,0 +1,189 @@
+"""The command's main job with real models, as a user types it, and how it ends when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cli_runs import COMMAND, EXAMPLES, ROOT, agentlang, models_here
+
+HELLO = EXAMPLES / "hello" / "hello.agent"
+HANDBOOK = EXAMPLES / "handbook" / "handbook.agent"
+SUMMARISE = EXAMPLES / "summarise" / "summarise.agent"
+QUESTION = "question=How long do I have to return something?"
+
+pytestmark = [
+    pytest.mark.models,
+    pytest.mark.skipif(
+        not models_here("smollm2-135m-instruct", "all-minilm-l6-v2", "ms-marco-minilm-l12"),
+        reason="needs the models: agentlang models pull --for examples/handbook/handbook.agent",
+    ),
+]
+
+
+def test_hello_greets() -> None:
+    done = agentlang("run", HELLO, "name=Ada")
+    assert done.code == 0, done.err
+    assert "Ada" in done.out
+    assert "first_token" in done.err
+    assert "predicted" in done.err
+
+
+def test_the_same_run_gives_the_same_text() -> None:
+    assert agentlang("run", "--quiet", HELLO).out == agentlang("run", "--quiet", HELLO).out
+
+
+def test_the_handbook_answers_with_its_figure() -> None:
+    done = agentlang("run", HANDBOOK, QUESTION)
+    assert done.code == 0, done.err
+    assert "30 days" in done.out
+
+
+def test_sources_names_the_page() -> None:
+    done = agentlang("run", f"{HANDBOOK}:sources", QUESTION)
+    assert done.code == 0, done.err
+    sources = json.loads(done.out)
+    assert sources[0]["path"] == "handbook/returns.md"
+    assert len(sources) == 3
+    page = (HANDBOOK.parent / sources[0]["path"]).read_text().splitlines()
+    assert "30 days" in " ".join(page[sources[0]["line"] - 1 :][:12])
+
+
+def test_retrieval_finds_the_right_pages() -> None:
+    """Each answerable question of the example through the pipeline `sources`: the right page is among the three."""
+    questions = json.loads((HANDBOOK.parent / "questions.json").read_text())
+    asked = [q for q in questions if q["page"]][::5]
+    found = 0
+    for question in asked:
+        done = agentlang("run", "--quiet", f"{HANDBOOK}:sources", f"question={question['question']}")
+        assert done.code == 0, done.err
+        found += question["page"] in [s["path"] for s in json.loads(done.out)]
+    assert found >= 0.8 * len(asked), f"{found} of {len(asked)}"
+
+
+def test_summarise_maps_and_reduces() -> None:
+    done = agentlang("run", SUMMARISE, "--input", SUMMARISE.parent / "tiny.json")
+    assert done.code == 0, done.err
+    assert len(done.out.split()) > 5
+
+
+def test_frames_are_json_lines() -> None:
+    done = agentlang("run", HELLO, "name=Ada", "--json")
+    frames = [json.loads(line) for line in done.out.splitlines()]
+    assert [f["type"] for f in frames] == ["start", *["item"] * (len(frames) - 2), "end"]
+    assert [f["seq"] for f in frames[1:-1]] == list(range(len(frames) - 2))
+    times = [f["t"] for f in frames[1:-1]]
+    assert times == sorted(times)
+    end = frames[-1]
+    assert end["outcome"] == "done"
+    assert end["usage"]["tokens_out"] >= len(frames) - 2
+    assert end["usage"]["tokens"] == end["usage"]["tokens_in"] + end["usage"]["tokens_out"]
+    term = end["goal"]["first_token"]
+    assert term["predicted"] > 0
+    assert term["measured"] > 0
+
+
+def test_values_from_a_file_and_from_stdin(tmp_path: Path) -> None:
+    (tmp_path / "name.txt").write_text("Grace")
+    assert "Grace" in agentlang("run", "--quiet", HELLO, f"name=@{tmp_path / 'name.txt'}").out
+    assert "Linus" in agentlang("run", "--quiet", HELLO, "name=@-", stdin=b"Linus").out
+    assert "Edsger" in agentlang("run", "--quiet", HELLO, "--input", "-", stdin=b'{"name": "Edsger"}').out
+
+
+def test_a_prompt_longer_than_the_context_says_by_how_much(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("word " * 30_000)
+    done = agentlang("run", HELLO, f"name=@{tmp_path / 'long.txt'}")
+    assert done.code == 3
+    assert done.out == ""
+    assert "error[prompt-too-long]" in done.err
+    match = re.search(r"the prompt has ([\d,]+) tokens, ([\d,]+) more than the ([\d,]+)", done.err)
+    assert match, done.err
+    has, more, limit = (int(group.replace(",", "")) for group in match.groups())
+    assert has - more == limit < 8192 < has
+
+
+def test_a_run_stops_at_its_timeout() -> None:
+    done = agentlang("run", SUMMARISE, "--input", SUMMARISE.parent / "documents.json", "--timeout", "2s")
+    assert done.code == 3
+    assert "error[run-timeout]" in done.err
+    assert done.err.count("error[") == 1
+
+
+def test_a_damaged_model_does_not_load(tmp_path: Path) -> None:
+    from agentlang.stdlib import store
+
+    entry = store.entry("smollm2-135m-instruct")
+    files = store.located(entry)
+    assert files is not None
+    source = files["weights"]
+    folder = tmp_path / "home" / "models" / entry.name
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_bytes((source.parent / "manifest.json").read_bytes())
+    # The right size and a manifest that vouches for it, but the bytes are rubbish.
+    with (folder / source.name).open("wb") as file:
+        file.write(b"GGUF" + b"\x07" * 60)
+        file.truncate(source.stat().st_size)
+    done = agentlang("run", HELLO, AGENTLANG_HOME=str(tmp_path / "home"))
+    assert done.code == 3, done.err
+    assert "error[model-does-not-load]" in done.err
+    assert "hello.agent:4" in done.err
+
+
+def test_plan_prints_its_arithmetic_and_reads_back(tmp_path: Path) -> None:
+    done = agentlang("plan", HANDBOOK, "--here", "--out", tmp_path / "plan.json")
+    assert done.code == 0, done.err
+    for word in ("first_token", "answer.chat.prefill", "per 1000 runs", "assumed"):
+        assert word in done.out
+    again = agentlang("run", HANDBOOK, QUESTION, "--plan", tmp_path / "plan.json")
+    assert again.code == 0, again.err
+    other = agentlang("run", HELLO, "--plan", tmp_path / "plan.json")
+    assert other.code == 1
+    assert "error[plan-of-another]" in other.err
+
+
+def test_compile_shows_prefill_and_decode_with_source_lines() -> None:
+    text = agentlang("compile", HANDBOOK, "--emit", "mlir", "--after", "split_llm").out
+    assert '"agent.prefill"' in text
+    assert '"agent.decode"' in text
+    assert re.search(r'handbook\.agent":24:\d+ to', text)
+    pretty = agentlang("compile", HANDBOOK, "--emit", "mlir", "--after", "split_llm", "--pretty").out
+    assert "prefill(" in pretty
+    assert "24 | return writer.chat(" in pretty
+
+
+def test_compile_nests_stablehlo() -> None:
+    text = agentlang("compile", HELLO, "--emit", "stablehlo").out
+    assert "stablehlo.dot_general" in text
+    assert "prefill_64" in text
+    assert "decode_256" in text
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4, 1.2, 2.5])
+def test_ctrl_c_is_clean_at_any_moment(after: float) -> None:
+    words = [COMMAND, "run", str(SUMMARISE), "--input", str(SUMMARISE.parent / "documents.json")]
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
+    )
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in (130, -signal.SIGINT), err
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in err
+    if process.returncode == 130:
+        assert err.rstrip().endswith("interrupted")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    shell = f"'{COMMAND}' run --quiet '{HANDBOOK}' '{QUESTION}' | head -c 1"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert b"error[" not in done.stderr
