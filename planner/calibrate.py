@@ -21,7 +21,7 @@ from .codec import DecodeError, decode, digest, encode
 from .figures import Basis
 
 KEEP = 32
-LOWEST, HIGHEST = 0.2, 50.0
+LOWEST, HIGHEST = 0.01, 1000.0
 PRIOR_ERROR = 0.5
 PRIOR_NOISE = 0.10
 # Medians of measurements on data-centre GPUs (large bf16 products, products of a matrix and one vector); until a stage

@@ -194,7 +194,7 @@ def robust(samples: list[float], higher: bool) -> tuple[float, float]:
 # --- probes ----------------------------------------------------------------------------------------------------------
 
 
-def read_rates(threads: int, capacity: int, clock: Clock, repeats: int = 9) -> list[float]:
+def read_rates(threads: int, capacity: int, clock: Clock, repeats: int = 12) -> list[float]:
     """Bytes a second that `threads` threads read together, each over memory of its own.
 
     A dot product of a block with itself reads each byte once and needs two operations for four bytes, far from the
@@ -231,7 +231,7 @@ def _together(work: Callable[[Any], None], arguments: list[Any], clock: Clock) -
     return clock() - start
 
 
-def gemm_rates(clock: Clock, width: int = 1536, repeats: int = 9) -> list[float]:
+def gemm_rates(clock: Clock, width: int = 1536, repeats: int = 16) -> list[float]:
     """Float32 operations a second of a square product, with the threads that NumPy's library takes."""
     np: Any = _numpy()
     left = np.ones((width, width), np.float32)

@@ -8,7 +8,7 @@ from agentlang.planner import calibrate
 from agentlang.planner.calibrate import HIGHEST, KEEP, LOWEST, PRIOR_ERROR, Calibration, Observation
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.figures import Basis
-from agentlang.planner.observe import observe
+from agentlang.planner.observe import observe, prompt_sizes
 from agentlang.planner.place import plan
 from agentlang.planner.predict import forecast
 from agentlang.planner.rates import of_machine
@@ -101,3 +101,23 @@ def test_factors_belong_to_a_machine() -> None:
     assert warm is not None
     assert cold is not None
     assert warm.stage("answer.chat.decode").time.value > 5 * cold.stage("answer.chat.decode").time.value
+
+
+def test_the_time_of_opening_everything_is_shared_by_bytes() -> None:
+    (seen,) = observe(chat_graph(), "answer", machine(), {}, {"load": 0.2})
+    assert (seen.key, seen.roofline, seen.measured) == (
+        "open|llm:model|toy-1m",
+        pytest.approx(0.05),
+        pytest.approx(0.2),
+    )
+
+
+@pytest.mark.parametrize("tokens", [0.0, 3.0, 50.0, 777.0])
+def test_guessed_sizes_follow_the_tokens_that_a_run_counted(tokens: float) -> None:
+    found = prompt_sizes(chat_graph(), "answer", {"answer.output": 5.0}, tokens, machine=machine())
+    assert found == {"answer.output": 5.0, "question.tokens": pytest.approx(tokens, abs=1e-3)}
+
+
+def test_a_known_size_is_not_scaled() -> None:
+    sizes = {"question.tokens": 5.0}
+    assert prompt_sizes(chat_graph(), "answer", sizes, 99.0, machine=machine()) == sizes
