@@ -238,7 +238,7 @@ def _builtin(body: Body, name: str, given: Given, span: Span) -> program.Express
             hint = f"write `{name}({example})`"
             body.context.report(problems.missing_argument(name, (wanted,), span, (), hint))
         return nothing(span)
-    inside = body.value(given.positional[0], ListType(nothing(span).type) if name == "len" else None)
+    inside = body.value(given.positional[0])
     if is_unknown(inside.type):
         return nothing(span, INT if name == "len" else nothing(span).type)
     what = f"what `{name}` takes"

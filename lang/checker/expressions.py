@@ -165,7 +165,7 @@ def _list(body: Body, node: syntax.ListLiteral, expected: Type | None) -> progra
     wanted = expected.element if isinstance(expected, ListType) else None
     if not node.items:
         if wanted is None:
-            if expected is None:
+            if expected is None or not is_unknown(expected):
                 body.context.report(problems.empty_list(node.span))
             return nothing(node.span, ListType(UNKNOWN))
         return program.ListOf(type=expected or UNKNOWN, span=node.span, items=())

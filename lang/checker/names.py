@@ -17,12 +17,13 @@ def unknown_local(body: Body, name: str, span: Span) -> None:
         hint, related = elsewhere
         body.context.report(problems.unknown_name(name, span, hint=hint, related=(related,)))
         return
-    visible = [local for local in body.locals.values() if local.visible]
-    candidates = (*(local.name for local in visible), *body.context.names, *CALLABLE_BUILTINS)
-    suggestion = body.context.nearest(name, candidates)
-    if suggestion is not None and suggestion in body.locals:
-        body.locals[suggestion].used = True
-    hint, fix = (None, None) if suggestion else _imported(body.context, name, span)
+    hint, fix = _imported(body.context, name, span)
+    suggestion: str | None = None
+    if hint is None:
+        visible = [local.name for local in body.locals.values() if local.visible]
+        suggestion = body.context.nearest(name, (*visible, *body.context.names, *CALLABLE_BUILTINS))
+        if suggestion is not None and suggestion in body.locals:
+            body.locals[suggestion].used = True
     body.context.report(problems.unknown_name(name, span, suggestion, hint=hint, fix=fix))
 
 

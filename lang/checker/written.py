@@ -103,11 +103,13 @@ def _of_symbol(context: Context, symbol: Symbol, word: syntax.Ident, handles: bo
 
 
 def _unknown(context: Context, word: syntax.Ident, instead: str | None = None) -> None:
-    types = [n for n, s in context.names.items() if isinstance(s, RecordSymbol | HandleTypeSymbol)]
-    suggestion = context.nearest(word.text, (*PRIMITIVES, *types))
     hint = f"`{word.text}` is {instead}" if instead else "declare it with `type NAME { field: Type }`"
-    if suggestion is None and instead is None:
-        for module, symbol in context.modules_with(word.text):
-            symbol.used = True
-            suggestion = f"{module}.{word.text}"
+    suggestion: str | None = None
+    for module, symbol in context.modules_with(word.text):
+        symbol.used = True
+        suggestion = f"{module}.{word.text}"
+    if suggestion is None:
+        types = [n for n, s in context.names.items() if isinstance(s, RecordSymbol | HandleTypeSymbol)]
+        known = [name for name in PRIMITIVES if name not in _REFUSED]
+        suggestion = context.nearest(word.text, (*known, *types))
     context.report(problems.unknown_name(word.text, word.span, suggestion, what="no type", hint=hint))
