@@ -60,6 +60,8 @@ def _give(
     console: Console,
     sources: Mapping[str, Source],
 ) -> int:
+    console.problems(problems, sources)
+    if has_errors(problems):
         return Exit.ERRORS
     if arguments.out:
         path = Path(arguments.out) / f"{Path(arguments.file).stem}.{_SUFFIX[arguments.emit]}"
