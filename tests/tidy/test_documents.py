@@ -1,0 +1,45 @@
+"""Documents are run: programs in them check, links in them lead somewhere, commands in them exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agentlang.api import check
+from agentlang.base.problems import Severity
+from agentlang.base.render import terminal
+from agentlang.base.source import Source
+from agentlang.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+# Pages of problems have a harness of their own: their first program must fail.
+PAGES = sorted(
+    p
+    for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/README.md")]
+    if "problems" not in p.parts
+)
+NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_programs_check(page: Path) -> None:
+    for number, block in enumerate(re.findall(r"^```agent\n(.*?)^```", page.read_text(), re.S | re.M)):
+        checked = check(Source(f"{page.name}[{number}]", block))
+        errors = [p for p in checked.problems if p.severity is Severity.ERROR]
+        assert not errors, "\n".join(terminal(p, checked.sources) for p in errors)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_exist(page: Path) -> None:
+    for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", page.read_text(), re.S | re.M):
+        for command in re.findall(r"(?:^|/| )agentlang ([a-z]+)", block):
+            assert command in COMMANDS, command
