@@ -58,8 +58,8 @@ class Kind(Protocol):
 @runtime_checkable
 class Releasable(Protocol):
     """A stage's result that holds something, such as a KV cache. The executor releases it when its run is over,
-    whatever became of it: a run that is cancelled between prefill and decode never starts the stage that would have. `release`
-    may have been called before, and then does nothing."""
+    whatever became of it: a run that is cancelled between prefill and decode never starts the stage that would have.
+    `release` may have been called before, and then does nothing."""
 
     def release(self) -> Awaitable[None]: ...
 

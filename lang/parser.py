@@ -26,7 +26,7 @@ DEEPEST = 150
 MOST_PROBLEMS = 100
 # Fixes are tried before they are offered, where that takes no time to speak of.
 LONGEST_CHECKED = 1 << 16
-MOST_CHECKED = 10
+MOST_CHECKED = 6
 
 
 def parse(source: Source) -> tuple[File, Problems]:

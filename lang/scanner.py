@@ -417,4 +417,4 @@ class _Scanner:
 
 def _readable(digits: str) -> bool:
     """Whether the number fits: not thousands of digits, not infinite."""
-    return len(digits) <= 40 and math.isfinite(float(digits))
+    return len(digits) <= 40 and math.isfinite(float(digits.removeprefix("$")))

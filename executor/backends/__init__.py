@@ -2,8 +2,9 @@
 shell tells it when to begin and when to stop.
 
 Contract, checked by `tests/conformance/check_backend.py`: `run` returns the stage's value, or None after the last item
-of a stream; it asks `call.ready()` before each item that it makes and hands the item to `call.send`. It fails by
-`StageFailure` or `OutsideError`. It is stopped by cancellation, and has let go of everything when it is gone.
+of a stream; it asks `call.ready()` before each item that it makes and hands the item to `call.send`. It may
+ask once more than there are items, to find the end. It fails by `StageFailure` or `OutsideError`. It is stopped by
+cancellation, and has let go of everything when it is gone.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class Answer:
     """What a stage answers, and when. `seconds` pass before the value or the first item, `gap` before each further one.
 
     A stage that reads streams reads them to their end first if it gives a `value`; if it gives a stream, it reads one
-    item of the first of them before each that it makes, and stops reading when it has made the last. `usage` is counted when
-    the answer is complete."""
+    item of the first of them before each that it makes, and stops reading when it has made the last. `usage` is
+    counted when the answer is complete."""
 
     value: object = None
     items: tuple[object, ...] = ()

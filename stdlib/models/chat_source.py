@@ -53,10 +53,8 @@ class LlamaFile:
             if self._tokenizer is None:
                 try:
                     self._tokenizer = BytePairTokenizer(prepared.tokenizer_parts())
-                except UnsupportedTemplate as error:
-                    raise self._fails(
-                        f"its chat template is written in a form that is not understood, {error}"
-                    ) from error
+                except (UnsupportedTokenizer, UnsupportedTemplate) as error:
+                    raise self._fails(str(error)) from error
             return self._tokenizer
 
     def functions(self) -> LlamaFunctions:

@@ -20,7 +20,10 @@ from ...executor.engines.protocol import Message
 
 
 class UnsupportedTemplate(Exception):
-    """A template of a form that is not understood. The text says at what."""
+    """A template of a form that is not understood, stuck at `place`."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"its chat template is written in a form that is not understood: {place}")
 
 
 class Slot(Enum):

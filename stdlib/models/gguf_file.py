@@ -118,7 +118,7 @@ class GgufCheckpoint:
         kinds = cast("list[int]", self._field("tokenizer.ggml.token_type"))
         if len(texts) != len(kinds):
             raise DamagedFile(f"{self._path.name} has {len(texts)} tokens and {len(kinds)} kinds of tokens")
-        merges = cast("list[str]", self._field("tokenizer.ggml.merges"))
+        merges = cast("list[str]", self._field("tokenizer.ggml.merges", []))
         special = {text: i for i, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == _CONTROL}
         verbatim = {i: text for i, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == _USER_DEFINED}
         ordinary = (

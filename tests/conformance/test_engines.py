@@ -11,13 +11,14 @@ from pathlib import Path
 import anyio
 import pytest
 import trio
+from trio.testing import MockClock
+
 from agentlang.executor.engines import UnknownEngine, engine, engine_names
 from agentlang.executor.engines.generation import Generation, generate
 from agentlang.executor.engines.null import NullEngine, NullTimings
 from agentlang.executor.engines.problems import PromptTooLong
 from agentlang.executor.engines.protocol import ChatModel, Engine, Finish, Message, ModelSpec, Sampling
 from agentlang.stdlib.models.tiny import TinyLlama
-from trio.testing import MockClock
 
 ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
 SHORT = Sampling(max_tokens=24)

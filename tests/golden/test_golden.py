@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from agent_sources import INTERFACES, blocks, checked
+
 from agentlang.base.render import terminal
 from agentlang.base.source import Source
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 
 from agent_sources import ACCEPTANCE, EXAMPLES, checked
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from agentlang.base.problems import has_errors
 from agentlang.base.render import json_text
 from agentlang.base.source import Source
@@ -16,8 +19,6 @@ from agentlang.lang.checker import check
 from agentlang.lang.parser import parse
 from agentlang.lang.program import walk
 from agentlang.stdlib.interfaces import interface
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 # A program that uses more of the language than the examples do, so that damage reaches more rules.
 BROAD = """

@@ -3,6 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from planner_graphs import chat_operations, demand, goal, graph, machine, op, term, value
+
 from agentlang.ir.formula import variable
 from agentlang.ir.graph import Graph, Operation, Region, Size, Value
 from agentlang.lang.types import TEXT, ListType, StreamType
@@ -17,9 +21,6 @@ from agentlang.planner.plan import from_json, to_json
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_machine
 from agentlang.planner.tails import waiting
-from hypothesis import given
-from hypothesis import strategies as st
-from planner_graphs import chat_operations, demand, goal, graph, machine, op, term, value
 
 ITEMS = Size("best.items", variable("question.tokens") * 0.1, None, "assumed")
 amounts = st.floats(0.0, 10.0).map(lambda seconds: round(seconds, 3))

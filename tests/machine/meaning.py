@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from world import END, STAGES, Work
+
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
 from agentlang.lang.types import StreamType
-from world import END, STAGES, Work
 
 Environment = Mapping[int, Any]
 

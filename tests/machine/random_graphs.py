@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentlang.ir.graph import Graph, Value
-from agentlang.lang.types import BOOL, TEXT, ListType, StreamType, Type
 from graphs import Body
 from hypothesis import strategies as st
+
+from agentlang.ir.graph import Graph, Value
+from agentlang.lang.types import BOOL, TEXT, ListType, StreamType, Type
 
 TEXTS, STREAM = ListType(TEXT), StreamType(TEXT)
 Draw = Callable[[st.SearchStrategy[int]], int]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from graphs import Body
+from world import World
+
 from agentlang.base.problems import Problem
 from agentlang.executor.deployment import Deployment
 from agentlang.executor.machine import Machine, ProtocolError, events, orders
 from agentlang.executor.machine.prepared import prepare
 from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Region, Value
 from agentlang.lang.types import BOOL, FLOAT, INT, TEXT, ListType, StreamType
-from graphs import Body
-from world import World
 
 STREAM = StreamType(TEXT)
 

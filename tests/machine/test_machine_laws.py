@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 
-from agentlang.base.problems import Problem
-from agentlang.ir.graph import Graph
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meaning import meaning
 from random_graphs import graphs
 from world import World
+
+from agentlang.base.problems import Problem
+from agentlang.ir.graph import Graph
 
 QUESTION = {"question": "how1?"}
 FEW = settings(

@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from agentlang.base.problems import OutsideError
 from agentlang.stdlib import store
 from agentlang.stdlib.models import bert, encoder
 from agentlang.stdlib.models.bert_config import BertConfig, assemble
 from agentlang.stdlib.models.encoder import SentenceEncoder
 from agentlang.stdlib.models.opening import open_encoder
-from numpy.typing import NDArray
 
 SMALL = BertConfig(layers=2, d_model=24, heads=3, ffn=40, vocab=50, context=16)
 Tensors = dict[str, NDArray[np.float32]]

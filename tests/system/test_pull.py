@@ -24,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.stdlib import store
 from agentlang.stdlib.catalogue import Entry, HubSource, IndexSource, ModelFile, catalogue

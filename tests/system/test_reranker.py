@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from agentlang.base.problems import OutsideError
 from agentlang.stdlib import store
 from agentlang.stdlib.models.opening import open_reranker

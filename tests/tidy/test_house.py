@@ -58,7 +58,11 @@ def test_a_layer_alone_is_light(layer: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["['--version']", "['check', 'examples/handbook/handbook.agent']", "['fmt', '--check', 'examples/hello/hello.agent']"],
+    [
+        "['--version']",
+        "['check', 'examples/handbook/handbook.agent']",
+        "['fmt', '--check', 'examples/hello/hello.agent']",
+    ],
 )
 def test_the_kernel_start_is_light(command: str) -> None:
     loaded = loaded_by(f"from agentlang.cli.main import main; assert main({command}) == 0")

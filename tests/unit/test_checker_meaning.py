@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from agent_sources import blocks, checked, slugs, sound
+
 from agentlang.base.problems import Fix
 from agentlang.base.units import DURATION, RATE, Quantity
 from agentlang.lang import program as p

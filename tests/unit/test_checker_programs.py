@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from agent_sources import ACCEPTANCE, EXAMPLES, checked, sound
+
 from agentlang.base.source import Source
 from agentlang.lang import program as p
 from agentlang.lang.checker import check

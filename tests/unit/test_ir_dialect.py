@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from agentlang.ir import compile as irc
 from agentlang.ir.dialect.spec import ANY_NUMBER, MOST_OPERANDS, OPERATIONS, fits, value_fits
 from agentlang.ir.dialect.types import from_mlir, to_mlir

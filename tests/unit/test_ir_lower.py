@@ -8,6 +8,7 @@ import sys
 import ir_programs as P
 import pytest
 from agent_sources import EXAMPLES, checked
+
 from agentlang.ir import compile as irc
 from agentlang.ir.dialect.spec import MOST_OPERANDS
 from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Operation, walk

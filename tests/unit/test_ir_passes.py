@@ -7,6 +7,7 @@ import re
 
 import ir_programs as P
 import pytest
+
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
 from agentlang.ir.graph import Graph, KvType, TokensType, walk

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from planner_graphs import chat_graph, machine
+
 from agentlang.planner import calibrate
 from agentlang.planner.calibrate import HIGHEST, KEEP, LOWEST, PRIOR_ERROR, Calibration, Observation
 from agentlang.planner.catalogue import catalogue
@@ -12,7 +14,6 @@ from agentlang.planner.observe import observe, prompt_sizes
 from agentlang.planner.place import plan
 from agentlang.planner.predict import forecast
 from agentlang.planner.rates import of_machine
-from planner_graphs import chat_graph, machine
 
 KEY = "xla|llm:decode|toy-1m"
 

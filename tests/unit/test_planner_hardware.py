@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from agentlang.planner import hardware, prices
 from agentlang.planner.catalogue import CatalogueError, catalogue, read_catalogue
 from agentlang.planner.devices import catalogue_text, device_text, machine_text

@@ -5,15 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+from planner_graphs import machine
+
+from agentlang import api
 from agentlang.base.problems import has_errors
 from agentlang.base.source import Source
 from agentlang.ir import compile as compiler
 from agentlang.planner import problems
 from agentlang.planner.place import choose_fleet, plan
 from agentlang.stdlib.library import Library
-from planner_graphs import machine
-
-from agentlang import api
 
 PAGES = Path(__file__).parents[2] / "docs" / "problems"
 SLUGS = sorted(set(re.findall(r'"(plan-[a-z-]+)"', Path(str(problems.__file__)).read_text("utf-8"))))

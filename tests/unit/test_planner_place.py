@@ -4,6 +4,8 @@ from dataclasses import replace
 from math import inf
 
 import pytest
+from planner_graphs import SPAN, chat_graph, fleet, goal, graph, machine, op, term, value
+
 from agentlang.base.problems import Problem, Severity
 from agentlang.base.units import ENERGY_PER_COUNT, NUMBER, Quantity
 from agentlang.lang.program import Assumption, Goal, GoalTerm
@@ -17,7 +19,6 @@ from agentlang.planner.plan import Plan, from_json, to_json
 from agentlang.planner.rates import PRICE_VARIABLE
 from agentlang.planner.report import compare, comparison_json, comparison_text, goal_json, plan_text
 from agentlang.planner.tails import tail, waiting
-from planner_graphs import SPAN, chat_graph, fleet, goal, graph, machine, op, term, value
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from planner_graphs import chat_graph, demand, graph, machine, map_graph, op, value
+
 from agentlang.ir.formula import variable
 from agentlang.ir.graph import Graph, Region
 from agentlang.lang.types import BOOL, TEXT, StreamType
@@ -13,7 +15,6 @@ from agentlang.planner.figures import Basis
 from agentlang.planner.moments import explain
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_machine
-from planner_graphs import chat_graph, demand, graph, machine, map_graph, op, value
 
 SIZES = {"question.tokens": 50.0, "best.items": 4.0, "answer.output": 21.0}
 KINDS = ("toy:work", "llm:prefill", "llm:decode")

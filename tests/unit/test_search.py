@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.stdlib.retrieval import Encoder, Passage, build, rerank
 from agentlang.stdlib.retrieval.passages import count_words, cut
 from agentlang.stdlib.store import Phase, Step
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 
 class WordCounts:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.stdlib import store
 from agentlang.stdlib.catalogue import (

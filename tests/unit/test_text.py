@@ -8,9 +8,10 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from agentlang.stdlib.text import Sentences, join, redact, sentences, split
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agentlang.stdlib.text import Sentences, join, redact, sentences, split
 
 
 def words(text: str) -> int:
