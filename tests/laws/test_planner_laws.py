@@ -155,7 +155,7 @@ def test_a_faster_machine_never_ends_later_at_its_roofline(found: Graph, at: dic
 
 @given(gathered(), sizes)
 def test_heavy_work_takes_turns(found: Graph, at: dict[str, float]) -> None:
-    """Where the result waits for everything, the run lasts at least as long as all work that takes the whole machine."""
+    """Where the result waits for everything, the run lasts as long as all work of the whole machine."""
     forecasted = run(found, at)
     heavy = sum(seconds for stage, seconds in forecasted.busy.items() if forecasted.times[stage].heavy)
     assert heavy <= forecasted.finish.at + 1e-9
