@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .base.problems import Problem, Problems, has_errors, in_order
+from . import problems
+from .base.problems import Problems, has_errors, in_order
 from .base.source import Source, Span
 
 if TYPE_CHECKING:
@@ -63,29 +64,25 @@ def read(path: Path | str) -> tuple[Source | None, Problems]:
     try:
         size = file.stat().st_size
         if file.is_dir():
-            return None, (_unreadable("not-a-file", f"{name} is a folder, not an .agent file", _files_in(file)),)
+            return None, (problems.not_a_file(name, [str(p) for p in file.glob("*.agent")]),)
         if size > LARGEST_SOURCE:
-            title = f"{name} has {size:,} bytes; a source may have {LARGEST_SOURCE:,}"
-            return None, (_unreadable("source-too-large", title, "split the program, or keep documents in files"),)
+            return None, (problems.file_too_large(name, size, LARGEST_SOURCE),)
         data = file.read_bytes()
     except FileNotFoundError:
-        return None, (_unreadable("no-such-file", f"there is no file {name}", _nearby(file)),)
+        return None, (problems.no_such_file(name, _agent_files(file.parent)),)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return None, (_unreadable("unreadable-file", f"{name} cannot be read: {reason}", "check its permissions"),)
+        return None, (problems.unreadable_file(name, (error.strerror or str(error)).lower()),)
     return decode(name, data)
 
 
 def decode(name: str, data: bytes) -> tuple[Source | None, Problems]:
     """Bytes as a source; binary data is one problem."""
-    hint = "an .agent file is UTF-8 text; is this the right file?"
     if b"\0" in data:
-        return None, (_unreadable("not-text", f"{name} is not text: it holds zero bytes", hint),)
+        return None, (problems.not_text(name, "it holds zero bytes"),)
     try:
-        text = data.decode("utf-8-sig")
+        return Source(name, data.decode("utf-8-sig")), ()
     except UnicodeDecodeError as error:
-        return None, (_unreadable("not-text", f"{name} is not UTF-8 text: byte {error.start:,} is not valid", hint),)
-    return Source(name, text), ()
+        return None, (problems.not_text(name, f"byte {error.start:,} is not UTF-8"),)
 
 
 def check(source: Source) -> Checked:
@@ -94,32 +91,27 @@ def check(source: Source) -> Checked:
     from .lang.parser import parse
     from .stdlib.interfaces import interface
 
-    file, problems = parse(source)
-    program, found = check_file(file, source, interface)
-    if not file.declarations and not has_errors(problems):
-        title = f"{source.path} declares nothing"
-        problems += (Problem("empty-file", title, source.span(0, 0), hint="write a pipeline: pipeline answer(question: Text) -> Text { … }"),)
-        program = None
-    problems = in_order((*problems, *found))
+    file, found = parse(source)
+    program, more = check_file(file, source, interface)
+    found = (*found, *more)
+    if not file.declarations and not has_errors(found):
+        found = (*found, problems.empty_file(source.path, source.span(0, 0)))
+    found = in_order(found)
     sources = {source.path: source}
     if program is not None:
         sources |= {s.path: s for s in program.sources}
-    return Checked(source, file, None if has_errors(problems) else program, problems, sources)
+    return Checked(source, file, None if has_errors(found) else program, found, sources)
 
 
 def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, Problems]:
     """The pipeline of that name; without one, the pipeline that no other calls, or of several the one with a goal."""
-    from .base.suggest import suggest
     from .lang.program import PipelineCall, walk
 
     names = [pipeline.name for pipeline in program.pipelines]
+    path = program.source.path
     if name is not None:
         found = program.pipeline(name)
-        if found is not None:
-            return found, ()
-        near = suggest(name, names)
-        hint = f"did you mean {near}?" if near else f"it has {', '.join(names) or 'none'}"
-        return None, (Problem("no-such-pipeline", f"{program.source.path} has no pipeline {name!r}", hint=hint),)
+        return (found, ()) if found else (None, (problems.no_such_pipeline(path, name, names),))
     called = {
         call.pipeline
         for pipeline in program.pipelines
@@ -131,11 +123,8 @@ def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, 
     if len(candidates) == 1:
         return candidates[0], ()
     if not names:
-        hint = "write one: pipeline answer(question: Text) -> Text { … }"
-        return None, (Problem("no-pipeline", f"{program.source.path} declares no pipeline", hint=hint),)
-    options = ", ".join(f"{program.source.path}:{p.name}" for p in candidates or free)
-    title = f"{program.source.path} has several pipelines that nothing calls"
-    return None, (Problem("which-pipeline", title, hint=f"name one: {options}"),)
+        return None, (problems.no_pipeline(path),)
+    return None, (problems.which_pipeline(path, [p.name for p in candidates or free]),)
 
 
 def lowered(
@@ -261,23 +250,8 @@ def _models(program: Program) -> Iterable[tuple[str, Span]]:
                 yield str(argument.value.value), argument.value.span
 
 
-def _unreadable(slug: str, title: str, hint: str | None) -> Problem:
-    return Problem(slug, title, hint=hint)
-
-
-def _nearby(file: Path) -> str:
-    from .base.suggest import suggest
-
+def _agent_files(folder: Path) -> list[str] | None:
     try:
-        names = [p.name for p in file.parent.iterdir() if p.suffix == ".agent"]
+        return [p.name for p in folder.iterdir() if p.suffix == ".agent"]
     except OSError:
-        return f"there is no folder {file.parent} either; check the path"
-    near = suggest(file.stem, (name.removesuffix(".agent") for name in names))
-    if near:
-        return f"did you mean {file.parent / near}.agent?"
-    return f"check the path; {file.parent} has {', '.join(sorted(names)[:5]) or 'no .agent file'}"
-
-
-def _files_in(folder: Path) -> str:
-    names = sorted(p.name for p in folder.glob("*.agent"))
-    return f"name a file in it: {', '.join(str(folder / n) for n in names[:5])}" if names else "name an .agent file"
+        return None

@@ -10,6 +10,7 @@ from ..api import check, lowered, read
 from ..base.problems import Problem, has_errors
 from ..base.source import Source
 from ..base.store import write_atomic
+from . import problems as words
 from .console import Console, Exit, unread
 
 FORMS = ("syntax", "program", "mlir", "stablehlo")
@@ -43,7 +44,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         from ..ir.passes import PASSES
 
         if arguments.after and arguments.after not in PASSES:
-            return console.fail((_no_pass(arguments.after, PASSES),), {}, Exit.USAGE)
+            return console.fail((words.unknown_pass(arguments.after, PASSES),), {}, Exit.USAGE)
         functions = arguments.emit == "stablehlo"
         module, found = lowered(checked.program, Path(arguments.file).parent, arguments.after, functions)
         problems = (*checked.problems, *found)
@@ -72,13 +73,3 @@ def _give(
     else:
         console.print(text.rstrip("\n"))
     return Exit.DONE
-
-
-def _no_pass(name: str, passes: tuple[str, ...]) -> Problem:
-    from ..base.suggest import suggest
-
-    near = suggest(name, passes)
-    known = ", ".join(passes)
-    return Problem(
-        "unknown-pass", f"there is no pass {name}", hint=f"did you mean {near}?" if near else f"one of {known}"
-    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..base.problems import Problem
-from ..base.suggest import suggest
+from . import problems as words
 from .console import Console, Exit, measuring
 
 HERE = "here"
@@ -18,8 +17,8 @@ _ACTIONS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, words in _ACTIONS.items():
-        child = actions.add_parser(name, help=words, description=words)
+    for name, about in _ACTIONS.items():
+        child = actions.add_parser(name, help=about, description=about)
         child.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
         if name == "show":
             child.add_argument("device", nargs="?", default=HERE, metavar="DEVICE")
@@ -50,9 +49,6 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
                 device = devices[name]
                 text = codec.encode(device, indent=2).decode() if console.json else report.device_text(device)
             else:
-                near = suggest(name, devices)
-                hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(devices))}"
-                unknown = Problem("unknown-device", f"the catalogue has no device {name!r}", hint=hint)
-                return console.fail((unknown,), {}, Exit.USAGE)
+                return console.fail((words.unknown_device(name, devices),), {}, Exit.USAGE)
             console.print(text)
     return Exit.DONE

@@ -15,6 +15,7 @@ from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
 from ..executor.values import from_text, to_json
 from ..ir.graph import Graph, GraphPipeline
+from . import problems as words
 
 LARGEST_INPUT = 64 << 20
 
@@ -30,11 +31,10 @@ def gather(
     for word in values:
         name, equals, text = word.partition("=")
         if not equals:
-            hint = f"write it as name=value, for example {next(iter(types), 'name')}={_quoted(word)}"
-            found.append(Problem("argument-unnamed", f"{word!r} is not name=value", hint=hint))
+            found.append(words.argument_unnamed(word, f"{next(iter(types), 'name')}={_quoted(word)}"))
             continue
         if name in data:
-            found.append(Problem("argument-twice", f"{name!r} is given twice", hint="give it once"))
+            found.append(words.input_twice(name))
             continue
         if text.startswith("@"):
             text = _read(text[1:], name, found)
@@ -60,14 +60,13 @@ def _from_file(name: str, found: list[Problem]) -> Mapping[str, object]:
         data: object = json.loads(text)
     except ValueError as error:
         where = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        found.append(Problem("input-not-json", f"{_shown(name)} is not JSON: {where}", hint="give one JSON object"))
+        found.append(words.input_not_json(_shown(name), f"is not JSON: {where}"))
         return {}
     except RecursionError:
-        found.append(Problem("input-not-json", f"{_shown(name)} is nested too deeply", hint="give one JSON object"))
+        found.append(words.input_not_json(_shown(name), "is nested too deeply"))
         return {}
     if not isinstance(data, dict):
-        title = f"{_shown(name)} must hold one JSON object, a value for each parameter by name"
-        found.append(Problem("input-not-json", title, hint='for example {"question": "…"}'))
+        found.append(words.input_not_json(_shown(name), "must hold one JSON object"))
         return {}
     return cast("dict[str, object]", data)
 
@@ -77,22 +76,18 @@ def _read(name: str, what: str, found: list[Problem]) -> str | None:
         data = sys.stdin.buffer.read(LARGEST_INPUT + 1) if name == "-" else _file(Path(name))
     except FileNotFoundError:
         near = suggest(Path(name).name, (p.name for p in Path(name).parent.glob("*")))
-        hint = f"did you mean {Path(name).parent / near}?" if near else "check the path"
-        found.append(Problem("no-such-file", f"{what}: there is no file {name}", hint=hint))
+        found.append(words.input_missing(what, name, str(Path(name).parent / near) if near else None))
         return None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        found.append(Problem("unreadable-file", f"{what}: {name} cannot be read: {reason}", hint="check the path"))
+        found.append(words.input_unreadable(what, name, (error.strerror or str(error)).lower()))
         return None
     if len(data) > LARGEST_INPUT:
-        title = f"{what}: {_shown(name)} is larger than {LARGEST_INPUT >> 20} MiB"
-        found.append(Problem("input-too-large", title, hint="give less at once"))
+        found.append(words.input_too_large(what, _shown(name), LARGEST_INPUT))
         return None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        title = f"{what}: {_shown(name)} is not UTF-8 text: byte {error.start:,} is not valid"
-        found.append(Problem("not-text", title, hint="convert it to UTF-8"))
+        found.append(words.input_not_text(what, _shown(name), error.start))
         return None
 
 

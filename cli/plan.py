@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base.problems import Problem, Problems, has_errors
 from ..base.store import write_atomic
+from . import problems as words
 from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
@@ -63,15 +64,13 @@ def read_plan(name: str, target: Target) -> tuple[Plan | None, tuple[Problem, ..
     """A plan from its file, refused if it is not one of this program's pipeline."""
     from ..planner.plan import from_json
 
-    again = f"make it again: agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {name}"
+    again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {name}"
     try:
         planned = from_json(Path(name).read_bytes())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return None, (Problem("no-such-file", f"the plan {name} cannot be read: {reason}", hint=again),)
+        return None, (words.plan_missing(name, (error.strerror or str(error)).lower(), again),)
     except ValueError as error:
-        return None, (Problem("not-a-plan", f"{name} is not a plan: {error}", hint=again),)
+        return None, (words.not_a_plan(name, str(error), again),)
     if planned.pipeline != target.pipeline or planned.inputs.graph != target.compiled.graph.digest:
-        title = f"{name} is the plan of another program or pipeline ({planned.pipeline})"
-        return None, (Problem("plan-of-another", title, hint=again),)
+        return None, (words.plan_of_another(name, planned.pipeline, again),)
     return planned, ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..base import units
 from ..base.problems import Problem, has_errors
+from . import problems as words
 from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
@@ -168,6 +169,5 @@ def _seconds(text: str | None) -> tuple[float | None, Problem | None]:
         return None, None
     match = _TIME.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
-        title = f"--timeout {text!r} is not a time"
-        return None, Problem("argument-type", title, hint="write it with its unit: 30s, 500ms, 2min")
+        return None, words.not_a_time("--timeout", text)
     return units.quantity(float(match[1]), match[2]).value, None

@@ -25,6 +25,13 @@ NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_programs_check(page: Path) -> None:
+    """Whole programs check; the pages of examples quote their program, piece by piece."""
+    if page.parent.parent.name == "examples":
+        program = (page.parent / f"{page.parent.name}.agent").read_text()
+        for block in re.findall(r"^```agent\n(.*?)^```", page.read_text(), re.S | re.M):
+            lines = [line for line in block.splitlines() if line.strip() and "…" not in line]
+            assert [line for line in lines if line.strip() not in program] == []
+        return
     for number, block in enumerate(re.findall(r"^```agent\n(.*?)^```", page.read_text(), re.S | re.M)):
         checked = check(Source(f"{page.name}[{number}]", block))
         errors = [p for p in checked.problems if p.severity is Severity.ERROR]

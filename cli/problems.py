@@ -1,0 +1,72 @@
+"""The words for what can be wrong with a command line and with the files that it names. One function per slug; each
+slug has a page in `docs/problems/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..base.problems import Problem
+from ..base.suggest import suggest
+
+
+def argument_unnamed(word: str, example: str) -> Problem:
+    hint = f"write it as name=value, for example {example}"
+    return Problem("argument-unnamed", f"{word!r} is not name=value", hint=hint)
+
+
+def input_twice(name: str) -> Problem:
+    return Problem("input-twice", f"{name!r} is given twice", hint="give it once, on the command line or in --input")
+
+
+def input_not_json(name: str, why: str) -> Problem:
+    hint = 'give one JSON object with a value for each parameter by name: {"question": "…"}'
+    return Problem("input-not-json", f"{name} {why}", hint=hint)
+
+
+def input_missing(what: str, name: str, near: str | None) -> Problem:
+    hint = f"did you mean {near}?" if near else "check the path"
+    return Problem("no-such-file", f"{what}: there is no file {name}", hint=hint)
+
+
+def input_unreadable(what: str, name: str, reason: str) -> Problem:
+    return Problem("unreadable-file", f"{what}: {name} cannot be read: {reason}", hint="check the path")
+
+
+def input_too_large(what: str, name: str, limit: int) -> Problem:
+    title = f"{what}: {name} is larger than {limit >> 20} MiB"
+    return Problem("input-too-large", title, hint="give less at once")
+
+
+def input_not_text(what: str, name: str, at: int) -> Problem:
+    title = f"{what}: {name} is not UTF-8 text: byte {at:,} is not valid"
+    return Problem("not-text", title, hint="convert it to UTF-8")
+
+
+def not_a_time(option: str, text: str) -> Problem:
+    return Problem("not-a-time", f"{option} {text!r} is not a time", hint="write it with its unit: 30s, 500ms, 2min")
+
+
+def plan_missing(name: str, reason: str, again: str) -> Problem:
+    return Problem("no-such-file", f"the plan {name} cannot be read: {reason}", hint=f"make it again: {again}")
+
+
+def not_a_plan(name: str, why: str, again: str) -> Problem:
+    return Problem("not-a-plan", f"{name} is not a plan: {why}", hint=f"make it again: {again}")
+
+
+def plan_of_another(name: str, pipeline: str, again: str) -> Problem:
+    title = f"{name} is the plan of another program or pipeline ({pipeline})"
+    return Problem("plan-of-another", title, hint=f"make it again: {again}")
+
+
+def unknown_pass(name: str, passes: tuple[str, ...]) -> Problem:
+    near = suggest(name, passes)
+    hint = f"did you mean {near}?" if near else f"one of {', '.join(passes)}"
+    return Problem("unknown-pass", f"there is no pass {name}", hint=hint)
+
+
+def unknown_device(name: str, devices: Iterable[str]) -> Problem:
+    near = suggest(name, devices)
+    hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(devices))}"
+    return Problem("unknown-device", f"the catalogue has no device {name!r}", hint=hint)
