@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -224,16 +225,38 @@ async def run(
                 yield frame
 
 
+def run_sizes(compiled: Compiled, pipeline: str, end: End, machine: Machine) -> dict[str, float]:
+    """The sizes that a run had, by the names of the pipeline's size variables: what it counted, and what follows."""
+    from .executor.measured import sizes
+    from .planner.observe import prompt_sizes
+
+    had = sizes(compiled.graph.pipeline(pipeline), end)
+    return prompt_sizes(compiled.graph, pipeline, had, end.usage.get("tokens_in", 0.0), machine=machine)
+
+
 def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tuple[Compared, ...]:
     """What was predicted beside what was measured. Predicted again for the sizes that this run had, so that a short
     answer is not held against the prediction of a long one."""
-    from .executor.measured import measured, sizes
+    from .executor.measured import measured
     from .planner.place import Options
     from .planner.report import compare as beside
 
-    had = sizes(compiled.graph.pipeline(planned.pipeline), end)
+    had = run_sizes(compiled, planned.pipeline, end, machine)
     again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
     return beside(again or planned, measured(compiled.graph.pipeline(planned.pipeline), end))
+
+
+def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None:
+    """Keep a run's stage times, so that the next prediction for this machine is nearer. A cache that cannot be written
+    loses nothing but the lesson."""
+    from .executor.measured import measured
+    from .planner import calibrate
+    from .planner.observe import observe
+
+    had = run_sizes(compiled, pipeline, end, machine)
+    seen = observe(compiled.graph, pipeline, machine, had, measured(compiled.graph.pipeline(pipeline), end))
+    with suppress(OSError):
+        calibrate.save(calibrate.load(machine.key).refined(seen))
 
 
 def models_of(program: Program) -> tuple[str, ...]:

@@ -93,9 +93,8 @@ def _run(
 
     import anyio
 
-    from ..api import compare, run
+    from ..api import compare, learn, run
     from ..planner.report import comparison_json, comparison_text
-    from .learn import learn
 
     frames = run(target.compiled, target.pipeline, inputs, timeout=timeout, signals=(signal.SIGINT, signal.SIGTERM))
     end = anyio.run(partial(_show, frames, target, console))
