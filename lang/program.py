@@ -8,8 +8,9 @@ here. Values are frozen; tables are tuples in source order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ..base.frozen import frozen
 from ..base.source import Source, Span
 from ..base.units import Quantity
 from .types import HandleType, Type
@@ -22,7 +23,7 @@ Constant = str | int | float | bool | None | Quantity | tuple["Constant", ...]
 # --- expressions -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Typed:
     """What every expression has."""
 
@@ -31,41 +32,41 @@ class Typed:
     labels: Labels = NO_LABELS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal(Typed):
     """A constant: Text without holes, Int, Float, Bool, a quantity (in base units), `none`."""
 
     value: Constant
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template(Typed):
     """A text with holes: texts and expressions that have a text form, in order."""
 
     parts: tuple[str | Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference(Typed):
     """A parameter, binding or loop variable of the enclosing pipeline. Names are unique within one pipeline."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleReference(Typed):
     """A model or resource that the file declares, by its declared name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     name: str
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StageCall(Typed):
     """A call of a stage. Arguments are complete and in declared order; a method's receiver is the argument `self`."""
 
@@ -73,13 +74,13 @@ class StageCall(Typed):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PipelineCall(Typed):
     pipeline: str
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildRecord(Typed):
     """`Name(field: value)`, complete and in declared order."""
 
@@ -87,18 +88,18 @@ class BuildRecord(Typed):
     fields: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldOf(Typed):
     base: Expression
     field_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListOf(Typed):
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapOver(Typed):
     """`for variable in over where where, at most at_most at once { body }`. `at_most` is 16 for a list unless said."""
 
@@ -110,14 +111,14 @@ class MapOver(Typed):
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class If(Typed):
     condition: Expression
     then: Block
     otherwise: Block
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binary(Typed):
     """`+ - * / % == != < <= > >= and or contains`; both operands are typed, the result is `type`."""
 
@@ -126,7 +127,7 @@ class Binary(Typed):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unary(Typed):
     """`-` and `not`."""
 
@@ -134,14 +135,14 @@ class Unary(Typed):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Collect(Typed):
     """`all(stream)`: a Text for a stream of Text (joined), else a list."""
 
     stream: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Length(Typed):
     """`len(x)` of a Text (code points), a list or a map."""
 
@@ -170,14 +171,14 @@ Expression = (
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bind:
     name: str
     value: Expression
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evaluate:
     """An expression whose value is not used (kept for its effects)."""
 
@@ -185,13 +186,13 @@ class Evaluate:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Emit:
     value: Expression
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expect:
     """In a test: the Bool that must hold."""
 
@@ -202,7 +203,7 @@ class Expect:
 Statement = Bind | Evaluate | Emit | Expect
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """Statements, then the block's value: the expression of its `return` or last line; None where it has no value."""
 
@@ -214,7 +215,7 @@ class Block:
 # --- declarations ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     name: str
     type: Type
@@ -224,7 +225,7 @@ class Parameter:
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StageSignature:
     """A stage of a library or of the file. `name` is qualified (`llm.Model.chat`, `text.join`); `entry` is what stands
     behind it (`llm:chat`, `shop:clean`) and `behind` how it is reached (`builtin`, `python`)."""
@@ -238,7 +239,7 @@ class StageSignature:
     result_labels: Labels = NO_LABELS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordDeclaration:
     name: str
     fields: tuple[Parameter, ...]
@@ -246,14 +247,14 @@ class RecordDeclaration:
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumCase:
     name: str
     payload: tuple[Parameter, ...]
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumDeclaration:
     name: str
     cases: tuple[EnumCase, ...]
@@ -261,7 +262,7 @@ class EnumDeclaration:
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleDeclaration:
     """A `model` or `resource`: a constructor stage and its arguments (literals, lists of them, or other handles)."""
 
@@ -274,7 +275,7 @@ class HandleDeclaration:
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pipeline:
     name: str
     parameters: tuple[Parameter, ...]
@@ -285,7 +286,7 @@ class Pipeline:
     result_labels: Labels = NO_LABELS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoalTerm:
     """`first_token p95 <= 800 ms`: `kind` is the word, `percentile` 95.0 or None, `limit` in base units.
 
@@ -299,7 +300,7 @@ class GoalTerm:
     word: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assumption:
     """`best 3 items`, `question 40 tokens`, `reply output 120 tokens`, `intent.Refund 10 %`."""
 
@@ -310,7 +311,7 @@ class Assumption:
     output: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Goal:
     pipeline: str
     terms: tuple[GoalTerm, ...]
@@ -318,7 +319,7 @@ class Goal:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tier:
     """`tier cpu = catalog.laptop { count 1 }`: `device` is the catalogue name as a value, `count` inclusive bounds."""
 
@@ -328,7 +329,7 @@ class Tier:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """Both ends by tier name (`*` is any), bandwidth in byte/s, latency in s."""
 
@@ -340,7 +341,7 @@ class Link:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fleet:
     name: str
     tiers: tuple[Tier, ...]
@@ -348,14 +349,14 @@ class Fleet:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Test:
     name: str
     body: Block
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Program:
     """One checked file with what it uses of libraries. `records` and `enums` include those of libraries, by qualified
     name; `sources` are the texts that spans point into (the file first)."""

@@ -7,9 +7,8 @@ described (`Parameter.labels`, `Expression.labels`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..base import units
+from ..base.frozen import frozen
 
 PRIMITIVES = (
     *("Text", "Int", "Float", "Bool", "Bytes", "Json", "Audio", "Message", "Secret"),
@@ -17,7 +16,7 @@ PRIMITIVES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Primitive:
     """A type of the language that has no parts. `None` is the type of `none` before its option is known."""
 
@@ -27,7 +26,7 @@ class Primitive:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListType:
     element: Type
 
@@ -35,7 +34,7 @@ class ListType:
         return f"[{self.element}]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapType:
     """A map from texts."""
 
@@ -45,7 +44,7 @@ class MapType:
         return f"{{Text: {self.element}}}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OptionType:
     element: Type
 
@@ -53,7 +52,7 @@ class OptionType:
         return f"{self.element}?"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamType:
     element: Type
 
@@ -61,7 +60,7 @@ class StreamType:
         return f"stream {self.element}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TensorType:
     dtype: str
     shape: tuple[int, ...]
@@ -70,7 +69,7 @@ class TensorType:
         return f"Tensor[{', '.join([self.dtype, *map(str, self.shape)])}]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordType:
     """`name` is qualified by its module where it has one: `Source`, `search.Passage`."""
 
@@ -80,7 +79,7 @@ class RecordType:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumType:
     name: str
 
@@ -88,7 +87,7 @@ class EnumType:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleType:
     """An opaque handle of a library, such as `llm.Model`: no text form, no fields, only methods."""
 

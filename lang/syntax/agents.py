@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .expressions import Name, Number, Template
 from .names import Doc, Ident, Path
@@ -12,7 +13,7 @@ from .parameters import Parameter
 from .types import TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentModel:
     """`model writer`"""
 
@@ -20,7 +21,7 @@ class AgentModel:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentTools:
     """`tools [order, refund]`"""
 
@@ -28,7 +29,7 @@ class AgentTools:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentSteps:
     """`at most 6 steps`"""
 
@@ -36,7 +37,7 @@ class AgentSteps:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentSystem:
     """`system "…"`"""
 
@@ -47,7 +48,7 @@ class AgentSystem:
 AgentEntry: TypeAlias = AgentModel | AgentTools | AgentSteps | AgentSystem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentDecl:
     name: Ident
     parameters: tuple[Parameter, ...]

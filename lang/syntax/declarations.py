@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .agents import AgentDecl
 from .expressions import Expr, Quantity, Template
@@ -15,7 +16,7 @@ from .statements import Block
 from .types import TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UseDecl:
     """`use std/llm`, `use ./shop as shop`, `use std/search: index, reranker` (`names`, empty if not given)."""
 
@@ -26,7 +27,7 @@ class UseDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordDecl:
     """`type Answer { text: Text, sure: Float = 0.0 }`"""
 
@@ -36,7 +37,7 @@ class RecordDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseDecl:
     """One case of an enum: `Refund(order: Int)`, `Question`."""
 
@@ -45,7 +46,7 @@ class CaseDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumDecl:
     name: Ident
     cases: tuple[CaseDecl, ...]
@@ -53,7 +54,7 @@ class EnumDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleDecl:
     """`type Model`: an opaque handle of a library, whose methods are stages named `Model.chat`."""
 
@@ -62,7 +63,7 @@ class HandleDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LetDecl:
     name: Ident
     value: Expr
@@ -70,7 +71,7 @@ class LetDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelDecl:
     name: Ident
     value: Expr
@@ -78,7 +79,7 @@ class ModelDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResourceDecl:
     name: Ident
     value: Expr
@@ -86,7 +87,7 @@ class ResourceDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryDecl:
     name: Ident
     value: Expr
@@ -94,7 +95,7 @@ class MemoryDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerDecl:
     name: Ident
     value: Expr
@@ -102,7 +103,7 @@ class ServerDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Effect:
     """`network`, `reads "orders"`, `spends $0.10`"""
 
@@ -111,7 +112,7 @@ class Effect:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolDecl:
     """`tool refund(id: Int) -> Receipt = python("shop:refund") effects [writes "payments"] idempotent by id`"""
 
@@ -125,7 +126,7 @@ class ToolDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """`cpu 2 ms`, `memory 10 MiB`"""
 
@@ -134,7 +135,7 @@ class Need:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StageDecl:
     """`stage clean(raw: Text) -> Text = python("shop:clean") needs [cpu 2 ms]`; `Model.chat` names a method."""
 
@@ -147,7 +148,7 @@ class StageDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PipelineDecl:
     name: Ident
     parameters: tuple[Parameter, ...]
@@ -157,7 +158,7 @@ class PipelineDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestDecl:
     """`test "window" { expect … }`; the title has no holes."""
 
@@ -190,7 +191,7 @@ Declaration: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """One source file. `doc` is the `##` block that opens it.
 

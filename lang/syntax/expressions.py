@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...base import units
+from ...base.frozen import frozen
 from ...base.source import Span
 from .names import Ident, Path, Symbol
 from .types import TypeExpr
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .statements import Block
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Number:
     """A number as it was written (`1_000`, `0.5`, `1e-3`), never negative: a sign is an operator."""
 
@@ -28,7 +29,7 @@ class Number:
         return float(self.text) if set(self.text) & set(".eE") else int(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Per:
     """The lower half of a rate: `per s`, `per 1000 runs`."""
 
@@ -37,7 +38,7 @@ class Per:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantity:
     """A number with its unit: `250 ms`, `$0.40`, `10 %`, `4 per s` (no unit), `$0.50 per 1000 runs` (unit `$`)."""
 
@@ -56,13 +57,13 @@ class Quantity:
         return top / units.quantity(float(self.per.count.value) if self.per.count else 1.0, self.per.unit)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bool:
     value: bool
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextPart:
     """Literal text of a template, with escapes and doubled braces already read and indentation removed; not empty."""
 
@@ -70,7 +71,7 @@ class TextPart:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hole:
     """`{expr}` in a template."""
 
@@ -78,7 +79,7 @@ class Hole:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """A text, with or without holes. No two literal parts stand side by side.
 
@@ -97,7 +98,7 @@ class Template:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Name:
     """A use of a name."""
 
@@ -105,7 +106,7 @@ class Name:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """`target.name`: a field, a method, or a member of an imported module."""
 
@@ -114,7 +115,7 @@ class Access:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """`target[index]`"""
 
@@ -123,7 +124,7 @@ class Index:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """One argument of a call; positional if it has no name. Positional ones come first."""
 
@@ -132,7 +133,7 @@ class Argument:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """`function(a, b, name: c)`; building a record is a call too."""
 
@@ -141,26 +142,26 @@ class Call:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListLiteral:
     items: tuple[Expr, ...]
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapEntry:
     key: Template
     value: Expr
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapLiteral:
     entries: tuple[MapEntry, ...]
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unary:
     """`-` or `not`"""
 
@@ -169,7 +170,7 @@ class Unary:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binary:
     """`+ - * / %`, `== != < <= > >= contains`, `and`, `or`"""
 
@@ -179,7 +180,7 @@ class Binary:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pipe:
     """`value |> f(x)`, which means `f(value, x)`."""
 
@@ -188,7 +189,7 @@ class Pipe:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class As:
     """`value as T`: a checked conversion."""
 
@@ -197,7 +198,7 @@ class As:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Into:
     """`call into T`: structured output of a chat call."""
 
@@ -206,7 +207,7 @@ class Into:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class If:
     condition: Expr
     then: Block
@@ -214,14 +215,14 @@ class If:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wildcard:
     """`_`, as an arm or inside a case."""
 
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CasePattern:
     """`Refund(order)`, `Question`, `none`, `some(x)`; the names inside the brackets are bound by position."""
 
@@ -233,21 +234,21 @@ class CasePattern:
 Pattern: TypeAlias = CasePattern | Wildcard
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arm:
     pattern: Pattern
     body: Expr | Block
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     subject: Expr
     arms: tuple[Arm, ...]
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class For:
     """`for variable in source where condition, at most N at once { body }`"""
 
@@ -259,7 +260,7 @@ class For:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repeat:
     """`repeat state = initial, at most N times { body }`"""
 
@@ -270,7 +271,7 @@ class Repeat:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Race:
     """`race { a, b }`: the first good answer wins."""
 
@@ -278,7 +279,7 @@ class Race:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interruptible:
     """`interruptible { … }`: what a newer input of the session cancels."""
 
@@ -286,7 +287,7 @@ class Interruptible:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Otherwise:
     """`value otherwise fallback`; without reasons it catches every failure."""
 
@@ -296,7 +297,7 @@ class Otherwise:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class With:
     """`call with timeout 2 s, retry 1`"""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .expressions import Expr, Number, Quantity
 from .names import Doc, Ident, Label, Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateTerm:
     """`rate 4 per s`"""
 
@@ -18,7 +19,7 @@ class RateTerm:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assumption:
     """`question 40 tokens`, `intent.Refund 10 %`, `reply output 120 tokens` (`output` is then true)."""
 
@@ -28,13 +29,13 @@ class Assumption:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssumeTerm:
     assumptions: tuple[Assumption, ...]
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BoundTerm:
     """`first_token p95 <= 800 ms`, `cost <= $0.40 per 1000 runs`: which metrics exist is the checker's business."""
 
@@ -44,7 +45,7 @@ class BoundTerm:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeepTerm:
     """`keep @pii on [onprem]`"""
 
@@ -53,7 +54,7 @@ class KeepTerm:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SoftTerm:
     """`soft finish 10`"""
 
@@ -62,7 +63,7 @@ class SoftTerm:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreferTerm:
     """`prefer cheapest`"""
 
@@ -73,7 +74,7 @@ class PreferTerm:
 GoalTerm: TypeAlias = RateTerm | AssumeTerm | BoundTerm | KeepTerm | SoftTerm | PreferTerm
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoalDecl:
     pipeline: Ident
     terms: tuple[GoalTerm, ...]
@@ -81,7 +82,7 @@ class GoalDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """`0..8`, both ends included."""
 
@@ -90,7 +91,7 @@ class Range:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TierSetting:
     """`count 0..8`, `serves ["gpt-oss-120b"]`, `price $0.60 per 1_000_000 tokens`"""
 
@@ -99,7 +100,7 @@ class TierSetting:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TierDecl:
     """`tier gpu = catalog.h100 { count 0..8 }`"""
 
@@ -109,7 +110,7 @@ class TierDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkDecl:
     """`link gpu <-> cpu 200 Gbit/s, 10 us`; the end `*` is every tier."""
 
@@ -120,7 +121,7 @@ class LinkDecl:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FleetDecl:
     """Tiers and links in the order they were written."""
 

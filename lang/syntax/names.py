@@ -9,12 +9,13 @@ about it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ...base.frozen import frozen
 from ...base.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ident:
     """A word that the author chose (or `*` in a link, `std/llm` in an import), with its own place."""
 
@@ -22,7 +23,7 @@ class Ident:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Path:
     """One or more names joined by dots: `search.Passage`, `intent.Refund`, `Model.chat`."""
 
@@ -34,7 +35,7 @@ class Path:
         return ".".join(part.text for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Symbol:
     """An operator where it was written: `+`, `<=`, `and`, `contains`."""
 
@@ -42,7 +43,7 @@ class Symbol:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """`@pii`: the span includes the sign, the name's span does not."""
 
@@ -50,7 +51,7 @@ class Label:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Doc:
     """A `##` block: its lines without the marks, joined by newlines."""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .expressions import Expr
 from .names import Ident
 from .types import TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """`name: Text = "world"`"""
 
@@ -20,7 +21,7 @@ class Parameter:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldDecl:
     """`sure: Float = 0.0`"""
 

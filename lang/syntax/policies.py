@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .expressions import Name, Number, Quantity, Template
 from .names import Ident
@@ -13,7 +14,7 @@ from .names import Ident
 Figure: TypeAlias = Number | Quantity | Name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeout:
     """`timeout 800 ms`"""
 
@@ -21,7 +22,7 @@ class Timeout:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retry:
     """`retry 2 backoff 50 ms`"""
 
@@ -30,7 +31,7 @@ class Retry:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hedge:
     """`hedge after 300 ms`"""
 
@@ -38,7 +39,7 @@ class Hedge:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cache:
     """`cache 1 h`"""
 
@@ -46,7 +47,7 @@ class Cache:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Buffer:
     """`buffer 64 drop oldest`; without `drop` a full buffer makes the writer wait."""
 
@@ -55,7 +56,7 @@ class Buffer:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """`place on gpu`"""
 
@@ -63,7 +64,7 @@ class Place:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approve:
     """`approve "Refund {amount}?"`"""
 

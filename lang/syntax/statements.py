@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .expressions import Expr
 from .names import Ident
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bind:
     """`name = value`"""
 
@@ -19,7 +20,7 @@ class Bind:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Emit:
     """`emit items`: sends them out now."""
 
@@ -27,13 +28,13 @@ class Emit:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Return:
     value: Expr
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """`stop value when condition`: ends a `repeat`."""
 
@@ -42,7 +43,7 @@ class Stop:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Next:
     """`next value`: the state of a `repeat` in its next turn."""
 
@@ -50,7 +51,7 @@ class Next:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expect:
     """`expect condition`, in a test."""
 
@@ -58,7 +59,7 @@ class Expect:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExprStatement:
     """An expression on a line of its own; as the last line it is the block's value."""
 
@@ -69,7 +70,7 @@ class ExprStatement:
 Statement: TypeAlias = Bind | Emit | Return | Stop | Next | Expect | ExprStatement
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """`{ … }`, braces included in the span. Never empty where the source is sound."""
 

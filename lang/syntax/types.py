@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...base.frozen import frozen
 from ...base.source import Span
 from .names import Ident, Label, Path
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from .expressions import Number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedType:
     """`Text`, `Answer`, `search.Passage`."""
 
@@ -20,7 +21,7 @@ class NamedType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListType:
     """`[T]`"""
 
@@ -28,7 +29,7 @@ class ListType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapType:
     """`{Text: T}`"""
 
@@ -37,7 +38,7 @@ class MapType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OptionType:
     """`T?`"""
 
@@ -45,7 +46,7 @@ class OptionType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamType:
     """`stream T`; `stream T?` and `stream T @label` are streams of `T?` and of `T @label`."""
 
@@ -53,7 +54,7 @@ class StreamType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TensorType:
     """`Tensor[f32, 384]`; a name in the shape is a symbolic size."""
 
@@ -62,7 +63,7 @@ class TensorType:
     span: Span = field(compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LabelledType:
     """`T @label`, with one or more labels; `type` is never labelled itself."""
 
