@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import importlib
 import io
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from ..base.source import Span
@@ -55,6 +57,9 @@ def _load_stablehlo() -> None:
 @lru_cache(maxsize=1)
 def context() -> Any:
     """The process's context, with the `agent` dialect."""
+    # The bindings look for a Python module of each dialect, every time they meet one of its operations, and remember
+    # only what they found: without this, most of the time goes into failing imports.
+    sys.modules.setdefault("torch_mlir.dialects.agent", ModuleType("torch_mlir.dialects.agent"))
     made: Any = core.Context(load_on_create_dialects=["irdl"])
     from .dialect.register import load
 

@@ -45,7 +45,8 @@ def _handle(operation: Any, graph: Graph, library: Library) -> None:
 
 
 def _body(pipeline: Any, found: Annotated) -> None:
-    pipeline.attributes["sizes"] = _mlir.attribute([_size(size) for size in found.sizes])
+    if found.sizes:
+        pipeline.attributes["sizes"] = _mlir.attribute([_size(size) for size in found.sizes])
     for operation in _mlir.walk(pipeline):
         stage_id = operation.attributes["id"].value
         operation.attributes["times"] = _mlir.attribute(str(found.times[stage_id]))
