@@ -48,7 +48,7 @@ class Writer:
 
     def pipeline(self) -> p.Pipeline:
         parameters = tuple(
-            P.parameter(self.fresh(), self.draw(st.sampled_from([TEXT, TEXTS]))) for _ in range(self.pick(3))
+            P.parameter(self.fresh(), self.draw(st.sampled_from([TEXT, TEXTS]))) for _ in range(self.pick(4))
         )
         result = self.draw(st.sampled_from([TEXT, TEXTS, STREAM]))
         scope = {parameter.name: parameter.type for parameter in parameters}
@@ -68,7 +68,7 @@ class Writer:
 
     def value(self, scope: Mapping[str, Type], given: Type, depth: int) -> p.Expression:
         names = [name for name, known in scope.items() if known == given]
-        if names and (depth <= 0 or self.pick(3) == 0):
+        if names and (depth <= 0 or self.pick(2) == 0):
             return P.ref(names[self.pick(len(names))], given, self.at())
         calls = [each for each in self.earlier if each.result == given]
         if depth > 0 and calls and self.pick(3) == 0:

@@ -71,7 +71,7 @@ def _operation(dialect: Any, ext: Any, spec: OpSpec) -> None:
         "verify_invariants": staticmethod(_checked(_generic(spec))),
     }
     if spec.verify_regions is not None:
-        body["verify_region_invariants"] = staticmethod(_checked(spec.verify_regions))
+        body["verify_region_invariants"] = staticmethod(_checked(_of_regions(spec, spec.verify_regions)))
     traits: list[Any] = []
     if spec.terminator:
         traits.append(core.IsTerminatorTrait)
@@ -104,23 +104,46 @@ def _generic(spec: OpSpec) -> Verifier:
     """The rules that follow from the description, then the operation's own."""
 
     def rules(op: View) -> Iterator[str]:
-        sound = True
-        for name, kind in (*spec.attributes.items(), *spec.optional.items()):
-            if name in op.attributes and not attribute_fits(op.attributes[name], kind):
-                yield f"has an attribute {name!r} that is not {kind.value}"
-                sound = False
+        wrong = list(_shape(spec, op))
+        yield from wrong or spec.verify(op)
         for name in op.attributes:
-            known = name in spec.attributes or name in spec.optional or name.endswith("SegmentSizes")
-            if not known:
+            if name not in spec.attributes and name not in spec.optional:
                 yield f"has an attribute {name!r} that it does not know"
-        for name, region in zip(spec.regions, op.operation.regions, strict=False):
-            if len(list(region.blocks)) > 1:
-                yield f"has more than one block in its {name!r}"
-                sound = False
         parent = op.operation.parent
         if spec.inside and parent is not None and parent.name not in spec.inside:
             yield f"stands in {parent.name}, but belongs in {' or '.join(spec.inside)}"
-        if sound:
-            yield from spec.verify(op)
 
     return rules
+
+
+def _of_regions(spec: OpSpec, verify: Verifier) -> Verifier:
+    """The rules on bodies; an operation whose shape is wrong has been blamed for that already."""
+
+    def rules(op: View) -> Iterator[str]:
+        if not any(_shape(spec, op)):
+            yield from verify(op)
+
+    return rules
+
+
+def _shape(spec: OpSpec, op: View) -> Iterator[str]:
+    """What must hold before an operation's own rules can be asked. They run before those of IRDL."""
+    operation = op.operation
+    for word, count, (least, most) in (
+        ("operands", len(operation.operands), spec.operands),
+        ("results", len(operation.results), spec.results),
+    ):
+        if not least <= count <= most:
+            yield f"has {count} {word}, and takes {least if least == most else f'{least} to {most}'}"
+    if len(operation.regions) != len(spec.regions):
+        yield f"has {len(operation.regions)} regions, and takes {len(spec.regions)}"
+        return
+    for name, region in zip(spec.regions, operation.regions, strict=True):
+        if len(list(region.blocks)) > 1:
+            yield f"has more than one block in its {name!r}"
+    for name, kind in (*spec.attributes.items(), *spec.optional.items()):
+        if name not in op.attributes:
+            if name in spec.attributes:
+                yield f"lacks the attribute {name!r}"
+        elif not attribute_fits(op.attributes[name], kind):
+            yield f"has an attribute {name!r} that is not {kind.value}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import ir_shown
 import pytest
 from agent_sources import INTERFACES, blocks, checked
 
@@ -27,7 +28,7 @@ def problems(source: Source) -> str:
 
 
 # What each kind of block shows of the `agent` block before it.
-SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems}
+SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems, **ir_shown.SHOWN}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))

@@ -25,7 +25,6 @@ from agentlang.lang import program as p
 from agentlang.lang.types import TEXT
 
 lawful = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-INPUTS = {True: "one. two", False: ("a", "b c")}
 
 
 def steps(program: p.Program) -> list[Module]:
@@ -61,7 +60,8 @@ def spans(graph: Graph) -> list[object]:
 
 
 def values(graph: Graph, pipeline: GraphPipeline) -> object:
-    return meaning(graph, pipeline.name, {i.name: INPUTS[i.type == TEXT] for i in pipeline.inputs})
+    inputs = {i.name: i.name if i.type == TEXT else (i.name, f"{i.name}. 2") for i in pipeline.inputs}
+    return meaning(graph, pipeline.name, inputs)
 
 
 def order(region: Region, known: frozenset[int]) -> None:

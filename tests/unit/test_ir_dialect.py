@@ -413,6 +413,29 @@ def test_declarations(operation: str, title: str | None) -> None:
     assert found == [] if title is None else any(title in each for each in found), found
 
 
+SHAPES = [
+    ('"agent.handle"() {name = "x"}', "lacks the attribute 'keyword'"),
+    ('"agent.pipeline"() {name = "p", parameters = [], result = !agent.none}', "has 0 regions, and takes 1"),
+    ('"agent.fleet"() ({ ^bb0: }, { ^bb1: }) {name = "f"}', "has 2 regions, and takes 1"),
+    ('"agent.test"() ({ ^bb0: "cf.br"()[^bb1] : () -> () ^bb1: "cf.br"()[^bb0] : () -> () }) {name = "t"}', ""),
+]
+
+
+@pytest.mark.parametrize(("operation", "title"), SHAPES)
+def test_shapes(operation: str, title: str) -> None:
+    found = declared(operation)
+    assert any(title in each for each in found), found
+
+
+@pytest.mark.parametrize("operation", [
+    "%a = agent.length() -> int", "%a = agent.length(%text, %text) -> int", "agent.length(%text)",
+    "%a = agent.emit(%text) -> text", "%a = agent.constant(%text) {value = 1} -> int", "agent.expect()",
+])  # fmt: skip
+def test_counts(operation: str) -> None:
+    found = titles(module(operation))
+    assert any(", and takes " in each for each in found), found
+
+
 def test_every_operation_has_a_document_with_an_example() -> None:
     for name, spec in OPERATIONS.items():
         assert f'"agent.{name}"' in spec.doc, name

@@ -1,0 +1,43 @@
+"""What golden pages show of a program in the compiler: the readable form after each pass, and the generic form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+import ir_programs as P
+from agent_sources import checked
+
+from agentlang.base.source import Source
+from agentlang.ir import compile as irc
+from agentlang.ir.compile import Module
+
+
+def after(source: Source, until: str | None) -> Module:
+    program, problems = checked(source.text, source.path)
+    assert program is not None, problems
+    module, problems = irc.lower(program)
+    if module is not None and until is not None:
+        module, problems = irc.run_passes(module, P.SmallLibrary(), until)
+    assert module is not None, problems
+    return module
+
+
+def readable(source: Source, until: str | None) -> str:
+    """Without the first line, whose digest changes with everything."""
+    return after(source, until).text(pretty=True).split("\n", 2)[2].strip("\n")
+
+
+def generic(source: Source) -> str:
+    """The form that reads back, without the segments of operands, which only say how many there are."""
+    return re.sub(r"operandSegmentSizes = array<i32[^>]*>, ", "", after(source, "split_llm").text()).strip("\n")
+
+
+SHOWN: dict[str, Callable[[Source], str]] = {
+    "lowered": partial(readable, until=None),
+    "inlined": partial(readable, until="inline_pipelines"),
+    "split": partial(readable, until="split_llm"),
+    "demand": partial(readable, until="annotate_demand"),
+    "mlir": generic,
+}
