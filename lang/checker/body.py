@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import count
 
 from ...base.problems import Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
-from ..syntax.walk import Node
+from ..syntax.walk import Node, walk
 from ..syntax_problems import too_deep
 from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, StreamType, Type, dimension_of
 from .context import BUILTINS, PART_OF_THE_LANGUAGE, Context, words
@@ -40,7 +41,10 @@ class Role:
 class Body:
     """One pipeline, test or constant."""
 
-    __slots__ = ("_blocks", "_expressions", "context", "depth", "early", "in_test", "locals", "tail", "written")
+    __slots__ = (
+        *("_bindings", "_blocks", "_expressions", "context", "depth", "early"),
+        *("in_test", "locals", "order", "tail", "written"),
+    )
 
     def __init__(
         self,
@@ -56,6 +60,9 @@ class Body:
         self.written = written
         self.in_test = in_test
         self.locals: dict[str, Local] = {}
+        # Those that are visible, in the order they were bound.
+        self.order: list[Local] = []
+        self._bindings: dict[str, syntax.Bind] | None = None
         # Names that were used before they are bound: reported, and not also called unused.
         self.early: set[str] = set()
         self.depth = 0
@@ -169,24 +176,35 @@ class Body:
         local = Local(name.text, name.span, kind, type, labels, value)
         local.used = name.text in self.early
         self.locals[name.text] = local
+        self.order.append(local)
         return local
 
+    def binding(self, name: str) -> syntax.Bind | None:
+        """Where the text of this body binds a name first, wherever that is."""
+        if self._bindings is None:
+            found = () if self.written is None else walk(self.written)
+            self._bindings = {}
+            for node in found:
+                if isinstance(node, syntax.Bind):
+                    self._bindings.setdefault(node.name.text, node)
+        return self._bindings.get(name)
+
     def _taken(self, name: syntax.Ident, first: Span | None, what: str) -> None:
-        known = {*self.locals, *self.context.names}
-        free = next(f"{name.text}_{n}" for n in range(2, 10_000) if f"{name.text}_{n}" not in known)
+        candidates = (f"{name.text}_{n}" for n in count(2))
+        free = next(c for c in candidates if c not in self.locals and c not in self.context.names)
         hint = f"a name is bound once; call this one `{free}`, say"
         self.context.report(problems.bound_twice(name.text, name.span, first, what, hint))
 
     @contextmanager
     def scope(self) -> Generator[None]:
         """Names bound inside end with the block."""
-        before = set(self.locals)
+        before = len(self.order)
         try:
             yield
         finally:
-            for name, local in self.locals.items():
-                if name not in before:
-                    local.visible = False
+            for local in self.order[before:]:
+                local.visible = False
+            del self.order[before:]
 
     def use_all(self, node: Node) -> None:
         """Count every name inside as used, for a part that is not looked into."""

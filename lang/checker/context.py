@@ -18,6 +18,8 @@ Library = Callable[[str], "Source | None"]
 
 # Always in scope, in every file.
 BUILTINS = ("all", "buffered", "len", "declassify", "secret", "python", "builtin", "endpoint", "catalog")
+# Names compared to find suggestions in one file. Beyond that, so much is wrong that one more suggestion helps nobody.
+MOST_COMPARED = 50_000
 PART_OF_THE_LANGUAGE = "a part of the language, in scope in every file"
 # Called with one value; all other builtins are refused where they are called.
 CALLABLE_BUILTINS = ("all", "len")
@@ -27,16 +29,8 @@ class Context:
     """One file. `library` gives the interface source of a module, and is the only way out of the file."""
 
     __slots__ = (
-        "_problems",
-        "broken",
-        "interface",
-        "interfaces",
-        "library",
-        "methods",
-        "names",
-        "records",
-        "source",
-        "top",
+        *("_patience", "_problems", "broken", "flows", "interface", "interfaces"),
+        *("library", "methods", "names", "records", "source", "top"),
     )
 
     def __init__(self, source: Source, library: Library, interface: Interface | None = None) -> None:
@@ -50,6 +44,9 @@ class Context:
         self.interfaces: dict[str, Interface] = {}
         # Where an import may be inserted: before the first declaration.
         self.top = 0
+        # For each pipeline checked so far, the parameters whose labels reach its result.
+        self.flows: dict[str, frozenset[str] | None] = {}
+        self._patience = MOST_COMPARED
         # Whether the parser had to make something up, so that no program can come of the file.
         self.broken = False
         self._problems: list[Problem] = []
@@ -93,7 +90,9 @@ class Context:
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """One suggestion, which then counts as used: a misspelt use is a use."""
-        suggestion = suggest(name, known)
+        candidates = list(known) if self._patience > 0 else []
+        self._patience -= len(candidates)
+        suggestion = suggest(name, candidates)
         if suggestion is not None:
             self.use(suggestion)
         return suggestion

@@ -16,7 +16,7 @@ from .fleets import check_fleets
 from .goals import check_goals
 from .graph import calls_between, groups, report_recursion
 from .handles import check_handle, report_circles
-from .labels import Flow, flows
+from .labels import flows
 from .symbols import UNKNOWN, ConstantSymbol, HandleSymbol, PipelineSymbol
 
 
@@ -73,7 +73,7 @@ def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
         block = program.Block(block.statements, fitted, block.span)
     symbol.labels = result.labels if result is not None else symbol.labels
     names = tuple(parameter.name for parameter in symbol.parameters)
-    symbol.flows = flows(names, block, _Flows(context))
+    symbol.flows = context.flows[symbol.name] = flows(names, block, context.flows)
     # What flows in from a parameter belongs to the argument of each call, so only the rest is the body's own.
     symbol.labels -= {label for p in symbol.parameters if p.name in symbol.flows for label in p.labels}
     _unused_locals(context, body)
@@ -93,22 +93,17 @@ def _written(node: syntax.PipelineDecl) -> list[syntax.Ident]:
     return list({parameter.name.text: parameter.name for parameter in reversed(node.parameters)}.values())[::-1]
 
 
-class _Flows(dict[str, "Flow | None"]):
-    """The flows of the pipelines of a file, as far as they are known."""
-
-    def __init__(self, context: Context) -> None:
-        super().__init__((n, s.flows) for n, s in context.names.items() if isinstance(s, PipelineSymbol))
-
-
 def _tests(context: Context, nodes: list[syntax.TestDecl]) -> tuple[program.Test, ...]:
     tests: list[program.Test] = []
     first: dict[str, Span] = {}
     for node in nodes:
         title = node.title.literal or ""
-        if title in first:
-            hint = "give one of the two another title"
-            context.report(problems.bound_twice(title, node.title.span, first[title], "the title of a test", hint))
-        first.setdefault(title, node.title.span)
+        # What a test computes is named by its title with other characters as `_`, so titles differ in more than those.
+        plain = "".join(c if c.isalnum() or c in "_-" else "_" for c in title)
+        if plain in first:
+            hint = "give one of the two another title, with other letters"
+            context.report(problems.bound_twice(title, node.title.span, first[plain], "the title of a test", hint))
+        first.setdefault(plain, node.title.span)
         body = Body(context, check_expression, check_block, node.body, in_test=True)
         block = check_block(body, node.body, None, Role(f"test {title!r}", needs_value=False))
         if not any(isinstance(statement, syntax.Expect) for statement in node.body.statements):

@@ -58,8 +58,9 @@ class _Reader:
     def __init__(self, context: Context, pipeline: PipelineSymbol, calls: Calls) -> None:
         self.context = context
         self.pipeline = pipeline
-        self.calls = calls
         self.seen: dict[tuple[str, str], Span] = {}
+        self.within = reachable(calls, pipeline.name)
+        self.binders: dict[str, set[str]] = {}
 
     def goal(self, node: syntax.GoalDecl) -> Goal:
         terms: list[GoalTerm] = []
@@ -267,26 +268,27 @@ class _Reader:
     def called(self, name: syntax.Ident) -> PipelineSymbol | None:
         """The pipeline that a dotted name begins with, if a run of the goal's pipeline calls it."""
         symbol = self.context.names.get(name.text)
-        within = reachable(self.calls, self.pipeline.name)
-        if name.text in within and isinstance(symbol, PipelineSymbol):
+        if name.text in self.within and isinstance(symbol, PipelineSymbol):
             return symbol
         if isinstance(symbol, PipelineSymbol):
             title = f"`{self.pipeline.name}` never calls `{name.text}`, so nothing of it can be assumed here"
             hint = "a goal assumes only of its own pipeline and of those it calls"
             self.context.report(problems.goal_unfit(title, name.span, hint))
         else:
-            self.unknown(self.pipeline, name, (*sorted(within),))
+            self.unknown(self.pipeline, name, (*sorted(self.within),))
         return None
 
     def unknown(self, owner: PipelineSymbol, name: syntax.Ident, also: tuple[str, ...] = ()) -> None:
         """A name that the pipeline does not bind. Silent where it is bound in a part that is not checked yet."""
-        if name.text in _binders(owner.declaration):
+        if owner.name not in self.binders:
+            self.binders[owner.name] = _binders(owner.declaration)
+        if name.text in self.binders[owner.name]:
             return
         known = (*owner.locals, *also, *((owner.name,) if owner is self.pipeline else ()))
-        suggestion = suggest(name.text, known)
-        hint = f"`{owner.name}` binds " + (", ".join(f"`{n}`" for n in owner.locals) or "no names")
+        suggestion = self.context.nearest(name.text, known)
+        hint = f"`{owner.name}` binds " + (", ".join(f"`{n}`" for n in list(owner.locals)[:8]) or "no names")
         if suggestion is None and owner is self.pipeline:
-            for inner in sorted(reachable(self.calls, owner.name)):
+            for inner in sorted(self.within):
                 symbol = self.context.names.get(inner)
                 if isinstance(symbol, PipelineSymbol) and name.text in symbol.locals:
                     suggestion = f"{inner}.{name.text}"

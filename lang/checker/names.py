@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ...base.problems import Edit, Fix, Related
 from ...base.source import Span
-from .. import problems, syntax
-from ..syntax.walk import walk
+from .. import problems
 from .body import Body
 from .context import CALLABLE_BUILTINS, Context
 
@@ -33,16 +32,13 @@ def _bound_elsewhere(body: Body, name: str, span: Span) -> tuple[str, Related] |
         local.used = True
         hint = "what is bound inside a block is not seen outside it; let the block's last line be the value"
         return hint, Related(local.span, f"`{name}` is bound here")
-    if body.written is None:
+    node = body.binding(name)
+    if node is None:
         return None
-    for node in walk(body.written):
-        if isinstance(node, syntax.Bind) and node.name.text == name and node.span.start <= span.start:
-            if node.span.end >= span.end:
-                return "a value cannot be made from itself", Related(node.name.span, f"`{name}` is being bound here")
-        elif isinstance(node, syntax.Bind) and node.name.text == name:
-            body.early.add(name)
-            return "move the line that binds it up", Related(node.name.span, f"`{name}` is only bound here")
-    return None
+    if node.span.start <= span.start and node.span.end >= span.end:
+        return "a value cannot be made from itself", Related(node.name.span, f"`{name}` is being bound here")
+    body.early.add(name)
+    return "move the line that binds it up", Related(node.name.span, f"`{name}` is only bound here")
 
 
 def _imported(context: Context, name: str, span: Span) -> tuple[str | None, Fix | None]:
