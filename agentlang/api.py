@@ -101,6 +101,11 @@ def check(source: Source) -> Checked:
     sources = {source.path: source}
     if program is not None:
         sources |= {s.path: s for s in program.sources}
+    # Problems of a faulty file point into interfaces too, at what was declared there.
+    places = {place.path for p in found for place in (p.span, *(r.span for r in p.related)) if place}
+    for path in sorted(places - sources.keys()):
+        if declared := interface(path.removesuffix(".agent")):
+            sources[path] = declared
     return Checked(source, file, None if has_errors(found) else program, found, sources)
 
 
