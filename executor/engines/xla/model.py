@@ -64,6 +64,10 @@ class XlaModel:
         return self._programs
 
     @property
+    def device_weights(self) -> DeviceWeights:
+        return self._weights
+
+    @property
     def open_sequences(self) -> int:
         """Sequences whose cache is held."""
         return len(self._open)
