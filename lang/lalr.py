@@ -7,7 +7,7 @@ read, so that a bracket that recovery puts in changes what the newlines after it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,15 +97,21 @@ def shifts(states: Stack, kind: str) -> Stack | None:
         states = (target, states)
 
 
-def kind_of(token: Token, index: int, tokens: Sequence[Token], row: object) -> str:
-    """What the token is where the state with this row reads it."""
+def kind_of(
+    token: Token, index: int, tokens: Sequence[Token], row: Mapping[str, int | None], states: Callable[[], Stack]
+) -> str:
+    """What the token is where the state with this row reads it; `states` gives the whole stack if it must be asked."""
     kind = token.kind
-    assert isinstance(row, dict)
     if kind == "NAME":
         keyword = contextual().get(token.text)
         if keyword is None or keyword not in row:
             return kind
         if "NAME" not in row:
+            return keyword
+        # A row of LALR tables promises more than the stack below it may keep.
+        if shifts(states(), keyword) is None:
+            return kind
+        if shifts(states(), kind) is None:
             return keyword
         # A name may stand here too: what follows on the line decides. (`rate <= …` and `rate p95 <= …`
         # limit something called `rate`.)
@@ -120,6 +126,14 @@ def kind_of(token: Token, index: int, tokens: Sequence[Token], row: object) -> s
         if word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES:
             return POLICY_COMMA
     return kind
+
+
+def _linked(states: Sequence[int]) -> Stack:
+    """A list of states as a stack."""
+    stack: Any = None
+    for state in states:
+        stack = (state, stack)
+    return stack
 
 
 def newline_before(token: Token, state: State) -> bool:
@@ -151,7 +165,7 @@ def advance(state: State, index: int, tokens: Sequence[Token]) -> bool:
             return False
         state.states = after
         state.previous = NEWLINE
-    kind = kind_of(token, index, tokens, tables().states[state.states[0]])
+    kind = kind_of(token, index, tokens, tables().states[state.states[0]], lambda: state.states)
     after = shifts(state.states, kind)
     if after is None:
         return False
@@ -203,7 +217,9 @@ def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], d
             if token.first and not newline and newline_before(token, state):
                 kind = NEWLINE
             else:
-                kind = kind_of(token, index, tokens, row) if token.kind in ("NAME", "COMMA") else token.kind
+                kind = token.kind
+                if kind in ("NAME", "COMMA"):
+                    kind = kind_of(token, index, tokens, row, lambda: _linked(states))
         while True:
             action = row.get(kind, _MISSING)
             if action is None:
@@ -218,8 +234,14 @@ def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], d
                 target = rows[states[-1]][rule.origin]
             else:
                 length = rule.length
-                parts: list[Any] = []
-                for value, kept in zip(values[-length:], rule.keep, strict=True):
+                parts: list[Any] = values[-length]
+                if rule.splice and type(parts) is list:
+                    # A list that grows is passed on, not copied: a copy for each item would be quadratic.
+                    rest = zip(values[1 - length :], rule.keep[1:], strict=True) if length > 1 else ()
+                else:
+                    parts = []
+                    rest = zip(values[-length:], rule.keep, strict=True)
+                for value, kept in rest:
                     if kept:
                         if type(value) is list:
                             parts += value

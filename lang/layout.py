@@ -218,11 +218,12 @@ class _Layout:
         """How many spaces stand before a token that does not begin its line."""
         assert previous is not None
         kind, before = token.kind, previous.kind
-        if self.in_module and previous.text != "use" and kind not in ("AS", "COLON") and before not in ("AS", "COLON"):
-            return 0
+        if self.in_module:
+            # `use ../shop as shop`: the path is one word.
+            return 1 if len(self.line.parts) == 1 or kind == "AS" or before == "AS" else 0
         if before == "HOLE" and kind == "LBRACE":
             return 1
-        if (before in _NO_SPACE_AFTER or kind in _NO_SPACE_BEFORE) and previous.text != "use":
+        if before in _NO_SPACE_AFTER or kind in _NO_SPACE_BEFORE:
             return 0
         if kind == "HOLE_END" or (self.unary and before == "MINUS"):
             return 0

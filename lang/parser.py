@@ -20,7 +20,7 @@ from .tables import tables
 from .tokens import DECLARATION_WORDS, Comment, Token
 
 # Characters. Programs are some kilobytes; a file beyond this is a mistake, and would take seconds.
-LONGEST_SOURCE = 1 << 20
+LONGEST_SOURCE = 1 << 19
 # Nodes above a node. What walks a tree may then be recursive.
 DEEPEST = 150
 MOST_PROBLEMS = 100

@@ -19,7 +19,18 @@ PERCENT = re.compile(
 # What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
 GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")
 # A word behind a number is a unit unless it is one of these, or is itself followed by what follows names.
-AFTER_NUMBERS = RESERVED | {"at", "backoff", "drop", "times", "steps", "contains", "per"}
+AFTER_NUMBERS = RESERVED | {
+    "at",
+    "backoff",
+    "drop",
+    "times",
+    "steps",
+    "contains",
+    "per",
+    "effects",
+    "needs",
+    "idempotent",
+}
 NO_UNIT = re.compile(r"[ \t]*(?:[:(.]|=(?!=))")
 BEFORE_COLON = re.compile(r"[ \t]*:")
 A_WORD = re.compile(WORD)
@@ -29,8 +40,8 @@ CODE = re.compile(
     rf"|(?P<wrong>&&|\|\||!(?!=)|;|'[^'\n]*'|//[^\n]*)|(?P<sign>{'|'.join(map(re.escape, SIGNS))})"
     r"|(?P<bad>[^ \t\r\n])|\Z)"
 )
-PART = re.compile(r"(?:[^\"{}\\\n]|\\[^\n]|\{\{|\}\})++")
-LONG_PART = re.compile(r"(?:[^\"{}\\]|\\.|\{\{|\}\}|\"(?!\"\"))++", re.DOTALL)
+PART = re.compile(r"(?:[^\"{}\\\n]|\\u\{[0-9A-Fa-f]{1,6}\}|\\[^\n]|\{\{|\}\})++")
+LONG_PART = re.compile(r"(?:[^\"{}\\]|\\u\{[0-9A-Fa-f]{1,6}\}|\\.|\{\{|\}\}|\"(?!\"\"))++", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 HEAD = re.compile(
     rf"[ \t]*(?:(?:pipeline|agent|tool)[ \t]+{WORD}[ \t]*\(|stage[ \t]+{WORD}(?:\.{WORD})?[ \t]*\("

@@ -100,8 +100,10 @@ class _Scanner:
         return self.source.span(start, end)
 
     def report(self, problem: Problem) -> None:
-        if len(self.out.problems) < MOST_PROBLEMS:
-            self.out.problems.append(problem)
+        self.out.problems.append(problem)
+        if len(self.out.problems) >= MOST_PROBLEMS:
+            # This is no program: what follows is not worth the time.
+            self.text = self.text[: self.at]
 
     def add(self, kind: str, start: int, end: int) -> Token:
         token = Token(kind, self.text[start:end], start, end, self.line, start - self.line_start + 1, self.first)
@@ -222,13 +224,13 @@ class _Scanner:
 
     def close(self, kind: str) -> str:
         """Closes the bracket that fits, and with it what was left open inside. A `}` may close a hole."""
-        kinds = [token.kind for token in self.open]
         if kind == "RBRACE":
-            for index in range(len(kinds) - 1, -1, -1):
-                if kinds[index] in ("LBRACE", "HOLE"):
+            for index in range(len(self.open) - 1, -1, -1):
+                opened = self.open[index].kind
+                if opened in ("LBRACE", "HOLE"):
                     del self.open[index:]
-                    return "HOLE_END" if kinds[index] == "HOLE" else kind
-        elif kinds and kinds[-1] == OPENERS[kind]:
+                    return "HOLE_END" if opened == "HOLE" else kind
+        elif self.open and self.open[-1].kind == OPENERS[kind]:
             self.open.pop()
         return kind
 

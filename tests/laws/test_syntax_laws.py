@@ -1,0 +1,143 @@
+"""Text and tree are two forms of one thing: printing, parsing and formatting lose nothing.
+
+Trees are generated over the whole language (`syntax_trees`), texts are the programs and what an editor sees of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_sources import ACCEPTANCE, EXAMPLES
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from syntax_trees import files
+
+from agentlang.base.source import Source, Span
+from agentlang.lang.format import format_source
+from agentlang.lang.parser import parse
+from agentlang.lang.printer import show
+from agentlang.lang.scanner import scan
+from agentlang.lang.syntax import File, walk
+
+FOLDER = Path(os.environ.get("AGENTLANG_PROGRAMS", ACCEPTANCE))
+PROGRAMS = sorted(FOLDER.glob("*.agent")) if FOLDER.is_dir() else []
+TEXTS = {path.name: path.read_text("utf-8") for path in [*EXAMPLES, *PROGRAMS]}
+programs = pytest.mark.parametrize("name", TEXTS)
+
+
+def relaxed(count: int) -> settings:
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+    return settings(max_examples=count, deadline=None, suppress_health_check=slow)
+
+
+def parsed(text: str) -> File:
+    file, problems = parse(Source("law.agent", text))
+    assert not problems, [(problem.title, problem.span) for problem in problems] + [text]
+    return file
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="the acceptance programs are not beside this checkout")
+def test_there_are_programs() -> None:
+    assert len(PROGRAMS) >= 10
+
+
+@programs
+def test_printing_a_program_gives_its_tree_again(name: str) -> None:
+    tree = parsed(TEXTS[name])
+    assert tree.declarations
+    assert parsed(show(tree)) == tree
+
+
+@programs
+def test_programs_are_written_as_they_are_formatted(name: str) -> None:
+    assert format_source(Source(name, TEXTS[name])) == (TEXTS[name], ())
+
+
+@relaxed(100)
+@given(files)
+def test_printing_a_tree_gives_it_again(tree: File) -> None:
+    text = show(tree)
+    assert parsed(text) == tree
+    assert format_source(Source("law.agent", text)) == (text, ()), "what is printed is formatted"
+
+
+COMMENTS = "# note", "#note", "## doc", "#", "  # far"
+
+
+@st.composite
+def untidy(draw: Any) -> str:
+    """A program with other spaces, indentation, blank lines and comments than it should have."""
+    text = draw(st.sampled_from(sorted(TEXTS.values())))
+    tokens = scan(Source("law.agent", text)).tokens
+    depth, at = 0, 0
+    out: list[str] = []
+    for token in tokens:
+        between = text[at : token.start]
+        if depth == 0 or between.strip(" "):
+            if "\n" in between:
+                comment = draw(st.none() | st.sampled_from(COMMENTS)) if depth == 0 else None
+                lines = "\n" * draw(st.integers(1, 3))
+                between = (f" {comment}" if comment else "") + lines + " " * draw(st.integers(0, 5))
+            elif between:
+                between = " " * draw(st.integers(1, 3))
+        out += [between, token.text]
+        depth += (token.kind == "TEXT") - (token.kind == "TEXT_END")
+        at = token.end
+    return "".join(out)
+
+
+@relaxed(60)
+@given(untidy())
+@example("x\r\n")
+@example("use std/llm\r\n\r\nuse std/text # two\r\n")
+@example("\ufeffuse std/llm\n")
+@example("let x = 1\n# last")
+@example("# only")
+@example("")
+def test_formatting_changes_no_meaning_and_ends_at_once(text: str) -> None:
+    once, problems = format_source(Source("law.agent", text))
+    if problems:
+        assert once == text
+        return
+    assert parsed(once) == parsed(text)
+    assert format_source(Source("law.agent", once)) == (once, ())
+    before = [comment.text.lstrip("#").strip() for comment in scan(Source("", text)).comments]
+    after = [comment.text.lstrip("#").strip() for comment in scan(Source("", once)).comments]
+    assert before == after
+
+
+@programs
+def test_spans_nest_and_say_where_words_stand(name: str) -> None:
+    text = TEXTS[name]
+    source = Source(name, text)
+
+    def check(node: Any, outer: Span) -> None:
+        span: Span = node.span
+        assert outer.start <= span.start <= span.end <= outer.end
+        assert source.span(span.start, span.end) == span
+        if type(node).__name__ in ("Ident", "Name", "Symbol", "Number"):
+            assert text[span.start : span.end] == node.text or node.text in text[span.start : span.end]
+        for part in fields(node):
+            value = getattr(node, part.name)
+            for inner in value if isinstance(value, tuple) else [value]:
+                if is_dataclass(inner) and hasattr(inner, "span") and part.name != "doc":
+                    check(inner, span)
+
+    tree, _ = parse(source)
+    for declaration in tree.declarations:
+        check(declaration, tree.span)
+    assert sum(1 for _ in walk(tree)) > 20
+
+
+@relaxed(150)
+@given(st.text(max_size=200) | st.text(st.sampled_from('ab ({[)}]"\n,.:=|>-#$1%\\@?*/'), max_size=80))
+def test_any_text_gives_a_file(text: str) -> None:
+    file, problems = parse(Source("law.agent", text))
+    assert isinstance(file, File)
+    for problem in problems:
+        assert problem.span is not None
+        assert 0 <= problem.span.start <= problem.span.end <= len(text)
