@@ -19,6 +19,10 @@ from ..base.render import as_json, concise, json_text, summary, terminal
 from ..base.source import Source
 
 
+MOST_SHOWN = 50
+"""More problems than this are a wall that nobody reads; the other forms show all."""
+
+
 class Exit:
     """Exit codes, a contract of the command line."""
 
@@ -62,11 +66,14 @@ class Console:
             self.out.write(json_text(found) + "\n")
             return
         colour = self.colour(self.err)
-        for problem in found:
+        shown = found[:MOST_SHOWN] if form == "text" else found
+        for problem in shown:
             text = concise(problem) if form == "concise" else terminal(problem, sources, colour) + "\n"
             self.err.write(text + "\n")
         if form == "text" and found:
-            self.err.write(summary(found) + "\n")
+            left = f"the first {len(shown)} of " if len(shown) < len(found) else ""
+            more = "; --format concise shows all" if left else ""
+            self.err.write(f"{left}{summary(found)}{more}\n")
         self.err.flush()
 
     def fail(self, problems: Problems, sources: Mapping[str, Source], code: int = Exit.ERRORS) -> int:
