@@ -22,12 +22,12 @@ from .read import digest, passes, read_graph
 from .verify import diagnostics, verify
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Module:
     """A sound module: the `passes` it has been through, and the `sources` that its locations point into."""
 
-    operation: Any = field(repr=False, compare=False)
-    sources: Mapping[str, Source] = field(default_factory=dict[str, Source], repr=False, compare=False)
+    operation: Any = field(repr=False)
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source], repr=False)
     passes: tuple[str, ...] = ()
 
     def text(self, pretty: bool = False, locations: bool = True) -> str:

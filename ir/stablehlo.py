@@ -66,16 +66,27 @@ def functions(module: Any) -> dict[str, dict[str, Any]]:
 
 
 def describe(module: Any) -> list[str]:
-    """A line for each function that a stage may call: its name, type and number of operations. Bodies are left out, as
-    different versions of JAX write different ones."""
+    """A line for each function that a stage may call: its name, the tensors in and out by shape, and the number of its
+    operations with those of its helpers. Bodies are left out, as different versions of JAX write different ones."""
     lines: list[str] = []
     for handle, given in functions(module).items():
         for name, operation in given.items():
-            if "." not in name:
-                kind = _mlir.core.TypeAttr(operation.attributes["function_type"]).value
-                count = sum(1 for _ in _mlir.walk(operation))
-                lines.append(f"function @{handle}::@{name}: {kind}, {count} operations")
+            if "." in name:
+                continue
+            kind = _mlir.core.TypeAttr(operation.attributes["function_type"]).value
+            mine = [each for other, each in given.items() if other == name or other.startswith(f"{name}.")]
+            count = sum(1 for each in mine for _ in _mlir.walk(each))
+            lines.append(
+                f"function @{handle}::@{name}({_shapes(kind.inputs)}) -> ({_shapes(kind.results)}), {count} operations"
+            )
     return lines
+
+
+def _shapes(types: Any) -> str:
+    counts: dict[str, int] = {}
+    for given in types:
+        counts[str(given)] = counts.get(str(given), 0) + 1
+    return ", ".join(shape if count == 1 else f"{count} x {shape}" for shape, count in counts.items())
 
 
 def portable(module: Any, handle: str, name: str) -> bytes:

@@ -26,7 +26,7 @@ def lower_program(program: p.Program, tests: bool) -> Any:
 
 
 def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
-    for handle in program.handles:
+    for handle in _needed_first(program.handles):
         yield _handle(handle)
     for record in program.records.values():
         yield _declare("agent.record", record.span, name=record.name, fields=_fields(record.fields))
@@ -51,6 +51,24 @@ def _declare(kind: str, span: Span, regions: int = 0, **attributes: object) -> A
 
 def _fields(fields: tuple[p.Parameter, ...]) -> list[dict[str, Any]]:
     return [{"name": field.name, "type": to_mlir(field.type)} for field in fields]
+
+
+def _needed_first(handles: tuple[p.HandleDeclaration, ...]) -> list[p.HandleDeclaration]:
+    """As written, but a handle stands behind those that its arguments name: a file may declare them in any order."""
+    by_name = {handle.name: handle for handle in handles}
+    ordered: dict[str, p.HandleDeclaration] = {}
+
+    def place(handle: p.HandleDeclaration, path: tuple[str, ...]) -> None:
+        for needed in (argument.value for argument in handle.arguments):
+            # A cycle is the checker's to refuse; here it must only end.
+            if isinstance(needed, p.HandleReference) and needed.name not in (*ordered, *path):
+                place(by_name[needed.name], (*path, needed.name))
+        ordered[handle.name] = handle
+
+    for handle in handles:
+        if handle.name not in ordered:
+            place(handle, (handle.name,))
+    return list(ordered.values())
 
 
 def _handle(handle: p.HandleDeclaration) -> Any:

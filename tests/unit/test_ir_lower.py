@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import ir_programs as P
 import pytest
 from agent_sources import EXAMPLES, checked
 
 from agentlang.ir import compile as irc
+from agentlang.ir.demand.data import NAMES
 from agentlang.ir.dialect.spec import MOST_OPERANDS
 from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Operation, walk
 from agentlang.ir.lower.names import Ids
+from agentlang.ir.sizes import given, resolve
 from agentlang.lang import program as p
 from agentlang.lang.types import BOOL, FLOAT, INT, NONE, TEXT, ListType, RecordType, StreamType
+from agentlang.stdlib.library import Library
 
 
 def graph_of(program: p.Program, tests: bool = False) -> Graph:
@@ -99,6 +104,65 @@ def test_one_open_for_all_uses_of_a_handle() -> None:
     chats = [operation for operation in operations if operation.name == "agent.chat"]
     assert [chat.id for chat in chats] == ["digest.document.part.chat", "digest.chat"]
     assert all(chat.operands[0] == opened[0].results[0] for chat in chats)
+
+
+def test_handles_stand_behind_those_they_need() -> None:
+    program = P.handbook()
+    assert [h.name for h in graph_of(program).handles] == ["writer", "encoder", "judge", "handbook"]
+    backwards = dataclasses.replace(program, handles=program.handles[::-1])
+    assert [h.name for h in graph_of(backwards).handles] == ["encoder", "handbook", "judge", "writer"]
+
+
+USES = 'use std/llm\nuse std/text\nmodel w = llm.chat("smollm2-135m-instruct")\n'
+ACCEPTED = [
+    'pipeline p(q: Text) -> Text {\n  a = if len(q) > 3 { if q contains "x" { "1" } else { "2" } } else { q }\n'
+    "  return a\n}",
+    'pipeline p(q: Text) -> Bool { return not (len(q) == 3 or q == "a") and -len(q) < 3 }',
+    'pipeline p(q: [Text]) -> [Text] { return q + ["a", "b"] }',
+    'pipeline p(q: Text) -> [[Text]] { return [[q], ["b"]] }',
+    "pipeline p(q: Float) -> [Float] { return [1, q] }",
+    'pipeline p(d: Duration) -> Text { return "{d + 2 s} {3 * d} {d / 2 s}" }',
+    "pipeline p(d: Duration) -> Bool { return d > 2 s }",
+    "pipeline p(q: Text) -> stream Text {\n  return for s in text.sentences(w.chat(q)) where len(s) > 3 { w.chat(s) }\n}",
+    'pipeline p(q: Text) -> Text {\n  r = w.chat(q)\n  return "{all(r)} {all(r)}"\n}',
+    "pipeline p(q: Text) -> Text {\n  text.redact(q)\n  return q\n}",
+    'type A { x: Int, y: [Text] }\npipeline p(q: Text) -> [A] { return for t in [q, "b"] { A(x: len(t), y: [t]) } }',
+    'let n = 3\nlet ws = ["a", "b"]\npipeline p() -> [Text] { return for t in ws, at most n at once { "{t}{n}" } }',
+    'pipeline p(q: Int = 3, s: Duration = 2 s, l: [Text] = ["a"], f: Float = 1) -> Text { return "{q}{s}{f}" }',
+    "pipeline p(x: Int) -> Float { return x * 1.5 }\npipeline b(x: Int) -> Int { return x % 2 - -x }",
+    "pipeline p(x: stream Text) -> stream Text { return text.sentences(x) }\n"
+    "pipeline c(q: Text) -> Text { return all(p(w.chat(q))) }",
+    'pipeline p(m: Money, b: Bytesize, r: Rate) -> Text { return "{m} {b} {r} {m + $0.40}" }',
+]
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_what_the_checker_accepts_compiles(text: str) -> None:
+    """The rules of the dialect are no stricter than those of the language."""
+    program, problems = checked(USES + text)
+    assert program is not None, [problem.title for problem in problems]
+    graph, problems = irc.compile_graph(program, P.SmallLibrary(), tests=True)
+    assert graph is not None, [problem.title for problem in problems]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_compile_with_the_real_library(path: Path) -> None:
+    program, _ = checked(path.read_text("utf-8"), path.name)
+    assert program is not None
+    graph, problems = irc.compile_graph(program, Library(path.parent), tests=True)
+    assert graph is not None, [problem.title for problem in problems]
+    for pipeline in graph.pipelines:
+        goal = program.goal(pipeline.name)
+        sizes, unused = resolve(pipeline.sizes, given(goal) if goal else {})
+        assert unused == ()
+        numbers = {size.name: size.value for size in sizes}
+        for operation in walk(pipeline.body):
+            if "entry" in operation.attributes:
+                assert operation.demand is not None
+                named = [getattr(operation.demand, name).value(numbers) for name in NAMES]
+                assert min(named) >= 0
+                # Everything that runs needs something.
+                assert max(named) > 0, operation.id
 
 
 def test_a_filter_a_branch_and_an_emit() -> None:

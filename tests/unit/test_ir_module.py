@@ -147,7 +147,7 @@ def test_functions_are_nested_and_named(artifacts: dict[str, bytes]) -> None:
     assert by_name["agent.decode"].attributes["functions"] == ("decode_16",)
     lines = [line for line in module.text(pretty=True).splitlines() if line.startswith("function")]
     assert len(lines) == 2
-    assert "function @writer::@prefill_8: (tensor<16x4xf32>, tensor<8xi32>) -> tensor<4xf32>" in lines[0]
+    assert "function @writer::@prefill_8(tensor<16x4xf32>, tensor<8xi32>) -> (tensor<4xf32>), " in lines[0]
     # The helper that both have is theirs alone.
     names = set(stablehlo.functions(module.operation)["writer"])
     assert {name.split(".")[0] for name in names} == {"prefill_8", "decode_16"}
