@@ -18,7 +18,6 @@ from ..base.problems import Problem, Problems, has_errors
 from ..base.render import as_json, concise, json_text, summary, terminal
 from ..base.source import Source
 
-
 MOST_SHOWN = 50
 """More problems than this are a wall that nobody reads; the other forms show all."""
 
