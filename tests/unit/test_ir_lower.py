@@ -123,7 +123,7 @@ ACCEPTED = [
     "pipeline p(q: Float) -> [Float] { return [1, q] }",
     'pipeline p(d: Duration) -> Text { return "{d + 2 s} {3 * d} {d / 2 s}" }',
     "pipeline p(d: Duration) -> Bool { return d > 2 s }",
-    "pipeline p(q: Text) -> stream Text {\n  return for s in text.sentences(w.chat(q)) where len(s) > 3 { w.chat(s) }\n}",
+    "pipeline p(q: Text) -> stream Text {\n  return for s in text.sentences(w.chat(q)) where len(s) > 3 { s }\n}",
     'pipeline p(q: Text) -> Text {\n  r = w.chat(q)\n  return "{all(r)} {all(r)}"\n}',
     "pipeline p(q: Text) -> Text {\n  text.redact(q)\n  return q\n}",
     'type A { x: Int, y: [Text] }\npipeline p(q: Text) -> [A] { return for t in [q, "b"] { A(x: len(t), y: [t]) } }',
