@@ -15,6 +15,7 @@ from ..base.source import Source, Span
 from . import lalr, syntax_problems
 from .build_declarations import Builder, actions
 from .scanner import Scan, scan
+from .source_problems import source_too_large
 from .syntax import Declaration, Doc, File, Ident
 from .tables import tables
 from .tokens import DECLARATION_WORDS, Comment, Token
@@ -36,7 +37,7 @@ def parse(source: Source) -> tuple[File, Problems]:
     """
     text = source.text
     if len(text) > LONGEST_SOURCE:
-        problem = syntax_problems.source_too_large(source.path, len(text), LONGEST_SOURCE)
+        problem = source_too_large(source.path, len(text), LONGEST_SOURCE)
         return File(None, (), span=Span(source.path, 0, 0, 1, 1, 1, 1)), (problem,)
     file, problems = _FileParser(source).run()
     return file, _with_sound_fixes(source, problems) if problems else ()

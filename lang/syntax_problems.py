@@ -14,15 +14,6 @@ def _replace(title: str, span: Span, text: str) -> Fix:
     return Fix(title, (Edit(span, text),))
 
 
-def source_too_large(path: str, length: int, limit: int) -> Problem:
-    return Problem(
-        "source-too-large",
-        f"the source has {length:,} characters; at most {limit:,} are read",
-        Span(path, 0, 0, 1, 1, 1, 1),
-        hint="split the program into files and join them with `use`",
-    )
-
-
 def too_deep(span: Span, what: str, limit: int) -> Problem:
     return Problem(
         "too-deep",
