@@ -61,7 +61,8 @@ class Reader:
         return self.channel.ended and self.position == self.channel.made
 
     def hand_out(self) -> object:
-        """The next item; it counts as taken only after `confirm`."""
+        """The next item; it counts as taken only after `confirm`. That may let a producer go on at once, which
+        notifies this reader again: whoever confirms has dealt with the item."""
         item = self.channel.item(self.position)
         self.position += 1
         self.channel.trim()
@@ -70,12 +71,6 @@ class Reader:
     def confirm(self, count: int = 1) -> None:
         self.taken += count
         self.channel.freed()
-
-    def take(self) -> object:
-        """The next item, handed out and taken."""
-        item = self.hand_out()
-        self.confirm()
-        return item
 
     def close(self) -> None:
         if not self.closed:

@@ -127,7 +127,8 @@ class Feed:
                 reader = slot.reader
                 while reader.ready and target.room() > 0:
                     target.stage = reader.channel.stage
-                    target.push(reader.take())
+                    target.push(reader.hand_out())
+                    reader.confirm()
                 if not reader.finished or self.dead:
                     return
             elif slot.value is not None:

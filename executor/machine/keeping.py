@@ -151,8 +151,8 @@ class _Walk:
         inside.all |= before | read | made | turns.all
         loop = operation.name == "agent.map"
         if any(_sends(region) for region in operation.regions):
-            # Behind a loop, items leave only when its last turn has begun.
-            self._sent |= before | turns.sent | (turns.all | read if loop else _NONE)
+            # Behind a loop, items leave only when its last turn has begun, so when what the others gave has left.
+            self._sent |= before | turns.sent | (turns.all | read | made if loop else _NONE)
         for result in operation.results:
             if is_stream(result):
                 needs = before | read | turns.gives

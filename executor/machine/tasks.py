@@ -72,7 +72,8 @@ class Collect(Task):
 
     def notify(self) -> None:
         while self.reader.ready:
-            self.items.append(self.reader.take())
+            self.items.append(self.reader.hand_out())
+            self.reader.confirm()
         if self.reader.finished and not self.done:
             self.reader.close()
             self.give(joined(self.operation, self.items))
@@ -203,12 +204,17 @@ class Regions(Task):
         for use in self.step.inner:
             self.scope.channel(use.value).release(use.kept)
 
-    def left(self) -> None:
-        """No region will be entered any more, and all that were are complete."""
+    def all_entered(self) -> None:
+        """No region will be entered any more: what they send and give has its place, and what comes behind it need not
+        wait until they are complete."""
         if self.sends is not None:
             self.sends.close()
         if self.feed is not None:
             self.feed.root.close()
+
+    def left(self) -> None:
+        """No region will be entered any more, and all that were are complete."""
+        self.all_entered()
         self.finish()
 
 
@@ -236,9 +242,7 @@ class If(Regions):
         else:
             inner.result = self.give
         inner.enter(make)
-        if self.sends is not None:
-            # What the region sends out has its place by now, so what comes after it need not wait for the region's end.
-            self.sends.close()
+        self.all_entered()
         self.release()
         if self.feed is not None:
             self.give(self.feed.target)
@@ -322,8 +326,8 @@ class MapList(Regions):
             self.next += 1
             self.active += 1
             _Turn(self, self.next - 1, self.items[self.next - 1])
-        if self.sends is not None and self.next == len(self.items):
-            self.sends.close()
+        if self.next == len(self.items):
+            self.all_entered()
         if not self.active and not self.done:
             self.release()
             self.left()
@@ -362,13 +366,16 @@ class MapStream(Regions):
             self.run.machine.later(self.run, self.notify)
 
     def notify(self) -> None:
+        if self.reader.finished:
+            self.all_entered()
         if self.active or self.done:
             return
         stop = self.feed is not None and self.feed.dead and not self.step.acts
         if self.reader.ready and not stop:
             self.active = True
             self.next += 1
-            _Turn(self, self.next - 1, self.reader.take())
+            _Turn(self, self.next - 1, self.reader.hand_out())
+            self.reader.confirm()
         elif self.reader.finished or stop:
             self.reader.close()
             self.release()

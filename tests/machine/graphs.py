@@ -166,3 +166,18 @@ def hello() -> Graph:
     model = body.open("writer")
     prompt = body.template("Greet ", name, " in one short sentence.")
     return body.graph(body.llm(model, prompt))
+
+
+def show(region: Region, depth: int = 0) -> str:
+    """A region as text, one operation a line."""
+    lines: list[str] = []
+    for operation in region.operations:
+        result = "".join(f"%{value.id}: {value.type} = " for value in operation.results)
+        operands = ", ".join(f"%{value.id}" for value in operation.operands)
+        extra = operation.attributes.get("entry") or operation.attributes.get("value") or ""
+        lines.append(f"{'  ' * depth}{result}{operation.id} {extra} ({operands})")
+        for inner in operation.regions:
+            arguments = ", ".join(f"%{value.id}" for value in inner.arguments)
+            lines.append(f"{'  ' * depth}[{arguments}]")
+            lines.append(show(inner, depth + 2))
+    return "\n".join(lines)

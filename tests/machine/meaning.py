@@ -12,22 +12,39 @@ from agentlang.ir.graph import Graph, Operation, Region
 from agentlang.lang.types import StreamType
 
 Environment = Mapping[int, Any]
+_STEPS = 1500
+
+
+class TooMuch(Exception):
+    """Loops in loops: more work than a test is for."""
+
+
+class _Sent(list[object]):
+    """What was sent out, and how much was done so far."""
+
+    steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > _STEPS:
+            raise TooMuch
 
 
 def meaning(graph: Graph, inputs: Mapping[str, object]) -> object:
-    """The value of the first pipeline, or the list of what it sends out."""
+    """The value of the first pipeline, or the list of what it sends out. Raises `TooMuch`."""
     pipeline = graph.pipelines[0]
     values: dict[int, Any] = {}
     for argument, given in zip(pipeline.body.arguments, pipeline.inputs, strict=True):
         values[argument.id] = inputs.get(given.name, given.default)
-    sent: list[object] = []
+    sent = _Sent()
     result = _region(pipeline.body, values, sent)
     return [*sent, *result] if isinstance(pipeline.result, StreamType) else result
 
 
-def _region(region: Region, outer: Environment, sent: list[object]) -> Any:
+def _region(region: Region, outer: Environment, sent: _Sent) -> Any:
     values = dict(outer)
     for operation in region.operations:
+        sent.step()
         operands = [values[operand.id] for operand in operation.operands]
         match operation.name:
             case "agent.return" | "agent.yield":
@@ -46,16 +63,15 @@ def _region(region: Region, outer: Environment, sent: list[object]) -> Any:
                 result = PLAIN[name](operation, operands)
             case _:
                 entry, names = leaf(operation)
-                result = run(STAGES[entry], dict(zip(names, operands, strict=True)))
-                if not isinstance(operation.results[0].type, StreamType):
-                    result = result[1]
-                else:
-                    result = result[0]
+                items, value = run(STAGES[entry], dict(zip(names, operands, strict=True)))
+                for _ in items:
+                    sent.step()
+                result = items if isinstance(operation.results[0].type, StreamType) else value
         values[operation.results[0].id] = result
     raise AssertionError("a region has no terminator")
 
 
-def _map(operation: Operation, over: list[object], values: Environment, sent: list[object]) -> Any:
+def _map(operation: Operation, over: list[object], values: Environment, sent: _Sent) -> Any:
     body = operation.regions[0]
     flat = isinstance(body.operations[-1].operands[0].type, StreamType)
     results: list[Any] = []

@@ -159,6 +159,18 @@ def test_a_guard_that_reads_all_before_it_passes_the_stream_on_does_not_hang() -
     assert there.result(1) == [f"abc{n}" for n in range(5)]
 
 
+def test_a_collected_stream_keeps_its_order_when_each_item_taken_brings_the_next() -> None:
+    """The branch passes on a stream that has ended: taking an item makes the next one come within the taking."""
+    body = Body("p")
+    words = body.stage("w:words", STREAM, text=body.constant("abcde"))
+    good = body.binary("contains", body.collect(words), body.constant("1"), BOOL)
+    again = body.choose(good, lambda _: words, lambda _: words, STREAM)
+    there = world(body.graph(body.collect(again)), buffer=1)
+    there.begin(1, {})
+    there.settle()
+    assert there.result(1) == "abc0abc1abc2abc3abc4"
+
+
 def test_only_the_use_that_comes_too_late_is_kept() -> None:
     body = Body("p")
     words = body.stage("w:words", STREAM, text=body.constant("abcde"))

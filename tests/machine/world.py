@@ -265,7 +265,7 @@ class World:
     def cancel(self, run: int) -> None:
         self.tell(lambda at: events.CancelRequested(at, run))
 
-    def settle(self, limit: int = 20_000) -> None:
+    def settle(self, limit: int = 200_000) -> None:
         """Until every run that was begun has ended. Fails if nothing can happen before that."""
         for _ in range(limit):
             if len(self.finished) == len(self.outputs):
