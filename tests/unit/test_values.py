@@ -1,0 +1,138 @@
+"""Runtime values: text forms, JSON in by type with every problem at once, JSON out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agentlang.executor.values import bind, from_json, from_text, text_form, to_json
+from agentlang.ir.graph import Graph, GraphPipeline, Input, RecordShape, Region
+from agentlang.lang.types import (
+    BOOL,
+    DURATION,
+    FLOAT,
+    INT,
+    JSON,
+    MONEY,
+    TEXT,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    Type,
+)
+
+RECORDS = {
+    "Source": RecordShape("Source", (("path", TEXT), ("line", INT), ("note", OptionType(TEXT)))),
+}
+BYTES = Primitive("Bytes")
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "expected"),
+    [
+        ("a", TEXT, "a"),
+        (3, INT, 3),
+        (3, FLOAT, 3.0),
+        (True, BOOL, True),
+        (["a", "b"], ListType(TEXT), ("a", "b")),
+        ({"a": [1]}, MapType(ListType(INT)), {"a": (1,)}),
+        (None, OptionType(INT), None),
+        ({"line": 3, "path": "a.md"}, RecordType("Source"), {"path": "a.md", "line": 3, "note": None}),
+        ("aGk=", BYTES, b"hi"),
+        (0.25, DURATION, 0.25),
+        ("250 ms", DURATION, 0.25),
+        ("$0.40", MONEY, 0.4),
+        ({"any": [1, None]}, JSON, {"any": (1, None)}),
+    ],
+)
+def test_json_that_fits(value: object, type_: Type, expected: object) -> None:
+    assert from_json(value, type_, RECORDS, "x") == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "places"),
+    [
+        ("3", INT, ["x must be Int, not Text"]),
+        (True, INT, ["x must be Int, not Bool"]),
+        (1.5, INT, ["x must be Int, not Float"]),
+        (10**400, FLOAT, ["x must be Float, not Int"]),
+        ("a", ListType(TEXT), ["x must be [Text], not Text"]),
+        (["a", 2, None], ListType(TEXT), ["x[1] must be Text, not Int", "x[2] must be Text, not none"]),
+        (
+            {"path": 1, "lines": 2},
+            RecordType("Source"),
+            ["x (Source) has no", "x.path must be Text", "x (Source) needs"],
+        ),
+        ("250 MB", DURATION, ["x must be Duration"]),
+        ("soon", DURATION, ["x must be Duration"]),
+        ("$3 ms", MONEY, ["x must be Money"]),
+        ("not base64!", BYTES, ["x must be Bytes"]),
+    ],
+)
+def test_json_that_does_not_fit_says_where(value: object, type_: Type, places: list[str]) -> None:
+    _, problems = from_json(value, type_, RECORDS, "x")
+    assert len(problems) == len(places)
+    for problem, start in zip(problems, places, strict=True):
+        assert problem.title.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "expected"),
+    [
+        ("30", TEXT, "30"),
+        ("30", INT, 30),
+        ("true", BOOL, True),
+        ("2 min", DURATION, 120.0),
+        ('["a"]', ListType(TEXT), ("a",)),
+        ("none", OptionType(INT), None),
+        ("hello", OptionType(TEXT), "hello"),
+    ],
+)
+def test_words_of_a_command_line(text: str, type_: Type, expected: object) -> None:
+    assert from_text(text, type_, RECORDS, "x") == (expected, ())
+
+
+@pytest.mark.parametrize(("text", "type_"), [("many", INT), ("[", ListType(TEXT)), ("[" * 100_000, ListType(TEXT))])
+def test_words_that_are_no_value(text: str, type_: Type) -> None:
+    _, (problem,) = from_text(text, type_, RECORDS, "x")
+    assert problem.slug == "argument-type" and len(problem.title) < 200
+
+
+def test_all_arguments_are_looked_at() -> None:
+    inputs = (Input("question", TEXT, True), Input("top", INT, False, 8), Input("wide", BOOL, True))
+    pipeline = GraphPipeline("find", inputs, TEXT, Region((), ()))
+    graph = Graph("", (), (), (pipeline,))
+    assert bind(graph, pipeline, {"question": "?", "wide": True}) == ({"question": "?", "wide": True}, ())
+    _, problems = bind(graph, pipeline, {"questoin": "?", "top": "x"})
+    assert sorted(problem.slug for problem in problems) == [
+        "argument-missing",
+        "argument-missing",
+        "argument-type",
+        "argument-unknown",
+    ]
+    assert any(problem.hint == "did you mean 'question'?" for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "expected"),
+    [
+        ("a", TEXT, "a"),
+        (3, INT, "3"),
+        (0.1, FLOAT, "0.1"),
+        (3.0, FLOAT, "3.0"),
+        (True, BOOL, "true"),
+        (0.25, DURATION, "250 ms"),
+        (0.4, MONEY, "$0.40"),
+        ({"a": (1, "ü")}, JSON, '{"a": [1, "ü"]}'),
+    ],
+)
+def test_text_forms(value: object, type_: Type, expected: str) -> None:
+    assert text_form(value, type_) == expected
+
+
+def test_anything_can_be_written_as_json() -> None:
+    value = {"a": (1, b"hi", None, float("inf")), "b": object()}
+    assert json.loads(json.dumps(to_json(value))) == {"a": [1, "aGk=", None, "inf"], "b": "<object>"}
