@@ -2,18 +2,18 @@
 
 Lark checks the grammar and computes the tables (`build`); what ships is `grammar.json`, written by
 `python -m agentlang.lang.tables`. Reading it takes a few milliseconds, needs neither lark nor pickle nor a writable
-folder, and so most of a kernel start is saved. The file carries the hash of the grammar it was made from: where that
+folder, and so most of a kernel start is saved. The file carries a checksum of the grammar it was made from: where that
 differs, as while the grammar is being changed, the tables are built in memory instead.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 END = "$END"
@@ -48,12 +48,17 @@ class Tables:
 
 @cache
 def tables() -> Tables:
-    """The tables: the shipped ones if they fit the grammar, else built now."""
-    folder = files("agentlang.lang")
+    """The tables of the language."""
+    # Not by `importlib.resources`: that costs every command more than reading the tables does.
+    return load(Path(__file__).parent)
+
+
+def load(folder: Path) -> Tables:
+    """The tables of the grammar in a folder: those beside it if they fit it, else built now."""
     grammar = (folder / "grammar.lark").read_text("utf-8")
     try:
         data = json.loads((folder / "grammar.json").read_text("utf-8"))
-        if data["hash"] == digest(grammar):
+        if data["checksum"] == checksum(grammar):
             return read(data)
     except (OSError, ValueError, KeyError, TypeError):
         # Missing or damaged: the grammar itself is the authority.
@@ -61,8 +66,9 @@ def tables() -> Tables:
     return read(build(grammar))
 
 
-def digest(grammar: str) -> str:
-    return hashlib.sha256(grammar.encode()).hexdigest()
+def checksum(grammar: str) -> int:
+    """Enough to notice that the grammar was edited; nobody is to be kept from anything."""
+    return zlib.crc32(grammar.encode())
 
 
 def read(data: Mapping[str, Any]) -> Tables:
@@ -121,7 +127,7 @@ def build(grammar: str) -> dict[str, Any]:
         rows.append(row)
     unique = list({json.dumps(row): row for row in rows}.values())
     return {
-        "hash": digest(grammar),
+        "checksum": checksum(grammar),
         "literals": {t.name: t.pattern.value for t in compiled.terminals if isinstance(t.pattern, PatternStr)},
         "rules": [_rule(rule) for rule in used],
         "states": [unique.index(row) for row in rows],
@@ -143,7 +149,7 @@ def _rule(rule: Any) -> tuple[str, str, str, bool]:
 
 def text(data: Mapping[str, Any]) -> str:
     """The data as the file holds it: a line per rule and row, so that a change can be read."""
-    lines = [f' "{name}": {json.dumps(data[name])},' for name in ("hash", "literals", "states")]
+    lines = [f' "{name}": {json.dumps(data[name])},' for name in ("checksum", "literals", "states")]
     for name in ("rules", "rows"):
         parts = ",\n  ".join(json.dumps(part, separators=(",", ":")) for part in data[name])
         lines.append(f' "{name}": [\n  {parts}\n ],')
@@ -152,8 +158,6 @@ def text(data: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Writes `grammar.json` beside the grammar."""
-    from pathlib import Path
-
     from ..base.store import write_atomic
 
     folder = Path(__file__).parent

@@ -57,7 +57,7 @@ def test_programs_are_written_as_they_are_formatted(name: str) -> None:
     assert format_source(Source(name, TEXTS[name])) == (TEXTS[name], ())
 
 
-@relaxed(100)
+@relaxed(300)
 @given(files)
 def test_printing_a_tree_gives_it_again(tree: File) -> None:
     text = show(tree)

@@ -186,6 +186,15 @@ def test_the_shipped_tables_are_those_of_the_grammar() -> None:
     assert tables.read(json.loads(shipped)) == tables.read(built)
 
 
+@pytest.mark.parametrize("shipped", [None, "", "{}", "[1]", '{"checksum": 1}'])
+def test_missing_stale_or_damaged_tables_are_built_from_the_grammar(tmp_path: Path, shipped: str | None) -> None:
+    grammar = (files("agentlang.lang") / "grammar.lark").read_text("utf-8")
+    (tmp_path / "grammar.lark").write_text(grammar, "utf-8")
+    if shipped is not None:
+        (tmp_path / "grammar.json").write_text(shipped, "utf-8")
+    assert tables.load(tmp_path) == tables.tables()
+
+
 def applied(text: str, fix: Fix) -> str:
     for edit in sorted(fix.edits, key=lambda edit: edit.span.start, reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
