@@ -46,17 +46,19 @@ async def measure(turns: int = 20) -> None:
         sequence = await model.prefill(prompt)
         steps = aiter(model.decode(sequence, Sampling(max_tokens=POSITIONS - len(prompt))))
         await anext(steps)
-        while len(rates) < turns and sequence.stats.generated_tokens + TOKENS < POSITIONS - len(prompt):
+        while len(rates) < turns and sequence.stats.generated_tokens + TOKENS + 1 < POSITIONS - len(prompt):
             rates.append(statistics.median(read() for _ in range(3)))
-            began = time.perf_counter()
             try:
+                # The engine is a step ahead: the first token was computed before this turn.
+                await anext(steps)
+                began = time.perf_counter()
                 for _ in range(TOKENS):
                     await anext(steps)
             except StopAsyncIteration:
                 rates.pop()
                 break
             engine_seconds.append((time.perf_counter() - began) / TOKENS)
-            bare_seconds.append(statistics.median(bare() for _ in range(TOKENS)))
+            bare_seconds.append(sum(bare() for _ in range(TOKENS)) / TOKENS)
         await model.release(sequence)
     print(f"read by all cores              {statistics.median(rates) / 1e9:6.1f} GB/s")
     for name, seconds in (("engine", engine_seconds), ("bare step", bare_seconds)):

@@ -263,7 +263,7 @@ class ChatModel(Protocol):
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> AsyncIterator[int]:
         """The reply's token ids, each as soon as it is there; `sequence.finish` says why they end.
 
-        A step is computed when the consumer asks for it, so back-pressure reaches the engine. End tokens are not
+        An engine is at most one step ahead of its consumer, so back-pressure reaches it. End tokens are not
         yielded; with `stop` texts, the token that completes one is the last (the detokenizer cuts the text).
         Cancelling the consumer stops within one step and frees the cache. Only one `decode` per sequence.
         """

@@ -1,7 +1,9 @@
-"""A chat model on XLA: one device step at a time, each in a worker thread, so that the event loop never waits for it.
+"""A chat model on XLA: device steps in worker threads, so that the event loop never waits for them.
 
-Steps of open sequences take turns, first come first served. A sequence's cache belongs to the step that runs on it:
-XLA updates it in place (it is donated), so a cancelled caller first waits for its step, then frees the cache.
+Steps of open sequences take turns, first come first served. A decoding sequence is one step ahead of its consumer: the
+device computes the next token while this one travels, so what the engine adds to a step is hidden behind the step. Not
+more than one: a consumer that stops, or stops pulling, stops the device. A sequence's cache belongs to the step that
+runs on it (XLA updates it in place), so a cancelled caller first waits for its step.
 """
 
 # JAX's own annotations leave parts of its functions' types unknown.
@@ -123,7 +125,7 @@ class XlaModel:
     def _free(self, sequence: XlaSequence, finish: Finish) -> None:
         sequence.end(finish)
         # A step that still runs holds the arrays it works on; they go with it.
-        sequence.cache, sequence.logits = None, None
+        sequence.cache, sequence.logits, sequence.token, sequence.ahead = None, None, None, None
         self._open.discard(sequence)
 
     async def _ready(self, length: int) -> None:
@@ -145,9 +147,9 @@ class XlaModel:
             sequence.logits = step(self._weights, cache, padded, chunk.start, chunk.count)
             jax.block_until_ready(sequence.logits)
 
-    async def next_token(self, sequence: XlaSequence, sampling: Sampling) -> int | None:
-        """One step; None if there is nothing more. For `XlaDecode`."""
-        if sequence.token is not None and sequence.position == sequence.length:
+    async def next_token(self, sequence: XlaSequence, sampling: Sampling, last: bool) -> int | None:
+        """One step; None if there is nothing more. `last` says that nobody will ask again. For `XlaDecode`."""
+        if sequence.ahead is None and sequence.token is not None and sequence.position == sequence.length:
             longer = buckets.cache_length(sequence.position + 1, self._facts.context)
             grow = await _compile(self._programs.grow, sequence.length, longer)
             await self._step(self._grow, grow, sequence, longer)
@@ -157,7 +159,7 @@ class XlaModel:
             sequence.choose = await _compile(of, self._facts.vocabulary)
         if sequence.decode is None:
             sequence.decode = await _compile(self._programs.decode, sequence.length)
-        return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling)
+        return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling, last)
 
     def _grow(self, grow: Program, sequence: XlaSequence, longer: int) -> None:
         cache = sequence.cache
@@ -166,32 +168,47 @@ class XlaModel:
                 cache[number] = grow(layer)
             sequence.length = longer
 
-    def _decode_one(self, step: Step, choose: Program, sequence: XlaSequence, sampling: Sampling) -> int | None:
-        cache, logits = sequence.cache, sequence.logits
+    def _decode_one(
+        self, step: Step, choose: Program, sequence: XlaSequence, sampling: Sampling, last: bool
+    ) -> int | None:
+        cache = sequence.cache
         if sequence.finish is not None or cache is None:
             return None
-        if sequence.token is not None:
-            logits = step(self._weights, cache, sequence.token, sequence.position, 1)
-            sequence.position += 1
-        if sampling.temperature > 0:
-            seed = sampling.seed % (1 << 64)
-            token = choose(
-                logits,
-                np.float32(sampling.temperature),
-                np.int32(sampling.top_k),
-                np.float32(sampling.top_p),
-                np.uint32(seed & 0xFFFFFFFF),
-                np.uint32(seed >> 32),
-                np.uint32(sequence.generated),
-            )
-        else:
-            token = choose(logits)
+        token = sequence.ahead
+        if token is None:
+            token = self._start(step, choose, sequence, cache, sampling)
+        sequence.ahead = None
         number = int(token[0])
         if sequence.finish is not None:
             # Released while the step ran: what it made goes nowhere.
             return None
-        sequence.logits, sequence.token = logits, token
+        sequence.token = token
+        if not last and number not in self._facts.end_tokens and sequence.position < sequence.length:
+            # The device goes on while the event loop and the consumer look at this token.
+            sequence.ahead = self._start(step, choose, sequence, cache, sampling)
         return number
+
+    def _start(
+        self, step: Step, choose: Program, sequence: XlaSequence, cache: list[list[Any]], sampling: Sampling
+    ) -> Any:
+        """Hand the next step to the device. Returns its token, on the device, before it is there."""
+        logits = sequence.logits
+        if sequence.token is not None:
+            logits = sequence.logits = step(self._weights, cache, sequence.token, sequence.position, 1)
+            sequence.position += 1
+        index, sequence.chosen = sequence.chosen, sequence.chosen + 1
+        if sampling.temperature == 0:
+            return choose(logits)
+        seed = sampling.seed % (1 << 64)
+        return choose(
+            logits,
+            np.float32(sampling.temperature),
+            np.int32(sampling.top_k),
+            np.float32(sampling.top_p),
+            np.uint32(seed & 0xFFFFFFFF),
+            np.uint32(seed >> 32),
+            np.uint32(index),
+        )
 
     async def _step(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run on the device, in turn. A cancelled caller waits for its step to end, but not for its turn."""
@@ -207,13 +224,17 @@ class XlaSequence:
         self.began = began
         self.length = length
         self.position = prompt_tokens
-        """Where the last generated token will go."""
+        """Where the next token that is fed will go."""
         self.cache: list[list[Any]] | None = None
         """By layer. Steps replace its items in place."""
         self.logits: Any = None
         """`[vocabulary]`, on the device: behind the prompt, or behind the last token that was fed."""
         self.token: Any = None
-        """The last generated token, on the device."""
+        """The last token that was handed out, on the device."""
+        self.ahead: Any = None
+        """The one after it, on the device, where it may still be computed."""
+        self.chosen = 0
+        """Tokens chosen so far, `ahead` included."""
         self.decoding = False
         self.decode: Step | None = None
         """The programs of its steps, once loaded: to look one up costs a thread."""
@@ -277,7 +298,8 @@ class XlaDecode:
         if sequence.finish is not None:
             raise StopAsyncIteration
         try:
-            token = await self._model.next_token(sequence, self._sampling)
+            last = sequence.generated + 1 >= self._most
+            token = await self._model.next_token(sequence, self._sampling, last)
         except BaseException:
             await self._model.release(sequence)
             raise
