@@ -7,7 +7,7 @@ the event loop) is imported by the step that needs it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from .planner.report import Compared
     from .stdlib.library import Library
 
-LARGEST_SOURCE = 1 << 20
+LARGEST_SOURCE = 2 << 20
+"""Bytes that are read at all: what the parser takes in characters, at four bytes each."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,11 @@ async def run(
     signals: Iterable[signal.Signals] = (),
     observers: Iterable[Observer] = (),
     started: Callable[[], None] | None = None,
-) -> AsyncIterator[Frame]:
-    """Run here; the frames of the run. `inputs` are runtime values (`executor.values.bind` makes them from JSON)."""
+) -> AsyncGenerator[Frame]:
+    """Run here; the frames of the run. `inputs` are runtime values (`executor.values.bind` makes them from JSON).
+
+    A caller that may leave early does so through `contextlib.aclosing`, which stops the run and waits for its end.
+    """
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
     from .executor.shell import open_shell

@@ -9,7 +9,7 @@ import argparse
 import json
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from ..base import units
@@ -113,27 +113,30 @@ def _run(
     return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
 
 
-async def _show(frames: AsyncIterator[Frame], target: Target, console: Console) -> End:
+async def _show(frames: AsyncGenerator[Frame], target: Target, console: Console) -> End:
+    from contextlib import aclosing
+
     from ..executor.frames import End, Item, ProblemFrame, frame_json
     from ..executor.values import to_json
 
     text = False
     last: End | None = None
-    async for frame in frames:
-        if isinstance(frame, End):
-            last = frame
-        elif console.json:
-            console.line(frame_json(frame))
-        elif isinstance(frame, Item) and isinstance(frame.output, str):
-            text = True
-            console.print(frame.output, end="")
-        elif isinstance(frame, Item):
-            console.line(to_json(frame.output))
-        elif isinstance(frame, ProblemFrame):
-            if text:
-                console.print()
-                text = False
-            console.problems((frame.problem,), target.sources)
+    async with aclosing(frames):
+        async for frame in frames:
+            if isinstance(frame, End):
+                last = frame
+            elif console.json:
+                console.line(frame_json(frame))
+            elif isinstance(frame, Item) and isinstance(frame.output, str):
+                text = True
+                console.print(frame.output, end="")
+            elif isinstance(frame, Item):
+                console.line(to_json(frame.output))
+            elif isinstance(frame, ProblemFrame):
+                if text:
+                    console.print()
+                    text = False
+                console.problems((frame.problem,), target.sources)
     assert last is not None, "a run ends with End"
     if text:
         console.print()

@@ -6,6 +6,7 @@ The engine does the work; this file turns arguments into its calls and its ends 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import anyio.to_thread
@@ -53,7 +54,19 @@ async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
     return tokens
 
 
-async def prefill(context: Context, arguments: Mapping[str, object]) -> SequenceHandle:
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A KV cache between prefill and decode. The executor lets go of it when its run is over: a run that is cancelled
+    in between never comes to a decode that would."""
+
+    model: ChatModel
+    sequence: SequenceHandle
+
+    async def release(self) -> None:
+        await self.model.release(self.sequence)
+
+
+async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache:
     """Fill a KV cache with the prompt."""
     model = cast(ChatModel, arguments["self"])
     try:
@@ -63,19 +76,19 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Sequence
             raise StageFailure("too_long", error.problem) from error
         raise
     context.usage.add("cached_tokens", sequence.stats.cached_tokens)
-    return sequence
+    return Cache(model, sequence)
 
 
-async def transfer(context: Context, arguments: Mapping[str, object]) -> SequenceHandle:
+async def transfer(context: Context, arguments: Mapping[str, object]) -> Cache:
     """Move a KV cache to the tier that decodes; on one tier it is there already."""
     del context
-    return cast(SequenceHandle, arguments["kv"])
+    return cast(Cache, arguments["kv"])
 
 
 async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[int]:
     """The reply's token ids. Lets go of the cache however it ends."""
     model = cast(ChatModel, arguments["self"])
-    sequence = cast(SequenceHandle, arguments["kv"])
+    sequence = cast(Cache, arguments["kv"]).sequence
     sampling = Sampling(
         max_tokens=cast(int, arguments["max_tokens"]),
         temperature=cast(float, arguments.get("temperature", 0.0)),

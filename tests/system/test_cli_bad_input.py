@@ -88,7 +88,7 @@ def test_one_problem_and_its_code(
         (b'pipeline p() -> Text { return "\xff" }', "not-text"),
         (b"# padding\n" * 520_000, "source-too-large"),
         (b"pipeline p() -> Int { return " + b"(" * 200_000, "too-deep"),
-        (b"pipeline p() -> Int { return 1" + b" + 1" * 200_000 + b" }", "too-deep"),
+        (b"pipeline p() -> Int { return 1" + b" + 1" * 100_000 + b" }", "too-deep"),
     ],
     ids=["empty", "comments", "binary", "not UTF-8", "5 MB", "deep", "long sum"],
 )
