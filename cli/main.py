@@ -49,9 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(given)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away; say nothing, and keep the interpreter from flushing into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
