@@ -11,10 +11,12 @@ DIGITS = r"\d+(?:_\d+)*"
 NUMBER = re.compile(rf"(\$?){DIGITS}(?:\.{DIGITS})?(?:[eE][+-]?{DIGITS})?")
 UNIT = re.compile(r"[ \t]*([A-Za-z]+(?:/s(?!\w))?)(?!\w)")
 PER = re.compile(rf"[ \t]*per[ \t]+(?:({DIGITS})[ \t]+)?([A-Za-z]+)(?!\w)")
-# A `%` is a unit unless an operand follows; these words are none.
+# A `%` is a unit unless an operand follows it; a word is no operand if it joins, or if another word or number follows
+# it on the line, as in `10 % per run`.
+_JOINS = r"(?:and|or|otherwise|with|as|into|contains)\b"
 PERCENT = re.compile(
-    r"[ \t]*%(?![ \t]*[\w\"$(\[{-])(?!=)"
-    r"|[ \t]*%(?=[ \t]+(?:and|or|otherwise|with|as|into|contains|per[ \t]+\w+)\b)"
+    rf"[ \t]*%(?:(?![ \t]*[\w$(-])(?!=)|(?=[ \t]*{_JOINS})"
+    rf"|(?=[ \t]*{WORD}[ \t]+(?!{_JOINS}|(?:if|for|where|when|else|in)\b)[\w$\"]))"
 )
 # What stands at once behind a number and makes it unreadable: `0x1F`, `1_`, `1.2.3`, `1.`
 GLUED = re.compile(r"(?:\w|\.\d)[\w.]*|\.(?![\w.])")

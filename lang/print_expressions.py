@@ -61,7 +61,9 @@ def _levelled(node: s.Expr, plain: bool) -> tuple[int, str]:
         case s.Number():
             return ATOM, node.text
         case s.Quantity():
-            return ATOM, quantity(node)
+            text = quantity(node)
+            # Before a bracket or a minus a `%` would divide.
+            return CAST if text.endswith("%") else ATOM, text
         case s.Bool():
             return ATOM, "true" if node.value else "false"
         case s.Template():
@@ -84,7 +86,10 @@ def _levelled(node: s.Expr, plain: bool) -> tuple[int, str]:
             return level, f"{node.operator.text}{space}{expression(node.operand, level)}"
         case s.Binary():
             level, left, right = _BINARY[node.operator.text]
-            return level, f"{expression(node.left, left)} {node.operator.text} {expression(node.right, right)}"
+            first = expression(node.left, left)
+            if first.endswith("%") and node.operator.text == "-":
+                first = f"({first})"
+            return level, f"{first} {node.operator.text} {expression(node.right, right)}"
         case s.Pipe():
             return PIPE, f"{expression(node.value, PIPE)} |> {expression(node.call, POSTFIX)}"
         case s.As():

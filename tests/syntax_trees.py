@@ -101,14 +101,18 @@ def templates(depth: int) -> Any_:
     return template()
 
 
-title = st.builds(lambda text: s.Template((s.TextPart(text, span=HERE),), span=HERE), pieces)
+def untitled(part: s.TextPart) -> s.Template:
+    return s.Template((part,), span=HERE)
+
+
+title: Any_ = node(s.TextPart, pieces).map(untitled)
 
 
 def call(depth: int) -> Any_:
     inner = expressions(depth - 1)
     positional = node(s.Argument, st.none(), inner)
     named = node(s.Argument, member, inner)
-    arguments = st.builds(lambda a, b: a + b, many(positional, most=2), many(named, most=2))
+    arguments: Any_ = st.tuples(many(positional, most=2), many(named, most=2)).map(lambda both: (*both[0], *both[1]))
     return node(s.Call, inner, arguments)
 
 
@@ -172,7 +176,8 @@ def blocks(depth: int) -> Any_:
 
 
 def postfix(depth: int) -> Any_:
-    return expressions(depth)
+    """What implements a tool, and the device of a tier; a figure would be read together with the word behind it."""
+    return name | call(depth)
 
 
 docs = st.none() | node(

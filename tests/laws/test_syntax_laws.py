@@ -6,7 +6,6 @@ Trees are generated over the whole language (`syntax_trees`), texts are the prog
 from __future__ import annotations
 
 import os
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from hypothesis import strategies as st
 from syntax_trees import files
 
 from agentlang.base.source import Source, Span
+from agentlang.lang import syntax as s
 from agentlang.lang.format import format_source
 from agentlang.lang.parser import parse
 from agentlang.lang.printer import show
 from agentlang.lang.scanner import scan
-from agentlang.lang.syntax import File, walk
+from agentlang.lang.syntax import File, Node, children, walk
 
 FOLDER = Path(os.environ.get("AGENTLANG_PROGRAMS", ACCEPTANCE))
 PROGRAMS = sorted(FOLDER.glob("*.agent")) if FOLDER.is_dir() else []
@@ -115,17 +115,16 @@ def test_spans_nest_and_say_where_words_stand(name: str) -> None:
     text = TEXTS[name]
     source = Source(name, text)
 
-    def check(node: Any, outer: Span) -> None:
-        span: Span = node.span
+    def check(node: Node, outer: Span) -> None:
+        span = node.span
         assert outer.start <= span.start <= span.end <= outer.end
         assert source.span(span.start, span.end) == span
-        if type(node).__name__ in ("Ident", "Name", "Symbol", "Number"):
-            assert text[span.start : span.end] == node.text or node.text in text[span.start : span.end]
-        for part in fields(node):
-            value = getattr(node, part.name)
-            for inner in value if isinstance(value, tuple) else [value]:
-                if is_dataclass(inner) and hasattr(inner, "span") and part.name != "doc":
-                    check(inner, span)
+        if isinstance(node, s.Ident | s.Name | s.Symbol):
+            assert text[span.start : span.end] == node.text
+        for inner in children(node):
+            # What a comment says stands before its declaration.
+            if not isinstance(inner, s.Doc):
+                check(inner, span)
 
     tree, _ = parse(source)
     for declaration in tree.declarations:
