@@ -7,15 +7,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 from ..base import paths
 from ..base.problems import OutsideError
 from ..base.units import BYTESIZE, Quantity
 from ..stdlib import store
+from ..stdlib.extras import MODELS, missing
 from .console import Console, Exit
 
 
@@ -31,13 +32,6 @@ class Finding:
 
 
 _CORE = {"lark": "lark", "torch_mlir": "torch-mlir", "anyio": "anyio", "msgspec": "msgspec"}
-_MODELS = {
-    "jax": "jax",
-    "gguf": "gguf",
-    "safetensors": "safetensors",
-    "tokenizers": "tokenizers",
-    "onnxruntime": "onnxruntime",
-}
 _ROOM = 2 * 2**30
 
 
@@ -64,16 +58,16 @@ def _findings() -> Iterator[Finding]:
     tried = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield Finding("Python", tried, version, "3.11 to 3.13 are tried", needed=False)
     yield _packages("toolchain", _CORE, "install agentlang again", True)
-    yield _packages("model runtime", _MODELS, "install agentlang with the extra [models]", True)
+    yield _packages("model runtime", MODELS, "pip install 'agentlang-toolchain[models]'", True)
     yield _home()
     yield from _models()
     yield _hardware()
 
 
-def _packages(what: str, modules: dict[str, str], step: str, needed: bool) -> Finding:
-    missing = [name for module, name in modules.items() if util.find_spec(module) is None]
-    if missing:
-        return Finding(what, False, f"missing {', '.join(missing)}", step, needed)
+def _packages(what: str, modules: Mapping[str, str], step: str, needed: bool) -> Finding:
+    absent = missing(modules)
+    if absent:
+        return Finding(what, False, f"missing {', '.join(absent)}", step, needed)
     return Finding(what, True, ", ".join(f"{name} {metadata.version(name)}" for name in modules.values()))
 
 

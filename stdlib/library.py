@@ -22,6 +22,7 @@ from ..ir.library import ModelShape, Sized
 from ..lang.types import Type
 from .catalogue import catalogue
 from .demand import stage_demand, stage_size
+from .extras import need_models
 from .kinds import Environment
 from .store import entry, obtain
 from .store.steps import Progress, silent
@@ -114,6 +115,7 @@ class Library:
 
         Raises `OutsideError` for a model that is not here, or is known by its shape alone. Imports JAX.
         """
+        need_models("StableHLO of a model")
         from ..executor.engines.xla.export import export_steps
         from .models import open_chat
 

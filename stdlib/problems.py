@@ -131,3 +131,11 @@ def question_too_long(name: str, tokens: int, limit: int) -> Problem:
         f"the question has {tokens:,} tokens, {tokens - limit:,} more than {name!r} takes ({limit:,})",
         hint="ask in fewer words; long material belongs into the documents",
     )
+
+
+def extra_missing(what: str, missing: tuple[str, ...], extra: str) -> Problem:
+    return Problem(
+        "extra-missing",
+        f"{what} needs packages that are not installed: {', '.join(missing)}",
+        hint=f"install them with the extra: pip install 'agentlang-toolchain[{extra}]'",
+    )

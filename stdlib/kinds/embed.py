@@ -10,6 +10,7 @@ import anyio.to_thread
 from ...base.problems import OutsideError
 from ...executor.kinds import Kind, Opener
 from .. import problems, store
+from ..extras import need_models
 from . import Environment
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
         del name
         wanted = cast(str, arguments["name"])
+        need_models("an encoder")
         entry = store.entry(wanted)
         if entry.role != "embed":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "embed"))

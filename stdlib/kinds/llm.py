@@ -15,6 +15,7 @@ from ...base.problems import OutsideError
 from ...executor.engines.protocol import ChatModel, Finish, Message, ModelSpec, Sampling, SequenceHandle, Tokens
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import problems, store
+from ..extras import need_models
 from . import Environment
 
 
@@ -35,6 +36,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
         del name
         wanted = cast(str, arguments["name"])
+        need_models("running a chat model")
         entry = store.entry(wanted)
         if entry.role != "chat":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "chat"))

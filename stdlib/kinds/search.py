@@ -12,6 +12,7 @@ import anyio.to_thread
 from ...base.problems import OutsideError
 from ...executor.kinds import Context, Kind, Opener
 from .. import problems, store
+from ..extras import need_models
 from . import Environment
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
         del name
         wanted = cast(str, arguments["name"])
+        need_models("a reranker")
         entry = store.entry(wanted)
         if entry.role != "rerank":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "rerank"))

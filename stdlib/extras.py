@@ -1,0 +1,39 @@
+"""Which packages an extra brings, and the problem that names them where they are missing.
+
+A plain install checks, formats and plans. What runs models comes with the extra `[models]`, and is asked for before
+anything is fetched, so that nobody downloads weights that cannot be opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+
+from ..base.problems import OutsideError
+from . import problems
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "flatbuffers": "flatbuffers",
+        "gguf": "gguf",
+        "jax": "jax",
+        "numpy": "numpy",
+        "onnxruntime": "onnxruntime",
+        "safetensors": "safetensors",
+        "tokenizers": "tokenizers",
+    }
+)
+"""Module to package, of the extra `[models]`."""
+
+
+def missing(modules: Mapping[str, str]) -> tuple[str, ...]:
+    """The packages of `modules` that are not installed. Imports none of them."""
+    return tuple(package for module, package in modules.items() if find_spec(module) is None)
+
+
+def need_models(what: str) -> None:
+    """Raise `OutsideError` (extra-missing) unless what runs models is installed."""
+    absent = missing(MODELS)
+    if absent:
+        raise OutsideError(problems.extra_missing(what, absent, "models"))
