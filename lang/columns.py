@@ -98,7 +98,7 @@ def _arm(line: Line) -> Column | None:
 
 
 def _tier_brace(line: Line) -> Column | None:
-    if not line.starts or not line.parts or line.parts[0].token.text != "tier":
+    if not line.starts or _kinds(line, 3) != ["NAME", "NAME", "IS"] or line.parts[0].token.text != "tier":
         return None
     at = _outer(line, "LBRACE")
     return None if at is None else (line.inside, at)
@@ -110,8 +110,8 @@ def _tables(lines: Iterable[Line]) -> None:
     agents: dict[object, list[Line]] = {}
     heads: dict[object, str] = {}
     for line in lines:
-        if line.inside is None and line.starts and line.parts:
-            heads[line.parts[-1].token] = line.parts[0].token.text
+        if line.inside is None and line.starts and (brace := _outer(line, "LBRACE")) is not None:
+            heads[line.parts[brace].token] = line.parts[0].token.text
         word = heads.get(line.inside)
         if not line.starts or len(line.parts) < 2:
             continue

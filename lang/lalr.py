@@ -123,7 +123,8 @@ def kind_of(
         return kind if following is not None and limits else keyword
     if kind == "COMMA" and POLICY_COMMA in row and index + 2 < len(tokens):
         word, value = tokens[index + 1], tokens[index + 2]
-        if word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES:
+        is_policy = word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES
+        if is_policy and shifts(states(), POLICY_COMMA) is not None:
             return POLICY_COMMA
     return kind
 
