@@ -118,6 +118,15 @@ class Detokenizer(Protocol):
     def finish(self) -> str: ...
 
 
+class StoppingDetokenizer(Detokenizer, Protocol):
+    """A detokenizer that ends before a stop text."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop text was met. Nothing more comes then, and whoever feeds it may end."""
+        ...
+
+
 class ChatTokenizer(Protocol):
     """Text to token ids and back, for one model. Pure and thread-safe."""
 
@@ -269,7 +278,7 @@ class ChatModel(Protocol):
         """
         ...
 
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> Detokenizer:
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> StoppingDetokenizer:
         """A fresh detokenizer; with `stop`, its text ends before the first of them."""
         ...
 
