@@ -7,8 +7,8 @@ the event loop) is imported by the step that needs it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,9 @@ from .base.source import Source, Span
 if TYPE_CHECKING:
     import signal
 
-    from .executor.frames import End, Frame
+    from .executor.frames import End
     from .executor.observers import Observer
+    from .executor.running import Running
     from .ir.compile import Module
     from .ir.graph import Graph
     from .lang.program import Pipeline, Program
@@ -207,6 +208,7 @@ def plan(
     )
 
 
+@asynccontextmanager
 async def run(
     compiled: Compiled,
     pipeline: str,
@@ -215,23 +217,19 @@ async def run(
     timeout: float | None = None,
     signals: Iterable[signal.Signals] = (),
     observers: Iterable[Observer] = (),
-    started: Callable[[], None] | None = None,
-) -> AsyncGenerator[Frame]:
-    """Run here; the frames of the run. `inputs` are runtime values (`executor.values.bind` makes them from JSON).
+) -> AsyncGenerator[Running]:
+    """One run here: `async with run(…) as frames: async for frame in frames: …`, the last of which is `End`.
 
-    A caller that may leave early does so through `contextlib.aclosing`, which stops the run and waits for its end.
+    `inputs` are runtime values (`executor.values.bind` makes them from JSON). Leaving early stops the run and waits
+    until its last stage is gone. The first of `signals` interrupts it.
     """
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
     from .executor.shell import open_shell
 
-    backend = LocalBackend(compiled.library)
-    async with open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers) as shell:
-        if started is not None:
-            started()
-        async with shell.start(pipeline, inputs, timeout) as running:
-            async for frame in running:
-                yield frame
+    shell = open_shell(Deployment(compiled.graph), LocalBackend(compiled.library), signals=signals, observers=observers)
+    async with shell, shell.start(pipeline, inputs, timeout) as running:
+        yield running
 
 
 def run_sizes(compiled: Compiled, pipeline: str, end: End, machine: Machine) -> dict[str, float]:

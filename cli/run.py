@@ -9,7 +9,7 @@ import argparse
 import json
 import re
 import signal
-from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ..base import units
@@ -19,7 +19,8 @@ from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
-    from ..executor.frames import End, Frame
+    from ..executor.frames import End
+    from ..executor.running import Running
     from ..planner.hardware import Machine
     from ..planner.plan import Plan
 
@@ -96,8 +97,8 @@ def _run(
     from ..api import compare, learn, run
     from ..planner.report import comparison_json, comparison_text
 
-    frames = run(target.compiled, target.pipeline, inputs, timeout=timeout, signals=(signal.SIGINT, signal.SIGTERM))
-    end = anyio.run(partial(_show, frames, target, console))
+    running = run(target.compiled, target.pipeline, inputs, timeout=timeout, signals=(signal.SIGINT, signal.SIGTERM))
+    end = anyio.run(partial(_show, running, target, console))
     compared = compare(target.compiled, planned, end, machine) if end.outcome.status == "done" else ()
     if console.json:
         from dataclasses import replace
@@ -113,15 +114,13 @@ def _run(
     return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
 
 
-async def _show(frames: AsyncGenerator[Frame], target: Target, console: Console) -> End:
-    from contextlib import aclosing
-
+async def _show(running: AbstractAsyncContextManager[Running], target: Target, console: Console) -> End:
     from ..executor.frames import End, Item, ProblemFrame, frame_json
     from ..executor.values import to_json
 
     text = False
     last: End | None = None
-    async with aclosing(frames):
+    async with running as frames:
         async for frame in frames:
             if isinstance(frame, End):
                 last = frame

@@ -11,7 +11,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# The same examples each time, so that a failure is about the change at hand; `HYPOTHESIS_PROFILE=explore` looks further.
+# The same examples each time, so that a failure is about the change at hand. HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

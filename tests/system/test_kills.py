@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -15,7 +14,6 @@ from cli_runs import COMMAND, EXAMPLES, ROOT, agentlang, models_here
 
 from agentlang.base.paths import models_home
 
-HELLO = EXAMPLES / "hello" / "hello.agent"
 HANDBOOK = EXAMPLES / "handbook" / "handbook.agent"
 
 pytestmark = [
@@ -47,33 +45,3 @@ def test_kill_at_any_moment_of_the_first_runs(tmp_path: Path) -> None:
     done = agentlang("run", HANDBOOK, "question=How long do I have to return something?", **home)
     assert done.code == 0, done.err
     assert "30 days" in done.out
-
-
-def test_every_question_of_the_handbook_finds_its_page() -> None:
-    """All answerable questions through the index and the reranker, in one process: the page is among the three."""
-    import anyio
-
-    from agentlang import api
-    from agentlang.executor.frames import End
-    from agentlang.stdlib.library import Library
-
-    questions = [q for q in json.loads((HANDBOOK.parent / "questions.json").read_text()) if q["page"]]
-    source, problems = api.read(HANDBOOK)
-    assert source is not None, problems
-    program = api.check(source).program
-    assert program is not None
-    compiled, problems = api.compile(program, Library(HANDBOOK.parent))
-    assert compiled is not None, problems
-
-    async def ask(question: str) -> list[str]:
-        async for frame in api.run(compiled, "sources", {"question": question}):
-            if isinstance(frame, End):
-                assert frame.outcome.status == "done", frame.outcome
-                return [s["path"] for s in frame.outcome.value]  # type: ignore[union-attr]
-        raise AssertionError("no end")
-
-    async def main() -> int:
-        return sum([q["page"] in await ask(q["question"]) for q in questions])
-
-    found = anyio.run(main)
-    assert found >= 0.9 * len(questions), f"{found} of {len(questions)}"
