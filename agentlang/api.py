@@ -250,7 +250,10 @@ def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tu
 
     had = run_sizes(compiled, planned.pipeline, end, machine)
     again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
-    return beside(again or planned, measured(compiled.graph.pipeline(planned.pipeline), end))
+    seen = measured(compiled.graph.pipeline(planned.pipeline), end)
+    # This run had the machine to itself, so it paid for all of its time.
+    seen["cost"] = seen["finish"] * planned.tiers[0].price.value / 3600.0
+    return beside(again or planned, seen)
 
 
 def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None:

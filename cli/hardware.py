@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
-    from ..planner import codec, hardware, report
+    from ..planner import calibrate, codec, hardware, report
     from ..planner.catalogue import catalogue
 
     devices = catalogue()
@@ -39,6 +39,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         case "measure":
             machine = hardware.measure(measuring(console))
             hardware.save(machine)
+            # What was learnt is relative to the figures before.
+            calibrate.save(calibrate.Calibration(machine.key))
             console.print(codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine))
         case _:
             name: str = arguments.device

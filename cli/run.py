@@ -9,6 +9,7 @@ import argparse
 import json
 import re
 import signal
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..executor.running import Running
     from ..planner.hardware import Machine
     from ..planner.plan import Plan
+    from ..planner.report import Compared
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h)")
 
@@ -95,18 +97,13 @@ def _run(
     import anyio
 
     from ..api import compare, learn, run
-    from ..planner.report import comparison_json, comparison_text
+    from ..planner.report import comparison_text
 
     running = run(target.compiled, target.pipeline, inputs, timeout=timeout, signals=(signal.SIGINT, signal.SIGTERM))
     end = anyio.run(partial(_show, running, target, console))
     compared = compare(target.compiled, planned, end, machine) if end.outcome.status == "done" else ()
     if console.json:
-        from dataclasses import replace
-
-        from ..executor.frames import frame_json
-
-        goal = comparison_json(compared)
-        console.line(frame_json(replace(end, goal=goal)))
+        console.line(_last_line(end, compared))
     elif compared and not arguments.quiet:
         console.note("\n" + comparison_text(compared))
     if end.outcome.status == "done":
@@ -142,6 +139,21 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     if not console.json and last.outcome.status == "done" and not last.timings.items:
         _print_value(last.outcome.value, console)
     return last
+
+
+def _last_line(end: End, compared: Sequence[Compared]) -> dict[str, object]:
+    """The end frame: what the run cost, the terms of its goal, and each stage predicted beside measured."""
+    from dataclasses import replace
+
+    from ..executor.frames import frame_json
+    from ..planner.report import comparison_json
+
+    stages = {timing.stage for timing in end.timings.stages}
+    cost = next((row.measured for row in compared if row.name == "cost"), 0.0)
+    terms = comparison_json([row for row in compared if row.name not in stages])
+    line = frame_json(replace(end, usage={**end.usage, "dollars": cost}, goal=terms))
+    line["stages"] = comparison_json([row for row in compared if row.name in stages])
+    return line
 
 
 def _print_value(value: object, console: Console) -> None:

@@ -243,7 +243,9 @@ class Placement:
             detail = f"{show_value(taken - busy, 's')} unused"
             terms.append(Term("idle share", (taken - busy) * a_second, "$", price.basis, detail))
         finish = explain("finish", self.run.finish, self.run.times)
-        error = (finish.high - finish.value) / finish.value if finish.value and rate is None else 0.0
+        # A machine that is paid around the clock and not fully used costs the same however long a run takes.
+        by_time = rate is None or taken > instances / rate
+        error = (finish.high - finish.value) / finish.value if finish.value and by_time else 0.0
         per_run = predicted("cost", "$", terms, error)
         return CostPlan(per_run, per_run.value * 1000.0, self.rates.convention, f"{words}; price: {price.source}")
 

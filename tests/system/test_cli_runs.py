@@ -72,6 +72,8 @@ def test_frames_are_json_lines() -> None:
     assert end["outcome"] == "done"
     assert end["usage"]["tokens_out"] >= len(frames) - 2
     assert end["usage"]["tokens"] == end["usage"]["tokens_in"] + end["usage"]["tokens_out"]
+    assert end["usage"]["dollars"] > 0
+    assert end["stages"]["hello.chat.prefill"]["measured"] > 0
     term = end["goal"]["first_token"]
     assert term["predicted"] > 0
     assert term["measured"] > 0
