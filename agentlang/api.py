@@ -263,6 +263,8 @@ def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None
     from .planner import calibrate
     from .planner.observe import observe
 
+    if end.usage.get("programs_compiled"):
+        return  # it waited for a compiler, which says nothing of the next run
     had = run_sizes(compiled, pipeline, end, machine)
     seen = observe(compiled.graph, pipeline, machine, had, measured(compiled.graph.pipeline(pipeline), end))
     with suppress(OSError):

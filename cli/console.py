@@ -96,10 +96,13 @@ class Bar:
     label: str
     _last: float = 0.0
     _tenth: int = -1
+    _done: bool = False
 
     def show(self, done: int, total: int | None) -> None:
         """Draw; more than 20 times a second is left out, the end is not."""
-        finished = total is not None and done >= total
+        if self._done:
+            return
+        finished = self._done = total is not None and done >= total
         if not self.console.err.isatty():
             tenth = int(10 * done / total) if total else 0
             if tenth != self._tenth:
@@ -118,7 +121,7 @@ class Bar:
 
     def close(self) -> None:
         """Leave the line, where a bar stands on it unfinished."""
-        if self._last and self.console.err.isatty():
+        if self._last and not self._done and self.console.err.isatty():
             self.console.err.write("\r\x1b[K")
             self.console.err.flush()
 

@@ -105,7 +105,7 @@ def _run(
     if console.json:
         console.line(_last_line(end, compared))
     elif compared and not arguments.quiet:
-        console.note("\n" + comparison_text(compared))
+        console.note("\n" + comparison_text(_worth_showing(compared, end)))
     if end.outcome.status == "done":
         learn(target.compiled, target.pipeline, machine, end)
     return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
@@ -139,6 +139,12 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     if not console.json and last.outcome.status == "done" and not last.timings.items:
         _print_value(last.outcome.value, console)
     return last
+
+
+def _worth_showing(compared: Sequence[Compared], end: End) -> list[Compared]:
+    """The promises, and the stages that took a hundredth of the run or more."""
+    stages = {timing.stage for timing in end.timings.stages}
+    return [row for row in compared if row.name not in stages or row.measured >= 0.01 * end.timings.finish]
 
 
 def _last_line(end: End, compared: Sequence[Compared]) -> dict[str, object]:

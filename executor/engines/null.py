@@ -98,6 +98,10 @@ class NullModel:
         return self._facts
 
     @property
+    def compiled(self) -> int:
+        return 0
+
+    @property
     def open_sequences(self) -> int:
         return len(self._open)
 

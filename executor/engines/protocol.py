@@ -255,6 +255,11 @@ class ChatModel(Protocol):
     def facts(self) -> ModelFacts: ...
 
     @property
+    def compiled(self) -> int:
+        """Programs compiled here since it was loaded, rather than found: what they cost is no part of the work."""
+        ...
+
+    @property
     def open_sequences(self) -> int:
         """Sequences whose cache is held."""
         ...

@@ -71,6 +71,7 @@ class Cache:
 async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache:
     """Fill a KV cache with the prompt."""
     model = cast(ChatModel, arguments["self"])
+    before = model.compiled
     try:
         sequence = await model.prefill(cast(Tokens, arguments["tokens"]))
     except OutsideError as error:
@@ -78,6 +79,7 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache:
             raise StageFailure("too_long", error.problem) from error
         raise
     context.usage.add("cached_tokens", sequence.stats.cached_tokens)
+    _count_compiled(context, model, before)
     return Cache(model, sequence)
 
 
@@ -96,7 +98,7 @@ async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIter
         temperature=cast(float, arguments.get("temperature", 0.0)),
         seed=cast(int, arguments.get("seed", 0)),
     )
-    count = 0
+    count, before = 0, model.compiled
     try:
         async for token in model.decode(sequence, sampling):
             count += 1
@@ -105,8 +107,14 @@ async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIter
             raise StageFailure("truncated", problems.context_full(model.facts.name, model.facts.context, count))
     finally:
         context.usage.add("tokens_out", count)
+        _count_compiled(context, model, before)
         with anyio.CancelScope(shield=True):
             await model.release(sequence)
+
+
+def _count_compiled(context: Context, model: ChatModel, before: int) -> None:
+    if model.compiled > before:
+        context.usage.add("programs_compiled", model.compiled - before)
 
 
 async def detokenize(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[str]:

@@ -19,8 +19,8 @@ from agentlang.base.problems import OutsideError
 from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
 from agentlang.executor.engines.xla import buckets, choosing
 from agentlang.executor.engines.xla.engine import XlaEngine
+from agentlang.executor.engines.xla.kept import kept_programs
 from agentlang.executor.engines.xla.model import XlaModel
-from agentlang.executor.engines.xla.programs import kept_programs
 from agentlang.stdlib.models.tiny import TinyLlama
 
 

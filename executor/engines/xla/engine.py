@@ -51,8 +51,9 @@ class XlaEngine:
         tokenizer, facts = opened[0]
 
         def build() -> XlaModel:
+            from .kept import kept_programs
             from .model import XlaModel
-            from .programs import Programs, kept_programs
+            from .programs import Programs
 
             try:
                 keep = kept_programs() if self._keep_programs else None

@@ -34,7 +34,8 @@ from ..protocol import (
 )
 from ..stopping import StopDetokenizer
 from . import buckets
-from .programs import DeviceWeights, Program, Programs, Step
+from .kept import Program
+from .programs import DeviceWeights, Programs, Step
 from .together import together
 
 T = TypeVar("T")
@@ -60,6 +61,10 @@ class XlaModel:
     @property
     def facts(self) -> ModelFacts:
         return self._facts
+
+    @property
+    def compiled(self) -> int:
+        return self._programs.compiled
 
     @property
     def programs(self) -> Programs:

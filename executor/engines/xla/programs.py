@@ -3,11 +3,6 @@
 The layer is a program of its own, called for each layer: it compiles and loads in a tenth of the time that a program
 of the whole step takes, and runs as fast, because a call is handed over while the one before still computes.
 
-Programs are compiled ahead of time for static shapes and kept on disk as XLA's own executables, because compiling costs
-seconds and loading milliseconds. XLA's loader unpickles, so the files live in the private folder and carry a hash that
-is checked first; a file that is damaged or does not load is made again. The key holds all that the machine code
-depends on.
-
 Weights and caches pass as flat lists: their trees can then be kept without the model's types, and flat arguments are
 the cheapest to pass.
 """
@@ -18,30 +13,19 @@ the cheapest to pass.
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
-import platform
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import serialize_executable
-from jaxlib.version import __version__ as jaxlib_version
 
-from ....base import paths
-from ....base.store import write_atomic
 from ..protocol import ModelFunctions
 from . import choosing
+from .kept import KeptPrograms, Program
 
-_MAGIC = b"agentlang xla 1\n"
-Program = Callable[..., Any]
 Lowerable = tuple[Any, tuple[Any, ...]]
 """A jitted function and the shapes of its arguments."""
 
@@ -80,47 +64,48 @@ class Programs:
     """
 
     def __init__(self, key: str, functions: ModelFunctions, keep: Path | None) -> None:
-        self._key = key
         self._functions = functions
-        self._keep = keep
-        self._loaded: dict[str, Program] = {}
-        self._locks: dict[str, Lock] = {}
-        self._lock = Lock()
-        self.compiled: int = 0
-        """How many were compiled rather than loaded, for tests and reports."""
+        self._kept = KeptPrograms(f"{key}\0{_code()}", keep)
+
+    @property
+    def compiled(self) -> int:
+        """How many were compiled rather than loaded: a run that compiled teaches nothing about speed."""
+        return self._kept.compiled
 
     def create(self, length: int) -> Program:
         """`() -> layer's cache` of zeros."""
-        return self._get(f"create-{length}", lambda: self._create(length))
+        return self._kept.get(f"create-{length}", lambda: self._create(length))
 
     def grow(self, length: int, longer: int) -> Program:
         """`(layer's cache) -> layer's cache` with `longer` positions."""
-        return self._get(f"grow-{length}-{longer}", lambda: self._grow(length, longer))
+        return self._kept.get(f"grow-{length}-{longer}", lambda: self._grow(length, longer))
 
     def prefill(self, chunk: int, length: int) -> Step:
         """The step for `chunk` tokens on a cache of `length`."""
-        layer = self._get(f"prefill-{chunk}-{length}", lambda: self._layer(chunk, length))
+        layer = self._kept.get(f"prefill-{chunk}-{length}", lambda: self._layer(chunk, length))
         return Step(self._enter_program(chunk), layer, self._leave_program(chunk))
 
     def decode(self, length: int) -> Step:
         """The step for one token on a cache of `length`."""
-        layer = self._get(f"decode-{length}", lambda: self._layer(1, length))
+        layer = self._kept.get(f"decode-{length}", lambda: self._layer(1, length))
         return Step(self._enter_program(1), layer, self._leave_program(1))
 
     def greedy(self, vocabulary: int) -> Program:
         """`(logits) -> token[1]`"""
-        return self._get(f"greedy-{vocabulary}", lambda: (jax.jit(choosing.greedy), (_float(vocabulary),)))
+        return self._kept.get(f"greedy-{vocabulary}", lambda: (jax.jit(choosing.greedy), (_float(vocabulary),)))
 
     def sampled(self, vocabulary: int) -> Program:
         """`(logits, temperature, top_k, top_p, seed_low, seed_high, index) -> token[1]`"""
         scalars = (_float(), _int(), _float(), _unsigned(), _unsigned(), _unsigned())
-        return self._get(f"sampled-{vocabulary}", lambda: (jax.jit(choosing.sampled), (_float(vocabulary), *scalars)))
+        return self._kept.get(
+            f"sampled-{vocabulary}", lambda: (jax.jit(choosing.sampled), (_float(vocabulary), *scalars))
+        )
 
     def _enter_program(self, count: int) -> Program:
-        return self._get(f"enter-{count}", lambda: self._enter(count))
+        return self._kept.get(f"enter-{count}", lambda: self._enter(count))
 
     def _leave_program(self, count: int) -> Program:
-        return self._get(f"leave-{count}", lambda: self._leave(count))
+        return self._kept.get(f"leave-{count}", lambda: self._leave(count))
 
     # What is compiled: a jitted function and the shapes of its arguments.
 
@@ -170,84 +155,11 @@ class Programs:
 
         return jax.jit(leave), (leaves, hidden, _int())
 
-    def _get(self, name: str, function: Callable[[], Lowerable]) -> Program:
-        with self._lock:
-            lock = self._locks.setdefault(name, Lock())
-        with lock:
-            found = self._loaded.get(name)
-            if found is None:
-                found = self._loaded[name] = self._make(name, function)
-            return found
-
-    def _make(self, name: str, function: Callable[[], Lowerable]) -> Program:
-        path = self._path(name)
-        kept = None if path is None else _load(path)
-        if kept is not None:
-            return kept
-        jitted, shapes = function()
-        compiled = jitted.lower(*shapes).compile()
-        self.compiled += 1
-        if path is not None:
-            _store(path, compiled)
-        return compiled
-
-    def _path(self, name: str) -> Path | None:
-        if self._keep is None:
-            return None
-        digest = hashlib.sha256("\0".join((self._key, name, _code(), environment())).encode()).hexdigest()
-        return self._keep / f"{name}-{digest[:24]}.xla"
-
-
-def kept_programs() -> Path:
-    """The private folder of kept executables."""
-    return paths.private("xla")
-
-
-@cache
-def environment() -> str:
-    """What machine code depends on besides the program: versions, flags, the processor and how many threads."""
-    device = jax.devices()[0]
-    processor = platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n", 1)[0].splitlines()
-        processor += "".join(line for line in lines if line.startswith(("flags", "Features", "model name")))
-    except OSError:
-        processor += platform.processor()
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    flags = os.environ.get("XLA_FLAGS", "")
-    versions = (jax.__version__, jaxlib_version, platform.python_version())
-    return "\0".join((*versions, device.platform, device.device_kind, processor, str(threads), flags))
-
 
 @cache
 def _code() -> str:
     """The code that stands around the model's functions."""
     return hashlib.sha256(Path(__file__).read_bytes() + Path(choosing.__file__).read_bytes()).hexdigest()
-
-
-def _store(path: Path, compiled: Any) -> None:
-    # The trees are of plain tuples and lists, so pickle can hold them.
-    body = pickle.dumps(serialize_executable.serialize(compiled))
-    with suppress(OSError):
-        # A full disk costs the next start its time; this run has its program.
-        write_atomic(path, _MAGIC + hashlib.sha256(body).digest() + body, 0o600)
-
-
-def _load(path: Path) -> Program | None:
-    """The kept program, or None if there is none that loads."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    head = len(_MAGIC) + hashlib.sha256().digest_size
-    body = data[head:]
-    if data[:head] != _MAGIC + hashlib.sha256(body).digest():
-        return None
-    try:
-        return serialize_executable.deserialize_and_load(*pickle.loads(body))
-    except Exception:
-        # Written by a version of XLA that says it is the same and is not: compile again.
-        return None
 
 
 def _int(*shape: int) -> jax.ShapeDtypeStruct:
