@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import problems
 from .base.problems import Problems, has_errors, in_order
-from .base.source import Source, Span
+from .base.source import Source
 
 if TYPE_CHECKING:
     import signal
@@ -160,20 +160,21 @@ def lowered(
 
 def compile(program: Program, library: Library) -> tuple[Compiled | None, Problems]:
     """All passes, then the frozen graph. A model that the catalogue does not know is a problem at its line."""
-    from .base.suggest import suggest
     from .ir.compile import compile_graph
-    from .stdlib import problems as words
-    from .stdlib.catalogue import catalogue
+    from .stdlib.declared import model_problems
 
-    unknown = tuple(
-        words.model_unknown(name, suggest(name, catalogue()), span)
-        for name, span in _models(program)
-        if name not in catalogue()
-    )
-    if unknown:
-        return None, unknown
+    wrong = model_problems(program)
+    if wrong:
+        return None, wrong
     graph, found = compile_graph(program, library)
     return (Compiled(program, graph, library) if graph is not None else None), found
+
+
+def look(program: Program, folder: Path) -> Problems:
+    """What only the world can say of a checked program: its models in the catalogue, its documents below `folder`."""
+    from .stdlib.declared import document_problems, model_problems
+
+    return in_order((*model_problems(program), *document_problems(program, folder)))
 
 
 def plan(
@@ -273,16 +274,9 @@ def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None
 
 def models_of(program: Program) -> tuple[str, ...]:
     """The catalogue names of the models that a program declares, each once, in order."""
-    return tuple(dict.fromkeys(name for name, _ in _models(program)))
+    from .stdlib.declared import models
 
-
-def _models(program: Program) -> Iterable[tuple[str, Span]]:
-    from .lang.program import Literal
-
-    for handle in program.handles:
-        for argument in handle.arguments if handle.keyword == "model" else ():
-            if argument.name == "name" and isinstance(argument.value, Literal):
-                yield str(argument.value.value), argument.value.span
+    return tuple(dict.fromkeys(name for _, name, _ in models(program)))
 
 
 def _agent_files(folder: Path) -> list[str] | None:

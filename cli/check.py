@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from ..api import check, read
+from ..api import check, look, read
 from ..base.problems import Problem, Severity, has_errors
 from ..base.source import Source
 from .console import Console, Exit, unread
@@ -12,6 +13,7 @@ from .console import Console, Exit, unread
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--online", action="store_true", help="also look whether models and documents are there")
     parser.add_argument("--format", choices=("text", "concise", "json"), default="text", help="how problems look")
 
 
@@ -28,6 +30,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         checked = check(source)
         found += checked.problems
         sources |= checked.sources
+        if arguments.online and checked.program is not None:
+            found += look(checked.program, Path(name).parent)
     form = "json" if console.json else arguments.format
     console.problems(found, sources, form)
     if has_errors(found):

@@ -122,6 +122,18 @@ def test_inputs_that_do_not_fit(content: bytes, slug: str) -> None:
     assert f"error[{slug}" in done.err
 
 
+def test_check_looks_at_the_world_only_when_asked(tmp_path: Path) -> None:
+    source = (EXAMPLES / "handbook" / "handbook.agent").read_text()
+    swapped = source.replace('llm.chat("smollm2-135m-instruct")', 'llm.chat("all-minilm-l6-v2")')
+    written(tmp_path, "h.agent", swapped.replace("ms-marco-minilm-l12", "ms-marco-minilm-112").encode())
+    assert agentlang("check", "h.agent", cwd=tmp_path).code == 0
+    done = agentlang("check", "--online", "--format", "concise", "h.agent", cwd=tmp_path)
+    assert done.code == 1
+    slugs = [line.split("error[")[1].split("]")[0] for line in done.err.splitlines()]
+    assert slugs == ["wrong-role", "model-unknown", "no-documents"]
+    assert agentlang("run", "h.agent", "question=why", cwd=tmp_path).code == 1
+
+
 def test_check_json_is_one_document(tmp_path: Path) -> None:
     written(tmp_path, "bad.agent", b"use std/llm\npipeline p() -> Text { return nam }\n")
     done = agentlang("check", "--json", "bad.agent", cwd=tmp_path)

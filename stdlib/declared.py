@@ -1,0 +1,67 @@
+"""What a program declares, held against the world: are its models in the catalogue, are its documents there.
+
+Names are checked before anything is compiled; files are looked at only when asked (`check --online`), for a program may
+be written before its documents are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..base.problems import OutsideError, Problem, Problems
+from ..base.source import Span
+from ..base.suggest import suggest
+from ..lang.program import HandleDeclaration, Literal, Program
+from . import problems
+from .catalogue import catalogue
+
+ROLES = {"llm:model": "chat", "embed:model": "embed", "search:reranker": "rerank"}
+"""What the model behind a constructor must be made for."""
+
+
+def model_problems(program: Program) -> Problems:
+    """A declared model that the catalogue does not know, or that is made for something else."""
+    return tuple(_model_problems(program))
+
+
+def document_problems(program: Program, folder: Path) -> Problems:
+    """An index whose pattern finds no document below `folder`, and documents that cannot be read."""
+    from .retrieval.documents import read
+
+    found: list[Problem] = []
+    for handle in program.handles:
+        argument = _text(handle, "pattern") if handle.constructor.entry == "search:index" else None
+        if argument is None:
+            continue
+        pattern, span = argument
+        try:
+            found += read(folder, pattern, span)[1]
+        except OutsideError as error:
+            found.append(error.problem)
+    return tuple(found)
+
+
+def models(program: Program) -> Iterator[tuple[HandleDeclaration, str, Span]]:
+    """The models that a program declares: declaration, catalogue name, and where the name stands."""
+    for handle in program.handles:
+        argument = _text(handle, "name") if handle.constructor.entry in ROLES else None
+        if argument is not None:
+            yield handle, *argument
+
+
+def _model_problems(program: Program) -> Iterator[Problem]:
+    known = catalogue()
+    for handle, name, span in models(program):
+        wanted = ROLES[handle.constructor.entry]
+        if name not in known:
+            yield problems.model_unknown(name, suggest(name, known), span)
+        elif known[name].role != wanted:
+            yield problems.wrong_role(name, known[name].role, wanted, span)
+
+
+def _text(handle: HandleDeclaration, name: str) -> tuple[str, Span] | None:
+    for argument in handle.arguments:
+        if argument.name == name and isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
+            return argument.value.value, argument.value.span
+    return None
