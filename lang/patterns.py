@@ -42,8 +42,10 @@ CODE = re.compile(
     rf"|(?P<wrong>&&|\|\||!(?!=)|;|'[^'\n]*'|//[^\n]*)|(?P<sign>{'|'.join(map(re.escape, SIGNS))})"
     r"|(?P<bad>[^ \t\r\n])|\Z)"
 )
-PART = re.compile(r"(?:[^\"{}\\\n]|\\u\{[0-9A-Fa-f]{1,6}\}|\\[^\n]|\{\{|\}\})++")
-LONG_PART = re.compile(r"(?:[^\"{}\\]|\\u\{[0-9A-Fa-f]{1,6}\}|\\.|\{\{|\}\}|\"(?!\"\"))++", re.DOTALL)
+# Nothing follows the repetition, so it never backtracks. Not possessive (`++`): Python 3.11.2, which Debian ships, ends
+# such a match too early.
+PART = re.compile(r"(?:[^\"{}\\\n]+|\\u\{[0-9A-Fa-f]{1,6}\}|\\[^\n]|\{\{|\}\})+")
+LONG_PART = re.compile(r"(?:[^\"{}\\]+|\\u\{[0-9A-Fa-f]{1,6}\}|\\.|\{\{|\}\}|\"(?!\"\"))+", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 HEAD = re.compile(
     rf"[ \t]*(?:(?:pipeline|agent|tool)[ \t]+{WORD}[ \t]*\(|stage[ \t]+{WORD}(?:\.{WORD})?[ \t]*\("
