@@ -10,9 +10,16 @@ import os
 import stat
 from pathlib import Path
 
+from .problems import OutsideError, Problem
 
-class UnsafeFolder(Exception):
-    """A private folder that somebody else may write to."""
+
+class UnsafeFolder(OutsideError):
+    """A private folder that somebody else may write to: what lies in it would be executed."""
+
+    def __init__(self, folder: Path) -> None:
+        title = f"{folder} belongs to another user or can be written by one"
+        hint = f"make it yours alone (chmod 700 {folder}), or set AGENTLANG_HOME to a folder of your own"
+        super().__init__(Problem("unsafe-folder", title, hint=hint))
 
 
 def home() -> Path:
@@ -43,7 +50,7 @@ def private(name: str) -> Path:
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
         info = part.stat()
         if hasattr(os, "getuid") and (info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022):
-            raise UnsafeFolder(f"{part} belongs to another user or can be written by one")
+            raise UnsafeFolder(part)
         if stat.S_IMODE(info.st_mode) != 0o700:
             part.chmod(0o700)
     return folder

@@ -22,7 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", nargs="?", metavar="PIPELINE")
     parser.add_argument("--fleet", metavar="NAME", help="which of the file's fleets")
     parser.add_argument("--here", action="store_true", help="for this machine, whatever the file's fleet says")
-    parser.add_argument("--cost", choices=("annuity", "capex", "paper"), default="annuity", help="what counts as price")
+    parser.add_argument(
+        "--cost", choices=("annuity", "capex", "rent", "paper"), default="annuity", help="what counts as price"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the plan as JSON")
     parser.add_argument("--enforce-goal", action="store_true", help="a missed goal is an error")
 

@@ -130,11 +130,13 @@ def _terms(goal: Goal | None) -> Problems:
 def _price(options: Options) -> tuple[Figure | None, Problems]:
     if options.price is not None:
         return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
-    if options.convention not in STATED:
-        return None, (problems.needs_price(options.convention, tuple(STATED)),)
     text = os.environ.get(PRICE_VARIABLE, "").strip()
     price = environment_price()
-    return (price, ()) if price or not text else (None, (problems.bad_price(PRICE_VARIABLE, text),))
+    if text and price is None:
+        return None, (problems.bad_price(PRICE_VARIABLE, text),)
+    if price is None and options.convention not in STATED:
+        return None, (problems.needs_price(options.convention, tuple(STATED)),)
+    return price, ()
 
 
 def _rates(tier: Tier | None, machine: Machine, price: Figure | None, convention: str) -> Rates:

@@ -16,9 +16,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base.paths import UnsafeFolder
-from ...base.problems import OutsideError
-from ...executor.engines.problems import model_does_not_load
 from .bert_config import BertConfig, read_weights
 from .wordpiece import WordPiece
 
@@ -126,9 +123,6 @@ class SentenceEncoder:
         code = hashlib.sha256(Path(bert.__file__).read_bytes() + Path(__file__).read_bytes()).hexdigest()
         try:
             return KeptPrograms(f"{self._config} {code}", kept_programs())
-        except UnsafeFolder as error:
-            why = f"compiled programs cannot be kept: {error}"
-            raise OutsideError(model_does_not_load(self._name, why)) from error
         except OSError:
             # A home that cannot be written costs each start a compilation, and no answer.
             return KeptPrograms(f"{self._config} {code}", None)

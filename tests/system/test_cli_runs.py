@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from cli_runs import COMMAND, EXAMPLES, ROOT, agentlang, models_here
 
+from agentlang.base.paths import models_home
+
 HELLO = EXAMPLES / "hello" / "hello.agent"
 HANDBOOK = EXAMPLES / "handbook" / "handbook.agent"
 SUMMARISE = EXAMPLES / "summarise" / "summarise.agent"
@@ -152,6 +154,28 @@ def test_compile_nests_stablehlo() -> None:
     assert "stablehlo.dot_general" in text
     assert "prefill_64" in text
     assert "decode_256" in text
+
+
+def test_a_private_folder_that_others_may_write_is_not_loaded_from(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    private.chmod(0o777)
+    surroundings = {"AGENTLANG_HOME": str(tmp_path), "AGENTLANG_MODELS": str(models_home())}
+    for target in (HELLO, f"{HANDBOOK}:sources"):
+        done = agentlang("run", target, *([QUESTION] if target != HELLO else []), **surroundings)
+        assert done.code == 3
+        assert "error[unsafe-folder]" in done.err
+        assert "chmod 700" in done.err
+
+
+def test_sigterm_ends_a_run_like_ctrl_c() -> None:
+    words = [COMMAND, "run", str(SUMMARISE), "--input", str(SUMMARISE.parent / "documents.json")]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert err.rstrip().endswith("interrupted")
 
 
 @pytest.mark.parametrize("after", [0.15, 0.4, 1.2, 2.5])

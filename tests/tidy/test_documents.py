@@ -20,6 +20,7 @@ PAGES = sorted(
     for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/README.md")]
     if "problems" not in p.parts
 )
+ALL = [*PAGES, *sorted(ROOT.glob("docs/problems/*.md"))]
 NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
 
 
@@ -45,8 +46,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", ALL, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_exist(page: Path) -> None:
-    for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", page.read_text(), re.S | re.M):
-        for command in re.findall(r"(?:^|/| )agentlang ([a-z]+)", block):
-            assert command in COMMANDS, command
+    """In blocks, and in `agentlang …` in a sentence."""
+    text = page.read_text()
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.S | re.M)
+    said = [word for block in blocks for word in re.findall(r"(?:^|/| )agentlang ([a-z]+)", re.sub(r"#.*", "", block))]
+    said += re.findall(r"`agentlang\s+([a-z]+)", text)
+    assert set(said) <= set(COMMANDS)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from ....base.paths import UnsafeFolder
 from ....base.problems import OutsideError
 from ..problems import model_does_not_load
 from ..protocol import Capabilities, ChatModelSource, ChatTokenizer, ModelFacts, ModelSpec
@@ -57,10 +56,9 @@ class XlaEngine:
 
             try:
                 keep = kept_programs() if self._keep_programs else None
-            except (OSError, UnsafeFolder) as error:
-                raise OutsideError(
-                    model_does_not_load(spec.name, f"compiled programs cannot be kept: {error}")
-                ) from error
+            except OSError:
+                # A home that cannot be written costs each start a compilation, and no answer.
+                keep = None
             programs = Programs(source.key, source.functions(), keep)
             return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
 
