@@ -204,7 +204,7 @@ def test_a_folder_that_others_can_write_is_not_trusted(
     (tmp_path / "private" / "xla").mkdir(parents=True)
     (tmp_path / "private").chmod(0o700)
     (tmp_path / "private" / "xla").chmod(0o777)
-    with pytest.raises(OutsideError, match="cannot be kept"):
+    with pytest.raises(OutsideError, match="can be written by one"):
         open_encoder(store.entry("all-minilm-l6-v2"), files).embed(["a"])
 
 
