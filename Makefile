@@ -59,7 +59,7 @@ bench: $(VENV)/.dev ## the figures of docs/performance.md
 lock: ## write the lock files again
 	@uvx=$$(command -v uv) || { echo "needs uv"; exit 2; }; \
 	for name in run dev all; do \
-	  case $$name in run) e="--extra models";; dev) e="--extra models --extra dev";; all) e="--all-extras";; esac; \
+	  case $$name in run) e="--extra models --extra repl";; dev) e="--extra models --extra repl --extra lsp --extra mcp --extra dev";; all) e="--all-extras";; esac; \
 	  uv pip compile pyproject.toml locks/build.in $$e --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/$$name.lock; \
 	done
 

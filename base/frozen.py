@@ -9,7 +9,7 @@ so. Making a value costs about a microsecond.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from functools import partial
 from typing import Any, TypeVar, dataclass_transform, overload
@@ -105,3 +105,28 @@ _METHODS: tuple[tuple[str, Any], ...] = (
     ("__setattr__", _setattr),
     ("__delattr__", _delattr),
 )
+
+
+class _Empty(Mapping[str, Any]):
+    """No entries. Hashable, as a default must be."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str, /) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+EMPTY: Mapping[str, Any] = _Empty()
+"""The mapping without entries, as the default of a field."""

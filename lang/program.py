@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
-from ..base.frozen import frozen
+from ..base.frozen import EMPTY, frozen
 from ..base.source import Source, Span
 from ..base.units import Quantity
 from .types import HandleType, Type
@@ -18,6 +18,11 @@ from .types import HandleType, Type
 Labels = frozenset[str]
 NO_LABELS: Labels = frozenset()
 Constant = str | int | float | bool | None | Quantity | tuple["Constant", ...]
+
+# What stands behind a tool or stage beside its arguments, as plain data (quantities in base units). A text that a
+# tool's arguments fill in is `{"parts": ["https://shop/", {"argument": "id"}]}`, so that what runs it can tell the
+# program's text from a value and escape the value; a secret is `{"secret": "NAME"}`.
+Setting = str | int | float | bool | None | tuple["Setting", ...] | Mapping[str, "Setting"]
 
 
 # --- expressions -----------------------------------------------------------------------------------------------------
@@ -100,6 +105,162 @@ class ListOf(Typed):
 
 
 @frozen
+class TableOf(Typed):
+    """`{"a": x, "b": y}`: a map from texts; keys are constants, each once."""
+
+    entries: tuple[Argument, ...]
+
+
+@frozen
+class IndexOf(Typed):
+    """`base[index]`. A list gives the element, and fails with `bad_value` outside of it; a map or Json gives an option."""
+
+    base: Expression
+    index: Expression
+
+
+@frozen
+class BuildCase(Typed):
+    """A value of an enum: `Refund(order: 3)`, `Question`; the payload complete and in declared order."""
+
+    enum: str
+    case: str
+    payload: tuple[Argument, ...]
+
+
+@frozen
+class Convert(Typed):
+    """A conversion to `type` by what the two types are.
+
+    Without `checked` it cannot fail: Int to Float, `T` to `T?`, data to Json. With it, from Json, it can, with
+    `bad_value`. Only the second is written (`as`), and `data as Json`.
+    """
+
+    value: Expression
+    checked: bool = False
+
+
+@frozen
+class Declassify(Typed):
+    """`declassify(x)`: the same value without labels."""
+
+    value: Expression
+
+
+@frozen
+class Buffered(Typed):
+    """`buffered(call)`: a stream whose items are held back until its end, so that a failure can still be mended."""
+
+    stream: Expression
+
+
+@frozen
+class Into(Typed):
+    """`chat(…) into T`: the reply decoded as JSON constrained to `type`. `call` is a chat stage call."""
+
+    call: StageCall
+
+
+@frozen
+class Arm:
+    """One arm of a `match`. `case` is None for `_`; for an option it is `none` or `some`. `binders` has one entry for
+    each field of the payload, None where the arm does not name it."""
+
+    case: str | None
+    binders: tuple[Parameter | None, ...]
+    body: Block
+    span: Span = field(compare=False)
+
+
+@frozen
+class Match(Typed):
+    """Over an enum or an option; the arms cover every case once."""
+
+    subject: Expression
+    arms: tuple[Arm, ...]
+
+
+@frozen
+class Repeat(Typed):
+    """`repeat state = initial, at most at_most times { body }`. The body's value is a `Turn` in every branch: what
+    stands behind `stop x when c` has become the other branch of an `If`, so that it does not run when `c` holds."""
+
+    state: str
+    state_type: Type
+    initial: Expression
+    at_most: int
+    body: Block
+
+
+@frozen
+class Turn(Typed):
+    """`stop value` or `next value`; only as the value of a `repeat`'s body or of a branch of it. Its type is a
+    `TurnType`."""
+
+    value: Expression
+    stop: bool
+
+
+@frozen
+class Race(Typed):
+    """The first good answer (for streams: the first item) wins, and the others are cancelled."""
+
+    branches: tuple[Expression, ...]
+
+
+@frozen
+class Otherwise(Typed):
+    """`value otherwise fallback`; `reasons` is empty where every failure is caught."""
+
+    value: Expression
+    reasons: tuple[str, ...]
+    fallback: Expression
+
+
+@frozen
+class Interruptible(Typed):
+    """What a newer input of the same session cancels."""
+
+    body: Block
+
+
+@frozen
+class Policies:
+    """What follows `with`; each as it was written, or None. Durations in seconds, times of one attempt.
+
+    `timeout` of each attempt; `idle` the longest time between two items of a stream; `retries` beyond the first attempt,
+    `backoff` before the first of them (doubled for each, jittered); `hedge` the time after which a second attempt starts
+    beside the first; `breaker` failures in a row after which calls fail with `unavailable` for `breaker_pause`; `rate`
+    the most calls a second, `cache` how long an answer is kept, `buffer` the items a stream may hold and `drop` what a
+    full one does (`wait`, `oldest`); `place` a tier; `approve` the question to a person.
+    """
+
+    timeout: float | None = None
+    idle: float | None = None
+    retries: int = 0
+    backoff: float = 0.0
+    hedge: float | None = None
+    breaker: int | None = None
+    breaker_pause: float = 0.0
+    rate: float | None = None
+    cache: float | None = None
+    buffer: int | None = None
+    drop: str = "wait"
+    place: str | None = None
+    approve: Expression | None = None
+    spans: Mapping[str, Span] = field(compare=False, default=EMPTY)
+    """Where each was written, by the name of its field."""
+
+
+@frozen
+class With(Typed):
+    """`call with policies`; the policies are of everything in `call`."""
+
+    call: Expression
+    policies: Policies
+
+
+@frozen
 class MapOver(Typed):
     """`for variable in over where where, at most at_most at once { body }`. `at_most` is 16 for a list unless said."""
 
@@ -165,6 +326,20 @@ Expression = (
     | Unary
     | Collect
     | Length
+    | TableOf
+    | IndexOf
+    | BuildCase
+    | Convert
+    | Declassify
+    | Buffered
+    | Into
+    | Match
+    | Repeat
+    | Turn
+    | Race
+    | Otherwise
+    | Interruptible
+    | With
 )
 
 
@@ -226,9 +401,28 @@ class Parameter:
 
 
 @frozen
+class Effect:
+    """What a tool does to the world: `kind` is `reads`, `writes`, `spends`, `network` or `process`; `what` names it."""
+
+    kind: str
+    what: str | Quantity | None
+    span: Span = field(compare=False)
+
+    @property
+    def dangerous(self) -> bool:
+        """Whether doing it twice, or at the wish of a stranger, does harm."""
+        return self.kind in ("writes", "spends", "process")
+
+
+@frozen
 class StageSignature:
-    """A stage of a library or of the file. `name` is qualified (`llm.Model.chat`, `text.join`); `entry` is what stands
-    behind it (`llm:chat`, `shop:clean`) and `behind` how it is reached (`builtin`, `python`)."""
+    """A stage or tool, of a library or of the file. `name` is qualified (`llm.Model.chat`, `text.join`).
+
+    `entry` is the kind that runs it: `llm:chat` for `builtin("llm:chat")`, `python:call` for `python(…)`, `http:get`,
+    `process:run`, `mcp:call`; `behind` is the word it was written with (`builtin`, `python`, `http.get`, a server's
+    name). `settings` are what the declaration gave it (`{"target": "shop:order"}`). A tool of a server takes it as the
+    argument `self`, by `server`.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -237,6 +431,13 @@ class StageSignature:
     entry: str
     span: Span = field(compare=False)
     result_labels: Labels = NO_LABELS
+    keyword: str = "stage"  # or "tool"
+    settings: Mapping[str, Setting] = EMPTY
+    effects: tuple[Effect, ...] = ()
+    idempotent_by: str | None = None
+    needs: Mapping[str, Quantity] = EMPTY
+    server: str | None = None
+    doc: str | None = None
 
 
 @frozen
@@ -264,10 +465,11 @@ class EnumDeclaration:
 
 @frozen
 class HandleDeclaration:
-    """A `model` or `resource`: a constructor stage and its arguments (literals, lists of them, or other handles)."""
+    """A `model`, `resource`, `memory` or `server`: a constructor stage and its arguments (literals, lists of them, or
+    other handles)."""
 
     name: str
-    keyword: str  # "model" or "resource"
+    keyword: str
     type: HandleType
     constructor: StageSignature
     arguments: tuple[Argument, ...]
@@ -290,7 +492,9 @@ class Pipeline:
 class GoalTerm:
     """`first_token p95 <= 800 ms`: `kind` is the word, `percentile` 95.0 or None, `limit` in base units.
 
-    `rate` and `prefer` are terms too: `rate` has a limit in 1/s; `prefer` has `word` and no limit.
+    `rate` and `prefer` are terms too: `rate` has a limit in 1/s; `prefer` has `word` and no limit. `keep` has `word`
+    the label and `tiers` those it may be on; `soft` has `word` the term that may be missed and `limit` the weight of a
+    miss (a number).
     """
 
     kind: str
@@ -298,6 +502,7 @@ class GoalTerm:
     span: Span = field(compare=False)
     percentile: float | None = None
     word: str | None = None
+    tiers: tuple[str, ...] = ()
 
 
 @frozen
@@ -320,13 +525,29 @@ class Goal:
 
 
 @frozen
+class Endpoint:
+    """Models served by somebody else: `endpoint(url) { serves [...], price …, first_token …, rate … }`. `url` is an
+    address, or the name of a secret that holds it. Price in $/token, first token in s, rate in tokens/s of one call."""
+
+    url: str | None
+    secret: str | None
+    serves: tuple[str, ...]
+    price: Quantity | None = None
+    first_token: Quantity | None = None
+    rate: Quantity | None = None
+
+
+@frozen
 class Tier:
-    """`tier cpu = catalog.laptop { count 1 }`: `device` is the catalogue name as a value, `count` inclusive bounds."""
+    """`tier cpu = catalog.laptop { count 1 }`: `device` is the catalogue name as a value (empty for an endpoint),
+    `count` inclusive bounds, `settings` what the entry says otherwise (`price`)."""
 
     name: str
     device: str
     count: tuple[int, int]
     span: Span = field(compare=False)
+    endpoint: Endpoint | None = None
+    settings: Mapping[str, Quantity] = EMPTY
 
 
 @frozen
@@ -350,10 +571,22 @@ class Fleet:
 
 
 @frozen
+class Given:
+    """`given order(1) = Order(…)` in a test: what a call answers there instead of running. `name` is a tool, a stage
+    (`writer.chat` by its handle and method) or a pipeline; `arguments` those that must be equal, by parameter."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    answer: Expression
+    span: Span = field(compare=False)
+
+
+@frozen
 class Test:
     name: str
     body: Block
     span: Span = field(compare=False)
+    givens: tuple[Given, ...] = ()
 
 
 @frozen
@@ -370,6 +603,9 @@ class Program:
     fleets: tuple[Fleet, ...]
     tests: tuple[Test, ...]
     sources: tuple[Source, ...] = ()
+    tools: tuple[StageSignature, ...] = ()
+    """The tools that the file declares or imports; calls hold their signature too."""
+    constants: Mapping[str, Literal] = EMPTY
 
     def pipeline(self, name: str) -> Pipeline | None:
         return next((p for p in self.pipelines if p.name == name), None)
@@ -412,6 +648,37 @@ def children(expression: Expression) -> Iterator[Expression]:
             yield expression.stream
         case Length():
             yield expression.of
+        case TableOf():
+            yield from (entry.value for entry in expression.entries)
+        case IndexOf():
+            yield expression.base
+            yield expression.index
+        case BuildCase():
+            yield from (argument.value for argument in expression.payload)
+        case Convert() | Declassify() | Turn():
+            yield expression.value
+        case Buffered():
+            yield expression.stream
+        case Into():
+            yield expression.call
+        case Match():
+            yield expression.subject
+            for arm in expression.arms:
+                yield from block_expressions(arm.body)
+        case Repeat():
+            yield expression.initial
+            yield from block_expressions(expression.body)
+        case Race():
+            yield from expression.branches
+        case Otherwise():
+            yield expression.value
+            yield expression.fallback
+        case Interruptible():
+            yield from block_expressions(expression.body)
+        case With():
+            yield expression.call
+            if expression.policies.approve is not None:
+                yield expression.policies.approve
         case Literal() | Reference() | HandleReference():
             pass
 

@@ -11,7 +11,7 @@ from ..base import units
 from ..base.frozen import frozen
 
 PRIMITIVES = (
-    *("Text", "Int", "Float", "Bool", "Bytes", "Json", "Audio", "Message", "Secret"),
+    *("Text", "Int", "Float", "Bool", "Bytes", "Json", "Audio", "Secret"),
     *("Duration", "Money", "Bytesize", "Bandwidth", "Rate", "Energy", "Power", "Tokens"),
 )
 
@@ -97,11 +97,37 @@ class HandleType:
         return self.name
 
 
-Type = Primitive | ListType | MapType | OptionType | StreamType | TensorType | RecordType | EnumType | HandleType
+@frozen
+class TurnType:
+    """What a turn of a `repeat` ends with: whether it stops, and the state. No program can write it."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"turn of {self.element}"
+
+
+Type = (
+    Primitive
+    | ListType
+    | MapType
+    | OptionType
+    | StreamType
+    | TensorType
+    | RecordType
+    | EnumType
+    | HandleType
+    | TurnType
+)
 
 TEXT, INT, FLOAT, BOOL, JSON = (Primitive(n) for n in ("Text", "Int", "Float", "Bool", "Json"))
-TOKENS, DURATION, MONEY, MESSAGE = (Primitive(n) for n in ("Tokens", "Duration", "Money", "Message"))
+TOKENS, DURATION, MONEY = (Primitive(n) for n in ("Tokens", "Duration", "Money"))
 NONE = Primitive("None")
+
+# Declared by the language itself, in every file: `enum Role { System, User, Assistant, Tool }` and
+# `type Message { role: Role, text: Text }`.
+ROLE = EnumType("Role")
+MESSAGE = RecordType("Message")
 
 # The types that are quantities, and what they measure.
 DIMENSIONS: dict[str, units.Dimension] = {

@@ -8,7 +8,6 @@ from ...lang.types import (
     BOOL,
     INT,
     JSON,
-    MESSAGE,
     TEXT,
     HandleType,
     ListType,
