@@ -12,7 +12,7 @@ from agent_sources import ROOT, blocks, slugs
 PAGES = {page.stem: page for page in sorted((ROOT / "docs" / "problems").glob("*.md"))}
 TOPS = ("base", "lang", "ir", "planner", "executor", "stdlib", "services", "cli", "agentlang")
 # Problems that `check` finds in a source; the page's first example must produce them.
-WORDS_OF_CHECK = (ROOT / "lang" / "problems.py", ROOT / "lang" / "syntax_problems.py")
+WORDS_OF_CHECK = (*sorted((ROOT / "lang" / "problems").glob("[!_]*.py")), ROOT / "lang" / "syntax_problems.py")
 
 
 @cache
@@ -38,7 +38,8 @@ def words() -> list[Path]:
     """The modules that hold the words of problems."""
     # In `base`, problems are a type and have no words.
     named = [*ROOT.glob("*/problems.py"), *ROOT.glob("*/*_problems.py")]
-    return sorted(path for path in named if path.parent.name in TOPS[1:])
+    areas = [path for path in ROOT.glob("*/problems/[!_]*.py") if path.stem != "words"]
+    return sorted(path for path in (*named, *areas) if path.relative_to(ROOT).parts[0] in TOPS[1:])
 
 
 def sources() -> list[Path]:

@@ -1,0 +1,16 @@
+"""The words for what can be wrong with the meaning of a program; those for its spelling are in `syntax_problems.py`.
+
+One function per slug, in one module per area; all are called as `problems.NAME(…)`. Facts come in, a `Problem` comes
+out; each slug has a page in `docs/problems/`. A title stands alone in one line, a hint is the next step, and a fix is
+there wherever a machine could apply it.
+"""
+
+# ruff: noqa: F403 - a new slug is written in one place
+
+from .calls import *
+from .control import *
+from .declarations import *
+from .goals import *
+from .names import *
+from .types import *
+from .unchecked import *
