@@ -209,6 +209,15 @@ class ExpressionBuilder:
     def timeout(self, parts: Parts, span: Span) -> s.Timeout:
         return s.Timeout(parts[0], span=span)
 
+    def idle(self, parts: Parts, span: Span) -> s.Idle:
+        return s.Idle(parts[0], span=span)
+
+    def breaker(self, parts: Parts, span: Span) -> s.Breaker:
+        return s.Breaker(parts[0], parts[1], span=span)
+
+    def rate_limit(self, parts: Parts, span: Span) -> s.RateLimit:
+        return s.RateLimit(self.figure(parts[0]), span=span)
+
     def retry(self, parts: Parts, span: Span) -> s.Retry:
         return s.Retry(parts[0], parts[1] if len(parts) > 1 else None, span=span)
 
@@ -220,6 +229,9 @@ class ExpressionBuilder:
 
     def buffer(self, parts: Parts, span: Span) -> s.Buffer:
         return s.Buffer(parts[0], self.ident(parts[1]) if len(parts) > 1 else None, span=span)
+
+    def latest(self, parts: Parts, span: Span) -> s.Latest:
+        return s.Latest(span=span)
 
     def place_(self, parts: Parts, span: Span) -> s.Place:
         return s.Place(self.ident(parts[0]), span=span)
@@ -286,6 +298,10 @@ class ExpressionBuilder:
 
     def next(self, parts: Parts, span: Span) -> s.Next:
         return s.Next(parts[0], span=span)
+
+    def given(self, parts: Parts, span: Span) -> s.Given:
+        target, *arguments, answer = parts
+        return s.Given(target, arguments[0] if arguments else None, answer, span=span)
 
     def expect(self, parts: Parts, span: Span) -> s.Expect:
         return s.Expect(parts[0], span=span)

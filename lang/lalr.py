@@ -23,6 +23,7 @@ _KEYWORD_BEFORE = {
     "on": frozenset({"NAME"}),
     "stream": frozenset({"NAME", "LSQB", "LBRACE"}),
     "Tensor": frozenset({"LSQB"}),
+    "given": frozenset({"NAME"}),
 }
 _POLICY_VALUES = frozenset({"NAME", "NUMBER", "QUANTITY", "TEXT"})
 

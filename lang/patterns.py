@@ -25,6 +25,7 @@ AFTER_NUMBERS = RESERVED | {
     "at",
     "backoff",
     "drop",
+    "pause",
     "times",
     "steps",
     "contains",

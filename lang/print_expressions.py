@@ -137,12 +137,20 @@ def policy(node: s.Policy) -> str:
             return f"timeout {expression(after)}"
         case s.Retry(count, backoff):
             return f"retry {expression(count)}" + (f" backoff {expression(backoff)}" if backoff else "")
+        case s.Idle(after):
+            return f"idle {expression(after)}"
+        case s.Breaker(failures, pause):
+            return f"breaker {expression(failures)} pause {expression(pause)}"
+        case s.RateLimit(rate):
+            return f"rate {quantity(rate)}"
         case s.Hedge(after):
             return f"hedge after {expression(after)}"
         case s.Cache(duration):
             return f"cache {expression(duration)}"
         case s.Buffer(size, drop):
             return f"buffer {expression(size)}" + (f" drop {drop.text}" if drop else "")
+        case s.Latest():
+            return "buffer latest"
         case s.Place(tier):
             return f"place on {tier.text}"
         case s.Approve(question):
@@ -275,6 +283,9 @@ def statement(node: s.Statement) -> str:
             return f"stop {expression(value)}" + (f" when {expression(condition, plain=True)}" if condition else "")
         case s.Next(value):
             return f"next {expression(value)}"
+        case s.Given(target, given, answer):
+            called = "" if given is None else f"({arguments(given)})"
+            return f"given {target.text}{called} = {expression(answer)}"
         case s.Expect(condition):
             return f"expect {expression(condition)}"
         case s.ExprStatement(value):

@@ -98,7 +98,7 @@ CONTINUED_BY = frozenset(["RBRACE", "PIPE", "DOT", "OTHERWISE", "WITH", "ELSE"])
 # What may stand last in an expression.
 OPERAND_ENDS = frozenset(["NAME", "NUMBER", "QUANTITY", "RPAR", "RSQB", "RBRACE", "TEXT_END", "TRUE", "FALSE"])
 
-POLICY_WORDS = frozenset(["timeout", "retry", "hedge", "cache", "buffer", "place", "approve"])
+POLICY_WORDS = frozenset(_words("timeout idle retry breaker hedge rate cache buffer place approve"))
 
 DECLARATION_WORDS = tuple(
     _words("use type enum let model resource memory tool server stage pipeline agent goal fleet test")

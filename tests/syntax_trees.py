@@ -43,6 +43,9 @@ WORDS = [
     "timeout",
     "output",
     "drop",
+    "given",
+    "idle",
+    "pause",
     "größe",
 ]
 spelt = st.text(string.ascii_letters + "_", min_size=1, max_size=5).filter(lambda t: t not in RESERVED | AWKWARD)
@@ -108,12 +111,15 @@ def untitled(part: s.TextPart) -> s.Template:
 title: Any_ = node(s.TextPart, pieces).map(untitled)
 
 
-def call(depth: int) -> Any_:
+def arguments(depth: int) -> Any_:
     inner = expressions(depth - 1)
     positional = node(s.Argument, st.none(), inner)
     named = node(s.Argument, member, inner)
-    arguments: Any_ = st.tuples(many(positional, most=2), many(named, most=2)).map(lambda both: (*both[0], *both[1]))
-    return node(s.Call, inner, arguments)
+    return st.tuples(many(positional, most=2), many(named, most=2)).map(lambda both: (*both[0], *both[1]))
+
+
+def call(depth: int) -> Any_:
+    return node(s.Call, expressions(depth - 1), arguments(depth))
 
 
 def expressions(depth: int) -> Any_:
@@ -131,9 +137,13 @@ def expressions(depth: int) -> Any_:
     policy = st.one_of(
         node(s.Timeout, amount),
         node(s.Retry, amount, st.none() | amount),
+        node(s.Idle, amount),
+        node(s.Breaker, amount, amount),
         node(s.Hedge, amount),
+        node(s.RateLimit, figure),
         node(s.Cache, amount),
         node(s.Buffer, amount, st.none() | ident),
+        node(s.Latest),
         node(s.Place, ident),
         node(s.Approve, templates(depth - 1)),
     )
@@ -169,6 +179,7 @@ def blocks(depth: int) -> Any_:
         node(s.Return, inner),
         node(s.Stop, inner, st.none() | inner),
         node(s.Next, inner),
+        node(s.Given, path, st.none() | arguments(depth), inner),
         node(s.Expect, inner),
         node(s.ExprStatement, inner),
     )

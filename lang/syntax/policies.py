@@ -23,6 +23,14 @@ class Timeout:
 
 
 @frozen
+class Idle:
+    """`idle 2 s`: the longest time between two items of a stream."""
+
+    after: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@frozen
 class Retry:
     """`retry 2 backoff 50 ms`"""
 
@@ -32,10 +40,27 @@ class Retry:
 
 
 @frozen
+class Breaker:
+    """`breaker 5 pause 30 s`: after so many failures in a row, calls fail at once for a while."""
+
+    failures: Figure
+    pause: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@frozen
 class Hedge:
     """`hedge after 300 ms`"""
 
     after: Figure
+    span: Span = field(compare=False, kw_only=True)
+
+
+@frozen
+class RateLimit:
+    """`rate 4 per s`: at most so many calls; always written out."""
+
+    rate: Quantity
     span: Span = field(compare=False, kw_only=True)
 
 
@@ -57,6 +82,13 @@ class Buffer:
 
 
 @frozen
+class Latest:
+    """`buffer latest`: only the newest item waits, which is `buffer 1 drop oldest`."""
+
+    span: Span = field(compare=False, kw_only=True)
+
+
+@frozen
 class Place:
     """`place on gpu`"""
 
@@ -72,4 +104,4 @@ class Approve:
     span: Span = field(compare=False, kw_only=True)
 
 
-Policy: TypeAlias = Timeout | Retry | Hedge | Cache | Buffer | Place | Approve
+Policy: TypeAlias = Timeout | Idle | Retry | Breaker | Hedge | RateLimit | Cache | Buffer | Latest | Place | Approve

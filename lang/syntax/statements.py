@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from ...base.frozen import frozen
 from ...base.source import Span
-from .expressions import Expr
-from .names import Ident
+from .expressions import Argument, Expr
+from .names import Ident, Path
 
 
 @frozen
@@ -52,6 +52,19 @@ class Next:
 
 
 @frozen
+class Given:
+    """`given order(1) = answer`, in a test: what a call answers there instead of running.
+
+    `arguments` is None where the line names no arguments, and so answers every call; `()` answers calls without any.
+    """
+
+    target: Path
+    arguments: tuple[Argument, ...] | None
+    answer: Expr
+    span: Span = field(compare=False, kw_only=True)
+
+
+@frozen
 class Expect:
     """`expect condition`, in a test."""
 
@@ -67,7 +80,7 @@ class ExprStatement:
     span: Span = field(compare=False, kw_only=True)
 
 
-Statement: TypeAlias = Bind | Emit | Return | Stop | Next | Expect | ExprStatement
+Statement: TypeAlias = Bind | Emit | Return | Stop | Next | Given | Expect | ExprStatement
 
 
 @frozen
