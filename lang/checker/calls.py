@@ -158,10 +158,10 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
         return _look_inside(body, given, span)
     if isinstance(receiver.type, HandleType):
         methods = body.context.methods.get(receiver.type.name, {})
-        signature = methods.get(name)
-        if signature is not None:
+        signatures = methods.get(name)
+        if signatures is not None:
             called = f"{_spelt(function.target)}.{name}"
-            return stage_call(body, signature, called, receiver, given, span)
+            return stage_call(body, signatures[0], called, receiver, given, span)
         suggestion = body.context.nearest(name, methods)
         owner = str(receiver.type)
         body.context.report(

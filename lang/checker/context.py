@@ -8,9 +8,10 @@ from ...base.problems import Problem
 from ...base.source import Source, Span
 from ...base.suggest import suggest
 from .. import problems
-from ..program import RecordDeclaration, StageSignature
+from ..program import EnumDeclaration, RecordDeclaration, StageSignature
 from ..syntax import Ident, Name
 from ..syntax.walk import Node, walk
+from . import prelude
 from .not_yet import not_yet
 from .symbols import Interface, ModuleSymbol, Symbol
 
@@ -29,8 +30,8 @@ class Context:
     """One file. `library` gives the interface source of a module, and is the only way out of the file."""
 
     __slots__ = (
-        *("_patience", "_problems", "broken", "flows", "interface", "interfaces"),
-        *("library", "methods", "names", "records", "source", "top"),
+        *("_patience", "_problems", "broken", "cases", "enums", "flows", "interface", "interfaces"),
+        *("language", "library", "methods", "names", "records", "source", "top"),
     )
 
     def __init__(self, source: Source, library: Library, interface: Interface | None = None) -> None:
@@ -39,8 +40,14 @@ class Context:
         # Set where the file is a library's: its types are then qualified by the module, and may be opaque.
         self.interface = interface
         self.names: dict[str, Symbol] = {}
-        self.methods: dict[str, dict[str, StageSignature]] = {}
-        self.records: dict[str, RecordDeclaration] = {}
+        # What the language declares: found after the names of the file, none of which is called so.
+        self.language = prelude.symbols()
+        # By the name of the handle type, then of the method: its signatures, told apart by the first argument.
+        self.methods: dict[str, dict[str, tuple[StageSignature, ...]]] = {}
+        self.records: dict[str, RecordDeclaration] = {"Message": prelude.MESSAGE_DECLARATION}
+        self.enums: dict[str, EnumDeclaration] = {"Role": prelude.ROLE_DECLARATION}
+        # The enums that have a case of a name, for cases written without their enum. Names of the file come first.
+        self.cases: dict[str, list[EnumDeclaration]] = {}
         self.interfaces: dict[str, Interface] = {}
         # Where an import may be inserted: before the first declaration.
         self.top = 0
@@ -50,6 +57,7 @@ class Context:
         # Whether the parser had to make something up, so that no program can come of the file.
         self.broken = False
         self._problems: list[Problem] = []
+        self.offer_cases(prelude.ROLE_DECLARATION)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -79,8 +87,14 @@ class Context:
             if symbol := self.names.get(name):
                 symbol.used = True
 
+    def offer_cases(self, declaration: EnumDeclaration) -> None:
+        """Let the cases of an enum be written without it. A second time, its declaration is renewed."""
+        for case in declaration.cases:
+            known = self.cases.setdefault(case.name, [])
+            known[:] = [*(enum for enum in known if enum.name != declaration.name), declaration]
+
     def use(self, name: str) -> Symbol | None:
-        symbol = self.names.get(name)
+        symbol = self.names.get(name) or self.language.get(name)
         if symbol is not None:
             symbol.used = True
         return symbol
@@ -99,7 +113,7 @@ class Context:
 
     def bind(self, symbol: Symbol) -> bool:
         """Bind a name of the file. False, with a problem, if it is taken; the first keeps it."""
-        if symbol.name in BUILTINS:
+        if symbol.name in BUILTINS or symbol.name in prelude.TYPE_NAMES:
             hint = "choose another name"
             self.report(problems.bound_twice(symbol.name, symbol.span, None, PART_OF_THE_LANGUAGE, hint))
             return False

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from ...base.source import Span
-from .. import problems, program, syntax
-from ..program import Parameter, RecordDeclaration, StageSignature
-from ..types import HandleType, RecordType, StreamType, Type
+from dataclasses import replace
+
+from .. import problems, syntax
+from ..program import EnumCase, EnumDeclaration, RecordDeclaration
+from ..types import EnumType, HandleType, RecordType
 from . import not_yet
-from .calls import Given, module_of
-from .constants import constant_value, outside
 from .context import Context
-from .interfaces import load
+from .handles import KEYWORDS, HandleNode, constructor
+from .imports import Imports, import_module
+from .signatures import declare_stage, parameters_of, text_of, with_defaults
 from .symbols import (
-    UNKNOWN,
     ConstantSymbol,
+    EnumSymbol,
     HandleSymbol,
     HandleTypeSymbol,
-    Interface,
-    ModuleSymbol,
     PipelineSymbol,
     RecordSymbol,
-    StageSymbol,
-    Symbol,
     UncheckedSymbol,
 )
 from .written import resolve
@@ -30,11 +27,13 @@ from .written import resolve
 class Declared:
     """The declarations that kept their names, in source order, with what was made of them."""
 
-    __slots__ = ("fleets", "goals", "handles", "imports", "pipelines", "refused", "stages", "tests")
+    __slots__ = ("enums", "fleets", "goals", "handles", "imports", "pipelines", "records", "refused", "stages", "tests")
 
     def __init__(self) -> None:
-        self.imports: list[tuple[Symbol, syntax.UseDecl]] = []
-        self.handles: list[tuple[HandleSymbol, syntax.ModelDecl | syntax.ResourceDecl]] = []
+        self.imports: Imports = []
+        self.records: list[tuple[RecordSymbol, syntax.RecordDecl]] = []
+        self.enums: list[tuple[EnumSymbol, syntax.EnumDecl]] = []
+        self.handles: list[tuple[HandleSymbol, HandleNode]] = []
         self.pipelines: list[PipelineSymbol] = []
         self.goals: list[syntax.GoalDecl] = []
         self.fleets: list[syntax.FleetDecl] = []
@@ -46,27 +45,23 @@ class Declared:
 def declare(context: Context, file: syntax.File) -> Declared:
     """Bind every name of the file, then give each its signature."""
     declared = Declared()
-    records: list[tuple[RecordSymbol, syntax.RecordDecl]] = []
     for node in file.declarations:
         if isinstance(node, syntax.UseDecl):
-            _import(context, node, declared)
+            import_module(context, node, declared.imports)
     for node in file.declarations:
-        _name(context, node, declared, records)
+        _name(context, node, declared)
     for name in file.broken:
         # Its problem is the parser's; here its uses are silent. What is declared soundly elsewhere keeps its name.
         context.names.setdefault(name.text, UncheckedSymbol(name.text, name.span, "declaration"))
     for node in declared.refused:
         context.use_all(node)
-    for symbol, node in records:
-        fields = _parameters(context, node.fields, "field", symbol.name)
-        symbol.declaration = RecordDeclaration(symbol.type.name, fields, node.name.span, text_of(node.doc))
-        context.records[symbol.type.name] = symbol.declaration
+    _types(context, declared)
     for symbol in declared.pipelines:
         node = symbol.declaration
-        symbol.parameters = _parameters(context, node.parameters, "parameter", symbol.name)
+        symbol.parameters = parameters_of(context, node.parameters, "parameter", symbol.name)
         symbol.result, symbol.result_labels = resolve(context, node.result)
     for node in declared.stages:
-        _stage(context, node)
+        declare_stage(context, node)
     for symbol, node in declared.handles:
         found = constructor(context, node.value)
         if found is not None:
@@ -74,40 +69,35 @@ def declare(context: Context, file: syntax.File) -> Declared:
     return declared
 
 
-def text_of(doc: syntax.Doc | None) -> str | None:
-    return doc.text if doc is not None else None
-
-
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def _name(
-    context: Context,
-    node: syntax.Declaration,
-    declared: Declared,
-    records: list[tuple[RecordSymbol, syntax.RecordDecl]],
-) -> None:
+def _name(context: Context, node: syntax.Declaration, declared: Declared) -> None:
     match node:
         case syntax.UseDecl():
             pass
         case syntax.RecordDecl():
             record = RecordSymbol(node.name.text, node.name.span, RecordType(context.qualified(node.name.text)))
             if context.bind(record):
-                records.append((record, node))
+                declared.records.append((record, node))
                 context.records[record.type.name] = record.declaration
+        case syntax.EnumDecl():
+            enum = EnumSymbol(node.name.text, node.name.span, EnumType(context.qualified(node.name.text)))
+            if context.bind(enum):
+                declared.enums.append((enum, node))
+                context.enums[enum.type.name] = enum.declaration
         case syntax.HandleDecl() if context.interface is not None:
-            type = HandleType(context.qualified(node.name.text))
-            if context.bind(HandleTypeSymbol(node.name.text, node.name.span, type)):
-                context.methods[type.name] = {}
+            opaque = HandleType(context.qualified(node.name.text))
+            if context.bind(HandleTypeSymbol(node.name.text, node.name.span, opaque)):
+                context.methods[opaque.name] = {}
         case syntax.StageDecl() if context.interface is not None:
             declared.stages.append(node)
         case _ if context.interface is not None:
             context.refuse("library declaration", node.span, node)
         case syntax.LetDecl():
             context.bind(ConstantSymbol(node.name.text, node.name.span, node))
-        case syntax.ModelDecl() | syntax.ResourceDecl():
-            keyword = "model" if isinstance(node, syntax.ModelDecl) else "resource"
-            handle = HandleSymbol(node.name.text, node.name.span, keyword)
+        case syntax.ModelDecl() | syntax.ResourceDecl() | syntax.MemoryDecl() | syntax.ServerDecl():
+            handle = HandleSymbol(node.name.text, node.name.span, KEYWORDS[type(node)])
             if context.bind(handle):
                 declared.handles.append((handle, node))
         case syntax.PipelineDecl():
@@ -127,20 +117,14 @@ def _name(
 def _refuse(context: Context, node: syntax.Declaration, declared: Declared) -> None:
     """A declaration that is not checked yet: its name is known, its uses are silent."""
     match node:
-        case syntax.EnumDecl():
-            kind, name = "enum", node.name
         case syntax.HandleDecl():
             kind, name = "handle type", node.name
         case syntax.StageDecl():
             kind, name = "stage", node.name.parts[-1]
         case syntax.ToolDecl():
             kind, name = "tool", node.name
-        case syntax.ServerDecl():
-            kind, name = "server", node.name
         case syntax.AgentDecl():
             kind, name = "agent", node.name
-        case syntax.MemoryDecl():
-            kind, name = "memory", node.name
         case _:
             raise TypeError(f"no rule for {type(node).__name__}")
     context.report(not_yet.not_yet(kind, node.span.to(name.span)))
@@ -148,177 +132,46 @@ def _refuse(context: Context, node: syntax.Declaration, declared: Declared) -> N
     declared.refused.append(node)
 
 
-# --- imports ---------------------------------------------------------------------------------------------------------
+# --- records and enums -----------------------------------------------------------------------------------------------
 
 
-def _import(context: Context, node: syntax.UseDecl, declared: Declared) -> None:
-    path = node.module.text
-    name = node.alias or syntax.Ident(path.rsplit("/", 1)[-1], span=node.module.span)
-    interface: Interface | None = None
-    if not path.startswith("std/"):
-        context.refuse("file import", node.span)
-    else:
-        interface = load(path, context.library)
-        if interface is None and path in not_yet.MODULES:
-            context.report(not_yet.module_not_yet(path, node.module.span))
-        elif interface is None:
-            suggestion = _nearest_module(context, path)
-            context.report(problems.unknown_module(path, node.module.span, suggestion))
-    if interface is not None:
-        for problem in interface.problems:
-            context.report(problem)
-        _adopt(context, path, interface)
-    if not node.names:
-        symbol = ModuleSymbol(name.text, name.span, interface)
-        if context.bind(symbol):
-            # What could not be had is not also unused.
-            symbol.used = interface is None
-            declared.imports.append((symbol, node))
-        return
-    for word in node.names:
-        symbol = _imported(context, path, interface, word)
-        if context.bind(symbol):
-            declared.imports.append((symbol, node))
+def _types(context: Context, declared: Declared) -> None:
+    """The fields of records and the payloads of cases; then their defaults, which may be values of any of them."""
+    for symbol, node in declared.records:
+        fields = parameters_of(context, node.fields, "field", symbol.name, defaults=False)
+        _keep_record(context, symbol, RecordDeclaration(symbol.type.name, fields, node.name.span, text_of(node.doc)))
+    for symbol, node in declared.enums:
+        _keep_enum(context, symbol, _enum(context, symbol, node))
+    for symbol, node in declared.records:
+        fields = with_defaults(context, node.fields, symbol.declaration.fields)
+        _keep_record(context, symbol, replace(symbol.declaration, fields=fields))
+    for symbol, node in declared.enums:
+        written = {case.name.span: case for case in node.cases}
+        cases = tuple(
+            replace(case, payload=with_defaults(context, written[case.span].fields, case.payload))
+            for case in symbol.declaration.cases
+        )
+        _keep_enum(context, symbol, replace(symbol.declaration, cases=cases))
 
 
-def _adopt(context: Context, path: str, interface: Interface) -> None:
-    """Make the types and methods of a module, and of those it imports, known."""
-    if path in context.interfaces:
-        return
-    context.interfaces[path] = interface
-    context.methods.update(interface.methods)
-    context.records.update(interface.records)
-    for inner, imported in interface.imports.items():
-        _adopt(context, inner, imported)
+def _keep_record(context: Context, symbol: RecordSymbol, declaration: RecordDeclaration) -> None:
+    symbol.declaration = context.records[declaration.name] = declaration
 
 
-def _nearest_module(context: Context, path: str) -> str | None:
-    """The library cannot be listed, so the modules that the language names are asked for."""
-    from ...base.suggest import suggest
-
-    named = ("embed", "http", "llm", "mcp", "memory", "search", "speech", "text")
-    near = suggest(path, [f"std/{name}" for name in named])
-    return near if near is not None and context.library(near) is not None else None
+def _keep_enum(context: Context, symbol: EnumSymbol, declaration: EnumDeclaration) -> None:
+    symbol.declaration = context.enums[declaration.name] = declaration
+    context.offer_cases(declaration)
 
 
-def _imported(context: Context, path: str, interface: Interface | None, word: syntax.Ident) -> Symbol:
-    """One name taken out of a module."""
-    if interface is None:
-        symbol = UncheckedSymbol(word.text, word.span, "import")
-        symbol.used = True
-        return symbol
-    match interface.names.get(word.text):
-        case StageSymbol() as found:
-            return StageSymbol(word.text, word.span, found.signature)
-        case HandleTypeSymbol() as found:
-            return HandleTypeSymbol(word.text, word.span, found.type)
-        case RecordSymbol() as found:
-            record = RecordSymbol(word.text, word.span, found.type)
-            record.declaration = found.declaration
-            return record
-        case _:
-            known = tuple(interface.names)
-            suggestion = context.nearest(word.text, known)
-            context.report(problems.unknown_member(path, "stage or type", word.text, word.span, suggestion, known))
-            symbol = UncheckedSymbol(word.text, word.span, "import")
-            symbol.used = True
-            return symbol
-
-
-# --- signatures ------------------------------------------------------------------------------------------------------
-
-
-def _parameters(
-    context: Context,
-    nodes: tuple[syntax.Parameter, ...] | tuple[syntax.FieldDecl, ...],
-    kind: str,
-    owner: str,
-    *,
-    handles: bool = False,
-) -> tuple[Parameter, ...]:
-    """Parameters or fields with their types, labels and defaults; the first of two with one name is kept."""
-    found: dict[str, Parameter] = {}
-    for node in nodes:
-        type, labels = resolve(context, node.type, handles=handles)
-        if kind == "field" and isinstance(type, StreamType):
-            context.report(problems.stream_inside("a record", f"a {type}", node.type.span))
-            type = UNKNOWN
-        default = _default(context, node, kind, type)
-        first = found.get(node.name.text)
-        if first is not None:
-            hint = f"give one of the two {kind}s another name"
-            what = f"a {kind} of `{owner}`"
-            context.report(problems.bound_twice(node.name.text, node.name.span, first.span, what, hint))
+def _enum(context: Context, symbol: EnumSymbol, node: syntax.EnumDecl) -> EnumDeclaration:
+    cases: dict[str, EnumCase] = {}
+    for case in node.cases:
+        name = case.name
+        if name.text in cases:
+            hint = "give one of the two another name"
+            what = f"a case of `{symbol.name}`"
+            context.report(problems.bound_twice(name.text, name.span, cases[name.text].span, what, hint))
             continue
-        found[node.name.text] = Parameter(node.name.text, type, node.name.span, labels, default)
-    return tuple(found.values())
-
-
-def _default(
-    context: Context, node: syntax.Parameter | syntax.FieldDecl, kind: str, type: Type
-) -> program.Literal | None:
-    if node.default is None:
-        return None
-    what = f"the default of {kind} `{node.name.text}`"
-    literal = constant_value(context, node.default, type, what)
-    # A default with a fault is still a default: the argument may be left out.
-    return literal or program.Literal(type=type, span=node.default.span, value=None)
-
-
-def _stage(context: Context, node: syntax.StageDecl) -> None:
-    """A stage of an interface file, or a method of one of its handle types."""
-    assert context.interface is not None
-    module = context.interface.module
-    parameters = _parameters(context, node.parameters, "parameter", node.name.text, handles=True)
-    result, labels = resolve(context, node.result, handles=True)
-    match node.implementation:
-        case syntax.Call(
-            syntax.Name(text=("builtin" | "python") as behind), (syntax.Argument(None, syntax.Template() as t),)
-        ):
-            entry = t.literal or ""
-        case _:
-            context.refuse("library declaration", node.implementation.span)
-            return
-    if node.needs:
-        context.refuse("library declaration", node.needs[0].span)
-    last = node.name.parts[-1]
-    if node.name.parts == (last,):
-        signature = StageSignature(f"{module}.{last.text}", parameters, result, behind, entry, last.span, labels)
-        context.bind(StageSymbol(last.text, last.span, signature))
-        return
-    first = node.name.parts[0]
-    owner = context.names.get(first.text)
-    if not isinstance(owner, HandleTypeSymbol) or len(node.name.parts) > 2:
-        context.report(problems.unknown_name(first.text, first.span, what="no type of handle here"))
-        return
-    receiver = Parameter("self", owner.type, first.span)
-    name = f"{owner.type.name}.{last.text}"
-    signature = StageSignature(name, (receiver, *parameters), result, behind, entry, last.span, labels)
-    methods = context.methods[owner.type.name]
-    if last.text in methods:
-        hint = "give one of the two another name"
-        context.report(problems.bound_twice(last.text, last.span, methods[last.text].span, "a method", hint))
-    else:
-        methods[last.text] = signature
-
-
-# --- handles ---------------------------------------------------------------------------------------------------------
-
-
-def constructor(context: Context, node: syntax.Expr) -> tuple[StageSignature, str, Given, Span] | None:
-    """The stage that builds a handle, how it is called, and its arguments; None where `node` is no such call."""
-    call, piped = (node.call, node.value) if isinstance(node, syntax.Pipe) else (node, None)
-    if not isinstance(call, syntax.Call):
-        return None
-    function = call.function
-    found: Symbol | None = None
-    called = ""
-    if isinstance(function, syntax.Name):
-        found, called = context.use(function.text), function.text
-    elif isinstance(function, syntax.Access):
-        module = module_of(outside(context), function.target)
-        if module is not None and module.interface is not None:
-            found, called = module.interface.names.get(function.name.text), f"{module.name}.{function.name.text}"
-    if isinstance(found, StageSymbol) and isinstance(found.signature.result, HandleType):
-        return found.signature, called, Given(call, piped), node.span
-    return None
+        payload = parameters_of(context, case.fields, "field", f"{symbol.name}.{name.text}", defaults=False)
+        cases[name.text] = EnumCase(name.text, payload, name.span)
+    return EnumDeclaration(symbol.type.name, tuple(cases.values()), node.name.span, text_of(node.doc))

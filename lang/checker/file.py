@@ -10,13 +10,14 @@ from .blocks import check_block
 from .body import Body, Role, is_unknown
 from .constants import constant
 from .context import Context, Library
-from .declarations import Declared, declare, text_of
+from .declarations import Declared, declare
 from .expressions import check_expression
 from .fleets import check_fleets
 from .goals import check_goals
 from .graph import calls_between, groups, report_recursion
 from .handles import check_handle, report_circles
 from .labels import flows
+from .signatures import text_of
 from .symbols import UNKNOWN, ConstantSymbol, HandleSymbol, PipelineSymbol
 
 
@@ -52,7 +53,9 @@ def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Pro
         return None, found
     pipelines = tuple(checked[symbol.name] for symbol in declared.pipelines)
     sources = (source, *(interface.source for interface in context.interfaces.values()))
-    return Program(source, context.records, {}, kept, pipelines, goals, fleets, tests, sources), found
+    records = {name: record for name, record in context.records.items() if name != "Message"}
+    enums = {name: enum for name, enum in context.enums.items() if name != "Role"}
+    return Program(source, records, enums, kept, pipelines, goals, fleets, tests, sources), found
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

@@ -1,21 +1,47 @@
-"""Models and resources: what builds them, with arguments that are known before the program runs."""
+"""Models, resources, memories and servers: what builds them, with arguments that are known before the program runs."""
 
 from __future__ import annotations
 
+from ...base.source import Span
 from .. import problems, program, syntax
-from ..program import HandleDeclaration
+from ..program import HandleDeclaration, StageSignature
 from ..types import HandleType
 from .body import is_unknown
-from .calls import bind_arguments
+from .calls import Given, bind_arguments, module_of
 from .constants import fold, outside
 from .context import Context
-from .declarations import constructor, text_of
-from .symbols import HandleSymbol
+from .signatures import text_of
+from .symbols import HandleSymbol, StageSymbol, Symbol
+
+HandleNode = syntax.ModelDecl | syntax.ResourceDecl | syntax.MemoryDecl | syntax.ServerDecl
+KEYWORDS: dict[type, str] = {
+    syntax.ModelDecl: "model",
+    syntax.ResourceDecl: "resource",
+    syntax.MemoryDecl: "memory",
+    syntax.ServerDecl: "server",
+}
 
 
-def check_handle(
-    context: Context, symbol: HandleSymbol, node: syntax.ModelDecl | syntax.ResourceDecl
-) -> HandleDeclaration | None:
+def constructor(context: Context, node: syntax.Expr) -> tuple[StageSignature, str, Given, Span] | None:
+    """The stage that builds a handle, how it is called, and its arguments; None where `node` is no such call."""
+    call, piped = (node.call, node.value) if isinstance(node, syntax.Pipe) else (node, None)
+    if not isinstance(call, syntax.Call):
+        return None
+    function = call.function
+    found: Symbol | None = None
+    called = ""
+    if isinstance(function, syntax.Name):
+        found, called = context.use(function.text), function.text
+    elif isinstance(function, syntax.Access):
+        module = module_of(outside(context), function.target)
+        if module is not None and module.interface is not None:
+            found, called = module.interface.names.get(function.name.text), f"{module.name}.{function.name.text}"
+    if isinstance(found, StageSymbol) and isinstance(found.signature.result, HandleType):
+        return found.signature, called, Given(call, piped), node.span
+    return None
+
+
+def check_handle(context: Context, symbol: HandleSymbol, node: HandleNode) -> HandleDeclaration | None:
     """The declaration with its arguments complete, or None after a report."""
     body = outside(context)
     built = constructor(context, node.value)

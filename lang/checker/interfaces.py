@@ -41,5 +41,6 @@ def _read(module: str, source: Source, library: Library, loading: tuple[str, ...
     own = f"{interface.module}."
     interface.methods = {name: found for name, found in context.methods.items() if name.startswith(own)}
     interface.records = {name: record for name, record in context.records.items() if name.startswith(own)}
+    interface.enums = {name: enum for name, enum in context.enums.items() if name.startswith(own)}
     interface.problems = in_order((*problems, *context.problems))
     return interface

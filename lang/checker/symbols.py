@@ -12,6 +12,7 @@ from ...base.problems import Problem
 from ...base.source import Source, Span
 from ..program import (
     NO_LABELS,
+    EnumCase,
     EnumDeclaration,
     Expression,
     Labels,
@@ -20,8 +21,8 @@ from ..program import (
     RecordDeclaration,
     StageSignature,
 )
-from ..syntax import LetDecl, PipelineDecl
-from ..types import HandleType, Primitive, RecordType, Type
+from ..syntax import AgentDecl, LetDecl, PipelineDecl, ToolDecl
+from ..types import EnumType, HandleType, Primitive, RecordType, Type
 
 # The type of what could not be checked. It fits everywhere, so that one fault is reported once; a program that holds
 # it has an error and never leaves the checker.
@@ -57,12 +58,32 @@ class ModuleSymbol(Symbol):
 
 
 class StageSymbol(Symbol):
-    __slots__ = ("signature",)
+    """A stage of a library or of the file. A library may give one name several signatures, told apart by the type of
+    the first argument."""
+
+    __slots__ = ("signatures",)
     kind = "a stage"
 
-    def __init__(self, name: str, span: Span, signature: StageSignature) -> None:
+    def __init__(self, name: str, span: Span, *signatures: StageSignature) -> None:
         super().__init__(name, span)
-        self.signature = signature
+        self.signatures = signatures
+
+    @property
+    def signature(self) -> StageSignature:
+        return self.signatures[0]
+
+
+class ToolSymbol(Symbol):
+    """A tool of the file. `signature` is None where the declaration has a fault that leaves nothing to call; uses are
+    then silent. One of a server takes the server as its first parameter, `self`, and names it in `signature.server`."""
+
+    __slots__ = ("declaration", "signature")
+    kind = "a tool"
+
+    def __init__(self, name: str, span: Span, declaration: ToolDecl | None = None) -> None:
+        super().__init__(name, span)
+        self.declaration = declaration
+        self.signature: StageSignature | None = None
 
 
 class RecordSymbol(Symbol):
@@ -77,6 +98,21 @@ class RecordSymbol(Symbol):
         self.declaration = RecordDeclaration(type.name, (), span)
 
 
+class EnumSymbol(Symbol):
+    """`declaration` follows once all type names are known."""
+
+    __slots__ = ("declaration", "type")
+    kind = "an enum"
+
+    def __init__(self, name: str, span: Span, type: EnumType) -> None:
+        super().__init__(name, span)
+        self.type = type
+        self.declaration = EnumDeclaration(type.name, (), span)
+
+    def case(self, name: str) -> EnumCase | None:
+        return next((case for case in self.declaration.cases if case.name == name), None)
+
+
 class HandleTypeSymbol(Symbol):
     __slots__ = ("type",)
     kind = "a type of handle"
@@ -87,7 +123,7 @@ class HandleTypeSymbol(Symbol):
 
 
 class HandleSymbol(Symbol):
-    """A declared model or resource; its type is `UNKNOWN` where its constructor is."""
+    """A declared model, resource, memory or server; its type is `UNKNOWN` where its constructor is."""
 
     __slots__ = ("keyword", "type")
 
@@ -116,15 +152,19 @@ class ConstantSymbol(Symbol):
 
 
 class PipelineSymbol(Symbol):
-    """`flows` are the parameters whose labels reach the result, `labels` those that its body adds; both are known
-    once the body is checked, which happens after those of all pipelines it calls."""
+    """A pipeline, or the one that an agent stands for (`agent`).
 
-    __slots__ = ("declaration", "flows", "labels", "locals", "parameters", "result", "result_labels")
+    `flows` are the parameters whose labels reach the result, `labels` those that its body adds; both are known once
+    the body is checked, which happens after those of all pipelines it calls.
+    """
+
+    __slots__ = ("agent", "declaration", "flows", "labels", "locals", "parameters", "result", "result_labels")
     kind = "a pipeline"
 
-    def __init__(self, name: str, span: Span, declaration: PipelineDecl) -> None:
+    def __init__(self, name: str, span: Span, declaration: PipelineDecl, agent: AgentDecl | None = None) -> None:
         super().__init__(name, span)
         self.declaration = declaration
+        self.agent = agent
         self.parameters: tuple[Parameter, ...] = ()
         self.result: Type = UNKNOWN
         self.result_labels: Labels = NO_LABELS
@@ -132,9 +172,13 @@ class PipelineSymbol(Symbol):
         self.flows: frozenset[str] | None = None
         self.locals: dict[str, Local] = {}
 
+    @property
+    def what(self) -> str:
+        return "an agent" if self.agent is not None else self.kind
+
 
 class UncheckedSymbol(Symbol):
-    """A declaration that was refused as not checked yet: its uses are silent."""
+    """A declaration of which nothing could be known: its uses are silent."""
 
     __slots__ = ("declared_as",)
 
@@ -174,7 +218,7 @@ class Interface:
         self.module = module
         self.source = source
         self.names: dict[str, Symbol] = {}
-        self.methods: dict[str, dict[str, StageSignature]] = {}
+        self.methods: dict[str, dict[str, tuple[StageSignature, ...]]] = {}
         self.records: dict[str, RecordDeclaration] = {}
         self.enums: dict[str, EnumDeclaration] = {}
         self.imports: dict[str, Interface] = {}

@@ -5,13 +5,25 @@ from __future__ import annotations
 from .. import problems, syntax
 from ..program import NO_LABELS, Labels
 from ..syntax_problems import too_deep
-from ..types import PRIMITIVES, ListType, Primitive, StreamType, Type
+from ..types import (
+    PRIMITIVES,
+    TEXT,
+    HandleType,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    StreamType,
+    TensorType,
+    Type,
+)
 from .context import Context
-from .symbols import UNKNOWN, HandleTypeSymbol, ModuleSymbol, RecordSymbol, Symbol, UncheckedSymbol
+from .prelude import is_variable
+from .symbols import UNKNOWN, EnumSymbol, HandleTypeSymbol, ModuleSymbol, RecordSymbol, Symbol, UncheckedSymbol
 
-# Types of the language whose operations are not checked yet.
-_REFUSED = ("Message", "Role", "Secret")
 _DEEPEST = 50
+# Element types of tensors, as MLIR and safetensors name them.
+_ELEMENTS = ("f64", "f32", "f16", "bf16", "f8", "i64", "i32", "i16", "i8", "u8", "i1")
 
 
 def resolve(context: Context, node: syntax.TypeExpr, *, handles: bool = False, depth: int = 0) -> tuple[Type, Labels]:
@@ -29,24 +41,57 @@ def resolve(context: Context, node: syntax.TypeExpr, *, handles: bool = False, d
             inner, labels = resolve(context, node.type, handles=handles, depth=depth + 1)
             return inner, labels | {label.name.text for label in node.labels}
         case syntax.ListType():
-            inner, labels = resolve(context, node.item, depth=depth + 1)
-            if isinstance(inner, StreamType):
-                context.report(problems.stream_inside("a list", f"a {inner}", node.item.span))
-                return UNKNOWN, labels
+            inner, labels = _inside(context, node.item, "a list", depth)
             return ListType(inner), labels
         case syntax.StreamType():
-            inner, labels = resolve(context, node.item, depth=depth + 1)
-            if isinstance(inner, StreamType):
-                context.report(problems.stream_inside("a stream", f"a {inner}", node.item.span))
-                return UNKNOWN, labels
+            inner, labels = _inside(context, node.item, "a stream", depth)
             return StreamType(inner), labels
-        case syntax.MapType():
-            context.refuse("map type", node.span, node)
         case syntax.OptionType():
-            context.refuse("option type", node.span, node)
+            inner, labels = _inside(context, node.item, "an optional type", depth)
+            # Nothing is nothing, however often it is asked: `T??` is `T?`.
+            return (inner if inner == UNKNOWN or isinstance(inner, OptionType) else OptionType(inner)), labels
+        case syntax.MapType():
+            key, key_labels = resolve(context, node.key, depth=depth + 1)
+            if key not in (TEXT, UNKNOWN):
+                context.report(problems.wrong_type("the key of a map", "Text", str(key), node.key.span))
+            inner, labels = _inside(context, node.value, "a map", depth)
+            return (inner if inner == UNKNOWN else MapType(inner)), labels | key_labels
         case syntax.TensorType():
-            context.refuse("tensor type", node.span)
-    return UNKNOWN, NO_LABELS
+            return _tensor(context, node), NO_LABELS
+
+
+def _inside(context: Context, node: syntax.TypeExpr, what: str, depth: int) -> tuple[Type, Labels]:
+    """The element of something that holds values."""
+    inner, labels = resolve(context, node, depth=depth + 1)
+    if isinstance(inner, StreamType):
+        context.report(problems.stream_inside(what, f"a {inner}", node.span))
+        return UNKNOWN, labels
+    return inner, labels
+
+
+def _tensor(context: Context, node: syntax.TensorType) -> Type:
+    element = node.element
+    sound = True
+    if element.text not in _ELEMENTS:
+        near = context.nearest(element.text, _ELEMENTS)
+        hint = "those are " + ", ".join(f"`{name}`" for name in _ELEMENTS)
+        what = "no element type of tensors"
+        context.report(problems.unknown_name(element.text, element.span, near, what=what, hint=hint))
+        sound = False
+    sizes: list[int] = []
+    for size in node.shape:
+        if isinstance(size, syntax.Number) and isinstance(size.value, int) and size.value > 0:
+            sizes.append(size.value)
+            continue
+        hint = "write whole numbers above zero, as in `Tensor[f32, 384]`"
+        context.report(problems.bad_bound("a size of a tensor is no whole number", size.span, hint))
+        sound = False
+    return TensorType(element.text, tuple(sizes)) if sound else UNKNOWN
+
+
+def is_type(symbol: Symbol) -> bool:
+    """Whether a name of a file or module is that of a type."""
+    return isinstance(symbol, RecordSymbol | EnumSymbol | HandleTypeSymbol)
 
 
 def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
@@ -56,10 +101,13 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
         symbol = context.use(first.text)
         if symbol is not None:
             return _of_symbol(context, symbol, first, handles)
-        if first.text in _REFUSED:
-            context.refuse(first.text, node.span)
+        if first.text == "Secret" and context.interface is None:
+            hint = 'write `secret("NAME")` where a stage, tool or endpoint takes it'
+            context.report(problems.not_data("a Secret is no data", first.span, hint))
             return UNKNOWN
         if first.text in PRIMITIVES:
+            return Primitive(first.text)
+        if context.interface is not None and is_variable(Primitive(first.text)):
             return Primitive(first.text)
         _unknown(context, first)
         return UNKNOWN
@@ -74,8 +122,10 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
         return UNKNOWN
     if module.interface is None:
         return UNKNOWN
-    known = tuple(n for n, s in module.interface.names.items() if isinstance(s, RecordSymbol | HandleTypeSymbol))
+    known = tuple(n for n, s in module.interface.names.items() if is_type(s))
     member = module.interface.names.get(parts[1].text) if len(parts) == 2 else None
+    if isinstance(member, UncheckedSymbol):
+        return UNKNOWN
     if member is None or parts[1].text not in known:
         wanted = ".".join(part.text for part in parts[1:])
         suggestion = context.nearest(wanted, known)
@@ -86,12 +136,12 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
 
 def _of_symbol(context: Context, symbol: Symbol, word: syntax.Ident, handles: bool) -> Type:
     match symbol:
-        case RecordSymbol():
+        case RecordSymbol() | EnumSymbol():
             return symbol.type
         case HandleTypeSymbol():
             if handles:
                 return symbol.type
-            context.refuse("handle value", word.span)
+            context.report(problems.handle_as_value(symbol.type, word.span))
             return UNKNOWN
         case UncheckedSymbol():
             return UNKNOWN
@@ -109,7 +159,20 @@ def _unknown(context: Context, word: syntax.Ident, instead: str | None = None) -
         symbol.used = True
         suggestion = f"{module}.{word.text}"
     if suggestion is None:
-        types = [n for n, s in context.names.items() if isinstance(s, RecordSymbol | HandleTypeSymbol)]
-        known = [name for name in PRIMITIVES if name not in _REFUSED]
-        suggestion = context.nearest(word.text, (*known, *types))
+        types = [n for n, s in context.names.items() if is_type(s)]
+        known = [name for name in PRIMITIVES if name != "Secret"]
+        suggestion = context.nearest(word.text, (*known, *context.language, *types))
     context.report(problems.unknown_name(word.text, word.span, suggestion, what="no type", hint=hint))
+
+
+def is_data(type: Type) -> bool:
+    """Whether values of a type can be written down: no stream, no handle, nothing secret or heard."""
+    match type:
+        case ListType() | MapType() | OptionType():
+            return is_data(type.element)
+        case StreamType() | HandleType():
+            return False
+        case Primitive():
+            return type.name not in ("Secret", "Audio")
+        case _:
+            return True

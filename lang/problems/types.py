@@ -72,3 +72,17 @@ def not_a_value(name: str, what: str, span: Span, hint: str) -> Problem:
 
 def not_callable(what: str, span: Span, hint: str, related: tuple[Related, ...] = ()) -> Problem:
     return Problem("not-callable", f"{what} cannot be called", span, hint=hint, related=related)
+
+
+def handle_as_value(type: Type, span: Span) -> Problem:
+    return Problem(
+        "handle-as-value",
+        f"`{type}` is a handle, not a value to keep or to pass on",
+        span,
+        hint="use its declared name where a stage takes it, or call its methods",
+    )
+
+
+def not_data(title: str, span: Span, hint: str) -> Problem:
+    """A type or value that cannot be written down stands where only such may: `title` says which and where."""
+    return Problem("not-data", title, span, hint=hint)
