@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_sources import ACCEPTANCE, EXAMPLES
+from agent_sources import ACCEPTANCE, EXAMPLES, ROOT
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from syntax_trees import files
+from whole_language import WHOLE
 
 from agentlang.base.source import Source, Span
 from agentlang.lang import syntax as s
@@ -25,7 +26,8 @@ from agentlang.lang.syntax import File, Node, children, walk
 
 FOLDER = Path(os.environ.get("AGENTLANG_PROGRAMS", ACCEPTANCE))
 PROGRAMS = sorted(FOLDER.glob("*.agent")) if FOLDER.is_dir() else []
-TEXTS = {path.name: path.read_text("utf-8") for path in [*EXAMPLES, *PROGRAMS]}
+LIBRARY = sorted((ROOT / "stdlib").rglob("*.agent"))
+TEXTS = {path.name: path.read_text("utf-8") for path in [*LIBRARY, *EXAMPLES, *PROGRAMS]} | {"whole.agent": WHOLE}
 programs = pytest.mark.parametrize("name", TEXTS)
 
 
@@ -57,12 +59,23 @@ def test_programs_are_written_as_they_are_formatted(name: str) -> None:
     assert format_source(Source(name, TEXTS[name])) == (TEXTS[name], ())
 
 
-@relaxed(300)
-@given(files)
-def test_printing_a_tree_gives_it_again(tree: File) -> None:
+def printed_and_formatted(tree: File) -> None:
     text = show(tree)
     assert parsed(text) == tree
     assert format_source(Source("law.agent", text)) == (text, ()), "what is printed is formatted"
+
+
+@relaxed(200)
+@given(files)
+def test_printing_a_tree_gives_it_again(tree: File) -> None:
+    printed_and_formatted(tree)
+
+
+@pytest.mark.slow
+@relaxed(2000)
+@given(files)
+def test_printing_many_trees_gives_them_again(tree: File) -> None:
+    printed_and_formatted(tree)
 
 
 COMMENTS = "# note", "#note", "## doc", "#", "  # far"
@@ -71,7 +84,7 @@ COMMENTS = "# note", "#note", "## doc", "#", "  # far"
 @st.composite
 def untidy(draw: Any) -> str:
     """A program with other spaces, indentation, blank lines and comments than it should have."""
-    text = draw(st.sampled_from(sorted(TEXTS.values())))
+    text = draw(st.sampled_from(sorted(TEXTS.values())) | files.map(show))
     tokens = scan(Source("law.agent", text)).tokens
     depth, at = 0, 0
     out: list[str] = []
@@ -90,15 +103,7 @@ def untidy(draw: Any) -> str:
     return "".join(out)
 
 
-@relaxed(60)
-@given(untidy())
-@example("x\r\n")
-@example("use std/llm\r\n\r\nuse std/text # two\r\n")
-@example("\ufeffuse std/llm\n")
-@example("let x = 1\n# last")
-@example("# only")
-@example("")
-def test_formatting_changes_no_meaning_and_ends_at_once(text: str) -> None:
+def formatted_once(text: str) -> None:
     once, problems = format_source(Source("law.agent", text))
     if problems:
         assert once == text
@@ -108,6 +113,25 @@ def test_formatting_changes_no_meaning_and_ends_at_once(text: str) -> None:
     before = [comment.text.lstrip("#").strip() for comment in scan(Source("", text)).comments]
     after = [comment.text.lstrip("#").strip() for comment in scan(Source("", once)).comments]
     assert before == after
+
+
+@relaxed(80)
+@given(untidy())
+@example("x\r\n")
+@example("use std/llm\r\n\r\nuse std/text # two\r\n")
+@example("\ufeffuse std/llm\n")
+@example("let x = 1\n# last")
+@example("# only")
+@example("")
+def test_formatting_changes_no_meaning_and_ends_at_once(text: str) -> None:
+    formatted_once(text)
+
+
+@pytest.mark.slow
+@relaxed(2000)
+@given(untidy())
+def test_formatting_many_untidy_programs(text: str) -> None:
+    formatted_once(text)
 
 
 @programs
