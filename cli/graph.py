@@ -1,0 +1,55 @@
+"""`agentlang graph FILE`: a picture of a pipeline, as SVG, Mermaid, Graphviz or JSON."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..base.store import write_atomic
+from .console import Console, Exit, measuring
+from .target import Refused, open_target
+
+FORMS = ("svg", "mermaid", "dot", "json")
+_SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".json": "json"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE[:PIPELINE]")
+    parser.add_argument("--format", choices=FORMS, help="(default: by the name given with --out, else mermaid)")
+    parser.add_argument("--plan", action="store_true", help="say and colour where the plan puts each stage")
+    parser.add_argument("--fleet", metavar="NAME", help="with --plan: which of the file's fleets")
+    parser.add_argument("--here", action="store_true", help="with --plan: for this machine")
+    parser.add_argument("--stages", action="store_true", help="show the stages of a chat call apart")
+    parser.add_argument("--out", metavar="FILE", help="write into this file instead of to stdout")
+
+
+def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ..ir.drawing import FORMATS, picture
+
+    target = open_target(arguments.file)
+    if isinstance(target, Refused):
+        return console.fail(target.problems, target.sources, target.code)
+    tiers: dict[str, str] = {}
+    problems = target.problems
+    if arguments.plan:
+        from ..api import plan
+        from ..planner import hardware
+
+        machine = hardware.load_or_measure(measuring(console))
+        planned, found = plan(target.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here)
+        problems = (*problems, *found)
+        if planned is None:
+            return console.fail(problems, target.sources)
+        tiers = {stage.id: stage.tier for stage in planned.stages}
+    drawn = picture(target.compiled.graph, target.pipeline, tiers, stages=arguments.stages)
+    form = "json" if console.json else arguments.format
+    if form is None:
+        form = _SUFFIXES.get(Path(arguments.out).suffix.lower(), "svg") if arguments.out else "mermaid"
+    text = FORMATS[form](drawn)
+    console.problems(problems, target.sources)
+    if arguments.out:
+        write_atomic(Path(arguments.out), text.encode())
+        console.note(f"wrote {arguments.out}")
+    else:
+        console.print(text.rstrip("\n"))
+    return Exit.DONE

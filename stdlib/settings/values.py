@@ -1,0 +1,63 @@
+"""What the settings say, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SecretName:
+    """Names a secret; `value` is looked up where it is used and kept nowhere."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`use` is the model of the catalogue that a name stands for."""
+
+    use: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How a tool server is started: `command` is an argument list, `env` is added to its environment."""
+
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str | SecretName] = field(default_factory=dict[str, "str | SecretName"])
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """Where models are served by somebody else: `url` of its API, `key` the secret that opens it."""
+
+    url: str | SecretName
+    key: SecretName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """Limits of tools. `allow` are private addresses (`host` or `host:port`) that http tools may reach all the same;
+    `memory` in bytes, `timeout` in seconds, each of one call; None is the built-in limit."""
+
+    allow: tuple[str, ...] = ()
+    memory: float | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One file, with a profile applied. `path` is where it was read, None where there is none."""
+
+    path: str | None = None
+    profile: str | None = None
+    models: Mapping[str, ModelSettings] = field(default_factory=dict[str, ModelSettings])
+    servers: Mapping[str, ServerSettings] = field(default_factory=dict[str, ServerSettings])
+    endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict[str, EndpointSettings])
+    tools: ToolSettings = ToolSettings()
+
+    def model(self, name: str) -> str:
+        """The catalogue's name for what a program calls `name`."""
+        known = self.models.get(name)
+        return known.use if known is not None else name
