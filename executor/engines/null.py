@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from .constraint.inventing import invent
+from .constraint.reading import read
 from .problems import PromptTooLong
 from .protocol import (
     Capabilities,
@@ -45,13 +47,16 @@ class NullTimings:
 
 
 Answer = Callable[[Tokens, Sampling], str]
-"""What a prompt is answered with."""
+"""What a prompt is answered with. Where the sampling holds a schema, that is for the answer to keep."""
 
 
 def invented(prompt: Tokens, sampling: Sampling) -> str:
-    """Some words, always the same for a prompt; with a temperature, for a prompt and a seed."""
+    """Some words, always the same for a prompt; with a temperature, for a prompt and a seed. A document of the schema
+    where there is one."""
     seed = sampling.seed if sampling.temperature > 0 else 0
     draw = random.Random(f"{seed} {prompt}")
+    if sampling.schema is not None:
+        return invent(read(sampling.schema), draw, _WORDS)
     return " ".join(draw.choice(_WORDS) for _ in range(draw.randint(5, 40)))
 
 
@@ -132,6 +137,8 @@ class NullModel:
             raise TypeError("the sequence belongs to another engine")
         if sequence.decoding:
             raise ValueError("a sequence is decoded once")
+        if sampling.schema is not None:
+            read(sampling.schema)
         sequence.decoding = True
         reply = self._tokenizer.encode(self._answer(sequence.prompt, sampling))
         return NullDecode(self, sequence, sampling, reply)
@@ -200,6 +207,7 @@ class NullDecode:
         self._model = model
         self._sequence = sequence
         self._reply = iter(reply)
+        self._whole = len(reply) if sampling.schema is not None else None
         room = model.facts.context - sequence.prompt_tokens
         self._most = min(sampling.max_tokens, room)
         self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
@@ -226,6 +234,8 @@ class NullDecode:
         self._text.push(token)
         if self._text.stopped:
             sequence.end(Finish.STOP)
+        if len(sequence.times) == self._whole:
+            sequence.end(Finish.STOP)
         if len(sequence.times) >= self._most:
             sequence.end(self._at_most)
         return token
@@ -243,6 +253,9 @@ class ByteTokenizer:
 
     def encode(self, text: str, special: bool = False) -> Tokens:  # noqa: ARG002 - no text stands for a mark
         return tuple(text.encode("utf-8", "replace"))
+
+    def token_bytes(self, token: int) -> bytes:
+        return bytes((token,)) if token < 256 else b""
 
     def chat(self, messages: Sequence[Message]) -> Tokens:
         tokens: list[int] = []

@@ -22,6 +22,15 @@ def prompt_too_long(name: str, tokens: int, limit: int) -> Problem:
     )
 
 
+def schema_unsupported(place: str, why: str) -> Problem:
+    """`place` is a JSON pointer into the schema, or empty for the whole of it."""
+    return Problem(
+        "schema-unsupported",
+        f"the schema's {place} {why}" if place else f"the schema {why}",
+        hint="a reply can be held to objects of declared fields, maps, arrays, texts, numbers, choices and references",
+    )
+
+
 class PromptTooLong(OutsideError):
     """No token would fit behind a prompt of `tokens`; `limit` would."""
 

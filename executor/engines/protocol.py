@@ -23,7 +23,8 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `role` is `system`, `user` or `assistant`."""
+    """One turn of a conversation. `role` is `system`, `user`, `assistant` or `tool`, shown as the model's template
+    shows roles."""
 
     role: str
     text: str
@@ -48,6 +49,10 @@ class Sampling:
 
     `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 choose among all tokens. The same `seed`, prompt and settings
     give the same tokens on the same engine and machine. `stop` texts end the reply before they are shown.
+
+    `schema` is the text of a JSON Schema. The reply is then one document of it, as `json.dumps` writes it without
+    escaping what need not be, and ends as `Finish.STOP` once it is whole; a reply that ends in any other way is an
+    unfinished document.
     """
 
     max_tokens: int = 256
@@ -56,6 +61,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_k: int = 0
     top_p: float = 1.0
+    schema: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -141,6 +147,10 @@ class ChatTokenizer(Protocol):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`; markup is left out, broken UTF-8 becomes U+FFFD."""
+        ...
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for; none for markup and for ids without a meaning."""
         ...
 
     def chat(self, messages: Sequence[Message]) -> Tokens:
@@ -280,6 +290,8 @@ class ChatModel(Protocol):
         An engine is at most one step ahead of its consumer, so back-pressure reaches it. End tokens are not
         yielded; with `stop` texts, the token that completes one is the last (the detokenizer cuts the text).
         Cancelling the consumer stops within one step and frees the cache. Only one `decode` per sequence.
+
+        Raises `base.problems.OutsideError` (schema-unsupported) at once for a schema that is not understood.
         """
         ...
 

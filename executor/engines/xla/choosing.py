@@ -22,6 +22,12 @@ def greedy(logits: Array) -> Array:
     return jnp.argmax(logits, keepdims=True).astype(jnp.int32)
 
 
+def masked(logits: Array, mask: Array) -> Array:
+    """`[vocabulary]` logits with minus infinity where `mask` (uint32 words, lowest bit first) has no bit."""
+    tokens = jnp.arange(logits.size, dtype=jnp.uint32)
+    return jnp.where((mask[tokens >> 5] >> (tokens & 31)) & 1 == 1, logits, -jnp.inf)
+
+
 def sampled(
     logits: Array, temperature: Array, top_k: Array, top_p: Array, seed_low: Array, seed_high: Array, index: Array
 ) -> Array:

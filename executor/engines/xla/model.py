@@ -17,10 +17,13 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import jax
 import numpy as np
 
+from ..constraint.masks import Constraint, Masks, without
+from ..constraint.reading import read
 from ..problems import PromptTooLong
 from ..protocol import (
     ChatTokenizer,
@@ -29,16 +32,19 @@ from ..protocol import (
     ModelFacts,
     Sampling,
     SequenceHandle,
-    SequenceStats,
     Tokens,
 )
 from ..stopping import StopDetokenizer
 from . import buckets
 from .kept import Program
 from .programs import DeviceWeights, Programs, Step
+from .sequence import XlaSequence
 from .together import together
 
 T = TypeVar("T")
+
+FORCED_CHUNK = buckets.CHUNKS[0]
+"""How many tokens that a schema leaves no choice about are fed at once."""
 
 
 class XlaModel:
@@ -57,6 +63,7 @@ class XlaModel:
         self._weights = DeviceWeights(placed[0], placed[1:])
         self._turn = anyio.CapacityLimiter(1)
         self._open: set[XlaSequence] = set()
+        self._masks = Masks(tokenizer, facts.vocabulary)
 
     @property
     def facts(self) -> ModelFacts:
@@ -111,6 +118,8 @@ class XlaModel:
             raise TypeError("the sequence belongs to another engine")
         if sequence.decoding:
             raise ValueError("a sequence is decoded once")
+        if sampling.schema is not None:
+            read(sampling.schema)
         sequence.decoding = True
         return XlaDecode(self, sequence, sampling)
 
@@ -154,17 +163,31 @@ class XlaModel:
 
     async def next_token(self, sequence: XlaSequence, sampling: Sampling, last: bool) -> int | None:
         """One step; None if there is nothing more. `last` says that nobody will ask again. For `XlaDecode`."""
+        if sequence.forced:
+            await anyio.lowlevel.checkpoint()
+            return sequence.forced.popleft() if sequence.finish is None else None
         if sequence.ahead is None and sequence.token is not None and sequence.position == sequence.length:
             longer = buckets.cache_length(sequence.position + 1, self._facts.context)
             grow = await _compile(self._programs.grow, sequence.length, longer)
             await self._step(self._grow, grow, sequence, longer)
-            sequence.decode = None
+            sequence.decode = sequence.feed = None
         if sequence.choose is None:
-            of = self._programs.sampled if sampling.temperature > 0 else self._programs.greedy
-            sequence.choose = await _compile(of, self._facts.vocabulary)
+            sequence.choose = await self._choosing(sequence, sampling)
+        if sequence.constraint is not None and sequence.feed is None:
+            sequence.feed = await _compile(self._programs.prefill, FORCED_CHUNK, sequence.length)
         if sequence.decode is None:
             sequence.decode = await _compile(self._programs.decode, sequence.length)
         return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling, last)
+
+    async def _choosing(self, sequence: XlaSequence, sampling: Sampling) -> Program:
+        """What chooses the tokens; where there is a schema, what holds the reply to it is made ready too."""
+        programs = self._programs
+        if sampling.schema is None:
+            of = programs.sampled if sampling.temperature > 0 else programs.greedy
+            return await _compile(of, self._facts.vocabulary)
+        of = programs.masked_sampled if sampling.temperature > 0 else programs.masked_greedy
+        sequence.constraint = await anyio.to_thread.run_sync(self._masks.constraint, sampling.schema)
+        return await _compile(of, self._facts.vocabulary)
 
     def _grow(self, grow: Program, sequence: XlaSequence, longer: int) -> None:
         cache = sequence.cache
@@ -176,19 +199,32 @@ class XlaModel:
     def _decode_one(
         self, step: Step, choose: Program, sequence: XlaSequence, sampling: Sampling, last: bool
     ) -> int | None:
-        cache = sequence.cache
+        cache, constraint = sequence.cache, sequence.constraint
         if sequence.finish is not None or cache is None:
             return None
         token = sequence.ahead
         if token is None:
+            if constraint is not None and sequence.token is None and self._force(sequence, constraint, cache):
+                if not constraint.complete:
+                    sequence.ahead = self._choose(choose, sequence, sampling)
+                return sequence.forced.popleft()
             token = self._start(step, choose, sequence, cache, sampling)
         sequence.ahead = None
         number = int(token[0])
         if sequence.finish is not None:
             # Released while the step ran: what it made goes nowhere.
             return None
+        if constraint is not None:
+            while number not in self._facts.end_tokens and not constraint.take(number):
+                token = self._choose(choose, sequence, sampling, number)
+                number = int(token[0])
         sequence.token = token
-        if not last and number not in self._facts.end_tokens and sequence.position < sequence.length:
+        if last or number in self._facts.end_tokens or (constraint is not None and constraint.complete):
+            return number
+        if constraint is not None and self._force(sequence, constraint, cache, number):
+            if not constraint.complete:
+                sequence.ahead = self._choose(choose, sequence, sampling)
+        elif sequence.position < sequence.length:
             # The device goes on while the event loop and the consumer look at this token.
             sequence.ahead = self._start(step, choose, sequence, cache, sampling)
         return number
@@ -197,90 +233,61 @@ class XlaModel:
         self, step: Step, choose: Program, sequence: XlaSequence, cache: list[list[Any]], sampling: Sampling
     ) -> Any:
         """Hand the next step to the device. Returns its token, on the device, before it is there."""
-        logits = sequence.logits
         if sequence.token is not None:
-            logits = sequence.logits = step(self._weights, cache, sequence.token, sequence.position, 1)
+            sequence.logits = step(self._weights, cache, sequence.token, sequence.position, 1)
             sequence.position += 1
-        index, sequence.chosen = sequence.chosen, sequence.chosen + 1
-        if sampling.temperature == 0:
-            return choose(logits)
-        seed = sampling.seed % (1 << 64)
-        return choose(
-            logits,
-            np.float32(sampling.temperature),
-            np.int32(sampling.top_k),
-            np.float32(sampling.top_p),
-            np.uint32(seed & 0xFFFFFFFF),
-            np.uint32(seed >> 32),
-            np.uint32(index),
-        )
+        return self._choose(choose, sequence, sampling)
+
+    def _force(self, sequence: XlaSequence, constraint: Constraint, cache: list[list[Any]], *before: int) -> bool:
+        """Take what has to come next, and feed it in one go behind `before`, which is not in the cache yet.
+
+        False, and nothing is done, if there is a choice to make or no room. (The mask alone would do, as it leaves one
+        token; but a chunk costs little more than a step.)
+        """
+        forced, feed = constraint.forced(), sequence.feed
+        fed = (*before, *forced)
+        starts = range(0, len(fed), FORCED_CHUNK)
+        if not forced or feed is None or sequence.position + len(starts) * FORCED_CHUNK > sequence.length:
+            return False
+        for token in forced:
+            if not constraint.take(token):
+                raise RuntimeError("a key is forced for the second time")
+        sequence.forced.extend(forced)
+        if constraint.complete:
+            return True
+        for start in starts:
+            part = fed[start : start + FORCED_CHUNK]
+            padded = np.zeros(FORCED_CHUNK, np.int32)
+            padded[: len(part)] = part
+            sequence.logits = feed(self._weights, cache, padded, sequence.position, len(part))
+            sequence.position += len(part)
+        sequence.token = None
+        return True
+
+    def _choose(self, choose: Program, sequence: XlaSequence, sampling: Sampling, refused: int | None = None) -> Any:
+        """A token behind the logits, on the device, before it is there; with `refused`, another one in its place."""
+        arguments: list[Any] = [sequence.logits]
+        if refused is None:
+            sequence.chosen += 1
+        if sequence.constraint is not None:
+            # Worked out while the device computes the logits.
+            mask = sequence.mask = sequence.constraint.mask() if refused is None else without(sequence.mask, refused)
+            arguments.append(mask)
+        if sampling.temperature > 0:
+            seed = sampling.seed % (1 << 64)
+            arguments += (
+                np.float32(sampling.temperature),
+                np.int32(sampling.top_k),
+                np.float32(sampling.top_p),
+                np.uint32(seed & 0xFFFFFFFF),
+                np.uint32(seed >> 32),
+                np.uint32(sequence.chosen - 1),
+            )
+        return choose(*arguments)
 
     async def _step(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run on the device, in turn. A cancelled caller waits for its step to end, but not for its turn."""
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._turn)
-
-
-class XlaSequence:
-    """A `SequenceHandle`: the cache, what was generated, and when."""
-
-    def __init__(self, prompt_tokens: int, length: int, began: float) -> None:
-        self._prompt_tokens = prompt_tokens
-        self._finish: Finish | None = None
-        self.began = began
-        self.length = length
-        self.position = prompt_tokens
-        """Where the next token that is fed will go."""
-        self.cache: list[list[Any]] | None = None
-        """By layer. Steps replace its items in place."""
-        self.logits: Any = None
-        """`[vocabulary]`, on the device: behind the prompt, or behind the last token that was fed."""
-        self.token: Any = None
-        """The last token that was handed out, on the device."""
-        self.ahead: Any = None
-        """The one after it, on the device, where it may still be computed."""
-        self.chosen = 0
-        """Tokens chosen so far, `ahead` included."""
-        self.decoding = False
-        self.decode: Step | None = None
-        """The programs of its steps, once loaded: to look one up costs a thread."""
-        self.choose: Program | None = None
-        self.generated = 0
-        self.prefill_seconds = 0.0
-        self.first_token_seconds: float | None = None
-        self.last_token_at = 0.0
-        self.gaps: list[float] = []
-
-    @property
-    def prompt_tokens(self) -> int:
-        return self._prompt_tokens
-
-    @property
-    def finish(self) -> Finish | None:
-        return self._finish
-
-    def end(self, finish: Finish) -> None:
-        """The first reason stays."""
-        if self._finish is None:
-            self._finish = finish
-
-    @property
-    def stats(self) -> SequenceStats:
-        return SequenceStats(
-            prompt_tokens=self._prompt_tokens,
-            generated_tokens=self.generated,
-            prefill_seconds=self.prefill_seconds,
-            first_token_seconds=self.first_token_seconds,
-            gaps=tuple(self.gaps),
-        )
-
-    def made(self, now: float) -> None:
-        """A token was made at `now`."""
-        if self.first_token_seconds is None:
-            self.first_token_seconds = now - self.began
-        else:
-            self.gaps.append(now - self.last_token_at)
-        self.last_token_at = now
-        self.generated += 1
 
 
 class XlaDecode:
@@ -318,6 +325,8 @@ class XlaDecode:
             self._text.push(token)
             if self._text.stopped:
                 sequence.end(Finish.STOP)
+        if sequence.constraint is not None and sequence.constraint.complete and not sequence.forced:
+            sequence.end(Finish.STOP)
         if sequence.generated >= self._most:
             sequence.end(self._at_most)
         return token

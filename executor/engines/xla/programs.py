@@ -101,6 +101,28 @@ class Programs:
             f"sampled-{vocabulary}", lambda: (jax.jit(choosing.sampled), (_float(vocabulary), *scalars))
         )
 
+    def masked_greedy(self, vocabulary: int) -> Program:
+        """`(logits, mask) -> token[1]`"""
+
+        def choose(logits: Any, mask: Any) -> Any:
+            return choosing.greedy(choosing.masked(logits, mask))
+
+        return self._kept.get(
+            f"masked-greedy-{vocabulary}", lambda: (jax.jit(choose), (_float(vocabulary), _words(vocabulary)))
+        )
+
+    def masked_sampled(self, vocabulary: int) -> Program:
+        """`(logits, mask, temperature, top_k, top_p, seed_low, seed_high, index) -> token[1]`"""
+        scalars = (_float(), _int(), _float(), _unsigned(), _unsigned(), _unsigned())
+
+        def choose(logits: Any, mask: Any, *settings: Any) -> Any:
+            return choosing.sampled(choosing.masked(logits, mask), *settings)
+
+        return self._kept.get(
+            f"masked-sampled-{vocabulary}",
+            lambda: (jax.jit(choose), (_float(vocabulary), _words(vocabulary), *scalars)),
+        )
+
     def _enter_program(self, count: int) -> Program:
         return self._kept.get(f"enter-{count}", lambda: self._enter(count))
 
@@ -170,5 +192,10 @@ def _float(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def _unsigned() -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((), jnp.uint32)
+def _unsigned(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.uint32)
+
+
+def _words(vocabulary: int) -> jax.ShapeDtypeStruct:
+    """A bit for each token."""
+    return _unsigned((vocabulary + 31) // 32)
