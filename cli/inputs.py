@@ -13,7 +13,7 @@ from typing import cast
 
 from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
-from ..executor.values import from_text, to_json
+from ..executor.values import Shapes, from_text, to_json
 from ..ir.graph import Graph, GraphPipeline
 from . import problems as words
 
@@ -27,7 +27,7 @@ def gather(
     found: list[Problem] = []
     data = dict(_from_file(input_file, found)) if input_file else {}
     types = {parameter.name: parameter.type for parameter in pipeline.inputs}
-    records = {shape.name: shape for shape in graph.records}
+    shapes = Shapes.of(graph)
     for word in values:
         name, equals, text = word.partition("=")
         if not equals:
@@ -43,7 +43,7 @@ def gather(
         if name not in types:
             data[name] = text  # `bind` says that there is no such parameter
             continue
-        value, problems = from_text(text, types[name], records, name)
+        value, problems = from_text(text, types[name], shapes, name)
         found += problems
         data[name] = to_json(value) if not problems else None
         if problems:

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from ..base.frozen import EMPTY
 from ..base.problems import Problem
+from ..ir.graph import Attribute, ValueType
+from .values import NO_SHAPES, Shapes
 
 
 @dataclass(slots=True)
@@ -26,11 +29,23 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None."""
+    """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None.
+
+    `settings` are what its declaration gave it beside the arguments (`{"target": "shop:order"}`), with the `schema` of
+    a decode; `result` is the declared type of what it gives, and `shapes` the program's records and enums: together
+    they check data from outside (`values.from_json`). `session` names whose run it is, `tool` the tool that it is,
+    `effects` what that tool declares (`writes payments`, `network`). `began` is when the run began."""
 
     stage: str
     usage: Usage
     deadline: float | None = None
+    settings: Mapping[str, Attribute] = EMPTY
+    result: ValueType | None = None
+    shapes: Shapes = NO_SHAPES
+    session: str | None = None
+    tool: str | None = None
+    effects: tuple[str, ...] = ()
+    began: float | None = None
 
 
 class StageFailure(Exception):

@@ -50,6 +50,42 @@ def number_too_large(span: Span | None) -> Problem:
     )
 
 
+def index_outside(position: int, length: int, span: Span | None) -> Problem:
+    return Problem(
+        "index-outside",
+        f"there is no element {position} in a list of {length}",
+        span,
+        hint="elements count from 0; compare with `len` first",
+    )
+
+
+def conversion_failed(wanted: str, what: str, span: Span | None) -> Problem:
+    return Problem(
+        "conversion-failed",
+        f"this data is no {wanted}: {what}",
+        span,
+        hint="catch it with `otherwise on bad_value`, or change the type",
+    )
+
+
+def document_invalid(wanted: str, what: str, span: Span | None) -> Problem:
+    return Problem(
+        "document-invalid",
+        f"what the model wrote is no {wanted}: {what}",
+        span,
+        hint="catch it with `otherwise on bad_output`, or use an engine that keeps to the type",
+    )
+
+
+def document_truncated(wanted: str, span: Span | None) -> Problem:
+    return Problem(
+        "document-truncated",
+        f"the model's answer ended before its {wanted} was complete",
+        span,
+        hint="give the call more max_tokens, or catch it with `otherwise on truncated`",
+    )
+
+
 def expectation_failed(span: Span | None) -> Problem:
     return Problem("expectation-failed", "what the test expects does not hold", span)
 

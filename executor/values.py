@@ -1,8 +1,10 @@
-"""Runtime values: their text form in templates, and JSON in and out by type.
+"""Runtime values: their text form in templates, and JSON in and out by type. The one place that checks data from
+outside (arguments, answers of tools and models, `json as T`) against a type.
 
 Text str, Int int, Float float, Bool bool, Bytes bytes, a list a tuple, a map or record a dict in field order, a
-quantity a float in base units, `none` None. JSON has the same shapes, with Bytes in base64 and a quantity as a number
-of base units or a text with its unit (`"250 ms"`).
+quantity a float in base units, `none` None. A case of an enum is its name (`"Spam"`), or with a payload a dict of one
+entry (`{"Refund": {"order": 3}}`). Json is any of these. JSON has the same shapes, with Bytes in base64 and a quantity
+as a number of base units or a text with its unit (`"250 ms"`).
 """
 
 from __future__ import annotations
@@ -13,36 +15,59 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from ..base import units
 from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
-from ..ir.graph import Graph, GraphPipeline, RecordShape, ValueType
-from ..lang.types import BOOL, FLOAT, INT, TEXT, ListType, MapType, OptionType, Primitive, RecordType, StreamType, Type
+from ..ir.graph import EnumShape, Graph, GraphPipeline, RecordShape, ValueType
+from ..lang.types import (
+    BOOL,
+    DIMENSIONS,
+    FLOAT,
+    INT,
+    JSON,
+    TEXT,
+    EnumType,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    StreamType,
+    Type,
+)
 from . import problems
 
-_QUANTITIES = {
-    "Duration": units.DURATION,
-    "Money": units.MONEY,
-    "Bytesize": units.BYTESIZE,
-    "Bandwidth": units.BANDWIDTH,
-    "Rate": units.RATE,
-    "Energy": units.ENERGY,
-    "Power": units.POWER,
-    "Tokens": units.TOKENS,
-}
 _NUMBER = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*(\S*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """The records and enums of a graph by name: what data of their types must look like."""
+
+    records: Mapping[str, RecordShape]
+    enums: Mapping[str, EnumShape]
+
+    @classmethod
+    def of(cls, graph: Graph) -> Shapes:
+        return cls({shape.name: shape for shape in graph.records}, {shape.name: shape for shape in graph.enums})
+
+
+NO_SHAPES = Shapes({}, {})
 
 
 def text_form(value: object, type_: ValueType) -> str:
     """What a hole of a template inserts."""
+    if type_ == JSON:
+        return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(type_, Primitive) and type_.name in _QUANTITIES:
-        return units.show(units.Quantity(cast(float, value), _QUANTITIES[type_.name]))
+    if isinstance(type_, Primitive) and type_.name in DIMENSIONS:
+        return units.show(units.Quantity(cast(float, value), DIMENSIONS[type_.name]))
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(type_, OptionType) and value is not None:
@@ -65,27 +90,38 @@ def to_json(value: object) -> object:
     return f"<{type(value).__name__}>"
 
 
-def from_json(value: object, type_: Type, records: Mapping[str, RecordShape], path: str) -> tuple[object, Problems]:
+def from_json(value: object, type_: Type, shapes: Shapes, path: str) -> tuple[object, Problems]:
     """The runtime value of JSON data, and what does not fit; `path` names the place in problems (`documents[2]`)."""
     found: list[Problem] = []
-    result = _convert(value, type_, records, path, found)
+    try:
+        result = _Conversion(shapes, found).convert(value, type_, path)
+    except RecursionError:
+        return None, (problems.argument_type(path, str(type_), "a value nested too deeply"),)
     return result, tuple(found)
 
 
-def from_text(text: str, type_: Type, records: Mapping[str, RecordShape], path: str) -> tuple[object, Problems]:
-    """The runtime value of a command line's `name=text`: a Text is the text itself, all else is JSON or a literal."""
+def from_text(text: str, type_: Type, shapes: Shapes, path: str) -> tuple[object, Problems]:
+    """The runtime value of a command line's `name=text`: a Text is the text itself, as is the name of an enum's case;
+    all else is JSON or a literal."""
     wanted = type_.element if isinstance(type_, OptionType) and text != "none" else type_
     if wanted == TEXT:
         return text, ()
     if isinstance(type_, OptionType) and text == "none":
         return None, ()
-    if isinstance(wanted, Primitive) and wanted.name in _QUANTITIES:
-        return from_json(text, wanted, records, path)
+    if isinstance(wanted, Primitive) and wanted.name in DIMENSIONS:
+        return from_json(text, wanted, shapes, path)
+    if isinstance(wanted, EnumType) and not text.lstrip().startswith(("{", '"')):
+        return from_json(text, wanted, shapes, path)
     try:
         data: object = json.loads(text)
     except (ValueError, RecursionError):
         return None, (problems.argument_type(path, str(type_), f"{_short(text)}"),)
-    return from_json(data, type_, records, path)
+    return from_json(data, type_, shapes, path)
+
+
+def as_data(value: object) -> object:
+    """The value as Json: what `to_json` gives, with lists as tuples."""
+    return _frozen(to_json(value))
 
 
 def bind(graph: Graph, pipeline: GraphPipeline, given: Mapping[str, object]) -> tuple[dict[str, object], Problems]:
@@ -93,7 +129,7 @@ def bind(graph: Graph, pipeline: GraphPipeline, given: Mapping[str, object]) -> 
 
     Parameters left to their default are left out; a stream must come as an async iterator and passes unchecked.
     """
-    records = {shape.name: shape for shape in graph.records}
+    shapes = Shapes.of(graph)
     known = tuple(parameter.name for parameter in pipeline.inputs)
     found = [
         problems.argument_unknown(pipeline.name, name, known, suggest(name, known))
@@ -110,50 +146,78 @@ def bind(graph: Graph, pipeline: GraphPipeline, given: Mapping[str, object]) -> 
         elif isinstance(parameter.type, StreamType):
             inputs[parameter.name] = given[parameter.name]
         else:
-            inputs[parameter.name] = _convert(given[parameter.name], parameter.type, records, parameter.name, found)
+            inputs[parameter.name], wrong = from_json(given[parameter.name], parameter.type, shapes, parameter.name)
+            found += wrong
     return inputs, tuple(found)
 
 
-def _convert(value: object, type_: Type, records: Mapping[str, RecordShape], path: str, found: list[Problem]) -> object:
-    if isinstance(type_, OptionType):
-        return None if value is None else _convert(value, type_.element, records, path, found)
-    if isinstance(type_, ListType) and isinstance(value, list | tuple):
-        items = cast("Sequence[object]", value)
-        return tuple(_convert(item, type_.element, records, f"{path}[{i}]", found) for i, item in enumerate(items))
-    if isinstance(type_, MapType) and isinstance(value, Mapping):
-        entries = cast("Mapping[str, object]", value)
-        return {key: _convert(item, type_.element, records, f"{path}.{key}", found) for key, item in entries.items()}
-    if isinstance(type_, RecordType) and isinstance(value, Mapping) and type_.name in records:
-        return _record(cast("Mapping[str, object]", value), records[type_.name], records, path, found)
-    plain = cast(object, value)
-    if isinstance(type_, Primitive):
-        fits, converted = _primitive(plain, type_)
-        if fits:
-            return converted
-    found.append(problems.argument_type(path, str(type_), _short(plain)))
-    return None
+class _Conversion:
+    """One walk over data and its type; what does not fit is put into `found`, and None in its place."""
+
+    __slots__ = ("_found", "_shapes")
+
+    def __init__(self, shapes: Shapes, found: list[Problem]) -> None:
+        self._shapes = shapes
+        self._found = found
+
+    def convert(self, value: object, type_: Type, path: str) -> object:
+        match type_:
+            case OptionType():
+                return None if value is None else self.convert(value, type_.element, path)
+            case ListType() if isinstance(value, list | tuple):
+                items = cast("Sequence[object]", value)
+                return tuple(self.convert(item, type_.element, f"{path}[{i}]") for i, item in enumerate(items))
+            case MapType() if isinstance(value, Mapping) and _texts(cast("Mapping[object, object]", value)):
+                entries = cast("Mapping[str, object]", value)
+                return {key: self.convert(item, type_.element, f"{path}.{key}") for key, item in entries.items()}
+            case RecordType() if isinstance(value, Mapping) and type_.name in self._shapes.records:
+                fields = self._shapes.records[type_.name].fields
+                return self._fields(cast("Mapping[str, object]", value), fields, path, type_.name)
+            case EnumType() if type_.name in self._shapes.enums:
+                return self._case(value, self._shapes.enums[type_.name], path)
+            case Primitive():
+                fits, converted = _primitive(cast(object, value), type_)
+                if fits:
+                    return converted
+            case _:
+                pass
+        self._found.append(problems.argument_type(path, str(type_), _short(cast(object, value))))
+        return None
+
+    def _fields(
+        self, value: Mapping[str, object], fields: tuple[tuple[str, Type], ...], path: str, owner: str
+    ) -> dict[str, object]:
+        known = tuple(name for name, _ in fields)
+        self._found += [
+            problems.argument_unknown(f"{path} ({owner})", name, known, suggest(name, known))
+            for name in map(str, value)
+            if name not in known
+        ]
+        result: dict[str, object] = {}
+        for name, field_type in fields:
+            if name in value or isinstance(field_type, OptionType):
+                result[name] = self.convert(value.get(name), field_type, f"{path}.{name}")
+            else:
+                self._found.append(problems.argument_missing(f"{path} ({owner})", name, str(field_type)))
+        return result
+
+    def _case(self, value: object, shape: EnumShape, path: str) -> object:
+        cases = dict(shape.cases)
+        if isinstance(value, str) and value in cases and not cases[value]:
+            return value
+        if isinstance(value, Mapping) and len(cast("Mapping[object, object]", value)) == 1:
+            ((name, payload),) = cast("Mapping[str, object]", value).items()
+            fields = cases.get(name)
+            if fields and isinstance(payload, Mapping):
+                given = cast("Mapping[str, object]", payload)
+                return {name: self._fields(given, fields, f"{path}.{name}", f"{shape.name}.{name}")}
+        shown = ", ".join(name + ("(…)" if fields else "") for name, fields in shape.cases)
+        self._found.append(problems.argument_type(path, f"{shape.name} ({shown})", _short(cast(object, value))))
+        return None
 
 
-def _record(
-    value: Mapping[str, object],
-    shape: RecordShape,
-    records: Mapping[str, RecordShape],
-    path: str,
-    found: list[Problem],
-) -> dict[str, object]:
-    known = tuple(name for name, _ in shape.fields)
-    found += [
-        problems.argument_unknown(f"{path} ({shape.name})", name, known, suggest(name, known))
-        for name in value
-        if name not in known
-    ]
-    result: dict[str, object] = {}
-    for name, field_type in shape.fields:
-        if name in value or isinstance(field_type, OptionType):
-            result[name] = _convert(value.get(name), field_type, records, f"{path}.{name}", found)
-        else:
-            found.append(problems.argument_missing(f"{path} ({shape.name})", name, str(field_type)))
-    return result
+def _texts(value: Mapping[object, object]) -> bool:
+    return all(isinstance(key, str) for key in value)
 
 
 def _primitive(value: object, type_: Primitive) -> tuple[bool, object]:
@@ -166,12 +230,12 @@ def _primitive(value: object, type_: Primitive) -> tuple[bool, object]:
         return number and isinstance(value, int), value
     if type_ == FLOAT:
         return (True, float(cast(float, value))) if number and _finite(value) else (False, None)
-    if type_.name == "Json":
-        return True, _frozen(value)
+    if type_ == JSON:
+        return _is_data(value), _frozen(value)
     if type_.name == "Bytes":
         return _bytes(value)
-    if type_.name in _QUANTITIES:
-        return _quantity(value, _QUANTITIES[type_.name])
+    if type_.name in DIMENSIONS:
+        return _quantity(value, DIMENSIONS[type_.name])
     return False, None
 
 
@@ -207,6 +271,22 @@ def _quantity(value: object, dimension: units.Dimension) -> tuple[bool, object]:
     if known is None or known.dimension != dimension or (unit and match[2]):
         return False, None
     return True, float(match[1]) * known.factor
+
+
+def _is_data(value: object) -> bool:
+    """Whether it is JSON data: no number that JSON cannot write, no object of Python's."""
+    match value:
+        case None | str() | bool() | int():
+            return True
+        case float():
+            return math.isfinite(value)
+        case list() | tuple():
+            return all(map(_is_data, cast("Sequence[object]", value)))
+        case Mapping():
+            entries = cast("Mapping[object, object]", value)
+            return _texts(entries) and all(map(_is_data, entries.values()))
+        case _:
+            return False
 
 
 def _frozen(value: object) -> object:

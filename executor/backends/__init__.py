@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ...ir.graph import Handle, Operation
 from ..kinds import Usage
+from ..values import NO_SHAPES, Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Call:
     `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.
 
     `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
-    is a plain value (`streams` is false)."""
+    is a plain value (`streams` is false). `session` is the run's, `shapes` are the graph's records and enums."""
 
     number: int
     operation: Operation
@@ -35,6 +36,8 @@ class Call:
     usage: Usage
     ready: Callable[[], Awaitable[None]]
     send: Callable[[object], None]
+    session: str | None = None
+    shapes: Shapes = NO_SHAPES
 
 
 class Backend(Protocol):

@@ -9,7 +9,8 @@ from typing import cast
 
 import anyio
 
-from ...ir.graph import Handle, HandleName
+from ...base.frozen import EMPTY
+from ...ir.graph import Attribute, Handle, HandleName
 from .. import problems
 from ..kinds import Context, Kinds, StageFailure
 from ..machine.orders import HandleValue
@@ -45,8 +46,7 @@ class LocalBackend:
         except KeyError:
             problem = problems.stage_unknown(operation.id, call.entry, operation.span)
             raise StageFailure("unreachable", problem) from None
-        context = Context(operation.id, call.usage, call.deadline)
-        result = kind(context, self._resolved(call.arguments))
+        result = kind(_context(call), self._resolved(call.arguments))
         if not call.streams:
             return await cast("Awaitable[object]", result)
         await _pump(cast("AsyncIterator[object]", result), call)
@@ -66,12 +66,35 @@ class LocalBackend:
                         await done
             except Exception:
                 _LOG.exception("%s did not close cleanly", name)
+        # A library may hold processes that serve its stages.
+        end = getattr(self._kinds, "aclose", None)
+        if end is not None:
+            await end()
 
     def _resolved(self, arguments: Mapping[str, object]) -> dict[str, object]:
         opened = self._opened
         return {
             name: opened[value.name] if isinstance(value, HandleValue) else value for name, value in arguments.items()
         }
+
+
+def _context(call: Call) -> Context:
+    operation = call.operation
+    attributes = operation.attributes
+    settings = cast("Mapping[str, Attribute]", attributes.get("settings") or EMPTY)
+    if "schema" in attributes:
+        settings = {**settings, "schema": attributes["schema"]}
+    return Context(
+        operation.id,
+        call.usage,
+        call.deadline,
+        settings,
+        operation.results[0].type if operation.results else None,
+        call.shapes,
+        call.session,
+        cast("str | None", attributes.get("tool")),
+        cast("tuple[str, ...]", attributes.get("effects") or ()),
+    )
 
 
 async def _pump(iterator: AsyncIterator[object], call: Call) -> None:

@@ -1,7 +1,7 @@
 """What the operations mean that the machine evaluates itself: values in, a value out, no time, no effects.
 
-Runtime values: Text str, Int int, Float float, Bool bool, a list a tuple, a map or record a dict, a quantity a float in
-base units. Anything else (handles, KV caches, token ids) passes through unseen.
+Runtime values are those of `executor.values`; anything else (handles, KV caches, token ids) passes through unseen. A
+turn of a `repeat` is a pair: whether it stops, and the state.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ...base.problems import Problem
 from ...ir.graph import Operation
 from ...lang.types import INT, TEXT, ListType, StreamType
 from .. import problems
-from ..values import text_form
+from ..values import NO_SHAPES, Shapes, text_form
+from .conversions import CONVERSIONS
+from .faults import Fault
 
 
-class Fault(Exception):
-    """An operation that has no value for its operands; fails the run."""
-
-    def __init__(self, reason: str, problem: Problem) -> None:
-        super().__init__(problem.title)
-        self.reason = reason
-        self.problem = problem
-
-
-def evaluate(operation: Operation, operands: Sequence[object]) -> object:
+def evaluate(operation: Operation, operands: Sequence[object], shapes: Shapes = NO_SHAPES) -> object:
     """The operation's value. Raises `Fault`; KeyError for an operation that is not a plain one."""
-    return PLAIN[operation.name](operation, operands)
+    plain = PLAIN.get(operation.name)
+    return plain(operation, operands) if plain else CONVERSIONS[operation.name](operation, operands, shapes)
 
 
 def joined(operation: Operation, items: Sequence[object]) -> object:
@@ -58,6 +51,27 @@ def _build(operation: Operation, operands: Sequence[object]) -> object:
 
 def _field(operation: Operation, operands: Sequence[object]) -> object:
     return cast("Mapping[str, object]", operands[0])[cast(str, operation.attributes["name"])]
+
+
+def _table(operation: Operation, operands: Sequence[object]) -> object:
+    return dict(zip(cast("tuple[str, ...]", operation.attributes["keys"]), operands, strict=True))
+
+
+def _case(operation: Operation, operands: Sequence[object]) -> object:
+    name = cast(str, operation.attributes["case"])
+    if not operands:
+        return name
+    fields = cast("tuple[str, ...]", operation.attributes["fields"])
+    return {name: dict(zip(fields, operands, strict=True))}
+
+
+def _same(operation: Operation, operands: Sequence[object]) -> object:
+    del operation
+    return operands[0]
+
+
+def _turn(operation: Operation, operands: Sequence[object]) -> object:
+    return bool(operation.attributes["stop"]), operands[0]
 
 
 def _list(operation: Operation, operands: Sequence[object]) -> object:
@@ -136,6 +150,10 @@ PLAIN: dict[str, Callable[[Operation, Sequence[object]], object]] = {
     "agent.length": _length,
     "agent.unary": _unary,
     "agent.binary": _binary,
+    "agent.table": _table,
+    "agent.case": _case,
+    "agent.declassify": _same,
+    "agent.turn": _turn,
 }
 
 # Operations that a kind runs, by the entry that they ask for. `agent.stage` says its own.

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from agentlang.executor.values import bind, from_json, from_text, text_form, to_json
-from agentlang.ir.graph import Graph, GraphPipeline, Input, RecordShape, Region
+from agentlang.executor.values import Shapes, bind, from_json, from_text, text_form, to_json
+from agentlang.ir.graph import EnumShape, Graph, GraphPipeline, Input, RecordShape, Region
 from agentlang.lang.types import (
     BOOL,
     DURATION,
@@ -16,6 +16,7 @@ from agentlang.lang.types import (
     JSON,
     MONEY,
     TEXT,
+    EnumType,
     ListType,
     MapType,
     OptionType,
@@ -24,9 +25,16 @@ from agentlang.lang.types import (
     Type,
 )
 
-RECORDS = {
-    "Source": RecordShape("Source", (("path", TEXT), ("line", INT), ("note", OptionType(TEXT)))),
-}
+SHAPES = Shapes(
+    {"Source": RecordShape("Source", (("path", TEXT), ("line", INT), ("note", OptionType(TEXT))))},
+    {
+        "Intent": EnumShape(
+            "Intent",
+            (("Refund", (("order", INT), ("amount", FLOAT))), ("Follow", (("up", OptionType(TEXT)),)), ("Spam", ())),
+        )
+    },
+)
+INTENT = EnumType("Intent")
 BYTES = Primitive("Bytes")
 
 
@@ -46,10 +54,14 @@ BYTES = Primitive("Bytes")
         ("250 ms", DURATION, 0.25),
         ("$0.40", MONEY, 0.4),
         ({"any": [1, None]}, JSON, {"any": (1, None)}),
+        ("Spam", INTENT, "Spam"),
+        ({"Refund": {"amount": 1, "order": 3}}, INTENT, {"Refund": {"order": 3, "amount": 1.0}}),
+        ({"Follow": {}}, INTENT, {"Follow": {"up": None}}),
+        (["Spam", None], ListType(OptionType(INTENT)), ("Spam", None)),
     ],
 )
 def test_json_that_fits(value: object, type_: Type, expected: object) -> None:
-    assert from_json(value, type_, RECORDS, "x") == (expected, ())
+    assert from_json(value, type_, SHAPES, "x") == (expected, ())
 
 
 @pytest.mark.parametrize(
@@ -70,10 +82,18 @@ def test_json_that_fits(value: object, type_: Type, expected: object) -> None:
         ("soon", DURATION, ["x must be Duration"]),
         ("$3 ms", MONEY, ["x must be Money"]),
         ("not base64!", BYTES, ["x must be Bytes"]),
+        ("Refund", INTENT, ["x must be Intent (Refund(…), Follow(…), Spam), not Text"]),
+        ({"Spam": {}}, INTENT, ["x must be Intent"]),
+        ({"Refund": {"order": 3}}, INTENT, ["x.Refund (Intent.Refund) needs"]),
+        ({"Refund": {"order": "3", "amount": 1.0}}, INTENT, ["x.Refund.order must be Int"]),
+        ({"Refund": {}, "Spam": {}}, INTENT, ["x must be Intent"]),
+        ({3: "a"}, MapType(TEXT), ["x must be {Text: Text}"]),
+        ({"a": float("nan")}, JSON, ["x must be Json"]),
+        ({"a": object()}, JSON, ["x must be Json"]),
     ],
 )
 def test_json_that_does_not_fit_says_where(value: object, type_: Type, places: list[str]) -> None:
-    _, problems = from_json(value, type_, RECORDS, "x")
+    _, problems = from_json(value, type_, SHAPES, "x")
     assert len(problems) == len(places)
     for problem, start in zip(problems, places, strict=True):
         assert problem.title.startswith(start)
@@ -89,15 +109,17 @@ def test_json_that_does_not_fit_says_where(value: object, type_: Type, places: l
         ('["a"]', ListType(TEXT), ("a",)),
         ("none", OptionType(INT), None),
         ("hello", OptionType(TEXT), "hello"),
+        ("Spam", INTENT, "Spam"),
+        ('{"Follow": {"up": "a"}}', INTENT, {"Follow": {"up": "a"}}),
     ],
 )
 def test_words_of_a_command_line(text: str, type_: Type, expected: object) -> None:
-    assert from_text(text, type_, RECORDS, "x") == (expected, ())
+    assert from_text(text, type_, SHAPES, "x") == (expected, ())
 
 
 @pytest.mark.parametrize(("text", "type_"), [("many", INT), ("[", ListType(TEXT)), ("[" * 100_000, ListType(TEXT))])
 def test_words_that_are_no_value(text: str, type_: Type) -> None:
-    _, (problem,) = from_text(text, type_, RECORDS, "x")
+    _, (problem,) = from_text(text, type_, SHAPES, "x")
     assert problem.slug == "argument-type" and len(problem.title) < 200
 
 
@@ -126,7 +148,10 @@ def test_all_arguments_are_looked_at() -> None:
         (True, BOOL, "true"),
         (0.25, DURATION, "250 ms"),
         (0.4, MONEY, "$0.40"),
-        ({"a": (1, "ü")}, JSON, '{"a": [1, "ü"]}'),
+        ({"a": (1, "ü")}, JSON, '{"a":[1,"ü"]}'),
+        ("a", JSON, '"a"'),
+        (None, JSON, "null"),
+        ("Spam", INTENT, "Spam"),
     ],
 )
 def test_text_forms(value: object, type_: Type, expected: str) -> None:

@@ -1,0 +1,25 @@
+"""Failure inside the machine: a `Fault` is raised by an operation, a `Failure` is what a region fails with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...base.problems import Problem
+
+
+class Fault(Exception):
+    """An operation that has no value for its operands; fails the region that it stands in."""
+
+    def __init__(self, reason: str, problem: Problem) -> None:
+        super().__init__(problem.title)
+        self.reason = reason
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a region or a run failed. `reason` is what a program can name; `stage` is to blame, where one is."""
+
+    reason: str
+    problem: Problem
+    stage: str | None = None
