@@ -12,7 +12,8 @@ from ..base.source import Span
 from . import _mlir
 from .demand.data import demand_data
 from .dialect.types import to_mlir
-from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Size
+from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Size, Tool
+from .read import ARMED
 
 
 def emit_module(graph: Graph) -> Any:
@@ -25,6 +26,7 @@ def emit_module(graph: Graph) -> Any:
             *(_handle(handle) for handle in graph.handles),
             *(_make("agent.record", {"name": r.name, "fields": _fields(r.fields)}) for r in graph.records),
             *(_make("agent.enum", {"name": e.name, "cases": [_case(c) for c in e.cases]}) for e in graph.enums),
+            *(_tool(tool) for tool in graph.tools),
             *(_pipeline(pipeline) for pipeline in graph.pipelines),
             *(_body("agent.test", test, {"name": test.name}) for test in graph.tests),
             *(_make("agent.goal", {"pipeline": name, **given}) for name, given in graph.goals.items()),
@@ -63,6 +65,22 @@ def _handle(handle: Handle) -> Any:
     if handle.demand is not None:
         attributes["demand"] = demand_data(handle.demand)
     return _make("agent.handle", attributes, handle.span)
+
+
+def _tool(tool: Tool) -> Any:
+    attributes: dict[str, object] = {
+        "name": tool.name,
+        "parameters": _fields(tool.parameters),
+        "result": to_mlir(tool.result),
+        "entry": tool.entry,
+        "effects": tool.effects,
+    }
+    if tool.settings:
+        attributes["settings"] = tool.settings
+    for name in ("idempotent_by", "server", "doc"):
+        if getattr(tool, name) is not None:
+            attributes[name] = getattr(tool, name)
+    return _make("agent.tool", attributes, tool.span)
 
 
 def _fleet(name: str, given: Mapping[str, Any]) -> Any:
@@ -106,6 +124,7 @@ def _region(region: Any, given: Region, values: dict[int, Any], place: Any) -> N
 
 def _operation(given: Operation, values: dict[int, Any]) -> Any:
     attributes: dict[str, Any] = {"id": given.id, **given.attributes}
+    cases = attributes.pop("cases", ()) if given.name == "agent.match" else ()
     names = [value.name for value in given.results if value.name is not None]
     if names:
         attributes["binding"] = names[0]
@@ -121,14 +140,28 @@ def _operation(given: Operation, values: dict[int, Any]) -> Any:
         operands=[values[value.id] for value in given.operands],
         results=[to_mlir(value.type) for value in given.results],
         attributes=attributes,
-        regions=len(given.regions),
+        regions=1 if given.name in ARMED else len(given.regions),
         place=place,
     )
-    for region, inner in zip(made.regions, given.regions, strict=True):
-        _region(region, inner, values, place)
+    if given.name in ARMED:
+        _arms(made, given, cases, values, place)
+    else:
+        for region, inner in zip(made.regions, given.regions, strict=True):
+            _region(region, inner, values, place)
     for value, result in zip(given.results, list(made.results), strict=True):
         values[value.id] = result
     return made
+
+
+def _arms(made: Any, given: Operation, cases: tuple[str, ...], values: dict[int, Any], place: Any) -> None:
+    block = _mlir.block_of(made.regions[0])
+    for at, inner in enumerate(given.regions):
+        attributes: dict[str, Any] = {"case": cases[at]} if cases else {}
+        if any(argument.name for argument in inner.arguments):
+            attributes["binders"] = [argument.name or "" for argument in inner.arguments]
+        arm = _mlir.create("agent.arm", attributes=attributes, regions=1, place=place)
+        _region(arm.regions[0], inner, values, place)
+        block.append(arm)
 
 
 def _size(size: Size) -> dict[str, str]:

@@ -106,7 +106,10 @@ class Operation:
 @dataclass(frozen=True, slots=True)
 class Region:
     """A body: its arguments, then operations in an order in which definitions come before uses. The last operation is
-    its terminator (`agent.return` or `agent.yield`), whose operands are the region's results."""
+    its terminator (`agent.return` or `agent.yield`), whose operands are the region's results.
+
+    An operation with any number of bodies (`agent.match`, `agent.race`) has a region for each; `cases` of a match says
+    which case each is for."""
 
     arguments: tuple[Value, ...]
     operations: tuple[Operation, ...]
@@ -134,8 +137,8 @@ class GraphPipeline:
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A model or resource to open before the stages that use it: `entry` is the constructor (`llm:model`,
-    `search:index`); an argument that names another handle is `HandleName`. `keyword` is `model` or `resource`.
+    """A model, resource, memory or server (its `keyword`) to open before the stages that use it: `entry` is the
+    constructor (`llm:model`, `search:index`); an argument that names another handle is `HandleName`.
 
     `demand` is of opening it: `disk` bytes to read, `footprint` bytes held for as long as it is open (weights). The
     stages that use it do not count that footprint again.
@@ -172,6 +175,23 @@ class EnumShape:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool, for those who list or explain them: a call (`agent.stage`) says itself what it needs. `effects`
+    are texts such as `writes payments`; `server` is the handle that offers it, or None."""
+
+    name: str
+    parameters: tuple[tuple[str, Type], ...]
+    result: Type
+    entry: str
+    effects: tuple[str, ...] = ()
+    settings: Mapping[str, Attribute] = field(default_factory=dict[str, "Attribute"])
+    idempotent_by: str | None = None
+    server: str | None = None
+    doc: str | None = None
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
     layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
@@ -186,6 +206,7 @@ class Graph:
     enums: tuple[EnumShape, ...] = ()
     tests: tuple[GraphPipeline, ...] = ()
     passes: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
 
     def pipeline(self, name: str) -> GraphPipeline:
         """The pipeline of that name. KeyError if there is none."""

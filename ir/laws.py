@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.problems import Problems
-from ..lang.types import RecordType
+from ..lang.types import EnumType, RecordType
 from . import _mlir, problems
-from .dialect.spec import fits
+from .dialect.spec import View, fits
 from .dialect.types import from_mlir
 from .graph import ValueType
 
@@ -61,10 +61,12 @@ def _inside(module: Any, *names: str) -> Iterator[Any]:
 
 
 def unique_ids(module: Any) -> Broken:
-    """Every operation in a pipeline has a stage id, and no two the same."""
+    """Every operation in a pipeline has a stage id, and no two the same. (An arm is a part of its operation.)"""
     seen: set[str] = set()
     for body in _bodies(module):
         for operation in _mlir.walk(body):
+            if operation.name == "agent.arm":
+                continue
             if "id" not in operation.attributes:
                 yield operation, f"'{operation.name}' has no stage id"
                 continue
@@ -160,6 +162,52 @@ def records_fit(module: Any) -> Broken:
             yield operation, f"{base}.{name} is {wanted}, not {from_mlir(operation.results[0].type)}"
 
 
+def enums_fit(module: Any) -> Broken:
+    """Every case and match fits the declaration of its enum, every template has holes of what has a text form."""
+    enums: dict[str, dict[str, tuple[tuple[str, ValueType], ...]]] = {
+        name: {
+            case["name"]: tuple((field["name"], from_mlir(field["type"])) for field in case["payload"])
+            for case in _mlir.attributes_of(operation)["cases"]
+        }
+        for name, operation in _declared(module, "agent.enum").items()
+    }
+    for operation in _inside(module, "agent.case"):
+        given = _mlir.attributes_of(operation)
+        payload = enums.get(given["enum"], {}).get(given["case"])
+        if payload is None:
+            yield operation, f"{given['enum']}.{given['case']} is no case of a declared enum"
+        elif tuple(given["fields"]) != tuple(name for name, _ in payload):
+            fields = ", ".join(name for name, _ in payload) or "none"
+            yield operation, f"{given['enum']}.{given['case']} has the fields {fields}, in that order"
+        else:
+            for value, (name, wanted) in zip(operation.operands, payload, strict=True):
+                if not fits(from_mlir(value.type), wanted):
+                    yield operation, f"{given['case']}.{name} is {wanted}, not {from_mlir(value.type)}"
+    for operation in _inside(module, "agent.match"):
+        subject = from_mlir(operation.operands[0].type)
+        if isinstance(subject, EnumType):
+            yield from _match_fits(operation, subject.name, enums.get(subject.name, {}))
+    for operation in _inside(module, "agent.template"):
+        for value in operation.operands:
+            given = from_mlir(value.type)
+            if isinstance(given, EnumType) and any(enums.get(given.name, {"": ((),)}).values()):
+                yield operation, f"a hole has the type {given}, whose payload has no text form"
+
+
+def _match_fits(match: Any, enum: str, cases: dict[str, tuple[tuple[str, ValueType], ...]]) -> Broken:
+    arms = View(match, {}).arms
+    for case, body in arms:
+        if case == "_":
+            continue
+        if case not in cases:
+            yield match, f"{enum} has no case {case!r}"
+        elif body.arguments != tuple(given for _, given in cases[case]):
+            yield match, f"the arm of {enum}.{case} does not take its payload"
+    missing = set(cases) - {case for case, _ in arms}
+    if missing and not any(case == "_" for case, _ in arms):
+        yield match, f"no arm is for {enum}.{min(missing)}"
+
+
 def goals_resolve(module: Any) -> Broken:
     """Every goal is of a declared pipeline."""
     pipelines = _declared(module, "agent.pipeline")
@@ -188,6 +236,8 @@ def demands_everywhere(module: Any) -> Broken:
     """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs."""
     for body in _bodies(module):
         for operation in _mlir.walk(body):
+            if operation.name == "agent.arm":
+                continue
             if "times" not in operation.attributes:
                 yield operation, f"'{operation.name}' does not say how often it runs"
             if "entry" in operation.attributes and "demand" not in operation.attributes:
@@ -201,6 +251,7 @@ LAWS: tuple[Law, ...] = (
     Law("handles declared", handles_declared),
     Law("calls resolve", calls_resolve),
     Law("records fit", records_fit),
+    Law("enums fit", enums_fit),
     Law("goals resolve", goals_resolve),
     Law("no calls", no_calls, after="inline_pipelines"),
     Law("no chats", no_chats, after="split_llm"),

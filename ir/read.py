@@ -26,8 +26,12 @@ from .graph import (
     RecordShape,
     Region,
     Size,
+    Tool,
     Value,
 )
+
+# Operations with any number of bodies, each in an `agent.arm`.
+ARMED = ("agent.match", "agent.race")
 
 # Attributes that become fields of `Operation` or names of values.
 _FIELDS = frozenset({"id", "binding", "demand", "times"})
@@ -73,6 +77,7 @@ class _Reader:
             enums=tuple(_enum(given) for _, given in each("agent.enum")),
             tests=tuple(self._test(operation, given) for operation, given in each("agent.test")),
             passes=passes(module),
+            tools=tuple(self._tool(operation, given) for operation, given in each("agent.tool")),
         )
 
     # --- declarations ------------------------------------------------------------------------------------------------
@@ -87,6 +92,18 @@ class _Reader:
             self._span(operation),
             given["keyword"],
             demand_from(given["demand"]) if "demand" in given else None,
+        )
+
+    def _tool(self, operation: Any, given: dict[str, Any]) -> Tool:
+        optional = {name: given[name] for name in ("settings", "idempotent_by", "server", "doc") if name in given}
+        return Tool(
+            given["name"],
+            _shape(given["parameters"]),
+            _type(given["result"]),
+            given["entry"],
+            given["effects"],
+            **optional,
+            span=self._span(operation),
         )
 
     def _pipeline(self, operation: Any, given: dict[str, Any]) -> GraphPipeline:
@@ -117,7 +134,7 @@ class _Reader:
         if not blocks:
             return Region((), ())
         arguments = tuple(
-            self._define(argument, names[i] if i < len(names) else None)
+            self._define(argument, (names[i] or None) if i < len(names) else None)
             for i, argument in enumerate(blocks[0].arguments)
         )
         return Region(arguments, tuple(self._operation(inner) for inner in _mlir.operations(blocks[0])))
@@ -125,8 +142,14 @@ class _Reader:
     def _operation(self, operation: Any) -> Operation:
         given = _mlir.attributes_of(operation)
         operands = tuple(self._values[value] for value in operation.operands)
-        names = [given["variable"]] if "variable" in given else []
-        regions = tuple(self._region(region, names) for region in operation.regions)
+        if operation.name in ARMED:
+            arms = [(arm, _mlir.attributes_of(arm)) for arm in _mlir.operations(operation.regions[0].blocks[0])]
+            regions = tuple(self._region(arm.regions[0], list(own.get("binders", ()))) for arm, own in arms)
+            if operation.name == "agent.match":
+                given["cases"] = tuple(own["case"] for _, own in arms)
+        else:
+            names = [given["variable"]] if "variable" in given else []
+            regions = tuple(self._region(region, names) for region in operation.regions)
         results = tuple(self._define(value, given.get("binding")) for value in operation.results)
         places = [self._located(span) for span in _mlir.spans(operation.location)]
         return Operation(

@@ -3,7 +3,11 @@
 | file | operations |
 | --- | --- |
 | `values` | constant, open, template, build, field, list, binary, unary, collect, length |
+| `data` | table, index, case, convert, parse, declassify |
 | `stages` | stage, chat, tokenize, prefill, transfer, decode, detokenize, call |
 | `control` | map, if, emit, expect, yield, return |
-| `declarations` | handle, record, enum, pipeline, test, goal, fleet, tier, link |
+| `branches` | match, race, arm, repeat, turn |
+| `policies` | try, guard, interruptible, buffered |
+| `declarations` | handle, record, enum, tool, pipeline, test, goal |
+| `fleets` | fleet, tier, link |
 """

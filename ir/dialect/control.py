@@ -8,6 +8,12 @@ from ...lang.types import BOOL, HandleType, ListType, StreamType
 from ..graph import KvType, TokensType
 from .spec import Is, View, fits, operation
 
+YIELDING = (
+    *("agent.map", "agent.if", "agent.arm", "agent.repeat"),
+    *("agent.try", "agent.guard", "agent.interruptible"),
+)
+"""The operations whose bodies end in `agent.yield`."""
+
 
 def _map_regions(op: View) -> Iterator[str]:
     body, where, over = op.region(0), op.region(1), op.operands[0]
@@ -100,7 +106,7 @@ def expect(op: View) -> Iterator[str]:
         yield f"takes a Bool, not {op.operands[0]}"
 
 
-@operation("yield", operands=(0, 1), results=(0, 0), inside=("agent.map", "agent.if"), terminator=True)
+@operation("yield", operands=(0, 1), results=(0, 0), inside=YIELDING, terminator=True)
 def yield_(op: View) -> Iterator[str]:
     """The value of a body, or none.
 

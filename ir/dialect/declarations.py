@@ -1,4 +1,4 @@
-"""What stands directly in a module: handles, record and enum shapes, pipelines, tests, goals and fleets.
+"""What stands directly in a module: handles, shapes of records and enums, tools, pipelines, tests and goals.
 
 They are named operations without MLIR's symbol traits (which dynamic operations cannot have); that names are unique and
 that uses resolve are laws of the module.
@@ -12,9 +12,11 @@ from typing import Any
 from ...lang.types import NONE, StreamType
 from ..graph import ValueType
 from .spec import Is, View, fits, operation, value_fits
+from .stages import effects
 from .types import from_mlir
 
 _MODULE = ("builtin.module",)
+KEYWORDS = ("model", "resource", "memory", "server")
 
 
 def _keys(entry: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> bool:
@@ -28,27 +30,28 @@ def _keys(entry: Any, required: tuple[str, ...], optional: tuple[str, ...] = ())
     inside=_MODULE,
 )
 def handle(op: View) -> Iterator[str]:
-    """A declared model or resource: the constructor and its arguments; `@name` stands for another handle.
+    """A declared model, resource, memory or server: the constructor and its arguments; `@name` stands for another
+    handle.
 
     "agent.handle"() {name = "writer", keyword = "model", type = "llm.Model", entry = "llm:model",
                       arguments = {name = "smollm2-135m-instruct"}} : () -> ()
     """
-    if op.attributes["keyword"] not in ("model", "resource"):
-        yield f"is a model or a resource, not a {op.attributes['keyword']!r}"
+    if op.attributes["keyword"] not in KEYWORDS:
+        yield f"is a model, resource, memory or server, not a {op.attributes['keyword']!r}"
     if ":" not in op.attributes["entry"]:
         yield f"has an entry {op.attributes['entry']!r} that is not 'module:name'"
 
 
-def _fields(fields: tuple[Any, ...]) -> Iterator[str]:
+def _fields(fields: tuple[Any, ...], word: str = "field") -> Iterator[str]:
     names: list[str] = []
     for entry in fields:
         if not _keys(entry, ("name", "type")):
-            yield "has a field that is not a name and a type"
+            yield f"has a {word} that is not a name and a type"
             return
         names.append(entry["name"])
         from_mlir(entry["type"])
     if len(set(names)) != len(names):
-        yield "has a field twice"
+        yield f"has a {word} twice"
 
 
 @operation("record", attributes={"name": Is.TEXT, "fields": Is.ARRAY}, results=(0, 0), inside=_MODULE)
@@ -75,6 +78,29 @@ def enum(op: View) -> Iterator[str]:
         yield from _fields(case["payload"])
     if len(set(names)) != len(names):
         yield "has a case twice"
+
+
+@operation(
+    "tool",
+    attributes={"name": Is.TEXT, "parameters": Is.ARRAY, "result": Is.TYPE, "entry": Is.TEXT, "effects": Is.TEXTS},
+    optional={"settings": Is.MAP, "idempotent_by": Is.TEXT, "server": Is.TEXT, "doc": Is.TEXT},
+    results=(0, 0),
+    inside=_MODULE,
+)
+def tool(op: View) -> Iterator[str]:
+    """A declared tool, for whoever lists or explains them; a call (`agent.stage`) says all that it needs itself.
+
+    "agent.tool"() {name = "order", entry = "python:call", settings = {target = "shop:order"},
+                    effects = ["reads orders"], parameters = [{name = "id", type = !agent.int}],
+                    result = !agent.record_of<"Order">} : () -> ()
+    """
+    if ":" not in op.attributes["entry"]:
+        yield f"has an entry {op.attributes['entry']!r} that is not 'module:name'"
+    yield from effects(op.attributes["effects"])
+    yield from _fields(op.attributes["parameters"], "parameter")
+    names = [entry["name"] for entry in op.attributes["parameters"] if _keys(entry, ("name", "type"))]
+    if op.attributes.get("idempotent_by", names[0] if names else None) not in (*names, None):
+        yield f"is idempotent by {op.attributes['idempotent_by']!r}, which is no parameter of it"
 
 
 def _body(op: View, inputs: tuple[ValueType, ...], result: ValueType) -> Iterator[str]:
@@ -158,7 +184,7 @@ def goal(op: View) -> Iterator[str]:
                     terms = [{kind = "first_token", percentile = 95.0, limit = 1.5, unit = "Duration"}]} : () -> ()
     """
     for term in op.attributes["terms"]:
-        if not _keys(term, ("kind",), ("percentile", "limit", "unit", "word")):
+        if not _keys(term, ("kind",), ("percentile", "limit", "unit", "word", "tiers")):
             yield "has a term without a kind"
         elif not 0 < term.get("percentile", 50.0) <= 100:
             yield f"has a percentile {term['percentile']}"
@@ -167,76 +193,3 @@ def goal(op: View) -> Iterator[str]:
     for entry in op.attributes["assume"]:
         if not _keys(entry, ("name", "value", "unit"), ("case", "output")):
             yield "assumes something that is not a name, a value and a unit"
-
-
-def _fleet_region(op: View) -> Iterator[str]:
-    region = op.region(0)
-    if region is None:
-        yield "has no body"
-        return
-    names = [inner.attributes["name"].value for inner in region.operations if inner.name == "agent.tier"]
-    if len(set(names)) != len(names):
-        yield "has a tier twice"
-    for inner in region.operations:
-        if inner.name not in ("agent.tier", "agent.link"):
-            yield f"holds tiers and links, not {inner.name}"
-        elif inner.name == "agent.link":
-            for end in ("left", "right"):
-                if inner.attributes[end].value not in (*names, "*"):
-                    yield f"links {inner.attributes[end].value!r}, which is no tier of it"
-
-
-@operation(
-    "fleet",
-    attributes={"name": Is.TEXT},
-    results=(0, 0),
-    regions=("body",),
-    inside=_MODULE,
-    unterminated=True,
-    verify_regions=_fleet_region,
-)
-def fleet(op: View) -> Iterator[str]:
-    """What a program may run on.
-
-    "agent.fleet"() ({ "agent.tier"() {…} "agent.link"() {…} }) {name = "laptop"} : () -> ()
-    """
-    if not op.attributes["name"]:
-        yield "has no name"
-
-
-@operation(
-    "tier",
-    attributes={"name": Is.TEXT, "device": Is.TEXT, "least": Is.INTEGER, "most": Is.INTEGER},
-    results=(0, 0),
-    inside=("agent.fleet",),
-)
-def tier(op: View) -> Iterator[str]:
-    """A kind of machine of a fleet: its name in the catalogue, and how many there may be.
-
-    "agent.tier"() {name = "cpu", device = "laptop", least = 1 : i64, most = 1 : i64} : () -> ()
-    """
-    if not 0 <= op.attributes["least"] <= op.attributes["most"]:
-        yield f"has a count {op.attributes['least']}..{op.attributes['most']}"
-
-
-@operation(
-    "link",
-    attributes={
-        "left": Is.TEXT,
-        "right": Is.TEXT,
-        "both_ways": Is.BOOLEAN,
-        "bandwidth": Is.ANYTHING,
-        "latency": Is.ANYTHING,
-    },
-    results=(0, 0),
-    inside=("agent.fleet",),
-)
-def link(op: View) -> Iterator[str]:
-    """A connection between two tiers (`*` is any): bytes per second and seconds.
-
-    "agent.link"() {left = "gpu", right = "cpu", both_ways = true, bandwidth = 2.5e10, latency = 1.0e-5} : () -> ()
-    """
-    for name in ("bandwidth", "latency"):
-        value = op.attributes[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-            yield f"has a {name} that is no amount"

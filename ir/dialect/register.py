@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 from .. import _mlir
-from . import control, declarations, stages, values
+from . import branches, control, data, declarations, fleets, policies, stages, values
 from .spec import OPERATIONS, Is, OpSpec, Verifier, View, attribute_fits
 from .types import PARAMETRIC, PRIMITIVE_NAMES
 
 # Importing these registers their operations.
-MODULES = (values, stages, control, declarations)
+MODULES = (values, data, stages, control, branches, policies, declarations, fleets)
 
 _ATTRIBUTE_CLASSES = {
     Is.TEXT: "StringAttr",

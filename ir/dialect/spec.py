@@ -5,8 +5,11 @@ Descriptions need no MLIR, so the operations can be listed, documented and teste
 `ext.Dialect` classes. Verifiers see MLIR operations through the few helpers below.
 
 Every operation may carry `id` (a readable stage id, required inside pipelines by `ir.laws`), `binding` (the source's
-name for its result), `demand` and `times` (see `annotate_demand`). They are discardable attributes: IRDL has no
-optional ones.
+name for its result), `labels` (those of its result), `demand` and `times` (see `annotate_demand`). They are discardable
+attributes: IRDL has no optional ones.
+
+An operation with any number of bodies holds one region of `agent.arm`, each with a body: IRDL wants a fixed number of
+regions. `ir.read` gives each arm as a region of its operation.
 """
 
 from __future__ import annotations
@@ -16,7 +19,22 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ...lang.types import BOOL, DURATION, FLOAT, INT, JSON, NONE, TEXT, ListType, OptionType, Primitive, StreamType
+from ...lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    JSON,
+    NONE,
+    TEXT,
+    EnumType,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    StreamType,
+    TensorType,
+)
 from ..graph import ValueType
 from .types import from_mlir
 
@@ -64,7 +82,7 @@ operand is an optional group of its own, and an operation has as many groups as 
 
 ANY_NUMBER = (0, MOST_OPERANDS)
 
-_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "demand": Is.MAP, "times": Is.TEXT}
+_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "demand": Is.MAP, "times": Is.TEXT}
 
 
 def operation(
@@ -146,6 +164,16 @@ class View:
         types = tuple(from_mlir(value.type) for value in last.operands) if last is not None else ()
         return RegionView(tuple(from_mlir(a.type) for a in blocks[0].arguments), inner, last, types)
 
+    @property
+    def arms(self) -> tuple[tuple[str | None, RegionView], ...]:
+        """The bodies of an operation that has any number of them, each with the case that it is for."""
+        from .. import _mlir
+
+        held = self.region(0)
+        arms = [each for each in held.operations if each.name == "agent.arm"] if held is not None else []
+        views = [View(each, _mlir.attributes_of(each)) for each in arms]
+        return tuple((v.attributes.get("case"), body) for v in views if (body := v.region(0)) is not None)
+
     def named(self, parameter: str) -> ValueType | None:
         """The type of the argument for a parameter, or None."""
         value = self.value(parameter)
@@ -169,8 +197,19 @@ class View:
 
 QUANTITIES = frozenset({"Duration", "Money", "Bytesize", "Bandwidth", "Rate", "Energy", "Power", "Tokens"})
 NUMBERS = frozenset({INT, FLOAT})
-TEXT_FORM = frozenset({TEXT, INT, FLOAT, BOOL, DURATION, *(Primitive(name) for name in QUANTITIES)})
-"""What may stand in the hole of a template."""
+TEXT_FORM = frozenset({TEXT, INT, FLOAT, BOOL, JSON, *(Primitive(name) for name in QUANTITIES)})
+"""What may stand in the hole of a template; an enum without payload may too, which is a law of the module."""
+
+
+def is_data(given: ValueType) -> bool:
+    """Whether values of that type are JSON-able data: no stream, handle, secret or sound."""
+    match given:
+        case Primitive(name):
+            return name not in ("Audio", "Secret")
+        case ListType(element) | MapType(element) | OptionType(element):
+            return is_data(element)
+        case _:
+            return isinstance(given, RecordType | EnumType | TensorType)
 
 
 def fits(given: ValueType, wanted: ValueType) -> bool:
@@ -181,8 +220,8 @@ def fits(given: ValueType, wanted: ValueType) -> bool:
     if isinstance(wanted, OptionType):
         return given == NONE or fits(given.element if isinstance(given, OptionType) else given, wanted.element)
     if wanted == JSON:
-        return given in TEXT_FORM or isinstance(given, ListType)
-    if isinstance(given, ListType) and isinstance(wanted, ListType):
+        return is_data(given)
+    if isinstance(given, ListType | MapType) and type(given) is type(wanted):
         return given.element == NONE or fits(given.element, wanted.element)
     if isinstance(given, StreamType) and isinstance(wanted, StreamType):
         return fits(given.element, wanted.element)
@@ -210,6 +249,8 @@ def value_fits(value: object, wanted: ValueType) -> bool:
             return value is None or value_fits(value, element)
         case ListType(element):
             return isinstance(value, tuple) and all(value_fits(item, element) for item in _items(value))
+        case MapType(element):
+            return isinstance(value, dict) and all(value_fits(item, element) for item in _items(value.values()))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
         case _:
             return False
 

@@ -7,12 +7,13 @@ would decode one model with another's cache does not verify.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
-from ...lang.types import INT, NONE, TEXT, HandleType, ListType, Primitive, StreamType
+from ...lang.types import INT, MESSAGE, NONE, TEXT, HandleType, ListType, Primitive, StreamType
 from ..graph import KvType, TokensType
-from .spec import ANY_NUMBER, Is, View, arguments, operation
+from .spec import ANY_NUMBER, Is, View, arguments, is_data, operation
 
 _ENTRY = re.compile(r"[\w./-]+:[\w.]+")
 _LEAF = {"entry": Is.TEXT, "parameters": Is.TEXTS}
@@ -26,31 +27,69 @@ def _entry(op: View, wanted: str | None = None) -> Iterator[str]:
         yield f"has an entry {entry!r} that is not 'module:name'"
 
 
-@operation("stage", operands=ANY_NUMBER, attributes=_LEAF)
+_TOOL = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP}
+_EFFECTS = ("reads", "writes", "spends", "network", "process")
+
+
+@operation("stage", operands=ANY_NUMBER, attributes=_LEAF, optional=_TOOL)
 def stage(op: View) -> Iterator[str]:
-    """A leaf: the kind behind `entry` runs it. Streams may come in and go out.
+    """A leaf: the kind behind `entry` runs it. Streams may come in and go out. `settings` are what its declaration gave
+    it; a call of a tool says which (`tool`) and what that does to the world (`effects`). A tool of a server gets the
+    opened server as `self`. `needs` is what its declaration says that one execution needs.
 
     %1 = "agent.stage"(%0) {entry = "text:redact", parameters = ["text"]} : (!agent.text) -> !agent.text
+    %2 = "agent.stage"(%0) {entry = "python:call", parameters = ["id"], tool = "refund",
+                            settings = {target = "shop:refund"}, effects = ["writes payments"]} : (…) -> …
     """
     yield from _entry(op)
     yield from arguments(op)
+    yield from effects(op.attributes.get("effects", ()))
     if op.attributes["entry"] == "llm:chat":
         yield "is a chat call: it must be agent.chat"
 
 
-@operation("chat", operands=ANY_NUMBER, attributes={"parameters": Is.TEXTS}, optional={"output": Is.TEXT})
+def effects(given: tuple[str, ...]) -> Iterator[str]:
+    """The rule of effects: a kind, and what of it."""
+    for effect in given:
+        if effect.split(" ", 1)[0] not in _EFFECTS:
+            yield f"has an effect {effect!r} that begins with none of {', '.join(_EFFECTS)}"
+
+
+def _schema(op: View) -> Iterator[str]:
+    if "schema" in op.attributes and not _is_json(op.attributes["schema"]):
+        yield "has a schema that is no JSON"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@operation(
+    "chat",
+    operands=ANY_NUMBER,
+    attributes={"parameters": Is.TEXTS},
+    optional={"output": Is.TEXT, "schema": Is.TEXT},
+)
 def chat(op: View) -> Iterator[str]:
-    """A chat call, before `split_llm`. `output` is the program's name for the reply, which `assume` blocks use.
+    """A chat call, before `split_llm`. `output` is the program's name for the reply, which `assume` blocks use. With a
+    `schema` (JSON Schema, as text) the reply is JSON that it allows, and the result the value of that.
 
     %3 = "agent.chat"(%0, %1, %2) {parameters = ["self", "prompt", "max_tokens"]} : (…) -> !agent.stream_of<!agent.text>
     """
     yield from arguments(op, required=("self", "prompt", "max_tokens"))
     if not isinstance(op.named("self"), HandleType | None):
         yield f"is asked of a model, not of {op.named('self')}"
-    if op.named("prompt") not in (TEXT, ListType(Primitive("Message")), None):
+    if op.named("prompt") not in (TEXT, ListType(MESSAGE), None):
         yield f"has a prompt of type {op.named('prompt')}"
-    if op.result != StreamType(TEXT):
+    yield from _schema(op)
+    if "schema" not in op.attributes and op.result != StreamType(TEXT):
         yield f"gives a stream of Text, not {op.result}"
+    if "schema" in op.attributes and not is_data(op.result):
+        yield f"has a schema, but gives {op.result}, which no JSON is"
 
 
 def _model(op: View, model: str) -> Iterator[str]:
@@ -70,7 +109,7 @@ def tokenize(op: View) -> Iterator[str]:
     """
     yield from _entry(op, "llm:tokenize")
     yield from arguments(op, required=("self", "prompt"))
-    if op.named("prompt") not in (TEXT, ListType(Primitive("Message")), None):
+    if op.named("prompt") not in (TEXT, ListType(MESSAGE), None):
         yield f"has a prompt of type {op.named('prompt')}"
     if isinstance(op.result, TokensType):
         yield from _model(op, op.result.model)
@@ -107,9 +146,15 @@ def transfer(op: View) -> Iterator[str]:
         yield f"does not move {op.named('kv')} to {op.result}"
 
 
-@operation("decode", operands=ANY_NUMBER, attributes=_LEAF, optional={"functions": Is.TEXTS, "output": Is.TEXT})
+@operation(
+    "decode",
+    operands=ANY_NUMBER,
+    attributes=_LEAF,
+    optional={"functions": Is.TEXTS, "output": Is.TEXT, "schema": Is.TEXT},
+)
 def decode(op: View) -> Iterator[str]:
-    """The reply's token ids, one step each, until the model ends it or `max_tokens` are made.
+    """The reply's token ids, one step each, until the model ends it or `max_tokens` are made. With a `schema` only
+    tokens are chosen that keep the text so far the beginning of a JSON document which it allows.
 
     %1 = "agent.decode"(%m, %kv, %n) {entry = "llm:decode", parameters = ["self", "kv", "max_tokens"]}
       : (…) -> !agent.stream_of<!agent.int>
@@ -121,6 +166,7 @@ def decode(op: View) -> Iterator[str]:
         yield from _model(op, cache.model)
     elif cache is not None:
         yield f"decodes a KV cache, not {cache}"
+    yield from _schema(op)
     if op.named("max_tokens") not in (INT, Primitive("Tokens"), None):
         yield f"has max_tokens of type {op.named('max_tokens')}"
     if op.result != StreamType(INT):

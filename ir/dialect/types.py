@@ -9,6 +9,7 @@ vocabulary and cache they belong to: the KV cache of one model in the decode of 
     {Text: T}       !agent.map_of<T>                Answer          !agent.record_of<"Answer">
     llm.Model       !agent.handle_of<"llm.Model">   Tensor[f32, 8]  !agent.tensor<"f32", [8]>
     token ids       !agent.tokens<"writer">         KV cache        !agent.kv<"writer">
+    turn of Text    !agent.turn_of<!agent.text>
 
 IRDL keeps types and operations of a dialect in one table of names; hence `list_of` beside the operation `agent.list`.
 """
@@ -29,6 +30,7 @@ from ...lang.types import (
     RecordType,
     StreamType,
     TensorType,
+    TurnType,
 )
 from ..graph import KvType, TokensType, ValueType
 
@@ -42,6 +44,7 @@ PARAMETRIC: dict[str, tuple[tuple[str, str], ...]] = {
     "map_of": (("element", "type"),),
     "option_of": (("element", "type"),),
     "stream_of": (("element", "type"),),
+    "turn_of": (("element", "type"),),
     "tensor": (("dtype", "text"), ("shape", "array")),
     "record_of": (("record", "text"),),
     "enum_of": (("enum", "text"),),
@@ -55,6 +58,7 @@ _CONTAINERS: dict[str, Any] = {
     "map_of": MapType,
     "option_of": OptionType,
     "stream_of": StreamType,
+    "turn_of": TurnType,
 }
 _NAMED: dict[str, Any] = {
     "record_of": RecordType,
@@ -84,7 +88,7 @@ def to_mlir(given: ValueType) -> Any:
                 return make("kv", model)
             case TokensType(model):
                 return make("tokens", model)
-            case ListType() | MapType() | OptionType() | StreamType():
+            case ListType() | MapType() | OptionType() | StreamType() | TurnType():
                 name = next(name for name, made in _CONTAINERS.items() if isinstance(given, made))
                 return make(name, to_mlir(given.element))
             case RecordType() | EnumType() | HandleType():

@@ -9,6 +9,7 @@ from ...lang.types import (
     INT,
     JSON,
     TEXT,
+    EnumType,
     HandleType,
     ListType,
     MapType,
@@ -62,7 +63,7 @@ def template(op: View) -> Iterator[str]:
     for index, given in enumerate(operands):
         if index not in used:
             yield f"never uses operand {index}"
-        if given not in TEXT_FORM:
+        if given not in TEXT_FORM and not isinstance(given, EnumType):
             yield f"has a hole of type {given}, which has no text form"
     if op.result != TEXT:
         yield f"gives a Text, not {op.result}"
@@ -90,7 +91,7 @@ def field(op: View) -> Iterator[str]:
     %1 = "agent.field"(%0) {name = "text"} : (!agent.record_of<"search.Passage">) -> !agent.text
     """
     base = op.operands[0]
-    if not isinstance(base, RecordType) and base != MESSAGE:
+    if not isinstance(base, RecordType):
         yield f"takes a record, not {base}"
 
 

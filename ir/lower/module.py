@@ -1,5 +1,5 @@
-"""A checked program to a module: one operation for each declaration, in the order handles, shapes, pipelines, tests,
-goals, fleets. The module's own location is the file's beginning."""
+"""A checked program to a module: one operation for each declaration, in the order handles, shapes, tools, pipelines,
+tests, goals, fleets. The module's own location is the file's beginning."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from ...base.units import Quantity
 from ...lang import program as p
 from .. import _mlir
 from ..dialect.types import to_mlir
-from .body import BodyLowering, constant
+from .body import lower_body
+from .calls import tool_attributes
 from .limits import within_limits
+from .making import constant
+from .names import test_path
 
 
 def lower_program(program: p.Program, tests: bool) -> Any:
@@ -33,6 +36,8 @@ def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
     for enum in program.enums.values():
         cases = [{"name": case.name, "payload": _fields(case.payload)} for case in enum.cases]
         yield _declare("agent.enum", enum.span, name=enum.name, cases=cases)
+    for tool in program.tools:
+        yield _tool(tool)
     for pipeline in program.pipelines:
         yield _pipeline(program, pipeline)
     if tests:
@@ -95,6 +100,20 @@ def _argument(value: p.Expression) -> Any:
             raise TypeError(f"{value.span}: a declaration's argument is no constant")
 
 
+def _tool(tool: p.StageSignature) -> Any:
+    optional = {"idempotent_by": tool.idempotent_by, "server": tool.server, "doc": tool.doc}
+    return _declare(
+        "agent.tool",
+        tool.span,
+        name=tool.name,
+        parameters=_fields(tuple(field for field in tool.parameters if field.name != "self")),
+        result=to_mlir(tool.result),
+        entry=tool.entry,
+        **{"effects": [], **tool_attributes(tool)},
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
 def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
     parameters: list[dict[str, Any]] = []
     for parameter in pipeline.parameters:
@@ -117,21 +136,15 @@ def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
     places = [_mlir.location(parameter.span) for parameter in pipeline.parameters]
     block = _mlir.block_of(made.regions[0], [entry["type"] for entry in parameters], places)
     names = {parameter.name: block.arguments[i] for i, parameter in enumerate(pipeline.parameters)}
-    BodyLowering(program, pipeline.name).fill(block, pipeline.body, names)
+    lower_body(program, pipeline.name, block, pipeline.body, names)
     return made
 
 
 def _test(program: p.Program, test: p.Test) -> Any:
     made = _declare("agent.test", test.span, 1, name=test.name)
     block = _mlir.block_of(made.regions[0])
-    BodyLowering(program, test_path(test.name)).fill(block, test.body, {})
+    lower_body(program, test_path(test.name), block, test.body, {})
     return made
-
-
-def test_path(name: str) -> str:
-    """How the stage ids of a test begin: `test:` and its name with what an id may not hold made into `_`. Two tests of
-    one name are refused by the checker."""
-    return "test:" + "".join(c if c.isalnum() or c in "_-" else "_" for c in name)
 
 
 def _goal(goal: p.Goal) -> Any:
@@ -144,6 +157,8 @@ def _goal(goal: p.Goal) -> Any:
             entry |= {"limit": term.limit.value, "unit": str(term.limit.dimension)}
         if term.word is not None:
             entry["word"] = term.word
+        if term.tiers:
+            entry["tiers"] = term.tiers
         terms.append(entry)
     assume = [_assumption(assumption) for assumption in goal.assumptions]
     return _declare("agent.goal", goal.span, pipeline=goal.pipeline, terms=terms, assume=assume)
@@ -167,8 +182,13 @@ def _fleet(fleet: p.Fleet) -> Any:
     block = _mlir.block_of(made.regions[0])
     for tier in fleet.tiers:
         least, most = tier.count
+        more: dict[str, object] = {}
+        if tier.endpoint is not None:
+            more["endpoint"] = _endpoint(tier.endpoint)
+        if tier.settings:
+            more["settings"] = {name: setting.value for name, setting in tier.settings.items()}
         block.append(
-            _declare("agent.tier", tier.span, name=tier.name, device=tier.device, least=least, most=most),
+            _declare("agent.tier", tier.span, name=tier.name, device=tier.device, least=least, most=most, **more),
         )
     for link in fleet.links:
         block.append(
@@ -183,3 +203,11 @@ def _fleet(fleet: p.Fleet) -> Any:
             )
         )
     return made
+
+
+def _endpoint(endpoint: p.Endpoint) -> Mapping[str, Any]:
+    """In base units; what is not stated is not there."""
+    quantities = {"price": endpoint.price, "first_token": endpoint.first_token, "rate": endpoint.rate}
+    stated = {name: quantity.value for name, quantity in quantities.items() if quantity is not None}
+    where = {"url": endpoint.url, "secret": endpoint.secret}
+    return {"serves": endpoint.serves, **stated, **{name: value for name, value in where.items() if value is not None}}

@@ -29,3 +29,9 @@ class Ids:
     def _claim(self, word: str) -> str:
         self._taken[word] = 1
         return f"{self.prefix}.{word}"
+
+
+def test_path(name: str) -> str:
+    """How the stage ids of a test begin: `test:` and its name with what an id may not hold made into `_`. Two tests of
+    one name are refused by the checker."""
+    return "test:" + "".join(c if c.isalnum() or c in "_-" else "_" for c in name)

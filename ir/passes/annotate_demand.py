@@ -23,7 +23,7 @@ from ..demand.data import demand_data
 from ..demand.stages import Annotated, annotate, opening
 from ..graph import Graph, Size
 from ..library import Library
-from ..lower.module import test_path
+from ..lower.names import test_path
 from ..read import read_graph
 
 
@@ -48,6 +48,8 @@ def _body(pipeline: Any, found: Annotated) -> None:
     if found.sizes:
         pipeline.attributes["sizes"] = _mlir.attribute([_size(size) for size in found.sizes])
     for operation in _mlir.walk(pipeline):
+        if operation.name == "agent.arm":
+            continue
         stage_id = operation.attributes["id"].value
         operation.attributes["times"] = _mlir.attribute(str(found.times[stage_id]))
         if stage_id in found.demands:

@@ -25,6 +25,7 @@ from typing import Any
 from ...base.problems import Problems
 from .. import _mlir, problems
 from ..library import Library
+from ..lower.names import test_path
 
 
 def run(module: Any, library: Library) -> Problems:
@@ -74,7 +75,13 @@ class _Inliner:
                 self.problems.append(problems.call_emits(callee, span, emitted))
                 continue
             if not self.problems:
-                _inline(call, self._pipelines[callee], callee)
+                _inline(call, self._pipelines[callee], callee, _path(body))
+
+
+def _path(body: Any) -> str:
+    """How the stage ids of a pipeline or test begin."""
+    name = _text(body, "name")
+    return test_path(name) if body.name == "agent.test" else name
 
 
 def _returns_nothing(pipeline: Any) -> bool:
@@ -88,7 +95,7 @@ def _is_result(call: Any) -> bool:
     return not len(call.results) or (len(uses) == 1 and uses[0].name == "agent.return")
 
 
-def _inline(call: Any, pipeline: Any, callee: str) -> None:
+def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
     copy = pipeline.clone().operation
     block = copy.regions[0].blocks[0]
     given = _mlir.attributes_of(call)
@@ -96,7 +103,7 @@ def _inline(call: Any, pipeline: Any, callee: str) -> None:
     for parameter, argument in zip(_mlir.attributes_of(pipeline)["parameters"], list(block.arguments), strict=True):
         argument.replace_all_uses_with(arguments[parameter["name"]])
     for operation in _mlir.walk(copy):
-        _rename(operation, given["id"], callee, given.get("output"))
+        _rename(operation, given["id"], callee, given["id"].removeprefix(f"{caller}."), given.get("output"))
         _mlir.set_location(operation, _mlir.call_site(operation.location, call.location))
     *inner, last = _mlir.operations(block)
     for operation in inner:
@@ -111,16 +118,24 @@ def _inline(call: Any, pipeline: Any, callee: str) -> None:
         result = last.operands[0]
         call.results[0].replace_all_uses_with(result)
         made = _mlir.owner(result)
-        if made is not None and "binding" in given and made in inner:
-            made.attributes["binding"] = call.attributes["binding"]
+        if made is not None and made in inner:
+            if "binding" in given:
+                made.attributes["binding"] = call.attributes["binding"]
+            if "labels" in given:
+                labels = {*given["labels"], *_mlir.attributes_of(made).get("labels", ())}
+                made.attributes["labels"] = _mlir.attribute(sorted(labels))
     last.erase()
     call.erase()
     copy.erase()
 
 
-def _rename(operation: Any, call_id: str, callee: str, output: str | None) -> None:
-    """Put an operation of the callee below its call."""
-    path = call_id.split(".", 1)[1]
+def _rename(operation: Any, call_id: str, callee: str, path: str, output: str | None) -> None:
+    """Put an operation of the callee below its call; `path` is the call's id without the caller's name."""
+    if operation.name == "agent.arm":
+        if "binders" in operation.attributes:
+            names = [f"{path}.{name}" if name else "" for name in _mlir.plain(operation.attributes["binders"])]
+            operation.attributes["binders"] = _mlir.attribute(names)
+        return
     own = _text(operation, "id").removeprefix(f"{callee}.")
     operation.attributes["id"] = _mlir.attribute(f"{call_id}.{own}")
     for name in ("binding", "variable"):

@@ -8,11 +8,18 @@
          out  = decode(self, kv', max_tokens, …)     stream Int
          reply = detokenize(self, out, stop)         stream Text
 
+With a schema (`chat(…) into T`) it steers decoding, and what was said is read as JSON at the end:
+
+         out  = decode(self, kv', …) {schema}        stream Int
+         said = detokenize(self, out, stop)          stream Text
+         all  = collect(said)                        Text
+         reply = parse(all) {schema}                 T
+
 Prefill is bound by compute and decode by memory bandwidth, so a plan may put them on different machines; the transfer
 of the KV cache is then a stage with a cost of its own. On one machine it is the identity. (Splitwise, DistServe and
 the paper that this language follows split alike.)
 
-The ids are the chat's with the stage behind it (`hello.chat.prefill`). All five are at the chat's place in the source.
+The ids are the chat's with the stage behind it (`hello.chat.prefill`). All are at the chat's place in the source.
 """
 
 from __future__ import annotations
@@ -20,7 +27,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...base.problems import Problems
-from ...lang.types import INT, StreamType
+from ...lang.types import INT, TEXT, StreamType
 from .. import _mlir
 from ..dialect.types import from_mlir, to_mlir
 from ..graph import KvType, TokensType, ValueType
@@ -48,29 +55,33 @@ def _split(chat: Any) -> None:
     to_detokenize = {key: value for key, value in arguments.items() if key in DETOKENIZE}
     to_decode = {key: value for key, value in arguments.items() if key not in to_tokenize and key not in to_detokenize}
 
-    def stage(word: str, result: ValueType, extra: dict[str, Any] | None = None, **operands: Any) -> Any:
+    def add(word: str, result: ValueType, operands: list[Any], attributes: dict[str, Any]) -> Any:
         made = _mlir.create(
             f"agent.{word}",
-            operands=list(operands.values()),
+            operands=operands,
             results=[to_mlir(result)],
-            attributes={
-                "id": f"{given['id']}.{word}",
-                "entry": f"llm:{word}",
-                "parameters": list(operands),
-                **(extra or {}),
-            },
+            attributes={"id": f"{given['id']}.{word}", **attributes},
             place=chat.location,
         )
         _mlir.core.InsertionPoint(chat).insert(made)
         return made.results[0]
 
+    def stage(word: str, result: ValueType, extra: dict[str, Any] | None = None, **operands: Any) -> Any:
+        attributes = {"entry": f"llm:{word}", "parameters": list(operands), **(extra or {})}
+        return add(word, result, list(operands.values()), attributes)
+
     tokens = stage("tokenize", TokensType(name), self=model, **to_tokenize)
     kv = stage("prefill", KvType(name), self=model, tokens=tokens)
     moved = stage("transfer", KvType(name), kv=kv)
-    output = {"output": given["output"]} if "output" in given else {}
-    ids = stage("decode", StreamType(INT), output, self=model, kv=moved, **to_decode)
-    binding = {"binding": given["binding"]} if "binding" in given else {}
-    reply = stage("detokenize", from_mlir(chat.results[0].type), binding, self=model, tokens=ids, **to_detokenize)
+    steering = {name: given[name] for name in ("output", "schema") if name in given}
+    ids = stage("decode", StreamType(INT), steering, self=model, kv=moved, **to_decode)
+    known = {name: given[name] for name in ("binding", "labels") if name in given}
+    schema = given.get("schema")
+    said = {} if schema is not None else known
+    reply = stage("detokenize", StreamType(TEXT), said, self=model, tokens=ids, **to_detokenize)
+    if schema is not None:
+        whole = add("collect", TEXT, [reply], {})
+        reply = add("parse", from_mlir(chat.results[0].type), [whole], {"schema": schema, **known})
     chat.results[0].replace_all_uses_with(reply)
     chat.erase()
 

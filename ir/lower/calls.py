@@ -1,0 +1,88 @@
+"""Calls: of stages and tools, of models (`chat`, and `chat … into T`), of other pipelines; and the handles they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ...base.units import Quantity, show
+from ...lang import program as p
+from ...lang.types import HandleType
+from ..schema import canonical, json_schema
+from .making import Form, Hint, Lowering, Scope
+from .names import Ids
+
+CHAT = "llm:chat"
+
+
+def _handle(lowering: Lowering, expression: p.HandleReference, scope: Scope, hint: Hint) -> Any:
+    del scope, hint
+    return lowering.opened(expression.name, cast(HandleType, expression.type), expression.span)
+
+
+def _stage(lowering: Lowering, call: p.StageCall, scope: Scope, hint: Hint) -> Any:
+    if call.stage.entry == CHAT:
+        return _chat(lowering, call, call, scope, hint, {})
+    stage = call.stage
+    operation_id = scope.ids.take(stage.name.rsplit(".", 1)[-1])
+    operands, names = lowering.arguments(call.arguments, scope, Ids(operation_id), str)
+    if stage.server is not None and "self" not in names:
+        server = lowering.program.handle(stage.server)
+        assert server is not None, f"{call.span}: {stage.name} is of a server that is not declared"
+        operands = (lowering.opened(server.name, server.type, call.span), *operands)
+        names = ["self", *names]
+    attributes: dict[str, Any] = {"entry": stage.entry, "parameters": names, **tool_attributes(stage)}
+    if stage.keyword == "tool":
+        attributes["tool"] = stage.name
+    if stage.needs:
+        attributes["needs"] = {name: need.value for name, need in stage.needs.items()}
+    return lowering.result("agent.stage", call, scope, operation_id, hint, operands, attributes)
+
+
+def _into(lowering: Lowering, expression: p.Into, scope: Scope, hint: Hint) -> Any:
+    program = lowering.program
+    schema = canonical(json_schema(expression.type, program.records, program.enums))
+    return _chat(lowering, expression.call, expression, scope, hint, {"schema": schema})
+
+
+def _chat(
+    lowering: Lowering, call: p.StageCall, whole: p.Expression, scope: Scope, hint: Hint, more: Mapping[str, Any]
+) -> Any:
+    operation_id = scope.ids.take(call.stage.name.rsplit(".", 1)[-1])
+    operands, names = lowering.arguments(call.arguments, scope, Ids(operation_id), str)
+    attributes = {"parameters": names, "output": lowering.output(hint, operation_id), **more}
+    return lowering.result("agent.chat", whole, scope, operation_id, hint, operands, attributes)
+
+
+def _call(lowering: Lowering, call: p.PipelineCall, scope: Scope, hint: Hint) -> Any:
+    operation_id = scope.ids.take(call.pipeline)
+    # Not below the call's own id: that is where the callee's operations go when it is inlined.
+    prefix = operation_id.rsplit(".", 1)[-1]
+    operands, names = lowering.arguments(call.arguments, scope, scope.ids, lambda name: f"{prefix}_{name}")
+    attributes: dict[str, Any] = {"callee": call.pipeline, "parameters": names}
+    if hint.output is not None:
+        attributes["output"] = hint.output
+    return lowering.result("agent.call", call, scope, operation_id, hint, operands, attributes)
+
+
+def tool_attributes(stage: p.StageSignature) -> dict[str, Any]:
+    """What a stage's declaration says beside its types: settings, and what it does to the world."""
+    attributes: dict[str, Any] = {}
+    if stage.settings:
+        attributes["settings"] = stage.settings
+    if stage.effects:
+        attributes["effects"] = [_effect(effect) for effect in stage.effects]
+    return attributes
+
+
+def _effect(effect: p.Effect) -> str:
+    what = show(effect.what) if isinstance(effect.what, Quantity) else effect.what
+    return effect.kind if what is None else f"{effect.kind} {what}"
+
+
+FORMS: dict[type[p.Typed], Form] = {
+    p.HandleReference: _handle,
+    p.StageCall: _stage,
+    p.Into: _into,
+    p.PipelineCall: _call,
+}
