@@ -18,6 +18,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "flatbuffers": "flatbuffers",
         "gguf": "gguf",
         "jax": "jax",
+        "llguidance": "llguidance",
         "numpy": "numpy",
         "onnxruntime": "onnxruntime",
         "safetensors": "safetensors",

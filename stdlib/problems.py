@@ -122,6 +122,14 @@ def context_full(name: str, context: int, tokens: int) -> Problem:
     )
 
 
+def reply_truncated(name: str, tokens: int) -> Problem:
+    return Problem(
+        "reply-truncated",
+        f"the reply of {name!r} ended after {tokens:,} tokens, before its document was complete",
+        hint=f"give it more than {tokens:,} tokens with `max_tokens`, or ask for a smaller type",
+    )
+
+
 _ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages"}
 
 

@@ -5,7 +5,7 @@ The engine does the work; this file turns arguments into its calls and its ends 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -47,13 +47,24 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
 
 async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
-    """The prompt's token ids, chat markup included. A prompt that leaves no room for an answer fails as `too_long`."""
+    """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages."""
     model = cast(ChatModel, arguments["self"])
-    system = cast(str, arguments.get("system", ""))
-    messages = [Message("system", system)] if system else []
-    tokens = await model.tokenize([*messages, Message("user", cast(str, arguments["prompt"]))])
+    prompt = cast("str | Sequence[Mapping[str, str]]", arguments["prompt"])
+    tokens = await model.tokenize(conversation(prompt, cast(str, arguments.get("system", ""))))
     context.usage.add("tokens_in", len(tokens))
     return tokens
+
+
+def conversation(prompt: str | Sequence[Mapping[str, str]], system: str) -> tuple[Message, ...]:
+    """The turns that a model's template shows: `system` first, unless it is empty, then the messages as they stand.
+
+    Nothing is added, merged or put in another order. A `Tool` message is a turn of the role `tool`; a template that
+    writes roles as they come shows it so.
+    """
+    first = (Message("system", system),) if system else ()
+    if isinstance(prompt, str):
+        return (*first, Message("user", prompt))
+    return (*first, *(Message(turn["role"].lower(), turn["text"]) for turn in prompt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +101,26 @@ async def transfer(context: Context, arguments: Mapping[str, object]) -> Cache:
 
 
 async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[int]:
-    """The reply's token ids. Lets go of the cache however it ends."""
+    """The reply's token ids. Lets go of the cache however it ends.
+
+    With a schema among the stage's settings the reply is a document of it; one that ends before the document does fails
+    as `truncated`.
+    """
     model = cast(ChatModel, arguments["self"])
     sequence = cast(Cache, arguments["kv"]).sequence
     sampling = Sampling(
         max_tokens=cast(int, arguments["max_tokens"]),
         temperature=cast(float, arguments.get("temperature", 0.0)),
         seed=cast(int, arguments.get("seed", 0)),
+        schema=cast("str | None", context.settings.get("schema")),
     )
     count, before = 0, model.compiled
     try:
         async for token in model.decode(sequence, sampling):
             count += 1
             yield token
+        if sampling.schema is not None and sequence.finish is Finish.LENGTH:
+            raise StageFailure("truncated", problems.reply_truncated(model.facts.name, count))
         if sequence.finish is Finish.TRUNCATED:
             raise StageFailure("truncated", problems.context_full(model.facts.name, model.facts.context, count))
     finally:
