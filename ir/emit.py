@@ -10,9 +10,9 @@ from typing import Any
 
 from ..base.source import Span
 from . import _mlir
-from .demand.data import demand_data
+from .demand.data import demand_data, size_data
 from .dialect.types import to_mlir
-from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Size, Tool
+from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Tool
 from .read import ARMED
 
 
@@ -105,7 +105,7 @@ def _pipeline(pipeline: GraphPipeline) -> Any:
 
 
 def _body(kind: str, pipeline: GraphPipeline, attributes: Mapping[str, object]) -> Any:
-    sizes = {"sizes": [_size(size) for size in pipeline.sizes]} if pipeline.sizes else {}
+    sizes = {"sizes": [size_data(size) for size in pipeline.sizes]} if pipeline.sizes else {}
     made = _make(kind, {**attributes, **sizes}, pipeline.span, 1)
     _region(made.regions[0], pipeline.body, {}, _mlir.location(pipeline.span))
     return made
@@ -162,8 +162,3 @@ def _arms(made: Any, given: Operation, cases: tuple[str, ...], values: dict[int,
         arm = _mlir.create("agent.arm", attributes=attributes, regions=1, place=place)
         _region(arm.regions[0], inner, values, place)
         block.append(arm)
-
-
-def _size(size: Size) -> dict[str, str]:
-    entry = {"name": size.name, "default": str(size.default), "basis": size.basis}
-    return entry if size.bound is None else entry | {"bound": str(size.bound)}

@@ -72,13 +72,15 @@ class Size:
 
     `default` is a formula in sizes that stand before it in its pipeline; `bound` is the greatest value the program
     allows, or None. `basis` is `program` where the default follows from the text of the program (an argument, a
-    constant, another size) and `assumed` where nothing is known.
+    constant, another size) and `assumed` where nothing is known. Sizes of one `group` are the shares of one whole (the
+    cases of a match): what is not stated of it is shared alike by the others.
     """
 
     name: str
     default: Formula
     bound: Formula | None
     basis: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from .graph import Attribute, Demand, Graph, GraphPipeline, Handle, HandleName, 
 _MARGIN = 5
 _WIDTH = 110
 _INLINE = ("agent.constant", "agent.open")
+_BETWEEN = {"agent.map": "where", "agent.if": "otherwise", "agent.try": "otherwise", "agent.race": "beside"}
 
 
 def pretty(graph: Graph, sources: Mapping[str, Source] | None = None) -> str:
@@ -36,6 +37,10 @@ def pretty(graph: Graph, sources: Mapping[str, Source] | None = None) -> str:
     for enum in graph.enums:
         cases = ", ".join(_case(name, payload) for name, payload in enum.cases)
         lines.append(f"enum {enum.name} {{ {cases} }}")
+    for tool in graph.tools:
+        inputs = ", ".join(f"{name}: {given}" for name, given in tool.parameters)
+        effects = show(tool.effects)
+        lines.append(f"tool {tool.name}({inputs}) -> {tool.result} = {tool.entry}({show(tool.settings)}) {effects}")
     for pipeline in graph.pipelines:
         inputs = ", ".join(
             f"{i.name}: {i.type}" + ("" if i.required else f" = {show(i.default)}") for i in pipeline.inputs
@@ -135,9 +140,13 @@ class _Page:
         yield f"{head}{tail}".ljust(_WIDTH) + f" ; {operation.id}"
         yield from _demand(operation.demand, operation.times, f"{blank}    ")
         regions = [region for region in operation.regions if region.operations]
+        cases = cast("tuple[str, ...]", operation.attributes.get("cases", ()))
         for number, region in enumerate(regions):
-            if number:
-                yield f"{blank}}} {'where' if operation.name == 'agent.map' else 'otherwise'} {{"
+            if cases:
+                payload = ", ".join(f"{self._written[v.id]}: {v.type}" for v in region.arguments)
+                yield f"{blank}{cases[number]}{f'({payload})' if payload else ''} =>"
+            elif number:
+                yield f"{blank}}} {_BETWEEN[operation.name]} {{"
             yield from self._region(region, indent + "    ")
         if regions:
             yield f"{blank}}}"
@@ -152,6 +161,20 @@ class _Page:
                 return f" [{', '.join(show(part) if isinstance(part, str) else operands[part] for part in parts)}]"
             case "agent.map":
                 return f" {given['variable']} in {operands[0]}, at most {given['at_most']} at once"
+            case "agent.repeat":
+                return f" {given['variable']} = {operands[0]}, at most {given['at_most']} times"
+            case "agent.match":
+                return f" {operands[0]}"
+            case "agent.turn":
+                return f" {'stop' if given['stop'] else 'next'} {operands[0]}"
+            case "agent.index":
+                return f" {operands[0]}[{operands[1]}]"
+            case "agent.table":
+                keys = tuple(show(key) for key in cast("tuple[str, ...]", given["keys"]))
+                return f" {{{_arguments(keys, operands)}}}"
+            case "agent.case":
+                fields = cast("tuple[str, ...]", given["fields"])
+                return f" {given['enum']}.{given['case']}" + (f"({_arguments(fields, operands)})" if fields else "")
             case "agent.binary":
                 return f" {operands[0]} {given['operator']} {operands[1]}"
             case "agent.field":
@@ -164,11 +187,16 @@ class _Page:
             case _ if "parameters" in given:
                 named = _arguments(cast("tuple[str, ...]", given["parameters"]), operands)
                 who = given.get("callee") or (given["entry"] if operation.name == "agent.stage" else "")
-                functions = f" by {show(given['functions'])}" if "functions" in given else ""
-                return f"{' ' if who else ''}{who}({named}){functions}"
+                more = "".join(f" {name} {show(given[name])}" for name in _BESIDE if name in given)
+                by = f" by {show(given['functions'])}" if "functions" in given else ""
+                return f"{' ' if who else ''}{who}({named}){more}{by}"
             case _:
                 rest = {name: value for name, value in given.items() if name != "output"}
                 return f" {', '.join(operands)}" + (f" {show(rest)}" if rest else "")
+
+
+# What a call says beside its arguments.
+_BESIDE = ("tool", "effects", "settings", "needs", "schema", "labels")
 
 
 def _arguments(names: tuple[str, ...], operands: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.source import Source, Span
 from . import _mlir
-from .demand.data import demand_from
+from .demand.data import demand_from, size_from
 from .dialect.types import from_mlir
 from .formula import parse as parse_formula
 from .graph import (
@@ -25,7 +25,6 @@ from .graph import (
     Operation,
     RecordShape,
     Region,
-    Size,
     Tool,
     Value,
 )
@@ -124,7 +123,7 @@ class _Reader:
     ) -> GraphPipeline:
         self._values = {}
         body = self._region(operation.regions[0], names)
-        sizes = tuple(_size(entry) for entry in given.get("sizes", ()))
+        sizes = tuple(size_from(entry) for entry in given.get("sizes", ()))
         return GraphPipeline(given["name"], inputs, result, body, self._span(operation), sizes)
 
     # --- bodies ------------------------------------------------------------------------------------------------------
@@ -212,8 +211,3 @@ def _fleet(operation: Any) -> Mapping[str, Any]:
 
 def _without(given: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key != name}
-
-
-def _size(entry: dict[str, Any]) -> Size:
-    bound = parse_formula(entry["bound"]) if "bound" in entry else None
-    return Size(entry["name"], parse_formula(entry["default"]), bound, entry["basis"])

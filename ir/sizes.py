@@ -57,7 +57,8 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
     """The numbers of a pipeline's sizes (`GraphPipeline.sizes`, in that order), and the assumptions that fit none.
 
     An assumption fits the size of its name; else those whose last parts are its name, as in pipelines that are called
-    (`hits.items` fits `find.hits.items`); else, for tokens, a reply or the items of a list of that name.
+    (`hits.items` fits `find.hits.items`); else, for tokens, a reply or the items of a list of that name; for a number,
+    the turns of a `repeat` of that state. Of a group of shares, what is not stated shares what is left.
     """
     table = tuple(sizes)
     chosen: dict[str, float] = {}
@@ -72,12 +73,24 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
     out: list[Resolved] = []
     for size in table:
         basis = GOAL if size.name in chosen else size.basis
-        values[size.name] = chosen[size.name] if size.name in chosen else size.default.value(values)
+        if size.name in chosen:
+            values[size.name] = chosen[size.name]
+        elif size.group is not None:
+            values[size.name] = _left(size.group, table, chosen)
+        else:
+            values[size.name] = size.default.value(values)
         bound = None
         if size.bound is not None and size.bound.variables <= set(bounds):
             bound = bounds[size.name] = size.bound.value(bounds)
         out.append(Resolved(size.name, values[size.name], bound, basis))
     return tuple(out), tuple(unused)
+
+
+def _left(group: str, table: tuple[Size, ...], chosen: Mapping[str, float]) -> float:
+    """The share of each size of a group that nothing is stated of."""
+    names = [size.name for size in table if size.group == group]
+    stated = [chosen[name] for name in names if name in chosen]
+    return max(0.0, 1.0 - sum(stated)) / (len(names) - len(stated))
 
 
 def _fitting(key: str, table: tuple[Size, ...]) -> list[str]:
@@ -86,6 +99,8 @@ def _fitting(key: str, table: tuple[Size, ...]) -> list[str]:
     if key.endswith(".tokens"):
         stem = key.removesuffix("tokens")
         wanted += [f"{stem}output", f"{stem}item.tokens"]
+    if key.endswith(".items"):
+        wanted.append(f"{key.removesuffix('items')}turns")
     for candidate in wanted:
         if candidate in names:
             return [candidate]

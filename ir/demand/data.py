@@ -1,4 +1,4 @@
-"""Demands as plain data, for attributes and JSON: formulas as texts, those that are zero left out."""
+"""Demands and sizes as plain data, for attributes and JSON: formulas as texts, those that are zero left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from ..formula import ZERO, Formula, as_formula, parse
-from ..graph import Demand
+from ..graph import Demand, Size
 
 NAMES = tuple(field.name for field in fields(Demand))
 
@@ -30,3 +30,15 @@ def demand_from(data: Mapping[str, str]) -> Demand:
 
 def demand_data(given: Demand) -> dict[str, str]:
     return {name: str(getattr(given, name)) for name in NAMES if getattr(given, name) != ZERO}
+
+
+def size_data(size: Size) -> dict[str, str]:
+    bound = {} if size.bound is None else {"bound": str(size.bound)}
+    group = {} if size.group is None else {"group": size.group}
+    return {"name": size.name, "default": str(size.default), "basis": size.basis, **bound, **group}
+
+
+def size_from(data: Mapping[str, str]) -> Size:
+    """The inverse of `size_data`."""
+    bound = parse(data["bound"]) if "bound" in data else None
+    return Size(data["name"], parse(data["default"]), bound, data["basis"], data.get("group"))

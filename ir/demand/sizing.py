@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from ...lang.types import JSON, TEXT, ListType, MapType, OptionType, Primitive, StreamType
+from ...lang.types import JSON, MESSAGE, TEXT, ListType, MapType, OptionType, Primitive, StreamType
 from ..formula import ZERO, Formula, constant, variable
 from ..graph import Attribute, Size, ValueType
 from ..library import Sized
@@ -34,17 +34,17 @@ class Sizes:
 
     table: dict[str, Size] = field(default_factory=dict[str, Size])
 
-    def name(self, name: str, default: Formula, bound: Formula | None, basis: str) -> Formula:
+    def name(self, name: str, default: Formula, bound: Formula | None, basis: str, group: str | None = None) -> Formula:
         """The variable of that name. A name that is there already keeps its first default."""
         if default == variable(name):
             return default
-        self.table.setdefault(name, Size(name, default, bound, basis))
+        self.table.setdefault(name, Size(name, default, bound, basis, group))
         return variable(name)
 
     def unknown(self, given: ValueType, name: str) -> Sized:
         """The size of a value of which nothing but its type is known."""
         match given:
-            case Primitive("Text" | "Message" | "Bytes" | "Audio"):
+            case Primitive("Text" | "Bytes" | "Audio"):
                 return Sized(tokens=self.name(f"{name}.tokens", constant(TEXT_TOKENS), None, ASSUMED))
             case Primitive("Json"):
                 return Sized(tokens=self.name(f"{name}.tokens", constant(JSON_TOKENS), None, ASSUMED))
@@ -56,6 +56,9 @@ class Sizes:
                 return Sized(items=items, element=self.unknown(element, f"{name}.item"))
             case OptionType(element):
                 return self.unknown(element, name)
+            case _ if given == MESSAGE:
+                said = self.unknown(TEXT, name)
+                return Sized(tokens=said.tokens, fields={"text": said})
             case Primitive():
                 return Sized(tokens=constant(NUMBER_TOKENS))
             case _:
@@ -86,6 +89,8 @@ class Sizes:
         if isinstance(given, Primitive) and sized.tokens is None:
             guess = self.unknown(given, name)
             return Sized(tokens=guess.tokens, number=sized.number, fields=sized.fields)
+        if given == MESSAGE and sized.tokens is None:
+            return self.unknown(given, name)
         return sized
 
 
@@ -128,17 +133,33 @@ def added(left: Sized, right: Sized) -> Sized:
     return Sized(tokens=tokens)
 
 
-def blended(share: Formula, then: Sized, otherwise: Sized) -> Sized:
-    """One of two values, the first with probability `share`."""
+def blended(parts: list[tuple[Formula, Sized]]) -> Sized:
+    """One of several values, each with its share."""
 
-    def blend(a: Formula | None, b: Formula | None) -> Formula | None:
-        return None if a is None or b is None else share * a + (share * -1.0 + 1.0) * b
+    def blend(sizes: list[Formula | None]) -> Formula | None:
+        known = [size for size in sizes if size is not None]
+        if len(known) != len(parts):
+            return None
+        return _sum([share * size for (share, _), size in zip(parts, known, strict=True)])
 
     return Sized(
-        tokens=blend(then.tokens, otherwise.tokens),
-        items=blend(then.items, otherwise.items),
-        element=then.element or otherwise.element,
+        tokens=blend([sized.tokens for _, sized in parts]),
+        items=blend([sized.items for _, sized in parts]),
+        element=next((sized.element for _, sized in parts if sized.element is not None), None),
     )
+
+
+def part_of(whole: Sized, parts: int) -> Sized:
+    """One of so many parts of a record or case of which only the size of the whole is known."""
+    if whole.tokens is None:
+        return Sized()
+    return Sized(tokens=whole.tokens * (1.0 / max(1, parts)), bound=whole.bound)
+
+
+def together(parts: list[Sized]) -> Formula | None:
+    """The tokens of all parts, where they are known of all."""
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    return _sum(tokens) if len(tokens) == len(parts) else None
 
 
 def _sum(parts: list[Formula]) -> Formula:

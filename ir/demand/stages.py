@@ -1,4 +1,5 @@
-"""Walks a pipeline and says of each operation how often a run executes it and what one execution needs."""
+"""Walks a pipeline and says of each operation how often a run executes it and what one execution needs. What operations
+with bodies do to that stands in `branches`."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from ...lang.types import HandleType, ListType, StreamType, Type
+from ...lang.types import HandleType, RecordType, Type
 from ..formula import ZERO, Formula, constant
 from ..graph import (
     Attribute,
@@ -23,8 +24,9 @@ from ..graph import (
 )
 from ..library import Library, ModelShape, Sized
 from . import llm
-from .data import FREE
-from .sizing import ASSUMED, BRANCH_SHARE, Sizes, added, average, blended, of_constant, text_tokens
+from .branches import BODIES
+from .data import FREE, demand
+from .sizing import ASSUMED, Sizes, added, average, of_constant, part_of, text_tokens, together
 
 DEFAULT_MAX_TOKENS = 256.0
 
@@ -77,17 +79,17 @@ class _Walk:
             for value in operation.results:
                 self.values[value.id] = self._settle(operation, value, sized)
         last = region.operations[-1].operands if region.operations else ()
-        return self._size(last[0]) if last else Sized()
+        return self.size(last[0]) if last else Sized()
 
     def _settle(self, operation: Operation, value: Value, sized: Sized) -> Sized:
         if value.name is not None:
             return self.sizes.named(value.type, sized, value.name)
-        return self.sizes.complete(value.type, sized, self._path(operation))
+        return self.sizes.complete(value.type, sized, self.path(operation))
 
-    def _size(self, value: Value) -> Sized:
+    def size(self, value: Value) -> Sized:
         return self.values[value.id]
 
-    def _path(self, operation: Operation) -> str:
+    def path(self, operation: Operation) -> str:
         return operation.id.removeprefix(self.prefix)
 
     # --- by operation ------------------------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ class _Walk:
     def _operation(self, operation: Operation, times: Formula) -> Sized:
         if "entry" in operation.attributes:
             return self._leaf(operation)
-        operands = [self._size(value) for value in operation.operands]
+        operands = [self.size(value) for value in operation.operands]
         match operation.name:
             case "agent.constant":
                 return of_constant(operation.attributes["value"])
@@ -103,12 +105,22 @@ class _Walk:
                 return Sized(handle=self.graph.handle(str(operation.attributes["name"])))
             case "agent.template":
                 return self._template(operation, operands)
-            case "agent.map":
-                return self._map(operation, operands[0], times)
-            case "agent.if":
-                return self._if(operation, times)
+            case name if name in BODIES:
+                return BODIES[name](self, operation, times)
             case "agent.build":
-                return Sized(fields=dict(zip(_texts(operation.attributes["fields"]), operands, strict=True)))
+                fields = dict(zip(_texts(operation.attributes["fields"]), operands, strict=True))
+                return Sized(tokens=together(operands), fields=fields)
+            case "agent.case":
+                return Sized(tokens=together(operands))
+            case "agent.table":
+                count = constant(float(len(operands)))
+                return Sized(items=count, element=average(operands), bound=count)
+            case "agent.index":
+                return operands[0].element or Sized()
+            case "agent.convert" | "agent.declassify" | "agent.buffered" | "agent.turn":
+                return operands[0]
+            case "agent.parse":
+                return Sized(tokens=operands[0].tokens, bound=operands[0].bound)
             case "agent.field":
                 return self._field(operation, operands[0])
             case "agent.list":
@@ -131,47 +143,24 @@ class _Walk:
                 total = total + llm.known(operands[part].tokens, 1.0)
         return Sized(tokens=total)
 
-    def _map(self, operation: Operation, over: Sized, times: Formula) -> Sized:
-        body, where = operation.regions
-        variable = str(operation.attributes["variable"])
-        count = over.items if over.items is not None else constant(1.0)
-        for region in (body, where):
-            for argument in region.arguments:
-                self.values[argument.id] = self.sizes.named(argument.type, over.element or Sized(), variable)
-        if where.operations:
-            self.region(where, times * count)
-            count = count * self.sizes.name(f"{variable}.where", constant(1.0), constant(1.0), ASSUMED)
-        item = self.region(body, times * count)
-        result = operation.results[0].type if operation.results else None
-        if isinstance(result, StreamType):
-            tokens = item.tokens * count if item.tokens is not None else None
-            flattened = isinstance(body.operations[-1].operands[0].type, StreamType)
-            if flattened and item.items is not None:
-                return Sized(tokens=tokens, items=item.items * count, element=item.element)
-            return Sized(tokens=tokens, items=count, element=item)
-        return Sized(items=count, element=item, bound=over.bound if isinstance(result, ListType) else None)
-
-    def _if(self, operation: Operation, times: Formula) -> Sized:
-        name = next((value.name for value in operation.results if value.name), None) or self._path(operation)
-        share = self.sizes.name(f"{name}.then", constant(BRANCH_SHARE), constant(1.0), ASSUMED)
-        then = self.region(operation.regions[0], times * share)
-        otherwise = self.region(operation.regions[1], times * (share * -1.0 + 1.0))
-        return blended(share, then, otherwise)
-
     def _field(self, operation: Operation, base: Sized) -> Sized:
         name = str(operation.attributes["name"])
-        known = base.fields.get(name, Sized())
+        known = base.fields.get(name) or part_of(base, self._fields_of(operation.operands[0].type))
         origin = operation.operands[0].name
         if origin is None:
             return known
         result = operation.results[0]
         return self.sizes.named(result.type, known, f"{origin}.{name}")
 
+    def _fields_of(self, given: ValueType) -> int:
+        shapes = (len(shape.fields) for shape in self.graph.records if RecordType(shape.name) == given)
+        return next(shapes, 1)
+
     # --- leaves ------------------------------------------------------------------------------------------------------
 
     def _named(self, operation: Operation) -> dict[str, Sized]:
         names = _texts(operation.attributes["parameters"])
-        return {name: self._size(value) for name, value in zip(names, operation.operands, strict=True)}
+        return {name: self.size(value) for name, value in zip(names, operation.operands, strict=True)}
 
     def _shape(self, arguments: Mapping[str, Sized]) -> ModelShape | None:
         handle = arguments.get("self", Sized()).handle
@@ -205,7 +194,9 @@ class _Walk:
                 return arguments["tokens"]
             case _:
                 result = operation.results[0].type
-                self.demands[operation.id] = self.library.stage_demand(entry, arguments, _plain(result)) or FREE
+                stated = operation.attributes.get("needs")
+                known = self.library.stage_demand(entry, arguments, _plain(result))
+                self.demands[operation.id] = needed(stated) if isinstance(stated, Mapping) else known or FREE
                 return self.library.stage_size(entry, arguments, _plain(result)) or Sized()
 
     def _tokenize(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
@@ -220,10 +211,18 @@ class _Walk:
         """A reply has at most `max_tokens`, and is assumed to have them: what is promised of it then holds."""
         most = arguments["max_tokens"].number
         bound = None if most is None else constant(most)
-        name = str(operation.attributes.get("output") or self._path(operation))
+        name = str(operation.attributes.get("output") or self.path(operation))
         default = bound if bound is not None else constant(DEFAULT_MAX_TOKENS)
         tokens = self.sizes.name(f"{name}.output", default, bound, ASSUMED)
         return Sized(tokens=tokens, items=tokens, element=Sized(tokens=constant(1.0)), bound=bound)
+
+
+_NEEDS = {"cpu": "cpu", "memory": "footprint", "disk": "disk", "network": "network", "compute": "compute"}
+
+
+def needed(stated: Mapping[str, Attribute]) -> Demand:
+    """What a stage's declaration says that one execution needs (`needs [cpu 2 ms, memory 10 MiB]`)."""
+    return demand(**{_NEEDS[name]: float(cast(float, amount)) for name, amount in stated.items() if name in _NEEDS})
 
 
 def _text_of(sized: Sized) -> Formula:

@@ -19,9 +19,9 @@ from typing import Any
 
 from ...base.problems import Problems
 from .. import _mlir
-from ..demand.data import demand_data
+from ..demand.data import demand_data, size_data
 from ..demand.stages import Annotated, annotate, opening
-from ..graph import Graph, Size
+from ..graph import Graph
 from ..library import Library
 from ..lower.names import test_path
 from ..read import read_graph
@@ -46,7 +46,7 @@ def _handle(operation: Any, graph: Graph, library: Library) -> None:
 
 def _body(pipeline: Any, found: Annotated) -> None:
     if found.sizes:
-        pipeline.attributes["sizes"] = _mlir.attribute([_size(size) for size in found.sizes])
+        pipeline.attributes["sizes"] = _mlir.attribute([size_data(size) for size in found.sizes])
     for operation in _mlir.walk(pipeline):
         if operation.name == "agent.arm":
             continue
@@ -54,8 +54,3 @@ def _body(pipeline: Any, found: Annotated) -> None:
         operation.attributes["times"] = _mlir.attribute(str(found.times[stage_id]))
         if stage_id in found.demands:
             operation.attributes["demand"] = _mlir.attribute(demand_data(found.demands[stage_id]))
-
-
-def _size(size: Size) -> dict[str, str]:
-    entry = {"name": size.name, "default": str(size.default), "basis": size.basis}
-    return entry if size.bound is None else entry | {"bound": str(size.bound)}
