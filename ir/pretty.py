@@ -134,7 +134,8 @@ class _Page:
 
     def _operation(self, operation: Operation, indent: str) -> Iterator[str]:
         blank = f"{'':{_MARGIN}} | {indent}  "
-        results = "".join(f"{self._written[value.id]}: {value.type} = " for value in operation.results)
+        labels = "".join(f" @{label}" for label in cast("tuple[str, ...]", operation.attributes.get("labels", ())))
+        results = "".join(f"{self._written[value.id]}: {value.type}{labels} = " for value in operation.results)
         head = f"{blank}{results}{operation.name.removeprefix('agent.')}{self._what(operation)}"
         tail = " {" if operation.regions else ""
         yield f"{head}{tail}".ljust(_WIDTH) + f" ; {operation.id}"
@@ -191,12 +192,12 @@ class _Page:
                 by = f" by {show(given['functions'])}" if "functions" in given else ""
                 return f"{' ' if who else ''}{who}({named}){more}{by}"
             case _:
-                rest = {name: value for name, value in given.items() if name != "output"}
+                rest = {name: value for name, value in given.items() if name not in ("output", "labels")}
                 return f" {', '.join(operands)}" + (f" {show(rest)}" if rest else "")
 
 
 # What a call says beside its arguments.
-_BESIDE = ("tool", "effects", "settings", "needs", "schema", "labels")
+_BESIDE = ("tool", "effects", "settings", "needs", "schema")
 
 
 def _arguments(names: tuple[str, ...], operands: list[str]) -> str:

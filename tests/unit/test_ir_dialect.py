@@ -30,6 +30,7 @@ from agentlang.lang.types import (
     RecordType,
     StreamType,
     TensorType,
+    TurnType,
 )
 
 # Values that examples use, by name: how they are declared at the top of the pipeline around them.
@@ -44,6 +45,11 @@ VALUES = {
     "ids": "!agent.stream_of<!agent.int>",
     "numbers": "!agent.stream_of<!agent.float>",
     "record": '!agent.record_of<"R">',
+    "enum": '!agent.enum_of<"E">',
+    "plain": '!agent.enum_of<"F">',
+    "option": "!agent.option_of<!agent.text>",
+    "counts": "!agent.map_of<!agent.int>",
+    "json": "!agent.json",
     "model": '!agent.handle_of<"llm.Model">',
     "tokens": '!agent.tokens<"m">',
     "kv": '!agent.kv<"m">',
@@ -90,7 +96,10 @@ def module(*operations: str, returns: str = "") -> str:
     lines = "\n".join(write(operation) for operation in operations)
     result = TYPES[returns[1:]] if returns else "!agent.none"
     fields = '[{name = "a", type = !agent.text}, {name = "b", type = !agent.int}]'
+    cases = '[{name = "A", payload = [{name = "order", type = !agent.int}]}, {name = "B", payload = []}]'
     return f""""builtin.module"() ({{
+      "agent.enum"() {{name = "E", cases = {cases}}} : () -> ()
+      "agent.enum"() {{name = "F", cases = [{{name = "C", payload = []}}]}} : () -> ()
       "agent.record"() {{name = "R", fields = {fields}}} : () -> ()
       {HANDLE.format("m", "model", "llm:model")} : () -> ()
       {HANDLE.format("n", "model", "llm:model")} : () -> ()
@@ -132,6 +141,26 @@ GOOD = [
     '%a = agent.detokenize(self: %model, tokens: %ids) {entry = "llm:detokenize"} -> stream_of<text>',
     "agent.emit(%text)",
     "agent.expect(%bool)",
+    "%a = agent.template(%json, %plain) {parts = [0, 1]} -> text",
+    '%a = agent.table(%int, %int) {keys = ["a", "b b"]} -> map_of<int>',
+    "%a = agent.constant() {value = {a = 1}} -> map_of<int>",
+    "%a = agent.index(%texts, %int) -> text",
+    "%a = agent.index(%counts, %text) -> option_of<int>",
+    "%a = agent.index(%json, %text) -> option_of<json>",
+    '%a = agent.case(%int) {enum = "E"; case = "A"; fields = ["order"]} -> enum_of<"E">',
+    '%a = agent.case() {enum = "E"; case = "B"; fields = []} -> enum_of<"E">',
+    '%a = agent.convert(%json) {checked = true} -> record_of<"R">',
+    "%a = agent.convert(%record) {checked = false} -> json",
+    "%a = agent.convert(%text) {checked = false} -> option_of<text>",
+    '%a = agent.declassify(%text) {labels = ["pii"]} -> text',
+    "%a = agent.buffered(%stream) -> stream_of<text>",
+    '%a = agent.parse(%text) {schema = "{}"} -> record_of<"R">',
+    "%a = agent.turn(%text) {stop = true} -> turn_of<text>",
+    '%a = agent.stage(id: %int) {entry = "python:call"; tool = "refund"; settings = {target = "a:b"}; '
+    'effects = ["writes payments", "network"]; needs = {cpu = 2.0e-3}} -> text',
+    '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "{}"} -> enum_of<"E">',
+    '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int) {entry = "llm:decode"; schema = "{}"} '
+    "-> stream_of<int>",
 ]
 
 BAD = [
@@ -229,6 +258,45 @@ BAD = [
     ("agent.expect(%text)", "takes a Bool, not Text"),
     ("%a = agent.length(%text) {colour = 3} -> int", "has an attribute 'colour' that it does not know"),
     ("%a = agent.length(%text) {binding = 3} -> int", "has an attribute 'binding' that is not a text"),
+    ("%a = agent.template(%enum) {parts = [0]} -> text", "a hole has the type E, whose payload has no text form"),
+    ('%a = agent.table(%int) {keys = ["a", "b"]} -> map_of<int>', "1 operands but 2 keys"),
+    ('%a = agent.table(%int, %int) {keys = ["a", "a"]} -> map_of<int>', "has a key twice"),
+    ('%a = agent.table(%text) {keys = ["a"]} -> map_of<int>', "a value of type Text in a map of Int"),
+    ('%a = agent.table(%int) {keys = ["a"]} -> list_of<int>', "gives a map, not [Int]"),
+    ("%a = agent.constant() {value = {a = 1}} -> map_of<text>", "a value that is no {Text: Text}"),
+    ("%a = agent.index(%texts, %text) -> text", "takes no Text of [Text]"),
+    ("%a = agent.index(%counts, %text) -> int", "gives Int?, not Int"),
+    ('%a = agent.case(%int) {enum = "E"; case = "A"; fields = []} -> enum_of<"E">', "1 operands but 0 field names"),
+    ('%a = agent.case() {enum = "E"; case = "B"; fields = []} -> enum_of<"F">', "gives the enum E, not F"),
+    ('%a = agent.case() {enum = "E"; case = "C"; fields = []} -> enum_of<"E">', "E.C is no case of a declared enum"),
+    ('%a = agent.case(%int) {enum = "E"; case = "A"; fields = ["id"]} -> enum_of<"E">', "E.A has the fields order"),
+    ('%a = agent.case(%text) {enum = "E"; case = "A"; fields = ["order"]} -> enum_of<"E">', "A.order is Int, not Text"),
+    ('%a = agent.convert(%text) {checked = true} -> record_of<"R">', "can check Json for a type of data, not Text"),
+    ("%a = agent.convert(%json) {checked = true} -> stream_of<text>", "not Json for stream Text"),
+    ("%a = agent.convert(%json) {checked = false} -> text", "cannot make Text of Json without a check"),
+    ("%a = agent.convert(%stream) {checked = false} -> json", "cannot make Json of stream Text"),
+    ("%a = agent.declassify(%text) -> int", "changes Text to Int"),
+    ("%a = agent.declassify(%text) {labels = [1]} -> text", "has an attribute 'labels' that is not a list of texts"),
+    ("%a = agent.buffered(%text) -> text", "does not hold back Text as Text"),
+    ("%a = agent.buffered(%stream) -> stream_of<int>", "does not hold back stream Text as stream Int"),
+    ('%a = agent.parse(%int) {schema = "{}"} -> text', "takes a Text, not Int"),
+    ('%a = agent.parse(%text) {schema = "{"} -> text', "has a schema that is no JSON"),
+    ('%a = agent.parse(%text) {schema = "{}"} -> stream_of<text>', "gives stream Text, which no JSON is"),
+    ("%a = agent.turn(%text) {stop = true} -> turn_of<int>", "does not make turn of Int of Text"),
+    ("%a = agent.turn(%text) {stop = true} -> text", "does not make Text of Text"),
+    ('%a = agent.stage(a: %text) {entry = "a:b"; effects = ["burns money"]} -> text', "has an effect 'burns money'"),
+    (
+        '%a = agent.stage(a: %text) {entry = "a:b"; settings = 3} -> text',
+        "has an attribute 'settings' that is not a map",
+    ),
+    (
+        '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "no"} -> enum_of<"E">',
+        "has a schema that is no JSON",
+    ),
+    (
+        '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "{}"} -> stream_of<text>',
+        "has a schema, but gives stream Text",
+    ),
     (
         'agent.tier() {name = "c"; device = "d"; least = 0; most = 1}',
         "stands in agent.pipeline, but belongs in agent.fleet",
@@ -288,6 +356,47 @@ def yields(value: str, given: str) -> str:
     return f'"agent.yield"({value}) {{id = "p.{next(_IDS)}"}} : ({given}) -> ()'
 
 
+def arm(value: str, given: str, case: str | None = None, arguments: str = "", binders: str = "[]") -> str:
+    attributes = "" if case is None else f'{{case = "{case}", binders = {binders}}}'
+    body = yields(value, given) if given or not value else value
+    return f'"agent.arm"() ({{ ^bb0({arguments}): {body} }}) {attributes} : () -> ()'
+
+
+def match_over(subject: str, *arms: str, result: str = "!agent.text") -> str:
+    to = "%out = " if result else ""
+    return (
+        f'{to}"agent.match"(%{subject}) ({{ {" ".join(arms)} }}) {{id = "p.match"}} : ({VALUES[subject]}) -> ({result})'
+    )
+
+
+def race(*arms: str) -> str:
+    return f'%out = "agent.race"() ({{ {" ".join(arms)} }}) {{id = "p.race"}} : () -> (!agent.text)'
+
+
+def turn(value: str, given: str) -> str:
+    n = next(_IDS)
+    made = f'%t{n} = "agent.turn"({value}) {{stop = true, id = "p.{n}"}} : ({given}) -> !agent.turn_of<{given}>'
+    return f"{made} {yields(f'%t{n}', f'!agent.turn_of<{given}>')}"
+
+
+def repeat(body: str, argument: str = "!agent.text", at_most: int = 3, variable: str = "s") -> str:
+    fields = f'variable = "{variable}", at_most = {at_most} : i64, id = "p.repeat"'
+    inner = f"{{ ^bb0(%s: {argument}): {body} }}"
+    return f'%out = "agent.repeat"(%text) ({inner}) {{{fields}}} : (!agent.text) -> (!agent.text)'
+
+
+def around(name: str, *bodies: str, attributes: str = "", question: str = "") -> str:
+    operand, given = (f"%{question}", VALUES[question]) if question else ("", "")
+    inner = ", ".join(f"{{ {body} }}" for body in bodies)
+    fields = f'id = "p.{name}"' + (f", {attributes}" if attributes else "")
+    return f'%out = "agent.{name}"({operand}) ({inner}) {{{fields}}} : ({given}) -> (!agent.text)'
+
+
+SAYS, AGAIN, COUNTS = yields("%text", "!agent.text"), yields("%text", "!agent.text"), yields("%int", "!agent.int")
+A = arm("%text", "!agent.text", "A", "%o: !agent.int", '["order"]')
+B, ANY = arm("%text", "!agent.text", "B"), arm("%text", "!agent.text", "_")
+NONE_ARM, SOME = arm("%text", "!agent.text", "none"), arm("%x", "!agent.text", "some", "%x: !agent.text", '["x"]')
+
 TEXT_LIST, TEXT_STREAM = "!agent.list_of<!agent.text>", "!agent.stream_of<!agent.text>"
 BODIES = [
     (map_over("texts", TEXT_LIST, yields("%v", "!agent.text")), None),
@@ -324,6 +433,53 @@ BODIES = [
         branch("!agent.text", yields("%text", "!agent.text"), yields("%text", "!agent.text"), "int"),
         "takes a Bool, not Int",
     ),
+    (match_over("enum", A, B), None),
+    (match_over("enum", A, ANY), None),
+    (match_over("option", NONE_ARM, SOME), None),
+    (match_over("option", SOME, ANY), None),
+    (match_over("enum", arm("", "", "A", "%o: !agent.int"), arm("", "", "B"), result=""), None),
+    (match_over("text", ANY), "is over an enum or an option, not Text"),
+    (match_over("enum"), "has no arm"),
+    (match_over("enum", '"agent.emit"(%text) {id = "p.emit"} : (!agent.text) -> ()'), "holds arms, and nothing else"),
+    (match_over("enum", A), "no arm is for E.B"),
+    (match_over("enum", A, A, B), "never comes to its arm 'A'"),
+    (match_over("enum", ANY, B), "never comes to its arm 'B'"),
+    (match_over("enum", A, arm("%text", "!agent.text", "C"), ANY), "E has no case 'C'"),
+    (match_over("enum", arm("%text", "!agent.text", "A"), B), "the arm of E.A does not take its payload"),
+    (match_over("enum", A, arm("%text", "!agent.text", "_", "%o: !agent.int")), "has an arm '_' with arguments"),
+    (match_over("enum", A, arm("%int", "!agent.int", "B")), "gives Text, but an arm 'B' yields Int"),
+    (match_over("enum", A, arm("", "", "B")), "has 1 results, but an arm 'B' that yields 0"),
+    (match_over("enum", A, arm("%text", "!agent.text")), "has an arm without a case"),
+    (match_over("option", SOME), "does not cover every case"),
+    (match_over("option", A, ANY), "has an arm 'A', which no option is"),
+    (match_over("option", NONE_ARM, arm("%text", "!agent.text", "some")), "has an arm 'some' that takes nothing"),
+    (match_over("enum", A, arm("%text", "!agent.text", "B", binders='["x"]')), "has not one binder for each argument"),
+    (match_over("enum", A, arm("%text", "!agent.text", "", "")), "has a case without a name"),
+    (race(arm("%text", "!agent.text"), arm("%text", "!agent.text")), None),
+    (race(), "has no arm"),
+    (race(arm("%text", "!agent.text"), arm("%int", "!agent.int")), "gives Text, but a branch yields Int"),
+    (race(arm("%text", "!agent.text", None, "%x: !agent.text")), "has a branch with arguments"),
+    (repeat(turn("%s", "!agent.text")), None),
+    (repeat(SAYS), "has a body that yields Text, not a turn of Text"),
+    (repeat(turn("%int", "!agent.int")), "has a body that yields turn of Int, not a turn of Text"),
+    (repeat(turn("%s", "!agent.int"), "!agent.int"), "has no body that takes Text"),
+    (repeat(turn("%s", "!agent.text"), at_most=0), "must allow at least one turn"),
+    (repeat(turn("%s", "!agent.text"), variable=""), "has a variable without a name"),
+    (around("try", SAYS, AGAIN, attributes='reasons = ["timeout"]'), None),
+    (around("try", SAYS, "", attributes="reasons = []"), "lacks a body 'fallback'"),
+    (around("try", COUNTS, SAYS, attributes="reasons = []"), "gives Text, but a body 'value' yields Int"),
+    (around("try", SAYS, SAYS, attributes='reasons = ["timeout", "timeout"]'), "names a reason twice"),
+    (around("guard", SAYS, attributes="approve = false, timeout = 8.0e-1, retries = 2, backoff = 5.0e-2"), None),
+    (around("guard", SAYS, attributes='approve = true, buffer = 4, drop = "oldest"', question="text"), None),
+    (around("guard", SAYS, attributes="approve = true"), "asks a person without a question"),
+    (around("guard", SAYS, attributes="approve = true", question="int"), "asks a Text, not Int"),
+    (around("guard", SAYS, attributes='approve = false, timeout = "1 s"'), "has a timeout that is no amount"),
+    (around("guard", SAYS, attributes="approve = false, idle = -1.0"), "has a idle that is no amount"),
+    (around("guard", SAYS, attributes="approve = false, retries = 0"), "has a retries of 0"),
+    (around("guard", SAYS, attributes='approve = false, drop = "newest"'), "drops wait or oldest, not 'newest'"),
+    (around("guard", COUNTS, attributes="approve = false"), "gives Text, but a body yields Int"),
+    (around("interruptible", SAYS), None),
+    (around("interruptible", f"^bb0(%x: !agent.text): {SAYS}"), "has a body with arguments"),
 ]
 
 
@@ -350,14 +506,21 @@ PIPELINE = (
 )
 FLEET = '"agent.fleet"() ({{ {0} }}) {{name = "f"}}'
 TIER = '"agent.tier"() {{name = "{0}", device = "d", least = {1} : i64, most = {2} : i64}} : () -> ()'
+ENDPOINT = (
+    '"agent.tier"() {{name = "e", device = "{0}", least = 0 : i64, most = 1 : i64, '
+    'endpoint = {{serves = ["m"], url = "u"}}}} : () -> ()'
+)
 LINK = (
     '"agent.link"() {{left = "{0}", right = "*", both_ways = true, bandwidth = {1}, latency = 1.0e-5 : f64}} : () -> ()'
 )
 GOAL = '"agent.goal"() {{pipeline = "p", terms = [{0}], assume = [{1}]}}'
+TOOL = (
+    '"agent.tool"() {{name = "t", parameters = {0}, result = !agent.text, entry = "python:call", effects = {1}, {2}}}'
+)
 EMPTY = PIPELINE.format("", "", "", "parameters = [], result = !agent.none")
 DECLARATIONS = [
     (HANDLE.format("h", "model", "a:b"), None),
-    (HANDLE.format("h", "tool", "a:b"), "is a model or a resource, not a 'tool'"),
+    (HANDLE.format("h", "tool", "a:b"), "is a model, resource, memory or server, not a 'tool'"),
     (HANDLE.format("h", "model", "ab"), "has an entry 'ab'"),
     ('"agent.record"() {name = "R", fields = [{name = "a", type = !agent.text}]}', None),
     ('"agent.record"() {name = "R", fields = [{name = "a"}]}', "has a field that is not a name and a type"),
@@ -367,6 +530,10 @@ DECLARATIONS = [
         '"agent.enum"() {name = "E", cases = [{name = "A", payload = []}, {name = "A", payload = []}]}',
         "has a case twice",
     ),
+    (TOOL.format('[{name = "id", type = !agent.int}]', '["network"]', 'idempotent_by = "id"'), None),
+    (TOOL.format('[{name = "id"}]', "[]", 'doc = ""'), "has a parameter that is not a name and a type"),
+    (TOOL.format("[]", '["eats"]', 'doc = ""'), "has an effect 'eats'"),
+    (TOOL.format("[]", "[]", 'idempotent_by = "id"'), "is idempotent by 'id', which is no parameter of it"),
     ('"agent.enum"() {name = "E", cases = [{name = "A"}]}', "has a case that is not a name and a payload"),
     (EMPTY, None),
     (PIPELINE.format("", "", "", "parameters = [], result = !agent.text"), "returns nothing, but its result is Text"),
@@ -389,7 +556,7 @@ DECLARATIONS = [
     ('"agent.test"() ({ "agent.return"() {id = "t.return"} : () -> () }) {name = "t"}', None),
     ('"agent.test"() ({ "agent.return"() {id = "t.return"} : () -> () }) {name = ""}', "has no name"),
     ('"agent.test"() ({}) {name = "t"}', "has no body"),
-    ('"agent.test"() ({ "agent.yield"() {id = "t"} : () -> () }) {name = "t"}', "belongs in agent.map or agent.if"),
+    ('"agent.test"() ({ "agent.yield"() {id = "t"} : () -> () }) {name = "t"}', "belongs in agent.map or agent.if or"),
     (f"{EMPTY} : () -> () " + GOAL.format('{kind = "rate", limit = 1.0, unit = "Rate"}', ""), None),
     (GOAL.format('{limit = 1.0, unit = "Rate"}', ""), "has a term without a kind"),
     (GOAL.format('{kind = "finish", limit = 1.0}', ""), "has a limit without its unit"),
@@ -397,6 +564,8 @@ DECLARATIONS = [
     (GOAL.format("", '{name = "x"}'), "assumes something that is not a name, a value and a unit"),
     (FLEET.format(TIER.format("a", 0, 1) + LINK.format("a", "1.0e9 : f64")), None),
     (FLEET.format(TIER.format("a", 2, 1)), "has a count 2..1"),
+    (FLEET.format(ENDPOINT.format("")), None),
+    (FLEET.format(ENDPOINT.format("laptop")), "has a device and an endpoint, or neither"),
     (FLEET.format(TIER.format("a", 0, 1) + TIER.format("a", 0, 1)), "has a tier twice"),
     (FLEET.format(TIER.format("a", 0, 1) + LINK.format("b", "1.0e9 : f64")), "links 'b', which is no tier of it"),
     (FLEET.format(TIER.format("a", 0, 1) + LINK.format("a", "true")), "has a bandwidth that is no amount"),
@@ -458,7 +627,7 @@ def test_every_operation_is_tried() -> None:
 ALL_TYPES: list[ValueType] = [
     *(Primitive(name) for name in PRIMITIVES),
     NONE,
-    *(made(TEXT) for made in (ListType, MapType, OptionType, StreamType)),
+    *(made(TEXT) for made in (ListType, MapType, OptionType, StreamType, TurnType)),
     *(made("a.B") for made in (RecordType, EnumType, HandleType)),
     KvType("m"),
     TokensType("m"),
@@ -485,6 +654,9 @@ def test_types_come_back() -> None:
         (ListType(NONE), ListType(TEXT), True),
         (StreamType(TEXT), TEXT, False),
         (TEXT, JSON, True),
+        (RecordType("A"), JSON, True),
+        (StreamType(TEXT), JSON, False),
+        (MapType(INT), MapType(FLOAT), True),
         (RecordType("A"), RecordType("B"), False),
     ],
 )
