@@ -41,6 +41,8 @@ def type_text(node: s.TypeExpr) -> str:
             return f"stream {type_text(item)}"
         case s.TensorType(element, shape):
             return f"Tensor[{', '.join([element.text, *(size.text for size in shape)])}]"
+        case s.KnownType(found):
+            return str(found) if found is not None else "_"
         case s.LabelledType(inner, labels):
             return " ".join([type_text(inner), *(f"@{label.name.text}" for label in labels)])
 

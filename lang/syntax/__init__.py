@@ -118,6 +118,7 @@ from .statements import (
     Stop,
 )
 from .types import (
+    KnownType,
     LabelledType,
     ListType,
     MapType,
@@ -181,6 +182,7 @@ __all__ = [
     "Into",
     "KeepTerm",
     "Label",
+    "KnownType",
     "LabelledType",
     "Latest",
     "LetDecl",

@@ -10,6 +10,7 @@ from ...base.source import Span
 from .names import Ident, Label, Path
 
 if TYPE_CHECKING:
+    from ..types import Type
     from .expressions import Number
 
 
@@ -72,4 +73,13 @@ class LabelledType:
     span: Span = field(compare=False, kw_only=True)
 
 
-TypeExpr: TypeAlias = NamedType | ListType | MapType | OptionType | StreamType | TensorType | LabelledType
+@frozen
+class KnownType:
+    """A type that nobody wrote: one that was found before, or, as the result of a pipeline, None for whatever its body
+    gives. The interactive loop makes these; no text has them."""
+
+    type: Type | None
+    span: Span = field(compare=False, kw_only=True)
+
+
+TypeExpr: TypeAlias = NamedType | ListType | MapType | OptionType | StreamType | TensorType | LabelledType | KnownType
