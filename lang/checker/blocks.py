@@ -2,141 +2,214 @@
 
 from __future__ import annotations
 
-from ...base.problems import Edit, Fix, Related
+from ...base.problems import Edit, Fix
 from ...base.source import Span
 from .. import problems, program, syntax
-from ..program import NO_LABELS, Labels
-from ..types import BOOL, Type
-from .body import Body, Role, is_unknown, nothing
-from .symbols import UNKNOWN
+from ..syntax_problems import too_deep
+from ..types import BOOL, StreamType, Type
+from .body import Body, Role, Turns, is_unknown, nothing
+from .branches import labels_of_block
+from .effects import has_effects
 
-_NO_VALUE = "a block's value is its last line"
+# `stop … when …` in one block: what follows each becomes a branch inside the branch before.
+_MOST_STOPS = 40
 
 
 def check_block(body: Body, node: syntax.Block, expected: Type | None, role: Role) -> program.Block:
-    """The typed block. A block that needs a value and has none is reported and gets an unknown one."""
+    """The typed block. A block that needs a value and has none is reported and gets an unknown one.
+
+    The value of a turn of a `repeat` is a `Turn`; what stands behind `stop … when` is the other branch of an `If`.
+    """
     with body.scope():
-        statements: list[program.Statement] = []
-        result: program.Expression | None = None
-        last = len(node.statements) - 1
-        ended: Span | None = None
-        for position, statement in enumerate(node.statements):
-            if ended is not None:
-                rest = statement.span.to(node.statements[-1].span)
-                body.context.report(problems.unreachable(rest, ended))
-                body.use_all(syntax.Block(node.statements[position:], span=node.span))
+        return _Reader(body, node, expected, role).read()
+
+
+class _Reader:
+    """Reads one block."""
+
+    __slots__ = ("body", "emits", "ended", "expected", "node", "result", "role", "statements", "stops")
+
+    def __init__(self, body: Body, node: syntax.Block, expected: Type | None, role: Role) -> None:
+        self.body = body
+        self.node = node
+        self.expected = expected
+        self.role = role
+        self.statements: list[program.Statement] = []
+        self.result: program.Expression | None = None
+        # Where a statement ends the block, and by which word.
+        self.ended: tuple[Span, str] | None = None
+        self.emits = False
+        # For each `stop … when`: what stands before it, the condition, the turn, and where the rest begins.
+        self.stops: list[tuple[tuple[program.Statement, ...], program.Expression, program.Expression, int]] = []
+
+    def read(self) -> program.Block:
+        written = self.node.statements
+        for position, statement in enumerate(written):
+            if self.ended is not None:
+                rest = statement.span.to(written[-1].span)
+                self.body.context.report(problems.unreachable(rest, *self.ended))
+                self.body.use_all(syntax.Block(written[position:], span=self.node.span))
                 break
-            match statement:
-                case syntax.Bind():
-                    statements.append(_bind(body, statement))
-                case syntax.ExprStatement() if position == last and role.needs_value:
-                    result = body.plain(body.value(statement.value, expected, tail=role.may_return))
-                case syntax.ExprStatement():
-                    statements.append(_evaluate(body, statement))
-                case syntax.Return():
-                    result = _return(body, statement, expected, role)
-                    ended = statement.span
-                case syntax.Expect():
-                    statements += _expect(body, statement)
-                case syntax.Emit():
-                    body.context.refuse("emit", statement.span)
-                    body.value(statement.value)
-                    # An emitting pipeline needs no last value; nothing is known of it until `emit` is checked.
-                    result = result or nothing(statement.span)
-                case syntax.Stop() | syntax.Next():
-                    word = "stop" if isinstance(statement, syntax.Stop) else "next"
-                    hint = "write `return`, or let the last line be the value"
-                    body.context.report(problems.misplaced(word, "inside a `repeat`", statement.span, hint))
-                    body.value(statement.value)
-                    result = nothing(statement.span)
-        if result is None and role.needs_value:
-            _no_value(body, node, expected, role)
-            result = nothing(node.span)
-        return program.Block(tuple(statements), result, node.span)
+            self.statement(statement, position)
+        if self.result is None and self.role.needs_value and not (self.emits and self.role.may_return):
+            self.no_value()
+            self.result = nothing(self.node.span)
+        return self.folded()
 
+    def statement(self, statement: syntax.Statement, position: int) -> None:
+        body, role = self.body, self.role
+        match statement:
+            case syntax.Bind():
+                value = body.plain(body.value(statement.value))
+                body.bind(statement.name, "binding", value.type, value.labels, value)
+                self.statements.append(program.Bind(statement.name.text, value, statement.span))
+            case syntax.ExprStatement() if position == len(self.node.statements) - 1 and role.needs_value:
+                self.last(statement)
+            case syntax.ExprStatement():
+                value = body.plain(body.value(statement.value))
+                if not is_unknown(value.type) and not has_effects(value):
+                    body.context.report(problems.unused_value(statement.span, value.type))
+                self.statements.append(program.Evaluate(value, statement.span))
+            case syntax.Return():
+                self.returned(statement)
+            case syntax.Stop() if role.turns is not None and statement.condition is not None:
+                self.stop_when(statement, role.turns, statement.condition, position)
+            case syntax.Stop() | syntax.Next():
+                self.turn(statement)
+            case syntax.Emit():
+                self.emit(statement)
+            case syntax.Expect():
+                self.expect(statement)
+            case syntax.Given():
+                where = "at the top of a test, before what it expects"
+                if not body.in_test or not role.needs_value:
+                    self.given(statement, where)
+                else:
+                    self.given(statement, "directly inside a test")
 
-def check_if(body: Body, node: syntax.If, expected: Type | None) -> program.Expression:
-    """All branches of a chain of `if … else if … else` give values of one type, which the first one decides."""
-    role = Role("this branch of `if`", may_return=body.tail)
-    conditions: list[tuple[program.Expression, Span]] = []
-    branches: list[program.Block] = []
-    decided = expected
-    because: tuple[Related, ...] = ()
-    type: Type = UNKNOWN
-    part: syntax.If | syntax.Block | None = node
-    while part is not None:
-        written = part.then if isinstance(part, syntax.If) else part
-        if isinstance(part, syntax.If):
-            conditions.append((body.condition(part.condition, "the condition of `if`"), part.span))
-        block = body.block(written, decided, role)
-        result = block.result or nothing(written.span)
-        if is_unknown(type):
-            type = result.type
-            decided = decided if decided is not None or is_unknown(type) else type
-            because = (Related(result.span, f"the first branch gives {type}"),)
+    def last(self, statement: syntax.ExprStatement) -> None:
+        """The last line, which is the block's value; in a loop, that of the next turn unless its branches say."""
+        body, turns = self.body, self.role.turns
+        if turns is not None and not isinstance(statement.value, syntax.If | syntax.Match):
+            self.result = turns.take(body, statement.value, False)
+            return
+        expected = self.expected if turns is None else None
+        tail = self.role.may_return
+        self.result = body.plain(body.value(statement.value, expected, tail=tail, turns=turns, open=True))
+
+    def returned(self, statement: syntax.Return) -> None:
+        body, role = self.body, self.role
+        if not role.may_return:
+            where = "at the end of a pipeline" if not body.in_test else "in a pipeline, and this is a test"
+            word = body.context.source.span(statement.span.start, statement.value.span.start)
+            fix: Fix | None = Fix("leave `return` out", (Edit(word, ""),))
+            hint = "leave `return` out: the last line is the block's value"
+            if body.in_test:
+                hint, fix = "write `expect …` here", None
+            elif role.turns is not None:
+                hint, fix = (
+                    "write `stop …`: its value is that of the `repeat`",
+                    Fix("write `stop`", (Edit(word, "stop "),)),
+                )
+            body.context.report(problems.misplaced("return", where, statement.span, hint, fix))
+        self.result = body.plain(body.value(statement.value, self.expected, tail=role.may_return, open=True))
+        if role.turns is not None:
+            self.result = nothing(statement.span)
+        self.ended = statement.span, "return"
+
+    def emit(self, statement: syntax.Emit) -> None:
+        """Sends one item, or all of a stream."""
+        body = self.body
+        self.emits = True
+        element = body.result.element if isinstance(body.result, StreamType) else None
+        value = body.plain(body.value(statement.value, element, open=True))
+        if body.in_test or (body.result is not None and element is None):
+            where = "in a pipeline that returns a stream"
+            hint = "`return` the value" if body.in_test else f"let the pipeline return `stream …`, not {body.result}"
+            body.context.report(problems.misplaced("emit", where, statement.span, hint))
+        elif element is not None:
+            wanted = StreamType(element) if isinstance(value.type, StreamType) else element
+            value = body.fit(value, wanted, "what `emit` sends")
+        body.emitted.append(value)
+        self.statements.append(program.Emit(value, statement.span))
+
+    def expect(self, statement: syntax.Expect) -> None:
+        if not self.body.in_test:
+            hint = 'write `test "what must hold" { expect … }` at the top of the file'
+            self.body.context.report(problems.misplaced("expect", "inside a test", statement.span, hint))
+        condition = self.body.expect(statement.condition, BOOL, "what a test expects")
+        self.statements.append(program.Expect(condition, statement.span))
+
+    def given(self, statement: syntax.Given, where: str) -> None:
+        hint = "write it at the top of the test" if self.body.in_test else "it says in a test what a call answers there"
+        self.body.context.report(problems.misplaced("given", where, statement.span, hint))
+        self.body.use_all(statement)
+
+    # --- turns of a loop
+
+    def stop_when(self, statement: syntax.Stop, turns: Turns, condition: syntax.Expr, position: int) -> None:
+        decides = self.body.condition(condition, "the condition of `stop … when`")
+        turn = turns.take(self.body, statement.value, True)
+        if len(self.stops) == _MOST_STOPS:
+            self.body.context.report(too_deep(statement.span, "`stop … when` behind each other", _MOST_STOPS))
+        if len(self.stops) >= _MOST_STOPS:
+            return
+        self.stops.append((tuple(self.statements), decides, turn, position))
+        self.statements = []
+
+    def turn(self, statement: syntax.Stop | syntax.Next) -> None:
+        word = "stop" if isinstance(statement, syntax.Stop) else "next"
+        if self.role.turns is not None:
+            self.result = self.role.turns.take(self.body, statement.value, word == "stop")
+            self.ended = statement.span, word
+            return
+        if self.body.loops:
+            where = "at the end of a turn: last in the body of a `repeat`, or last in a branch that is last there"
+            hint = "write `stop … when …` in the body itself" if word == "stop" else "let the branches be the last line"
         else:
-            result = body.fit(result, type, "the value of every branch of this `if`", because)
-        branches.append(program.Block(block.statements, result, block.span))
-        part = part.otherwise if isinstance(part, syntax.If) else None
-    if len(branches) == len(conditions):
-        body.context.report(problems.if_without_else(node.span))
-        return nothing(node.span)
-    rest = branches.pop()
-    for (condition, span), then in reversed(list(zip(conditions, branches, strict=True))):
-        labels = _labels(then) | _labels(rest)
-        chosen = program.If(type=type, span=span, labels=labels, condition=condition, then=then, otherwise=rest)
-        rest = program.Block((), chosen, span)
-    return rest.result or nothing(node.span)
+            where, hint = "inside a `repeat`", "write `return`, or let the last line be the value"
+        self.body.context.report(problems.misplaced(word, where, statement.span, hint))
+        self.body.value(statement.value)
+        if isinstance(statement, syntax.Stop) and statement.condition is not None:
+            self.body.value(statement.condition)
+        self.result = nothing(statement.span)
 
+    def folded(self) -> program.Block:
+        """The block, with what stands behind each `stop … when` as the branch that runs otherwise."""
+        block = program.Block(tuple(self.statements), self.result, self.node.span)
+        written = self.node.statements
+        for before, condition, turn, position in reversed(self.stops):
+            at = written[position].span
+            rest = written[position + 1].span.to(written[-1].span) if position + 1 < len(written) else at
+            otherwise = program.Block(block.statements, block.result, rest)
+            chosen = program.If(
+                type=turn.type,
+                span=at,
+                labels=turn.labels | labels_of_block(otherwise),
+                condition=condition,
+                then=program.Block((), turn, turn.span),
+                otherwise=otherwise,
+            )
+            block = program.Block(before, chosen, self.node.span)
+        return block
 
-def _labels(block: program.Block) -> Labels:
-    return NO_LABELS if block.result is None else block.result.labels
+    # --- without a value
 
-
-def _bind(body: Body, statement: syntax.Bind) -> program.Bind:
-    value = body.plain(body.value(statement.value))
-    body.bind(statement.name, "binding", value.type, value.labels, value)
-    return program.Bind(statement.name.text, value, statement.span)
-
-
-def _evaluate(body: Body, statement: syntax.ExprStatement) -> program.Evaluate:
-    value = body.plain(body.value(statement.value))
-    if not is_unknown(value.type):
-        body.context.report(problems.unused_value(statement.span, value.type))
-    return program.Evaluate(value, statement.span)
-
-
-def _return(body: Body, statement: syntax.Return, expected: Type | None, role: Role) -> program.Expression:
-    if not role.may_return:
-        where = "at the end of a pipeline" if not body.in_test else "in a pipeline, and this is a test"
-        keyword = Span(
-            *(statement.span.path, statement.span.start, statement.value.span.start),
-            *(statement.span.line, statement.span.column, statement.value.span.line, statement.value.span.column),
-        )
-        fix = Fix("leave `return` out", (Edit(keyword, ""),))
-        hint = "write `expect …` here" if body.in_test else "leave `return` out: the last line is the block's value"
-        body.context.report(problems.misplaced("return", where, statement.span, hint, None if body.in_test else fix))
-    return body.plain(body.value(statement.value, expected, tail=role.may_return))
-
-
-def _expect(body: Body, statement: syntax.Expect) -> list[program.Statement]:
-    if not body.in_test:
-        hint = 'write `test "what must hold" { expect … }` at the top of the file'
-        body.context.report(problems.misplaced("expect", "inside a test", statement.span, hint))
-    condition = body.expect(statement.condition, BOOL, "what a test expects")
-    return [program.Expect(condition, statement.span)]
-
-
-def _no_value(body: Body, node: syntax.Block, expected: Type | None, role: Role) -> None:
-    last = node.statements[-1] if node.statements else None
-    fix: Fix | None = None
-    if isinstance(last, syntax.Bind):
-        # The bound value is most often what was meant.
-        end = last.span
-        place = Span(end.path, end.end, end.end, end.end_line, end.end_column, end.end_line, end.end_column)
-        line = f"return {last.name.text}" if role.may_return else last.name.text
-        fix = Fix(f"add `{line}`", (Edit(place, f"\n{' ' * (last.span.column - 1)}{line}"),))
-        if local := body.locals.get(last.name.text):
-            local.used = True
-    span = last.span if last is not None else node.span
-    body.context.report(problems.missing_return(role.what, expected, span, fix))
+    def no_value(self) -> None:
+        body, role = self.body, self.role
+        last = self.node.statements[-1] if self.node.statements else None
+        fix: Fix | None = None
+        if isinstance(last, syntax.Bind):
+            # The bound value is most often what was meant.
+            end = last.span
+            place = Span(end.path, end.end, end.end, end.end_line, end.end_column, end.end_line, end.end_column)
+            word = "next " if role.turns is not None else "return " if role.may_return else ""
+            line = f"{word}{last.name.text}"
+            fix = Fix(f"add `{line}`", (Edit(place, f"\n{' ' * (last.span.column - 1)}{line}"),))
+            if local := body.locals.get(last.name.text):
+                local.used = True
+        span = last.span if last is not None else self.node.span
+        if role.turns is not None:
+            body.context.report(problems.missing_next(span, role.turns.state, fix))
+        else:
+            body.context.report(problems.missing_return(role.what, self.expected, span, fix))

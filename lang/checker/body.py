@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from itertools import count
+from typing import Protocol
 
 from ...base.problems import Related
 from ...base.source import Span
@@ -16,34 +17,65 @@ from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
 from ..syntax.walk import Node, walk
 from ..syntax_problems import too_deep
-from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, StreamType, Type, dimension_of
+from ..types import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    TEXT,
+    HandleType,
+    ListType,
+    OptionType,
+    StreamType,
+    Type,
+    dimension_of,
+)
 from .context import BUILTINS, PART_OF_THE_LANGUAGE, Context, words
+from .conversions import collected, convert, fits, has_text_form, is_open, is_unknown
 from .symbols import UNKNOWN, Local
 
 ExpressionCheck = Callable[["Body", syntax.Expr, "Type | None"], program.Expression]
+Mark = tuple[int, "dict[str, Local]", int]
 BlockCheck = Callable[["Body", syntax.Block, "Type | None", "Role"], program.Block]
 
+# Loops whose body is checked a second time, because its turns say more of the state than its first value.
+_MOST_AGAIN = 40
 # Expressions inside expressions; each costs up to nine calls of ours, and Python allows a thousand.
 _DEEPEST = 80
 
 
+class Turns(Protocol):
+    """The turns of the `repeat` whose body, or a last branch of it, a block is (`loops.Loop`)."""
+
+    @property
+    def state(self) -> str: ...
+
+    def take(self, body: Body, node: syntax.Expr, stop: bool) -> program.Expression:
+        """What `stop node` or `next node` is: a turn."""
+        ...
+
+
 class Role:
-    """What a block is: how messages call it, whether it needs a value, and whether `return` may end it."""
+    """What a block is: how messages call it, whether it needs a value, whether `return` may end it, and whether `stop`
+    and `next` do."""
 
-    __slots__ = ("may_return", "needs_value", "what")
+    __slots__ = ("may_return", "needs_value", "turns", "what")
 
-    def __init__(self, what: str, *, needs_value: bool = True, may_return: bool = False) -> None:
+    def __init__(
+        self, what: str, *, needs_value: bool = True, may_return: bool = False, turns: Turns | None = None
+    ) -> None:
         self.what = what
         self.needs_value = needs_value
         self.may_return = may_return
+        self.turns = turns
 
 
 class Body:
     """One pipeline, test or constant."""
 
     __slots__ = (
-        *("_bindings", "_blocks", "_expressions", "context", "depth", "early"),
-        *("in_test", "locals", "order", "tail", "written"),
+        *("_bindings", "_blocks", "_expressions", "_patience", "context", "depth", "early", "emitted"),
+        *("in_test", "locals", "loops", "order", "result", "tail", "turns", "written"),
     )
 
     def __init__(
@@ -53,8 +85,13 @@ class Body:
         blocks: BlockCheck,
         written: syntax.Block | None = None,
         in_test: bool = False,
+        result: Type | None = None,
     ) -> None:
         self.context = context
+        # What the pipeline returns, if this is one whose result is known: what `emit` may send.
+        self.result = result
+        self.emitted: list[program.Expression] = []
+        self._patience = _MOST_AGAIN
         self._expressions = expressions
         self._blocks = blocks
         self.written = written
@@ -66,24 +103,60 @@ class Body:
         # Names that were used before they are bound: reported, and not also called unused.
         self.early: set[str] = set()
         self.depth = 0
-        # Whether the expression that is checked now is the value of the whole pipeline.
+        # Whether the expression that is checked now is the value of the whole pipeline,
         self.tail = False
+        # or of a turn of this loop; and how many loops it stands in.
+        self.turns: Turns | None = None
+        self.loops = 0
 
     # --- checking parts
 
-    def value(self, node: syntax.Expr, expected: Type | None = None, *, tail: bool = False) -> program.Expression:
-        """The typed expression. `expected` only guides literals; see `expect` for a value that must fit."""
+    def value(
+        self,
+        node: syntax.Expr,
+        expected: Type | None = None,
+        *,
+        tail: bool = False,
+        turns: Turns | None = None,
+        open: bool = False,
+    ) -> program.Expression:
+        """The typed expression. `expected` only guides literals; see `expect` for a value that must fit. With `open`,
+        the type may be one that something beside it still decides (`none`, `[]`)."""
         if self.depth >= _DEEPEST:
             self.context.report(too_deep(node.span, "expressions", _DEEPEST))
             self.use_all(node)
             return nothing(node.span)
         self.depth += 1
-        before, self.tail = self.tail, tail
+        before, self.tail, self.turns = (self.tail, self.turns), tail, turns
         try:
-            return self._expressions(self, node, expected)
+            found = self._expressions(self, node, expected)
         finally:
             self.depth -= 1
-            self.tail = before
+            self.tail, self.turns = before
+        return found if open else self.decided(found)
+
+    def decided(self, found: program.Expression) -> program.Expression:
+        """Refuse a value whose type nothing decided."""
+        if not is_open(found.type):
+            return found
+        if found.type == NONE:
+            self.context.report(problems.untyped_none(found.span))
+        else:
+            self.context.report(problems.empty_list(found.span))
+        return nothing(found.span)
+
+    def deeper(self) -> bool:
+        """Go one level deeper without `value`; False, and no deeper, where that would be too deep. Undone by the
+        caller: `depth -= 1`."""
+        if self.depth >= _DEEPEST:
+            return False
+        self.depth += 1
+        return True
+
+    def again(self) -> bool:
+        """Whether there is patience left to check a part a second time, now that more is known of it."""
+        self._patience -= 1
+        return self._patience >= 0
 
     def block(self, node: syntax.Block, expected: Type | None, role: Role) -> program.Block:
         return self._blocks(self, node, expected, role)
@@ -92,14 +165,16 @@ class Body:
         self, node: syntax.Expr, expected: Type, what: str, related: tuple[Related, ...] = (), *, tail: bool = False
     ) -> program.Expression:
         """The typed expression, with a problem if it does not fit. `what` begins the title: "argument `top` of …"."""
-        return self.fit(self.value(node, expected, tail=tail), expected, what, related)
+        return self.fit(self.value(node, expected, tail=tail, open=True), expected, what, related)
 
     def fit(
         self, found: program.Expression, expected: Type, what: str, related: tuple[Related, ...] = ()
     ) -> program.Expression:
-        """`found`, or a stand-in of the expected type after reporting that it does not fit."""
-        if fits(found.type, expected):
-            return found
+        """`found`, converted where that is silent, or a stand-in of the expected type after reporting that it does not
+        fit."""
+        converted = convert(found, expected)
+        if converted is not None:
+            return converted
         related = (*related, *self.origin(found))
         actual = found.type
         of_stream = isinstance(actual, StreamType) and not isinstance(expected, StreamType)
@@ -107,18 +182,21 @@ class Body:
             self.context.report(problems.stream_as_value(what, actual, found.span, related))
             return nothing(found.span, expected)
         hint = None
-        if actual == INT and expected == FLOAT:
-            hint = "multiply by `1.0` to make it a Float"
+        if isinstance(actual, OptionType) and fits(actual.element, expected):
+            hint = "say what holds without a value: `match … { some(x) => …, none => … }`"
         elif isinstance(expected, StreamType) and expected.element == actual:
             hint = f"give a {expected}, or declare {actual} there"
         elif isinstance(expected, ListType) and expected.element == actual:
             hint = "put it into a list: `[…]`"
         elif expected in (INT, FLOAT) and dimension_of(actual) is not None and isinstance(found, program.Literal):
             hint = "write the number without its unit"
-        elif expected == TEXT and has_text_form(actual):
+        elif expected == TEXT and self.has_text(actual):
             hint = 'put it into a text: `"{…}"`'
         self.context.report(problems.wrong_type(what, str(expected), str(actual), found.span, related, hint))
         return nothing(found.span, expected)
+
+    def has_text(self, type: Type) -> bool:
+        return has_text_form(type, self.context.enums)
 
     def condition(self, node: syntax.Expr, what: str) -> program.Expression:
         return self.expect(node, BOOL, what)
@@ -126,7 +204,7 @@ class Body:
     def plain(self, found: program.Expression) -> program.Expression:
         """Refuse a handle where a value that can be kept must stand."""
         if isinstance(found.type, HandleType):
-            self.context.refuse("handle value", found.span)
+            self.context.report(problems.handle_as_value(found.type, found.span))
             return nothing(found.span)
         return found
 
@@ -144,9 +222,30 @@ class Body:
             if local is not None and local.type == found.type:
                 verb = "bound" if local.kind == "binding" else "declared"
                 return (Related(local.span, f"`{found.name}` is {verb} here: {found.type}"),)
-        if isinstance(found, program.StageCall):
-            return (Related(found.stage.span, f"`{found.stage.name}` gives {found.stage.result}"),)
-        return ()
+        match found:
+            case program.StageCall():
+                return (Related(found.stage.span, f"`{found.stage.name}` gives {found.stage.result}"),)
+            case program.PipelineCall():
+                symbol = self.context.names.get(found.pipeline)
+                return () if symbol is None else (Related(symbol.span, f"`{found.pipeline}` gives {found.type}"),)
+            case program.FieldOf():
+                record = self.context.records.get(str(found.base.type))
+                fields = () if record is None else record.fields
+                at = next((field.span for field in fields if field.name == found.field_name), None)
+                return () if at is None else (Related(at, f"`{found.field_name}` is declared here: {found.type}"),)
+            case _:
+                return ()
+
+    # --- checking a part a second time
+
+    def mark(self) -> Mark:
+        return self.context.mark(), dict(self.locals), len(self.emitted)
+
+    def rewind(self, mark: Mark) -> None:
+        """Forget what was found since `mark`: problems, names, what was emitted."""
+        problems_so_far, self.locals, emitted = mark
+        self.context.rewind(problems_so_far)
+        del self.emitted[emitted:]
 
     # --- names
 
@@ -224,23 +323,3 @@ class Body:
 def nothing(span: Span, type: Type = UNKNOWN) -> program.Expression:
     """Stands in for what could not be checked. Only in programs that have an error, which never leave the checker."""
     return program.Literal(type=type, span=span, value=None)
-
-
-def is_unknown(type: Type) -> bool:
-    """Whether some part of a type could not be known."""
-    while isinstance(type, ListType | StreamType):
-        type = type.element
-    return type == UNKNOWN
-
-
-def fits(actual: Type, expected: Type) -> bool:
-    return actual == expected or is_unknown(actual) or is_unknown(expected)
-
-
-def collected(stream: StreamType) -> Type:
-    """What `all(stream)` gives: a stream of texts is joined, another becomes a list."""
-    return TEXT if stream.element == TEXT else ListType(stream.element)
-
-
-def has_text_form(type: Type) -> bool:
-    return type in (TEXT, BOOL) or dimension_of(type) is not None

@@ -1,22 +1,22 @@
-"""Calls: of stages, methods of handles, pipelines, and the building of records; the arguments of all of them.
-
-Arguments leave here complete and in the declared order, so that no later layer knows of defaults or of names.
-"""
+"""Calls: of stages, tools, methods of handles and pipelines, and the building of records."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from ...base.problems import Related
 from ...base.source import Span
 from .. import problems, program, syntax
-from ..program import NO_LABELS, Labels, Parameter, StageSignature
-from ..types import INT, TEXT, HandleType, ListType, StreamType, Type
-from .body import Body, collected, is_unknown, nothing
-from .context import BUILTINS, CALLABLE_BUILTINS
+from ..program import NO_LABELS, StageSignature
+from ..types import HandleType, Type
+from .arguments import Given, bind_arguments, labels_of, look_inside
+from .body import Body, is_unknown, nothing
+from .builtins import CALLS, check_builtin
+from .cases import called_case, named_case, qualified_case
+from .context import BUILTINS
+from .generics import Variables, accepts, instance
 from .labels import ends_labels
 from .names import unknown_local
 from .symbols import (
+    EnumSymbol,
     HandleSymbol,
     Interface,
     ModuleSymbol,
@@ -24,37 +24,23 @@ from .symbols import (
     RecordSymbol,
     StageSymbol,
     Symbol,
+    ToolSymbol,
     UncheckedSymbol,
 )
 
-
-class Given:
-    """The arguments of one call as they are written; `piped` is what stands before `|>`."""
-
-    __slots__ = ("named", "piped", "positional", "span")
-
-    def __init__(self, call: syntax.Call, piped: syntax.Expr | None) -> None:
-        self.span = call.span
-        self.piped = piped
-        positional = [argument.value for argument in call.arguments if argument.name is None]
-        self.positional: list[syntax.Expr] = positional if piped is None else [piped, *positional]
-        self.named: list[tuple[syntax.Ident, syntax.Expr]] = [
-            (argument.name, argument.value) for argument in call.arguments if argument.name is not None
-        ]
-
-    @property
-    def values(self) -> list[syntax.Expr]:
-        return [*self.positional, *(value for _, value in self.named)]
+__all__ = ["Given", "bind_arguments", "check_call", "first_stage", "labels_of", "module_of", "stage_call"]
 
 
-def check_call(body: Body, node: syntax.Call, piped: syntax.Expr | None) -> program.Expression:
+def check_call(
+    body: Body, node: syntax.Call, piped: syntax.Expr | None, expected: Type | None = None
+) -> program.Expression:
     """A call, with `piped` as its first argument where one is given. The span covers both."""
     given = Given(node, piped)
     span = piped.span.to(node.span) if piped is not None else node.span
     function = node.function
     match function:
         case syntax.Name():
-            return _by_name(body, function, given, span)
+            return _by_name(body, function, given, span, expected)
         case syntax.Access():
             return _by_access(body, function, given, span)
         case _:
@@ -63,7 +49,7 @@ def check_call(body: Body, node: syntax.Call, piped: syntax.Expr | None) -> prog
                 body.context.report(
                     problems.not_callable(f"a value of type {found.type}", function.span, "call a stage or a pipeline")
                 )
-            return _look_inside(body, given, span)
+            return look_inside(body, given, span)
 
 
 def module_of(body: Body, target: syntax.Expr) -> ModuleSymbol | None:
@@ -83,7 +69,7 @@ def module_of(body: Body, target: syntax.Expr) -> ModuleSymbol | None:
 # --- who is called ---------------------------------------------------------------------------------------------------
 
 
-def _by_name(body: Body, function: syntax.Name, given: Given, span: Span) -> program.Expression:
+def _by_name(body: Body, function: syntax.Name, given: Given, span: Span, expected: Type | None) -> program.Expression:
     name = function.text
     local = body.locals.get(name)
     if local is not None and local.visible:
@@ -93,41 +79,61 @@ def _by_name(body: Body, function: syntax.Name, given: Given, span: Span) -> pro
             related = (Related(local.span, f"`{name}` is {local.type}"),)
             what = f"`{name}`, a {local.kind} of type {local.type},"
             body.context.report(problems.not_callable(what, function.span, hint, related))
-        return _look_inside(body, given, span)
+        return look_inside(body, given, span)
+    case = named_case(body, name, function.span, expected)
+    if case is not None:
+        return called_case(body, case, given, span) if case else look_inside(body, given, span)
     symbol = body.context.use(name)
-    if symbol is None:
-        if name in CALLABLE_BUILTINS:
-            return _builtin(body, name, given, span)
-        if name in BUILTINS and name != "catalog":
-            body.context.refuse(name, span)
-        elif name == "catalog":
-            body.context.report(problems.not_a_value(name, "part of the language", span, "it stands in fleets only"))
-        else:
-            unknown_local(body, name, function.span)
-        return _look_inside(body, given, span)
-    return _symbol(body, symbol, name, function.span, given, span)
+    if symbol is not None:
+        return _symbol(body, symbol, name, function.span, given, span)
+    if name in CALLS:
+        return check_builtin(body, name, given, span, expected)
+    if name == "some":
+        hint = "a value may stand where an optional one is wanted as it is; leave `some` out"
+        body.context.report(problems.not_callable("`some`, an arm of `match`,", function.span, hint))
+    elif name in BUILTINS:
+        hint = "it stands in fleets only" if name in ("catalog", "endpoint") else "it stands behind tools and stages"
+        body.context.report(problems.not_a_value(name, "part of the language", span, hint))
+    else:
+        unknown_local(body, name, function.span)
+    return look_inside(body, given, span)
 
 
 def _symbol(body: Body, symbol: Symbol, name: str, at: Span, given: Given, span: Span) -> program.Expression:
     match symbol:
         case PipelineSymbol():
-            return _pipeline(body, symbol, given, span)
+            return _pipeline(body, symbol, name, given, span)
         case StageSymbol():
-            return stage_call(body, symbol.signature, name, None, given, span)
+            return overloaded(body, symbol.signatures, name, None, given, span)
+        case ToolSymbol():
+            if symbol.signature is None:
+                return look_inside(body, given, span)
+            return stage_call(body, symbol.signature, name, _server(body, symbol.signature, at), given, span)
         case RecordSymbol():
             return _record(body, symbol, name, given, span)
         case UncheckedSymbol():
-            return _look_inside(body, given, span)
+            return look_inside(body, given, span)
         case ModuleSymbol():
             if symbol.interface is None:
-                return _look_inside(body, given, span)
+                return look_inside(body, given, span)
             hint = f"call one of its stages, as in `{name}.{first_stage(symbol.interface)}(…)`"
         case HandleSymbol():
             hint = f"call one of its methods, as in `{name}.{_first_method(body, symbol.type)}(…)`"
+        case EnumSymbol():
+            example = symbol.declaration.cases[0].name if symbol.declaration.cases else "CASE"
+            hint = f"name one of its cases, as in `{name}.{example}`"
         case _:
             hint = "call a stage or a pipeline"
     body.context.report(problems.not_callable(f"`{name}`, {symbol.what},", at, hint))
-    return _look_inside(body, given, span)
+    return look_inside(body, given, span)
+
+
+def _server(body: Body, signature: StageSignature, at: Span) -> program.Expression | None:
+    """The server of a tool of one: its first argument."""
+    if signature.server is None:
+        return None
+    body.context.use(signature.server.split(".")[0])
+    return program.HandleReference(type=signature.parameters[0].type, span=at, name=signature.server)
 
 
 def first_stage(interface: Interface) -> str:
@@ -142,32 +148,35 @@ def _first_method(body: Body, type: Type) -> str:
 
 def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) -> program.Expression:
     name = function.name.text
+    case = qualified_case(body, function)
+    if case is not None:
+        return called_case(body, case, given, span) if case else look_inside(body, given, span)
     module = module_of(body, function.target)
     if module is not None:
         if module.interface is None:
-            return _look_inside(body, given, span)
+            return look_inside(body, given, span)
         member = module.interface.names.get(name)
         if member is not None:
             return _symbol(body, member, f"{module.name}.{name}", function.span, given, span)
-        known = tuple(n for n, s in module.interface.names.items() if isinstance(s, StageSymbol | RecordSymbol))
+        known = tuple(n for n, s in module.interface.names.items() if not isinstance(s, ModuleSymbol))
         suggestion = body.context.nearest(name, known)
         body.context.report(problems.unknown_member(module.name, "stage", name, function.name.span, suggestion, known))
-        return _look_inside(body, given, span)
+        return look_inside(body, given, span)
     receiver = body.value(function.target)
     if is_unknown(receiver.type):
-        return _look_inside(body, given, span)
+        return look_inside(body, given, span)
     if isinstance(receiver.type, HandleType):
         methods = body.context.methods.get(receiver.type.name, {})
         signatures = methods.get(name)
         if signatures is not None:
             called = f"{_spelt(function.target)}.{name}"
-            return stage_call(body, signatures[0], called, receiver, given, span)
+            return overloaded(body, signatures, called, receiver, given, span)
         suggestion = body.context.nearest(name, methods)
         owner = str(receiver.type)
         body.context.report(
             problems.unknown_member(owner, "method", name, function.name.span, suggestion, tuple(methods))
         )
-        return _look_inside(body, given, span)
+        return look_inside(body, given, span)
     owner = str(receiver.type)
     modules = [module for module, _ in body.context.modules_with(name)]
     hint = f"only handles have methods; write `{modules[0]}.{name}(…)`" if modules else "only handles have methods"
@@ -176,42 +185,71 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
     body.context.report(
         problems.not_callable(f"`.{name}` of a {owner}", function.name.span, hint, body.origin(receiver))
     )
-    return _look_inside(body, given, span)
+    return look_inside(body, given, span)
 
 
 def _spelt(node: syntax.Expr) -> str:
     return node.text if isinstance(node, syntax.Name) else "…"
 
 
-def _look_inside(body: Body, given: Given, span: Span) -> program.Expression:
-    """Check the arguments of a call that nothing is known of, for their own faults."""
-    for value in given.values:
-        body.value(value, ListType(nothing(span).type) if isinstance(value, syntax.ListLiteral) else None)
-    return nothing(span)
-
-
 # --- what a call gives -----------------------------------------------------------------------------------------------
+
+
+def overloaded(
+    body: Body,
+    signatures: tuple[StageSignature, ...],
+    called: str,
+    receiver: program.Expression | None,
+    given: Given,
+    span: Span,
+) -> program.Expression:
+    """A call of a stage that may have several signatures, told apart by the type of the first argument."""
+    chosen = signatures[0]
+    if len(signatures) > 1:
+        skip = 0 if receiver is None else 1
+        firsts = [signature.parameters[skip] for signature in signatures if len(signature.parameters) > skip]
+        named = {name.text: value for name, value in given.named}
+        value = given.positional[0] if given.positional else None
+        for signature in signatures:
+            first = signature.parameters[skip] if len(signature.parameters) > skip else None
+            argument = value or (named.get(first.name) if first is not None else None)
+            if argument is None or first is None:
+                continue
+            if accepts(first, given.early(body, argument).type):
+                chosen = signature
+                break
+        else:
+            if value is not None and not is_unknown(given.early(body, value).type):
+                found = given.early(body, value)
+                wanted = " or ".join(dict.fromkeys(str(first.type) for first in firsts))
+                what = f"argument `{firsts[0].name}` of `{called}`"
+                related = (Related(firsts[0].span, "declared here"), *body.origin(found))
+                body.context.report(problems.wrong_type(what, wanted, str(found.type), found.span, related))
+                given.checked[id(value)] = nothing(found.span)
+    return stage_call(body, chosen, called, receiver, given, span)
 
 
 def stage_call(
     body: Body, stage: StageSignature, called: str, receiver: program.Expression | None, given: Given, span: Span
 ) -> program.Expression:
-    """A stage inside a pipeline; `receiver` is the handle of a method."""
+    """A stage or tool inside a pipeline; `receiver` is the handle of a method or the server of a tool."""
     parameters = stage.parameters if receiver is None else stage.parameters[1:]
-    arguments = bind_arguments(body, called, parameters, given, span)
+    variables: Variables = {}
+    arguments = bind_arguments(body, called, parameters, given, span, variables=variables)
     if isinstance(stage.result, HandleType):
         body.context.report(problems.handle_not_declared(called, stage.result, span))
         return nothing(span)
     if receiver is not None:
         arguments = (program.Argument(stage.parameters[0].name, receiver), *arguments)
+    stage = instance(stage, variables)
     labels = NO_LABELS if ends_labels(stage) else labels_of(arguments)
     return program.StageCall(
         type=stage.result, span=span, labels=labels | stage.result_labels, stage=stage, arguments=arguments
     )
 
 
-def _pipeline(body: Body, symbol: PipelineSymbol, given: Given, span: Span) -> program.Expression:
-    arguments = bind_arguments(body, symbol.name, symbol.parameters, given, span, symbol.span)
+def _pipeline(body: Body, symbol: PipelineSymbol, name: str, given: Given, span: Span) -> program.Expression:
+    arguments = bind_arguments(body, name, symbol.parameters, given, span, symbol.span)
     flowing = [a for a in arguments if symbol.flows is None or a.name in symbol.flows]
     labels = labels_of(flowing) | symbol.labels | symbol.result_labels
     return program.PipelineCall(type=symbol.result, span=span, labels=labels, pipeline=symbol.name, arguments=arguments)
@@ -221,100 +259,3 @@ def _record(body: Body, symbol: RecordSymbol, name: str, given: Given, span: Spa
     record = body.context.records[symbol.type.name]
     fields = bind_arguments(body, name, record.fields, given, span, symbol.span)
     return program.BuildRecord(type=symbol.type, span=span, labels=labels_of(fields), record=record.name, fields=fields)
-
-
-def _builtin(body: Body, name: str, given: Given, span: Span) -> program.Expression:
-    for argument, value in given.named:
-        body.context.report(problems.unknown_argument(name, argument.text, argument.span, None, ("one value",)))
-        body.value(value)
-    if len(given.positional) != 1:
-        for value in given.positional:
-            body.value(value)
-        if given.positional:
-            extra = given.positional[1].span.to(given.positional[-1].span)
-            body.context.report(problems.too_many_arguments(name, 1, len(given.positional), extra, ("one value",)))
-        elif not given.named:
-            wanted, example = ("stream", "reply") if name == "all" else ("list", "items")
-            hint = f"write `{name}({example})`"
-            body.context.report(problems.missing_argument(name, (wanted,), span, (), hint))
-        return nothing(span)
-    inside = body.value(given.positional[0])
-    if is_unknown(inside.type):
-        return nothing(span, INT if name == "len" else nothing(span).type)
-    what = f"what `{name}` takes"
-    if name == "len":
-        inside = body.settled(inside, what)
-        if not isinstance(inside.type, ListType) and inside.type != TEXT and not is_unknown(inside.type):
-            body.context.report(
-                problems.wrong_type(what, "a list or a Text", str(inside.type), inside.span, body.origin(inside))
-            )
-        return program.Length(type=INT, span=span, labels=inside.labels, of=inside)
-    if not isinstance(inside.type, StreamType):
-        hint = "it is a value already; leave `all` out"
-        body.context.report(
-            problems.wrong_type(what, "a stream", str(inside.type), inside.span, body.origin(inside), hint)
-        )
-        return nothing(span, inside.type)
-    return program.Collect(type=collected(inside.type), span=span, labels=inside.labels, stream=inside)
-
-
-# --- arguments -------------------------------------------------------------------------------------------------------
-
-
-def labels_of(arguments: Sequence[program.Argument]) -> Labels:
-    return NO_LABELS.union(*(argument.value.labels for argument in arguments))
-
-
-def bind_arguments(
-    body: Body,
-    called: str,
-    parameters: tuple[Parameter, ...],
-    given: Given,
-    span: Span,
-    declared: Span | None = None,
-) -> tuple[program.Argument, ...]:
-    """The arguments in declared order, defaults filled in. What is wrong is reported and stands as unknown."""
-    known = tuple(parameter.name for parameter in parameters)
-    written: dict[str, syntax.Expr] = {}
-    at: dict[str, Span] = {}
-    for name, value in zip(known, given.positional, strict=False):
-        written[name], at[name] = value, value.span
-    extra = given.positional[len(parameters) :]
-    for value in extra:
-        body.value(value)
-    if extra:
-        place = extra[0].span.to(extra[-1].span)
-        body.context.report(problems.too_many_arguments(called, len(parameters), len(given.positional), place, known))
-    misspelt: set[str] = set()
-    for name, value in given.named:
-        if name.text not in known:
-            suggestion = body.context.nearest(name.text, [n for n in known if n not in written])
-            if suggestion:
-                misspelt.add(suggestion)
-            body.context.report(problems.unknown_argument(called, name.text, name.span, suggestion, known))
-            body.value(value)
-        elif name.text in written:
-            body.context.report(problems.argument_twice(called, name.text, name.span, at[name.text]))
-            body.value(value)
-        else:
-            written[name.text], at[name.text] = value, name.span
-    missing = tuple(p for p in parameters if p.name not in written and p.default is None and p.name not in misspelt)
-    if missing:
-        where = Related(declared or missing[0].span, "declared here")
-        names = tuple(parameter.name for parameter in missing)
-        body.context.report(problems.missing_argument(called, names, span, (where,)))
-    arguments: list[program.Argument] = []
-    for parameter in parameters:
-        value = written.get(parameter.name)
-        if value is not None:
-            found = _argument(body, called, parameter, value)
-        else:
-            found = parameter.default or nothing(span, parameter.type)
-        arguments.append(program.Argument(parameter.name, found))
-    return tuple(arguments)
-
-
-def _argument(body: Body, called: str, parameter: Parameter, value: syntax.Expr) -> program.Expression:
-    what = f"argument `{parameter.name}` of `{called}`"
-    declared = (Related(parameter.span, f"`{parameter.name}` is declared here: {parameter.type}"),)
-    return body.expect(value, parameter.type, what, declared)

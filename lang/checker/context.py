@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ...base.problems import Problem
 from ...base.source import Source, Span
@@ -14,6 +15,9 @@ from ..syntax.walk import Node, walk
 from . import prelude
 from .not_yet import not_yet
 from .symbols import Interface, ModuleSymbol, Symbol
+
+if TYPE_CHECKING:
+    from .files import Files
 
 Library = Callable[[str], "Source | None"]
 
@@ -27,18 +31,29 @@ CALLABLE_BUILTINS = ("all", "len")
 
 
 class Context:
-    """One file. `library` gives the interface source of a module, and is the only way out of the file."""
+    """One file. `library` gives the interface source of a module; it and `files` are the only ways out of the file."""
 
     __slots__ = (
         *("_patience", "_problems", "broken", "cases", "enums", "flows", "interface", "interfaces"),
-        *("language", "library", "methods", "names", "records", "source", "top"),
+        *("files", "language", "library", "methods", "names", "prefix", "records", "source", "tiers", "top"),
     )
 
-    def __init__(self, source: Source, library: Library, interface: Interface | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        library: Library,
+        interface: Interface | None = None,
+        files: Files | None = None,
+        prefix: str = "",
+    ) -> None:
         self.source = source
         self.library = library
-        # Set where the file is a library's: its types are then qualified by the module, and may be opaque.
+        # Set where the file is a library's: its types may be opaque.
         self.interface = interface
+        # How other files of the program are had, where they can be.
+        self.files = files
+        # What the names of this file begin with in the program: that of the module, or of the import.
+        self.prefix = f"{interface.module}." if interface is not None else prefix
         self.names: dict[str, Symbol] = {}
         # What the language declares: found after the names of the file, none of which is called so.
         self.language = prelude.symbols()
@@ -49,10 +64,12 @@ class Context:
         # The enums that have a case of a name, for cases written without their enum. Names of the file come first.
         self.cases: dict[str, list[EnumDeclaration]] = {}
         self.interfaces: dict[str, Interface] = {}
+        # Of all fleets of the file, for what is placed on one.
+        self.tiers: tuple[str, ...] = ()
         # Where an import may be inserted: before the first declaration.
         self.top = 0
         # For each pipeline checked so far, the parameters whose labels reach its result.
-        self.flows: dict[str, frozenset[str] | None] = {}
+        self.flows: dict[str, frozenset[str] | None] = files.flows if files is not None else {}
         self._patience = MOST_COMPARED
         # Whether the parser had to make something up, so that no program can come of the file.
         self.broken = False
@@ -69,6 +86,14 @@ class Context:
             self.broken = True
             return
         self._problems.append(problem)
+
+    def mark(self) -> int:
+        """How many problems there are so far."""
+        return len(self._problems)
+
+    def rewind(self, mark: int) -> None:
+        """Forget the problems since `mark`, because their place is checked again."""
+        del self._problems[mark:]
 
     def refuse(self, construct: str, span: Span, *inside: Node) -> None:
         """Refuse a construct that is not checked yet. What it mentions counts as used."""
@@ -100,7 +125,8 @@ class Context:
         return symbol
 
     def qualified(self, name: str) -> str:
-        return f"{self.interface.module}.{name}" if self.interface else name
+        """What the program calls a declaration of this file."""
+        return f"{self.prefix}{name}"
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """One suggestion, which then counts as used: a misspelt use is a use."""
@@ -125,6 +151,8 @@ class Context:
                 )
             )
             return False
+        if symbol.qualified == symbol.name:
+            symbol.qualified = self.qualified(symbol.name)
         self.names[symbol.name] = symbol
         return True
 

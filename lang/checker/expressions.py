@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
-from ..types import BOOL, FLOAT, INT, TEXT, HandleType, ListType, RecordType, StreamType, Type, quantity_type
-from .blocks import check_if
-from .body import Body, Role, has_text_form, is_unknown, nothing
+from ..types import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    TEXT,
+    EnumType,
+    HandleType,
+    ListType,
+    MapType,
+    OptionType,
+    RecordType,
+    Type,
+    quantity_type,
+)
+from .blocks import check_block
+from .body import Body, Role, nothing
+from .branches import check_if
 from .calls import check_call, first_stage, module_of
+from .cases import bare_case, named_case, qualified_case
 from .context import BUILTINS
+from .conversions import inside, is_unknown
+from .fallbacks import check_otherwise, check_race
 from .figures import number, quantity
+from .loops import check_for, check_repeat
+from .match import check_match
 from .names import unknown_local
 from .operators import check_binary, check_unary
+from .policies import check_with
+from .structured import check_as, check_into
 from .symbols import (
     UNKNOWN,
     ConstantSymbol,
@@ -21,29 +42,26 @@ from .symbols import (
     StageSymbol,
     UncheckedSymbol,
 )
-from .written import resolve
-
-# Over a list, unless the program says otherwise.
-_AT_ONCE = 16
+from .tables import check_index, check_list, check_map
 
 
 def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> program.Expression:
     """The typed expression; problems go to the body's context."""
     match node:
         case syntax.Name():
-            return _name(body, node)
+            return _name(body, node, expected)
         case syntax.Template():
             return _template(body, node)
         case syntax.Call():
-            return check_call(body, node, None)
+            return check_call(body, node, None, expected)
         case syntax.Access():
             return _access(body, node)
         case syntax.Number():
             return _number(body, node, expected)
         case syntax.Pipe():
-            return check_call(body, node.call, node.value)
+            return check_call(body, node.call, node.value, expected)
         case syntax.For():
-            return _for(body, node)
+            return check_for(body, node)
         case syntax.If():
             return check_if(body, node, expected)
         case syntax.Binary():
@@ -51,56 +69,37 @@ def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> pr
         case syntax.Unary():
             return check_unary(body, node, expected)
         case syntax.ListLiteral():
-            return _list(body, node, expected)
+            return check_list(body, node, expected)
         case syntax.Quantity():
             return _quantity(body, node)
         case syntax.Bool():
             return program.Literal(type=BOOL, span=node.span, value=node.value)
-        case _:
-            return _refused(body, node, expected)
-
-
-def _refused(body: Body, node: syntax.Expr, expected: Type | None) -> program.Expression:
-    """Forms that are not checked yet. Those that keep the type of a part still have that part checked."""
-    match node:
-        case syntax.With():
-            body.refuse("with", node.policies[0].span.to(node.policies[-1].span), *node.policies)
-            return body.value(node.value, expected)
-        case syntax.Otherwise():
-            place = body.context.keyword("otherwise", node.fallback.span, node.fallback.span)
-            body.context.refuse("otherwise", _first(body, place, "otherwise"))
-            body.value(node.fallback, expected)
-            return body.value(node.value, expected)
-        case syntax.Into():
-            body.context.refuse("into", body.context.keyword("into", node.type.span, node.type.span))
-            body.value(node.value)
-            return nothing(node.span, resolve(body.context, node.type)[0])
-        case syntax.As():
-            body.context.refuse("as", body.context.keyword("as", node.type.span, node.type.span))
-            body.value(node.value)
-            return nothing(node.span, resolve(body.context, node.type)[0])
-        case syntax.Race():
-            body.context.refuse("race", _first(body, node.span, "race"))
-            return [nothing(node.span), *(body.value(branch, expected) for branch in node.branches)][-1]
-        case syntax.Interruptible():
-            body.context.refuse("interruptible", _first(body, node.span, "interruptible"))
-            block = body.block(node.body, expected, Role("this `interruptible`"))
-            return block.result or nothing(node.span)
         case syntax.Match():
-            return body.refuse("match", _first(body, node.span, "match"), node)
+            return check_match(body, node, expected)
+        case syntax.With():
+            return check_with(body, node, expected)
+        case syntax.Otherwise():
+            return check_otherwise(body, node, expected)
+        case syntax.Into():
+            return check_into(body, node)
+        case syntax.As():
+            return check_as(body, node)
         case syntax.Repeat():
-            return body.refuse("repeat", _first(body, node.span, "repeat"), node)
+            return check_repeat(body, node, expected)
+        case syntax.Race():
+            return check_race(body, node, expected)
         case syntax.Index():
-            return body.refuse("index", node.span, node)
+            return check_index(body, node)
         case syntax.MapLiteral():
-            return body.refuse("map", node.span, node)
-        case _:
-            raise TypeError(f"no rule for {type(node).__name__}")
+            return check_map(body, node, expected)
+        case syntax.Interruptible():
+            return _interruptible(body, node, expected)
 
 
-def _first(body: Body, span: Span, word: str) -> Span:
-    """The keyword that a form begins with, rather than its many lines."""
-    return body.context.source.span(span.start, min(span.start + len(word), span.end))
+def _interruptible(body: Body, node: syntax.Interruptible, expected: Type | None) -> program.Expression:
+    block = check_block(body, node.body, expected, Role("this `interruptible`", may_return=body.tail))
+    result = block.result or nothing(node.body.span)
+    return program.Interruptible(type=result.type, span=node.span, labels=result.labels, body=block)
 
 
 # --- literals --------------------------------------------------------------------------------------------------------
@@ -111,7 +110,7 @@ def _number(body: Body, node: syntax.Number, expected: Type | None) -> program.E
     value = number(body.context, node)
     if value is None:
         return nothing(node.span)
-    if expected == FLOAT or isinstance(value, float):
+    if inside(expected) == FLOAT or isinstance(value, float):
         return program.Literal(type=FLOAT, span=node.span, value=float(value))
     return program.Literal(type=INT, span=node.span, value=value)
 
@@ -140,12 +139,12 @@ def _template(body: Body, node: syntax.Template) -> program.Expression:
         if isinstance(part, syntax.TextPart):
             parts.append(part.text)
             continue
-        inside = body.settled(body.value(part.value), "what a text holds")
-        if not is_unknown(inside.type) and not has_text_form(inside.type):
-            hint = _text_hint(inside.type)
-            body.context.report(problems.no_text_form(inside.type, inside.span, hint, body.origin(inside)))
-        labels |= inside.labels
-        parts.append(inside)
+        held = body.plain(body.settled(body.value(part.value), "what a text holds"))
+        if not is_unknown(held.type) and not body.has_text(held.type):
+            hint = _text_hint(held.type)
+            body.context.report(problems.no_text_form(held.type, held.span, hint, body.origin(held)))
+        labels |= held.labels
+        parts.append(held)
     return program.Template(type=TEXT, span=node.span, labels=labels, parts=tuple(parts))
 
 
@@ -154,53 +153,33 @@ def _text_hint(type: Type) -> str:
         case ListType() if type.element == TEXT:
             return 'join it: `{text.join(…, ", ")}` (with `use std/text`)'
         case ListType():
-            return "make a text of each item with `for`, then join them with `text.join`"
+            return "make a text of each item with `for`, then join them with `text.join`, or write `{… as Json}`"
         case RecordType():
-            return "write the fields that are meant, as in `{value.field}`"
+            return "write the fields that are meant, as in `{value.field}`, or all of it by `{value as Json}`"
+        case MapType():
+            return "write the values that are meant, or all of it by `{value as Json}`"
+        case EnumType():
+            return "some of its cases hold values: make a text of each with `match`, or write `{value as Json}`"
+        case OptionType():
+            return "say what stands there without a value: `match … { some(x) => …, none => … }`"
         case _:
-            return "texts, numbers, truth values and quantities have one"
-
-
-def _list(body: Body, node: syntax.ListLiteral, expected: Type | None) -> program.Expression:
-    wanted = expected.element if isinstance(expected, ListType) else None
-    if not node.items:
-        if wanted is None:
-            if expected is None or not is_unknown(expected):
-                body.context.report(problems.empty_list(node.span))
-            return nothing(node.span, ListType(UNKNOWN))
-        return program.ListOf(type=expected or UNKNOWN, span=node.span, items=())
-    items: list[program.Expression] = []
-    labels = NO_LABELS
-    for item in node.items:
-        found = body.plain(body.settled(body.value(item, wanted), "an item of a list"))
-        if wanted is None and not is_unknown(found.type):
-            wanted = found.type
-        # Of `[1, 0.5]` the first item is a Float too.
-        elif wanted == INT and found.type == FLOAT and all(isinstance(i, program.Literal) for i in items):
-            wanted = FLOAT
-            items = [as_float(i) for i in items]
-        elif wanted is not None:
-            found = body.fit(found, wanted, "every item of this list")
-        labels |= found.labels
-        items.append(found)
-    return program.ListOf(type=ListType(wanted or UNKNOWN), span=node.span, labels=labels, items=tuple(items))
-
-
-def as_float(found: program.Expression) -> program.Expression:
-    """A literal Int as the Float it is meant to be; others unchanged."""
-    if isinstance(found, program.Literal) and isinstance(found.value, int) and found.type == INT:
-        return program.Literal(type=FLOAT, span=found.span, labels=found.labels, value=float(found.value))
-    return found
+            return "texts, numbers, truth values, quantities, Json and enums whose cases hold nothing have one"
 
 
 # --- names and members -----------------------------------------------------------------------------------------------
 
 
-def _name(body: Body, node: syntax.Name) -> program.Expression:
+def _name(body: Body, node: syntax.Name, expected: Type | None) -> program.Expression:
     local = body.locals.get(node.text)
     if local is not None and local.visible:
         local.used = True
         return program.Reference(type=local.type, span=node.span, labels=local.labels, name=node.text)
+    if node.text == "none":
+        type = expected if isinstance(expected, OptionType) else NONE
+        return program.Literal(type=type, span=node.span, value=None)
+    case = named_case(body, node.text, node.span, expected)
+    if case is not None:
+        return bare_case(body, case, node.span)
     symbol = body.context.use(node.text)
     match symbol:
         case None:
@@ -231,6 +210,9 @@ def _name(body: Body, node: syntax.Name) -> program.Expression:
 
 
 def _access(body: Body, node: syntax.Access) -> program.Expression:
+    case = qualified_case(body, node)
+    if case is not None:
+        return bare_case(body, case, node.span)
     module = module_of(body, node.target)
     if module is not None:
         return _member(body, module, node)
@@ -260,6 +242,13 @@ def _access(body: Body, node: syntax.Access) -> program.Expression:
                 body.context.report(
                     problems.unknown_member(owner, "method", name, node.name.span, suggestion, tuple(methods))
                 )
+        case OptionType() | EnumType():
+            hint = "take out what it holds first: `match … { some(x) => …, none => … }`"
+            if isinstance(base.type, EnumType):
+                hint = "take out what a case holds with `match`"
+            what = f"what `.{name}` is read from"
+            related = body.origin(base)
+            body.context.report(problems.wrong_type(what, "a record", str(base.type), base.span, related, hint))
         case _ if base.type != UNKNOWN:
             body.context.report(problems.unknown_member(str(base.type), "field", name, node.name.span, None, ()))
         case _:
@@ -282,63 +271,3 @@ def _member(body: Body, module: ModuleSymbol, node: syntax.Access) -> program.Ex
         hint = "call it" if isinstance(member, StageSymbol) else "use it as a type, or build one with `NAME(field: …)`"
         body.context.report(problems.not_a_value(f"{module.name}.{member.name}", member.what, node.span, hint))
     return nothing(node.span)
-
-
-# --- for -------------------------------------------------------------------------------------------------------------
-
-
-def _for(body: Body, node: syntax.For) -> program.Expression:
-    over = body.value(node.source)
-    element = UNKNOWN
-    streaming = isinstance(over.type, StreamType)
-    if isinstance(over.type, ListType | StreamType):
-        element = over.type.element
-    elif not is_unknown(over.type):
-        hint = "`for` goes over a list or a stream"
-        what = "what `for` goes over"
-        body.context.report(
-            problems.wrong_type(what, "a list or a stream", str(over.type), over.span, body.origin(over), hint)
-        )
-    at_most = _at_most(body, node, streaming)
-    with body.scope():
-        body.bind(node.variable, "loop variable", element, over.labels)
-        where = None if node.condition is None else body.condition(node.condition, "the condition of `where`")
-        block = body.block(node.body, None, Role("the body of this `for`"))
-    result = block.result or nothing(node.body.span)
-    given = result.type
-    if streaming:
-        # A body that gives a stream is flattened: the items of one turn follow those of the turn before.
-        type: Type = given if isinstance(given, StreamType) else StreamType(given)
-    else:
-        given = body.settled(result, "what the body of a `for` over a list gives").type
-        type = ListType(given)
-    labels = over.labels | result.labels
-    return program.MapOver(
-        type=type,
-        span=node.span,
-        labels=labels,
-        variable=node.variable.text,
-        variable_type=element,
-        over=over,
-        where=where,
-        at_most=at_most,
-        body=block,
-    )
-
-
-def _at_most(body: Body, node: syntax.For, streaming: bool) -> int:
-    if node.at_once is None:
-        return 1 if streaming else _AT_ONCE
-    found = body.expect(node.at_once, INT, "the bound of `at most`")
-    if is_unknown(found.type) or not isinstance(found, program.Literal):
-        if found.type == INT:
-            body.context.report(problems.not_constant("the bound of `at most`", found.span))
-        return 1
-    count = found.value if isinstance(found.value, int) else 1
-    if count < 1:
-        hint = "the least is `at most 1 at once`, one after the other"
-        body.context.report(problems.bad_bound(f"`at most {count} at once` lets nothing run", found.span, hint))
-    elif streaming and count > 1:
-        title = f"`at most {count} at once` over a stream, which is taken one item at a time"
-        body.context.report(problems.bad_bound(title, found.span, "leave the bound out"))
-    return count

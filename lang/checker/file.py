@@ -27,6 +27,7 @@ def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Pro
     starts = [(node.doc or node).span.start for node in file.declarations]
     context.top = min(starts, default=0)
     declared = declare(context, file)
+    context.tiers = tuple(tier.name.text for fleet in declared.fleets for tier in fleet.tiers)
     for symbol in context.names.values():
         if isinstance(symbol, ConstantSymbol):
             constant(context, symbol)
@@ -63,13 +64,15 @@ def check_file(file: syntax.File, source: Source, library: Library) -> tuple[Pro
 
 def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
     node = symbol.declaration
-    body = Body(context, check_expression, check_block, node.body)
+    expected = None if symbol.result == UNKNOWN else symbol.result
+    body = Body(context, check_expression, check_block, node.body, result=expected)
     symbol.locals = body.locals
     for parameter, written in zip(_written(node), symbol.parameters, strict=True):
         body.bind(parameter, "parameter", written.type, written.labels)
-    expected = None if symbol.result == UNKNOWN else symbol.result
     block = check_block(body, node.body, expected, Role(f"pipeline `{symbol.name}`", may_return=True))
     result = block.result
+    if result is not None and node.result == syntax.KnownType(None, span=node.result.span):
+        symbol.result = result.type
     if result is not None and expected is not None and not is_unknown(result.type):
         declared = Related(node.result.span, f"`{symbol.name}` is declared to return {expected}")
         fitted = body.fit(result, expected, f"what `{symbol.name}` returns", (declared,))

@@ -32,10 +32,14 @@ def flows(parameters: tuple[str, ...], block: program.Block, called: Mapping[str
 
 
 def _block(block: program.Block, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
+    """What reaches the value of a block, and what it emits, which leaves the pipeline too."""
+    sent = _NONE
     for statement in block.statements:
         if isinstance(statement, program.Bind):
             names[statement.name] = _flow(statement.value, names, called)
-    return _NONE if block.result is None else _flow(block.result, names, called)
+        elif isinstance(statement, program.Emit):
+            sent |= _flow(statement.value, names, called)
+    return sent if block.result is None else sent | _flow(block.result, names, called)
 
 
 def _flow(node: program.Expression, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
@@ -43,6 +47,8 @@ def _flow(node: program.Expression, names: dict[str, Flow], called: Mapping[str,
         case program.Reference():
             return names.get(node.name, _NONE)
         case program.StageCall() if ends_labels(node.stage):
+            return _NONE
+        case program.Declassify():
             return _NONE
         case program.PipelineCall():
             reaching = called.get(node.pipeline)
@@ -55,5 +61,27 @@ def _flow(node: program.Expression, names: dict[str, Flow], called: Mapping[str,
         case program.If():
             # Labels follow data, not control: the condition does not count.
             return _block(node.then, names, called) | _block(node.otherwise, names, called)
+        case program.Match():
+            subject = _flow(node.subject, names, called)
+            names.update({b.name: subject for arm in node.arms for b in arm.binders if b is not None})
+            return _NONE.union(*(_block(arm.body, names, called) for arm in node.arms))
+        case program.Repeat():
+            return _repeat(node, names, called)
+        case program.Interruptible():
+            return _block(node.body, names, called)
+        case program.With():
+            # The question to a person is no part of the answer.
+            return _flow(node.call, names, called)
         case _:
             return _NONE.union(*(_flow(part, names, called) for part in program.children(node)))
+
+
+def _repeat(node: program.Repeat, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
+    """What a turn gives flows into the next; each pass can only add parameters, so this ends."""
+    state = _flow(node.initial, names, called)
+    while True:
+        names[node.state] = state
+        after = state | _block(node.body, names, called)
+        if after == state:
+            return state
+        state = after

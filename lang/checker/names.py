@@ -6,7 +6,8 @@ from ...base.problems import Edit, Fix, Related
 from ...base.source import Span
 from .. import problems
 from .body import Body
-from .context import CALLABLE_BUILTINS, Context
+from .builtins import CALLS
+from .context import Context
 
 
 def unknown_local(body: Body, name: str, span: Span) -> None:
@@ -20,7 +21,7 @@ def unknown_local(body: Body, name: str, span: Span) -> None:
     suggestion: str | None = None
     if hint is None:
         visible = [local.name for local in body.locals.values() if local.visible]
-        suggestion = body.context.nearest(name, (*visible, *body.context.names, *CALLABLE_BUILTINS))
+        suggestion = body.context.nearest(name, (*visible, *body.context.names, *CALLS, "none", *body.context.cases))
         if suggestion is not None and suggestion in body.locals:
             body.locals[suggestion].used = True
     body.context.report(problems.unknown_name(name, span, suggestion, hint=hint, fix=fix))

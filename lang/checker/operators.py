@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...base import units
 from .. import problems, program, syntax
 from ..types import BOOL, FLOAT, INT, TEXT, ListType, StreamType, Type, dimension_of, quantity_type
-from .body import Body, fits, has_text_form, is_unknown, nothing
+from .body import Body, nothing
+from .conversions import fits, is_unknown
 from .symbols import UNKNOWN
 
 _ARITHMETIC = ("+", "-", "*", "/", "%")
@@ -178,7 +179,7 @@ def _complain(body: Body, node: syntax.Binary, left: program.Expression, right: 
     related = (*body.origin(left), *body.origin(right))
     joins = operator == "+" and (left.type == TEXT or isinstance(left.type, ListType))
     if joins:
-        hint = 'put both into one text: `"{…}{…}"`' if has_text_form(right.type) else None
+        hint = 'put both into one text: `"{…}{…}"`' if body.has_text(right.type) else None
         if isinstance(left.type, ListType):
             hint = "put it into a list: `+ […]`" if left.type.element == right.type else None
         what = "the right side of this `+`"
@@ -189,7 +190,7 @@ def _complain(body: Body, node: syntax.Binary, left: program.Expression, right: 
     if operator in _ORDER:
         wanted = "a number, a quantity or a Text"
     hint = None
-    if operator == "+" and right.type == TEXT and has_text_form(left.type):
+    if operator == "+" and right.type == TEXT and body.has_text(left.type):
         hint, wanted, culprit = 'put both into one text: `"{…}{…}"`', "Text", left
     elif operator in _ORDER and left.type == TEXT:
         culprit, wanted = right, "Text"

@@ -22,13 +22,13 @@ def missing_return(what: str, wants: Type | None, span: Span, fix: Fix | None) -
     )
 
 
-def unreachable(span: Span, after: Span) -> Problem:
+def unreachable(span: Span, after: Span, word: str = "return") -> Problem:
     return Problem(
         "unreachable",
-        "what stands after `return` is never reached",
+        f"what stands after `{word}` is never reached",
         span,
-        hint="remove it, or move it before the `return`",
-        related=(Related(after, "the pipeline ends here"),),
+        hint=f"remove it, or move it before the `{word}`",
+        related=(Related(after, "the pipeline ends here" if word == "return" else "the turn ends here"),),
     )
 
 
