@@ -1,0 +1,424 @@
+"""Where labelled data goes: from each place that gives a label to each call that receives it, across all pipelines.
+
+Every pipeline is looked at once, its parameters standing for whatever a caller may pass; a caller then puts its own
+arguments in their place. Names are unique within a pipeline and what they hold only grows, so that a body is gone
+through again only while the state of a `repeat` still gains something. What was stored in a memory is what it gives
+back, so the whole is done again until the memories gain nothing.
+
+With `control`, that a value decides what runs counts as a flow too: into what the branch gives, and into every call
+inside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from ...base.frozen import EMPTY, frozen
+from ...base.source import Span
+from .. import program as p
+from ..types import EnumType, ListType, MapType, OptionType, RecordType, StreamType, TurnType, Type
+from .callees import callees_first
+
+UNTRUSTED = "untrusted"
+# Stages whose result carries no label of their arguments, by what runs them.
+_ENDS = frozenset({"text:redact"})
+# The parameter that stands for the run of a pipeline itself: what decided that it is called.
+_RUN = ""
+
+
+@frozen
+class Origin:
+    """What gives a label; or, with an empty label, a parameter that stands for whatever a caller passes."""
+
+    label: str
+    parameter: str
+    span: Span
+
+
+@frozen
+class Step:
+    """One place on the way of a label, and the steps before it."""
+
+    span: Span
+    text: str
+    before: Step | None
+
+
+Flow = Mapping[Origin, Step | None]
+_NOTHING: Flow = cast("Flow", EMPTY)
+
+
+@frozen
+class Reach:
+    """A label that arrives at an argument of a call. `place` is the tier that the call is put on by the program,
+    `approved` whether a person is asked before it."""
+
+    origin: Origin
+    path: Step | None
+    call: p.StageCall
+    argument: str
+    span: Span
+    place: str | None
+    placed: Span | None
+    approved: bool
+
+
+@frozen
+class Summary:
+    """What a pipeline does with labels: those of its result, and all that arrive at calls inside of it."""
+
+    result: Flow
+    reaches: tuple[Reach, ...]
+
+
+@frozen
+class _Where:
+    """What surrounds an expression."""
+
+    place: str | None = None
+    placed: Span | None = None
+    approved: bool = False
+    control: Flow = _NOTHING
+
+
+class Flows:
+    """The summaries of all pipelines of a program."""
+
+    def __init__(self, program: p.Program, control: bool = False) -> None:
+        self.program = program
+        self.control = control
+        self.handles = {handle.name: handle for handle in program.handles}
+        self.pipelines = {pipeline.name: pipeline for pipeline in program.pipelines}
+        self.everything = any(
+            isinstance(e, p.With) and e.policies.place for pipeline in program.pipelines for e in p.walk(pipeline.body)
+        )
+        self.memories: dict[str, Flow] = {}
+        self._contained: dict[Type, Flow] = {}
+        self.summaries: dict[str, Summary] = {}
+        ordered = callees_first(program.pipelines)
+        while True:
+            self.summaries = {}
+            for pipeline in ordered:
+                self.summaries[pipeline.name] = _Body(self, pipeline).summary()
+            if not self._remembered():
+                break
+
+    def _remembered(self) -> bool:
+        """Note what arrives in memories; whether any is new."""
+        new = False
+        for summary in self.summaries.values():
+            for reach in summary.reaches:
+                name = self.memory_of(reach.call)
+                held = self.memories.get(name, _NOTHING) if name else _NOTHING
+                if name and reach.origin.label and reach.origin not in held:
+                    path = Step(reach.span, f"stored in `{name}` here", reach.path)
+                    self.memories[name] = {**held, reach.origin: path}
+                    new = True
+        return new
+
+    def memory_of(self, call: p.StageCall) -> str | None:
+        """The memory whose method is called."""
+        name = receiver(call)
+        handle = self.handles.get(name) if name else None
+        return name if handle is not None and handle.keyword == "memory" else None
+
+    def matters(self, call: p.StageCall) -> bool:
+        """Whether any check asks what arrives at this call."""
+        if self.everything or any(e.kind != "reads" for e in call.stage.effects):
+            return True
+        name = receiver(call)
+        handle = self.handles.get(name) if name else None
+        return handle is not None and handle.keyword in ("model", "memory")
+
+    def contained(self, type: Type) -> Flow:
+        """The labels that the declaration of a type gives to parts of its values."""
+        found = self._contained.get(type)
+        if found is None:
+            self._contained[type] = {}  # a record may hold itself
+            found = self._contained[type] = self._parts(type)
+        return found
+
+    def _parts(self, type: Type) -> Flow:
+        match type:
+            case ListType() | MapType() | OptionType() | StreamType() | TurnType():
+                return self.contained(type.element)
+            case RecordType():
+                record = self.program.records.get(type.name)
+                return self._declared(record.fields) if record else _NOTHING
+            case EnumType():
+                enum = self.program.enums.get(type.name)
+                return joined(self._declared(case.payload) for case in enum.cases) if enum else _NOTHING
+            case _:
+                return _NOTHING
+
+    def _declared(self, fields: Iterable[p.Parameter]) -> Flow:
+        return joined(part for field in fields for part in (given(field), self.contained(field.type)))
+
+
+class _Body:
+    """One pipeline."""
+
+    def __init__(self, whole: Flows, pipeline: p.Pipeline) -> None:
+        self.whole = whole
+        self.pipeline = pipeline
+        self.names: dict[str, Flow] = {}
+        self.reaches: dict[object, Reach] = {}
+        self.sent: Flow = _NOTHING
+        self.grew = False
+
+    def summary(self) -> Summary:
+        for parameter in self.pipeline.parameters:
+            passed = Origin("", parameter.name, parameter.span)
+            self.names[parameter.name] = {**given(parameter), passed: None}
+        run = {Origin("", _RUN, self.pipeline.span): None} if self.whole.control else _NOTHING
+        while True:
+            self.grew = False
+            result = self.block(self.pipeline.body, _Where(control=run))
+            if not self.grew:
+                break
+        return Summary(joined((result, self.sent)), tuple(self.reaches.values()))
+
+    def block(self, block: p.Block, where: _Where) -> Flow:
+        for statement in block.statements:
+            match statement:
+                case p.Bind():
+                    flow = self.flow(statement.value, where)
+                    self.names[statement.name] = stepped(flow, statement.span, f"`{statement.name}` holds it")
+                case p.Evaluate():
+                    self.flow(statement.value, where)
+                case p.Emit():
+                    self.sent = joined((self.sent, self.flow(statement.value, where)))
+                case p.Expect():
+                    self.flow(statement.condition, where)
+        return _NOTHING if block.result is None else self.flow(block.result, where)
+
+    def flow(self, node: p.Expression, where: _Where) -> Flow:
+        """The labels of what an expression gives."""
+        match node:
+            case p.Literal():
+                return _NOTHING
+            case p.Reference():
+                return self.names.get(node.name, _NOTHING)
+            case p.HandleReference():
+                return self.whole.memories.get(node.name, _NOTHING)
+            case p.StageCall():
+                return self.stage(node, where)
+            case p.PipelineCall():
+                return self.call(node, where)
+            case p.FieldOf():
+                return joined((self.flow(node.base, where), self.field(node)))
+            case p.Declassify():
+                self.flow(node.value, where)
+                return _NOTHING
+            case p.If():
+                condition = self.flow(node.condition, where)
+                text = "this decides which branch of the `if` runs"
+                inside, control = self.decided(condition, node.condition.span, text, where)
+                return joined((self.block(node.then, inside), self.block(node.otherwise, inside), control))
+            case p.Match():
+                return self.match(node, where)
+            case p.MapOver():
+                return self.map(node, where)
+            case p.Repeat():
+                return self.repeat(node, where)
+            case p.Interruptible():
+                return self.block(node.body, where)
+            case p.With():
+                policies = node.policies
+                if policies.approve is not None:
+                    self.flow(policies.approve, where)
+                place, placed = where.place, where.placed
+                if policies.place is not None:
+                    place, placed = policies.place, policies.spans.get("place", node.span)
+                approved = where.approved or policies.approve is not None
+                return self.flow(node.call, _Where(place, placed, approved, where.control))
+            case p.Convert() | p.Length() | p.Binary() | p.Unary():
+                # What is made of a whole value holds whatever its parts hold.
+                parts = tuple(p.children(node))
+                return joined(
+                    flow for part in parts for flow in (self.flow(part, where), self.whole.contained(part.type))
+                )
+            case _:
+                return joined([self.flow(part, where) for part in p.children(node)])
+
+    # --- calls
+
+    def stage(self, node: p.StageCall, where: _Where) -> Flow:
+        stage = node.stage
+        arriving = {a.name: self.argument(a, where) for a in node.arguments}
+        if self.whole.matters(node):
+            for argument in node.arguments:
+                if not isinstance(argument.value, p.HandleReference):
+                    for flow in (arriving[argument.name], where.control):
+                        self.arrives(node, argument.name, argument.value.span, flow, where)
+        own: dict[Origin, Step | None] = {}
+        for label in sorted(stage.result_labels):
+            own[Origin(label, "", stage.span)] = Step(stage.span, f"what `{stage.name}` gives is @{label}", None)
+        if any(effect.kind == "network" for effect in stage.effects):
+            text = f"`{stage.name}` is a network tool, so what it gives is @{UNTRUSTED}"
+            own[Origin(UNTRUSTED, "", node.span)] = Step(node.span, text, None)
+        return own if ends_labels(stage) else joined((*arriving.values(), own))
+
+    def argument(self, argument: p.Argument, where: _Where) -> Flow:
+        return joined((self.flow(argument.value, where), self.whole.contained(argument.value.type)))
+
+    def arrives(self, call: p.StageCall, argument: str, span: Span, flow: Flow, where: _Where) -> None:
+        for origin, path in flow.items():
+            reach = Reach(origin, path, call, argument, span, where.place, where.placed, where.approved)
+            self.reaches.setdefault((call.span, argument, where.place, where.approved, origin), reach)
+
+    def call(self, node: p.PipelineCall, where: _Where) -> Flow:
+        arguments = {a.name: self.flow(a.value, where) for a in node.arguments}
+        spans = {a.name: a.value.span for a in node.arguments}
+        callee = self.whole.summaries.get(node.pipeline)
+        if callee is None:
+            return joined(arguments.values())
+        arguments[_RUN], spans[_RUN] = where.control, node.span
+        for reach in callee.reaches:
+            place, placed = (reach.place, reach.placed) if reach.place else (where.place, where.placed)
+            approved = reach.approved or where.approved
+            for origin, path in self.passed(node, reach.origin, reach.path, arguments, spans):
+                key = (reach.call.span, reach.argument, place, approved, origin)
+                if key not in self.reaches:
+                    self.reaches[key] = Reach(
+                        origin, path, reach.call, reach.argument, reach.span, place, placed, approved
+                    )
+        out: dict[Origin, Step | None] = {}
+        for origin, path in callee.result.items():
+            for found, way in self.passed(node, origin, path, arguments, spans):
+                text = f"`{node.pipeline}` returns it here"
+                out.setdefault(found, Step(node.span, text, way) if origin.label else way)
+        declared = self.whole.pipelines.get(node.pipeline)
+        if declared is not None:
+            for label in sorted(declared.result_labels):
+                text = f"what `{node.pipeline}` returns is @{label}"
+                out.setdefault(Origin(label, "", declared.span), Step(declared.span, text, None))
+        return out
+
+    def passed(
+        self,
+        node: p.PipelineCall,
+        origin: Origin,
+        path: Step | None,
+        arguments: Mapping[str, Flow],
+        spans: Mapping[str, Span],
+    ) -> Iterable[tuple[Origin, Step | None]]:
+        """What stands for an origin of a called pipeline here: for a parameter, all that is passed for it."""
+        if origin.label:
+            yield origin, path
+            return
+        name = origin.parameter
+        text = f"passed to `{node.pipeline}` as `{name}`" if name else f"this decides whether `{node.pipeline}` runs"
+        for found, before in arguments.get(name, _NOTHING).items():
+            yield found, onto(path, Step(spans[name], text, before))
+
+    # --- parts and blocks
+
+    def field(self, node: p.FieldOf) -> Flow:
+        record = self.whole.program.records.get(node.base.type.name) if isinstance(node.base.type, RecordType) else None
+        found = next((f for f in record.fields if f.name == node.field_name), None) if record else None
+        return given(found) if found else _NOTHING
+
+    def decided(self, flow: Flow, span: Span, text: str, where: _Where) -> tuple[_Where, Flow]:
+        """What surrounds a branch that `flow` decides on, and what the decision adds to its value."""
+        if not self.whole.control or not flow:
+            return where, _NOTHING
+        control = stepped(flow, span, text)
+        return _Where(where.place, where.placed, where.approved, joined((where.control, control))), control
+
+    def match(self, node: p.Match, where: _Where) -> Flow:
+        subject = self.flow(node.subject, where)
+        text = "this decides which arm of the `match` runs"
+        inside, control = self.decided(subject, node.subject.span, text, where)
+        enum = self.whole.program.enums.get(node.subject.type.name) if isinstance(node.subject.type, EnumType) else None
+        out = [control]
+        for arm in node.arms:
+            case = next((c for c in enum.cases if c.name == arm.case), None) if enum else None
+            for position, binder in enumerate(arm.binders):
+                if binder is not None:
+                    own = given(case.payload[position]) if case and position < len(case.payload) else _NOTHING
+                    held = stepped(joined((subject, own)), binder.span, f"`{binder.name}` holds it")
+                    self.names[binder.name] = held
+            out.append(self.block(arm.body, inside))
+        return joined(out)
+
+    def map(self, node: p.MapOver, where: _Where) -> Flow:
+        over = self.flow(node.over, where)
+        self.names[node.variable] = stepped(over, node.over.span, f"each `{node.variable}` is a part of it")
+        condition = _NOTHING if node.where is None else self.flow(node.where, where)
+        span = node.span if node.where is None else node.where.span
+        inside, control = self.decided(condition, span, "this decides which items are taken", where)
+        if self.whole.control:
+            # How many items there are decides how often the body runs.
+            inside, more = self.decided(over, node.over.span, "this decides how often the body runs", inside)
+            control = joined((control, more))
+        return joined((self.block(node.body, inside), control))
+
+    def repeat(self, node: p.Repeat, where: _Where) -> Flow:
+        held = self.names.get(node.state, _NOTHING)
+        entering = joined(
+            (held, stepped(self.flow(node.initial, where), node.initial.span, f"`{node.state}` holds it"))
+        )
+        self.names[node.state] = entering
+        after = joined((entering, self.block(node.body, where)))
+        self.grew = self.grew or len(after) > len(entering) or len(entering) > len(held)
+        self.names[node.state] = after
+        return after
+
+
+# --- flows ----------------------------------------------------------------------------------------------------------
+
+
+def receiver(call: p.StageCall) -> str | None:
+    """The declared handle whose method is called."""
+    value = call.arguments[0].value if call.arguments else None
+    return value.name if isinstance(value, p.HandleReference) and call.arguments[0].name == "self" else None
+
+
+def ends_labels(stage: p.StageSignature) -> bool:
+    return stage.behind == "builtin" and stage.entry in _ENDS
+
+
+def given(parameter: p.Parameter) -> Flow:
+    """The labels that a declaration gives to a parameter, field or payload."""
+    return {
+        Origin(label, "", parameter.span): Step(parameter.span, f"`{parameter.name}` is @{label}", None)
+        for label in sorted(parameter.labels)
+    }
+
+
+def joined(flows: Iterable[Flow]) -> Flow:
+    """All that any of them has; of two ways of one label the first."""
+    out: dict[Origin, Step | None] = {}
+    for flow in flows:
+        for origin, path in flow.items():
+            out.setdefault(origin, path)
+    return out
+
+
+def stepped(flow: Flow, span: Span, text: str) -> Flow:
+    return {origin: Step(span, text, path) for origin, path in flow.items()}
+
+
+def onto(path: Step | None, before: Step) -> Step:
+    """The steps of `path`, after those of `before`."""
+    steps: list[Step] = []
+    while path is not None:
+        steps.append(path)
+        path = path.before
+    out = before
+    for step in reversed(steps):
+        out = Step(step.span, step.text, out)
+    return out
+
+
+def steps(path: Step | None, most: int = 8) -> tuple[Step, ...]:
+    """The way from where a label was given, each place once; of a long one the beginning and the end."""
+    found: list[Step] = []
+    while path is not None:
+        if not found or found[-1].span != path.span:
+            found.append(path)
+        path = path.before
+    found.reverse()
+    return tuple(found) if len(found) <= most else (*found[: most // 2], *found[-(most // 2) :])
