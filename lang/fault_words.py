@@ -129,12 +129,14 @@ def _missing(fault: Fault, edit: Edit, kinds: list[str]) -> Problem:
         place = fault.gap(edit.at)
     if len(kinds) <= 4 and all(kind in OPENERS for kind in kinds):
         return _unclosed(fault, edit, kinds, place)
-    what = " ".join(shape(kind) for kind in kinds) if len(kinds) < 3 else shape(kinds[0])
-    if len(kinds) == 1:
-        if kinds[0] == "NAME" and _is_value(fault, edit):
-            what = "a value"
-        elif kinds[0] in _OPERATORS and not _written_near(fault, kinds[0]):
-            what = "an operator"
+    shapes = [shape(kind) for kind in kinds] if len(kinds) < 3 else [shape(kinds[0])]
+    if kinds[0] == "NAME" and _is_value(fault, edit):
+        shapes[0] = "a value"
+    elif kinds == ["IS", "NAME"]:
+        shapes[1] = "a value"
+    what = " and ".join(shapes)
+    if len(kinds) == 1 and kinds[0] in _OPERATORS and not _written_near(fault, kinds[0]):
+        what = "an operator"
     sound = all(kind in tables().literals or kind in ("_POLICY_COMMA",) for kind in kinds) and what != "an operator"
     after = fault.tokens[edit.at] if edit.at < len(fault.tokens) else None
     return problems.missing(place, what, _spaced(text, at_start, fault, edit) if sound else None, named(after))

@@ -15,6 +15,7 @@ from ..base.suggest import suggest
 from . import syntax_problems as problems
 from .fault_words import made
 from .faults import Edit, Fault, Verdict
+from .suspects import bracket_before_continuation, doubled, missing_word, misspelt_keyword
 from .tokens import DECLARATION_WORDS, OPENERS, RESERVED, Token
 
 _COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
@@ -319,9 +320,28 @@ def _inside(body: str) -> str:
     return f"pipeline p(q: Text) -> Text {{\n  {body}\n}}\n"
 
 
+_TWICE = "unexpected-token", "twice"
+_INSTEAD = ("unexpected-token",)
+_BRACKET = ("unclosed-bracket",)
+
 MISTAKES: tuple[Mistake, ...] = (
+    # What shows late
+    Mistake(_inside("x = match match q {\n    A => 1\n    B => 2\n  }\n  return x"), *_TWICE, 2, doubled),
+    Mistake(_inside("x = if q {{\n    1\n  } else { 2 }\n  return x"), *_TWICE, 2),
+    Mistake(_inside("x = for y in q { f(y) }}\n  return x"), *_TWICE, 2),
     # Outside of declarations
     Mistake("pipline p() -> Text {\n  return x\n}", "not-a-declaration", "`pipeline` is", 1, _misspelt_declaration),
+    Mistake("p(q: Text) -> Text {\n  x = 1\n  return x\n}", "missing-token", "`pipeline`", 1, missing_word),
+    Mistake("answer {\n  finish p95 <= 3 s\n}", "missing-token", "`goal`", 1),
+    Mistake('"t" {\n  expect f()\n}', "missing-token", "`test`", 1),
+    Mistake(_inside('x = f(\n    The notes of {q}\n    """, 3)\n  return x'), "unclosed-text", "missing", 2),
+    Mistake(_inside('x = f("""\n    The {q + } of\n    """, 3)\n  return x'), "missing-token", "value", 3),
+    Mistake(_inside('x = f(""""""\n    The notes: {q}\n    """, 3)\n  return x'), *_TWICE, 2),
+    Mistake(_inside("x = fr y in q {\n    f(y)\n  }\n  return x"), *_INSTEAD, "`for`", 2, misspelt_keyword),
+    Mistake(_inside("retrun q"), *_INSTEAD, "`return`", 2),
+    Mistake(_inside("return f(q) with timeout 2 s, retyr 1"), *_INSTEAD, "`retry`", 2),
+    Mistake("goal g {\n  finish p95 <= 3 s\n  prefr cheapest\n}", *_INSTEAD, "`prefer`", 3),
+    Mistake(_inside("return f(q\n    otherwise g(q)"), *_BRACKET, "`)`", 2, bracket_before_continuation),
     Mistake("def p(q: Text) -> Text {\n  return q\n}", "not-a-declaration", "`pipeline` is", 1),
     Mistake("import std/llm", "not-a-declaration", "`use` is", 1),
     Mistake("use std/llm\n\nwindow = 30", "not-a-declaration", "let window", 3, _loose_binding),
@@ -338,7 +358,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("type A { x: Int\n\ntype B { y: Int }", "unclosed-bracket", "`}` is missing", 1),
     Mistake("fleet f\n  tier a = catalog.x\n}", "missing-token", "`{` is missing", 1),
     Mistake("goal g {\n  finish p95 < 3 s\n}", "unexpected-token", "`<=`", 2),
-    Mistake("fleet f {\n  link a <-> b 1 Gbit/s\n}", "missing-token", "is missing", 2),
+    Mistake("fleet f {\n  link a <-> b 1 Gbit/s\n}", "missing-token", "missing before", 2),
     # Blocks and statements
     Mistake("pipeline p() -> Text {\n}", "empty-block", "never empty", 1, _empty_block),
     Mistake(_inside("next = 3\n  return q"), "reserved-word", "`next`", 2, _reserved_binding),

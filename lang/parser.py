@@ -80,7 +80,10 @@ class _FileParser:
                 del self.problems[before:]
                 repaired, problems = repair(self.source, tokens)
                 found = lalr.build(self.source.path, repaired, self.actions, DEEPEST) if repaired else None
-                self.problems[before:] = [*self.problems[before:], *problems]
+                from .orphans import settle
+
+                said = [*self.problems[before:], *problems]
+                self.scan.problems, self.problems[before:] = settle(self.source, tokens, self.scan.problems, said)
                 self.forget_echoes(tokens, before)
         except lalr.TooDeep as deep:
             at = deep.token

@@ -95,6 +95,17 @@ def unclosed_text(opened: Span, quotes: str, close_at: Span) -> Problem:
     )
 
 
+def unopened_text(at: Span, closing: Span) -> Problem:
+    return Problem(
+        "unclosed-text",
+        f'the `"""` that opens a text is missing; the one on line {closing.line} closes it',
+        at,
+        hint='open the text with `"""`',
+        related=(Related(closing, "this closes the text"),),
+        fix=_insert('open the text with `"""`', at, ' """'),
+    )
+
+
 def unclosed_hole(opened: Span, close_at: Span | None) -> Problem:
     """`close_at` is where the `}` belongs, if that is known."""
     return Problem(
@@ -192,6 +203,16 @@ def out_of_place(span: Span, found: str, expected: str) -> Problem:
     )
 
 
+def written_twice(span: Span, text: str) -> Problem:
+    return Problem(
+        "unexpected-token",
+        f"`{text}` is written twice",
+        span,
+        hint=f"remove one `{text}`",
+        fix=_replace(f"remove one `{text}`", span, ""),
+    )
+
+
 def closes_nothing(span: Span, text: str) -> Problem:
     return Problem(
         "unexpected-token",
@@ -234,7 +255,7 @@ def line_start(span: Span, found: str) -> Problem:
 def missing(span: Span, what: str, text: str | None, before: str) -> Problem:
     return Problem(
         "missing-token",
-        f"{what} is missing before {before}",
+        f"{what} {'are' if ' and ' in what else 'is'} missing before {before}",
         span,
         hint=f"add {what}",
         fix=_insert(f"add {what}", span, text) if text else None,
