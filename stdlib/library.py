@@ -27,7 +27,7 @@ from .kinds import Environment
 from .store import entry, obtain
 from .store.steps import Progress, silent
 
-OURS = ("embed", "llm", "search", "text")
+OURS = ("embed", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
 ENTRY_POINTS = "agentlang.kinds"
 
 # How our engines hold weights in memory: XLA and the encoder in f32, the reranker's ONNX file in int8.
@@ -126,6 +126,11 @@ class Library:
                 files = obtain(known, self._environment.progress, handle.span)
                 out[handle.name] = export_steps(open_chat(files["weights"], known.name).functions())
         return out
+
+    async def aclose(self) -> None:
+        """End what kinds keep running between calls, such as the workers of Python tools. It may be used again."""
+        for close in self._environment.closers:
+            await close()
 
     def _the_engine(self) -> Engine:
         if self._engine is None:

@@ -6,22 +6,38 @@ of its stages starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...base.problems import Problem
 from ...executor.engines.protocol import Engine
 from ..store.steps import Progress
+from ..tools.secrets import Secrets
+
+
+def print_line(tool: str, line: str) -> None:
+    """What a tool prints goes to standard error, under its name: standard output is the program's answer."""
+    print(f"{tool}: {line}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Environment:
     """What kinds get from outside: `folder` is that of the `.agent` file, for the paths written in it; `engine` makes
     the engine that runs models, once; `progress` hears of downloads and index builds, `warn` of
-    what was left out of an index."""
+    what was left out of an index.
+
+    For tools: `allow_private` names the hosts on private networks that requests may go to (`*` for all), `passed` the
+    environment variables that their processes see beside the usual ones, `heard` is told what they print. A kind that
+    holds processes adds to `closers` what ends them."""
 
     folder: Path
     engine: Callable[[], Engine]
     progress: Progress
     warn: Callable[[Problem], None]
+    allow_private: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    heard: Callable[[str, str], None] = print_line
+    secrets: Secrets = field(default_factory=Secrets)
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
