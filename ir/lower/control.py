@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...lang import program as p
+from ...lang.types import EnumType, OptionType, Type
 from .. import _mlir
 from ..dialect.types import to_mlir
 from .making import Form, Hint, Lowering, Scope, known, valueless
@@ -125,12 +126,12 @@ def _race(lowering: Lowering, race: p.Race, scope: Scope, hint: Hint) -> Any:
     return lowering.append(made, scope)
 
 
-def payload(program: p.Program, choice: p.Match, arm: p.Arm) -> tuple[p.Type, ...]:
+def payload(program: p.Program, choice: p.Match, arm: p.Arm) -> tuple[Type, ...]:
     """The types of what the case of an arm holds, whether the arm names it or not."""
     subject = choice.subject.type
-    if isinstance(subject, p.OptionType):
+    if isinstance(subject, OptionType):
         return (subject.element,) if arm.case == "some" else ()
-    assert isinstance(subject, p.EnumType), f"{choice.span}: a match over {subject}"
+    assert isinstance(subject, EnumType), f"{choice.span}: a match over {subject}"
     cases = {case.name: case.payload for case in program.enums[subject.name].cases}
     return tuple(field.type for field in cases[arm.case]) if arm.case is not None else ()
 
