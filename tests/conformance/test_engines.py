@@ -5,14 +5,18 @@ Run here on the null engine and on XLA with a tiny random model, under asyncio a
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import pytest
 import trio
+from json_schemas import complaints, random_schema
 from trio.testing import MockClock
 
+from agentlang.base.problems import OutsideError
 from agentlang.executor.engines import UnknownEngine, engine, engine_names
 from agentlang.executor.engines.generation import Generation, generate
 from agentlang.executor.engines.null import NullEngine, NullTimings
@@ -214,6 +218,87 @@ async def check_left_alone(engine: Engine, spec: ModelSpec) -> None:
     await model.close()
 
 
+MAIL = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "intent": {"enum": ["Refund", "Question"]},
+            "orders": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+            "sure": {"type": "boolean"},
+        },
+        "required": ["intent", "orders", "sure"],
+        "additionalProperties": False,
+    }
+)
+
+
+async def check_schema(engine: Engine, spec: ModelSpec) -> None:
+    """A reply is a document of its schema and ends with it; it repeats with its seed."""
+    model = await engine.load(spec)
+    texts: list[str] = []
+    for sampling in (
+        Sampling(max_tokens=200, schema=MAIL),
+        Sampling(max_tokens=200, schema=MAIL),
+        *(Sampling(max_tokens=200, schema=MAIL, temperature=1.0, seed=seed) for seed in (1, 1, 2, 3, 4, 5)),
+        Sampling(max_tokens=200, schema=MAIL, temperature=2.0, seed=3, top_k=3, top_p=0.9),
+    ):
+        pieces, reply = await _reply(model, sampling)
+        assert complaints("".join(pieces), MAIL) == []
+        assert reply.finish is Finish.STOP
+        texts.append("".join(pieces))
+    assert texts[0] == texts[1]
+    assert texts[2] == texts[3]
+    assert len(set(texts)) > 2
+    await model.close()
+
+
+async def check_any_schema(engine: Engine, spec: ModelSpec) -> None:
+    """Whatever the schema, a reply that ends by itself is valid, and one that does not says so."""
+    model, whole = await engine.load(spec), 0
+    for number in range(24):
+        schema = random_schema(random.Random(number))
+        pieces, reply = await _reply(model, Sampling(max_tokens=64, schema=schema, temperature=1.0, seed=number))
+        if reply.finish is Finish.STOP:
+            whole += 1
+            assert complaints("".join(pieces), schema) == [], (number, schema)
+        else:
+            assert reply.finish is Finish.LENGTH
+            assert reply.stats is not None
+            assert reply.stats.generated_tokens == 64
+    assert whole >= 6
+    assert model.open_sequences == 0
+    await model.close()
+
+
+async def check_schema_cut_short(engine: Engine, spec: ModelSpec) -> None:
+    """A document that does not fit ends as any other reply does: by its tokens, or by the context."""
+    model = await engine.load(ModelSpec(spec.name, spec.source, context=64))
+    schema = json.dumps({"type": "array", "items": {"type": "boolean"}, "minItems": 40})
+    for most, tokens, finish in ((3, 3, Finish.LENGTH), (64, 14, Finish.TRUNCATED)):
+        sequence = await model.prefill(tuple(range(5, 5 + 50)))
+        made = [token async for token in model.decode(sequence, Sampling(max_tokens=most, schema=schema))]
+        assert (len(made), sequence.finish) == (tokens, finish)
+        await model.release(sequence)
+    sequence = await model.prefill((5, 6, 7))
+    exact = Sampling(max_tokens=4, schema=json.dumps({"const": True}))
+    made = [token async for token in model.decode(sequence, exact)]
+    detokenizer = model.detokenizer()
+    assert "".join(map(detokenizer.push, made)) == "true"
+    assert sequence.finish is Finish.STOP
+    await model.close()
+
+
+async def check_schema_refused(engine: Engine, spec: ModelSpec) -> None:
+    """A schema that is not understood is refused by name before anything is made; the sequence is still there."""
+    model = await engine.load(spec)
+    sequence = await model.prefill((5, 6, 7))
+    with pytest.raises(OutsideError, match="#/pattern") as caught:
+        model.decode(sequence, Sampling(schema=json.dumps({"type": "string", "pattern": "a"})))
+    assert caught.value.problem.slug == "schema-unsupported"
+    assert len([token async for token in model.decode(sequence, Sampling(max_tokens=2))]) == 2
+    await model.close()
+
+
 CHECKS: tuple[Check, ...] = (
     check_streams,
     check_repeats,
@@ -226,6 +311,10 @@ CHECKS: tuple[Check, ...] = (
     check_misuse,
     check_two_at_once,
     check_left_alone,
+    check_schema,
+    check_any_schema,
+    check_schema_cut_short,
+    check_schema_refused,
 )
 
 
