@@ -7,8 +7,9 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..syntax_problems import too_deep
 from ..types import BOOL, StreamType, Type
-from .body import Body, Role, Turns, is_unknown, nothing
+from .body import Body, Role, Turns, nothing
 from .branches import labels_of_block
+from .conversions import is_unknown
 from .effects import has_effects
 
 # `stop … when …` in one block: what follows each becomes a branch inside the branch before.
@@ -81,11 +82,11 @@ class _Reader:
             case syntax.Expect():
                 self.expect(statement)
             case syntax.Given():
-                where = "at the top of a test, before what it expects"
-                if not body.in_test or not role.needs_value:
-                    self.given(statement, where)
-                else:
-                    self.given(statement, "directly inside a test")
+                # Those of a test have been taken out of its block.
+                where = "directly inside a test"
+                hint = "move it to the top of the test" if body.in_test else "a test says what a call answers there"
+                body.context.report(problems.misplaced("given", where, statement.span, hint))
+                body.use_all(statement)
 
     def last(self, statement: syntax.ExprStatement) -> None:
         """The last line, which is the block's value; in a loop, that of the next turn unless its branches say."""
@@ -139,11 +140,6 @@ class _Reader:
             self.body.context.report(problems.misplaced("expect", "inside a test", statement.span, hint))
         condition = self.body.expect(statement.condition, BOOL, "what a test expects")
         self.statements.append(program.Expect(condition, statement.span))
-
-    def given(self, statement: syntax.Given, where: str) -> None:
-        hint = "write it at the top of the test" if self.body.in_test else "it says in a test what a call answers there"
-        self.body.context.report(problems.misplaced("given", where, statement.span, hint))
-        self.body.use_all(statement)
 
     # --- turns of a loop
 

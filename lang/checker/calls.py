@@ -8,10 +8,11 @@ from .. import problems, program, syntax
 from ..program import NO_LABELS, StageSignature
 from ..types import HandleType, Type
 from .arguments import Given, bind_arguments, labels_of, look_inside
-from .body import Body, is_unknown, nothing
+from .body import Body, nothing
 from .builtins import CALLS, check_builtin
 from .cases import called_case, named_case, qualified_case
 from .context import BUILTINS
+from .conversions import is_unknown
 from .generics import Variables, accepts, instance
 from .labels import ends_labels
 from .names import unknown_local

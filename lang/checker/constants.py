@@ -7,8 +7,9 @@ from .. import problems, program, syntax
 from ..program import Constant, Expression, Literal
 from ..types import TEXT, Type
 from .blocks import check_block
-from .body import Body, is_unknown
+from .body import Body
 from .context import Context
+from .conversions import is_unknown
 from .expressions import check_expression
 from .figures import finite
 from .symbols import ConstantSymbol

@@ -11,6 +11,7 @@ import: most programs have nothing that they are about, and every command would 
 from .calls import *
 from .control import *
 from .declarations import *
+from .fallbacks import *
 from .forms import *
 from .goals import *
 from .names import *
