@@ -14,14 +14,19 @@ from ..program import Program
 from ..syntax import File
 from .context import Library
 from .file import check_file
+from .files import Resolve
 
-__all__ = ["Library", "check"]
+__all__ = ["Library", "Resolve", "check"]
 
 
-def check(file: File, source: Source, library: Library) -> tuple[Program | None, tuple[Problem, ...]]:
+def check(
+    file: File, source: Source, library: Library, *, files: Resolve | None = None
+) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program of one file, and all problems of its meaning, in the order of the text.
 
-    `library("std/llm")` gives the interface source of a module, or None if there is none. The program is None where a
+    `library("std/llm")` gives the interface source of a module, or None if there is none; `files(path, "./shop")` the
+    source that an import in the file of that path means, a problem where it may not be read (its span is filled in), or
+    None. Errors of imported files are reported with their own spans, warnings are not. The program is None where a
     problem is an error. Syntax problems are the parser's; a file that has some may be checked all the same.
     """
-    return check_file(file, source, library)
+    return check_file(file, source, library, files)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...base.source import Span
 from .. import problems, syntax
-from ..program import EnumCase, EnumDeclaration, RecordDeclaration
+from ..program import EnumCase, EnumDeclaration, RecordDeclaration, StageSignature
 from ..types import EnumType, HandleType, RecordType
 from . import not_yet
 from .context import Context
@@ -13,21 +14,39 @@ from .handles import KEYWORDS, HandleNode, constructor
 from .imports import Imports, import_module
 from .signatures import declare_stage, parameters_of, text_of, with_defaults
 from .symbols import (
+    UNKNOWN,
     ConstantSymbol,
     EnumSymbol,
     HandleSymbol,
     HandleTypeSymbol,
     PipelineSymbol,
     RecordSymbol,
+    StageSymbol,
+    ToolSymbol,
     UncheckedSymbol,
 )
+from .tools import declare_program_stage, declare_tool
 from .written import resolve
 
 
 class Declared:
     """The declarations that kept their names, in source order, with what was made of them."""
 
-    __slots__ = ("enums", "fleets", "goals", "handles", "imports", "pipelines", "records", "refused", "stages", "tests")
+    __slots__ = (
+        "calls",
+        "enums",
+        "fleets",
+        "goals",
+        "handles",
+        "imports",
+        "pipelines",
+        "program_stages",
+        "records",
+        "refused",
+        "stages",
+        "tests",
+        "tools",
+    )
 
     def __init__(self) -> None:
         self.imports: Imports = []
@@ -38,16 +57,23 @@ class Declared:
         self.goals: list[syntax.GoalDecl] = []
         self.fleets: list[syntax.FleetDecl] = []
         self.tests: list[syntax.TestDecl] = []
+        self.tools: list[tuple[ToolSymbol, syntax.ToolDecl]] = []
+        # Of a library, and of the file itself.
         self.stages: list[syntax.StageDecl] = []
+        self.program_stages: list[tuple[StageSymbol, syntax.StageDecl]] = []
         self.refused: list[syntax.Declaration] = []
+        # Which pipeline calls which; known once the bodies are.
+        self.calls: dict[str, list[tuple[str, Span]]] = {}
 
 
 def declare(context: Context, file: syntax.File) -> Declared:
     """Bind every name of the file, then give each its signature."""
     declared = Declared()
-    for node in file.declarations:
-        if isinstance(node, syntax.UseDecl):
-            import_module(context, node, declared.imports)
+    uses = [node for node in file.declarations if isinstance(node, syntax.UseDecl)]
+    if context.files is not None:
+        context.files.name(context, [node for node in uses if node.module.text.startswith(".")])
+    for node in uses:
+        import_module(context, node, declared.imports)
     for node in file.declarations:
         _name(context, node, declared)
     for name in file.broken:
@@ -66,6 +92,10 @@ def declare(context: Context, file: syntax.File) -> Declared:
         found = constructor(context, node.value)
         if found is not None:
             symbol.type = found[0].result
+    for symbol, node in declared.tools:
+        declare_tool(context, symbol, node)
+    for symbol, node in declared.program_stages:
+        declare_program_stage(context, symbol, node)
     return declared
 
 
@@ -100,6 +130,12 @@ def _name(context: Context, node: syntax.Declaration, declared: Declared) -> Non
             handle = HandleSymbol(node.name.text, node.name.span, KEYWORDS[type(node)])
             if context.bind(handle):
                 declared.handles.append((handle, node))
+        case syntax.ToolDecl():
+            tool = ToolSymbol(node.name.text, node.name.span, node)
+            if context.bind(tool):
+                declared.tools.append((tool, node))
+        case syntax.StageDecl():
+            _program_stage(context, node, declared)
         case syntax.PipelineDecl():
             pipeline = PipelineSymbol(node.name.text, node.name.span, node)
             if context.bind(pipeline):
@@ -114,15 +150,23 @@ def _name(context: Context, node: syntax.Declaration, declared: Declared) -> Non
             _refuse(context, node, declared)
 
 
+def _program_stage(context: Context, node: syntax.StageDecl, declared: Declared) -> None:
+    name = node.name.parts[-1]
+    if len(node.name.parts) > 1:
+        hint = "only a library's handles have methods; give the stage a name of its own"
+        context.report(problems.not_a_value(node.name.text, "a method of a handle", node.name.span, hint))
+        return
+    unknown = StageSignature(name.text, (), UNKNOWN, "python", "python:call", name.span)
+    stage = StageSymbol(name.text, name.span, unknown)
+    if context.bind(stage):
+        declared.program_stages.append((stage, node))
+
+
 def _refuse(context: Context, node: syntax.Declaration, declared: Declared) -> None:
     """A declaration that is not checked yet: its name is known, its uses are silent."""
     match node:
         case syntax.HandleDecl():
             kind, name = "handle type", node.name
-        case syntax.StageDecl():
-            kind, name = "stage", node.name.parts[-1]
-        case syntax.ToolDecl():
-            kind, name = "tool", node.name
         case syntax.AgentDecl():
             kind, name = "agent", node.name
         case _:

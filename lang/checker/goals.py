@@ -12,8 +12,8 @@ from .. import problems, program, syntax
 from ..program import Assumption, Goal, GoalTerm
 from ..syntax.walk import walk
 from ..types import TEXT, ListType, Primitive, StreamType, Type
-from .body import is_unknown
 from .context import Context
+from .conversions import is_unknown
 from .figures import quantity
 from .graph import Calls, reachable
 from .symbols import Local, PipelineSymbol, UncheckedSymbol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...base.problems import Related
 from ...base.source import Span
@@ -14,9 +14,10 @@ from .symbols import PipelineSymbol
 Calls = Mapping[str, Sequence[tuple[str, Span]]]
 
 
-def calls_between(context: Context) -> dict[str, list[tuple[str, Span]]]:
-    """For each pipeline, the pipelines it calls and where. From the text alone: no name hides another."""
-    pipelines = {name: s for name, s in context.names.items() if isinstance(s, PipelineSymbol)}
+def calls_between(own: Iterable[PipelineSymbol]) -> dict[str, list[tuple[str, Span]]]:
+    """For each pipeline of the file, the pipelines of the file that it calls and where. From the text alone: no name
+    hides another."""
+    pipelines = {symbol.name: symbol for symbol in own}
     calls: dict[str, list[tuple[str, Span]]] = {name: [] for name in pipelines}
     for name, symbol in pipelines.items():
         for node in walk(symbol.declaration.body):

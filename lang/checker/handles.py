@@ -6,10 +6,11 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import HandleDeclaration, StageSignature
 from ..types import HandleType
-from .body import is_unknown
-from .calls import Given, bind_arguments, module_of
+from .arguments import Given, bind_arguments
+from .calls import module_of
 from .constants import fold, outside
 from .context import Context
+from .conversions import is_unknown
 from .signatures import text_of
 from .symbols import HandleSymbol, StageSymbol, Symbol
 
@@ -62,7 +63,7 @@ def check_handle(context: Context, symbol: HandleSymbol, node: HandleNode) -> Ha
     if not isinstance(signature.result, HandleType):
         return None
     return HandleDeclaration(
-        symbol.name,
+        symbol.qualified,
         symbol.keyword,
         signature.result,
         signature,

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from .. import problems, syntax
-from . import not_yet
 from .context import Context
 from .interfaces import load
-from .symbols import (
-    EnumSymbol,
-    HandleTypeSymbol,
-    Interface,
-    ModuleSymbol,
-    RecordSymbol,
-    StageSymbol,
-    Symbol,
-    UncheckedSymbol,
-)
+from .symbols import EnumSymbol, Interface, ModuleSymbol, Symbol, UncheckedSymbol, renamed
 
 Imports = list[tuple[Symbol, syntax.UseDecl]]
 
@@ -24,20 +14,9 @@ def import_module(context: Context, node: syntax.UseDecl, imports: Imports) -> N
     """Bind what one `use` brings; what was bound is added to `imports`."""
     path = node.module.text
     name = node.alias or syntax.Ident(path.rsplit("/", 1)[-1], span=node.module.span)
-    interface: Interface | None = None
-    if not path.startswith("std/"):
-        context.refuse("file import", node.span)
-    else:
-        interface = load(path, context.library)
-        if interface is None and path in not_yet.MODULES:
-            context.report(not_yet.module_not_yet(path, node.module.span))
-        elif interface is None:
-            suggestion = _nearest_module(context, path)
-            context.report(problems.unknown_module(path, node.module.span, suggestion))
+    interface = _library(context, node) if path.startswith("std/") else _file(context, node)
     if interface is not None:
-        for problem in interface.problems:
-            context.report(problem)
-        _adopt(context, path, interface)
+        _adopt(context, path if path.startswith("std/") else interface.source.path, interface)
     if not node.names:
         symbol = ModuleSymbol(name.text, name.span, interface)
         if context.bind(symbol):
@@ -49,6 +28,30 @@ def import_module(context: Context, node: syntax.UseDecl, imports: Imports) -> N
         symbol = _imported(context, path, interface, word)
         if context.bind(symbol):
             imports.append((symbol, node))
+
+
+def _library(context: Context, node: syntax.UseDecl) -> Interface | None:
+    path = node.module.text
+    interface = load(path, context.library)
+    if interface is None:
+        suggestion = _nearest_module(context, path)
+        context.report(problems.unknown_module(path, node.module.span, suggestion))
+        return None
+    for problem in interface.problems:
+        context.report(problem)
+    return interface
+
+
+def _file(context: Context, node: syntax.UseDecl) -> Interface | None:
+    module = node.module
+    if not module.text.startswith("."):
+        near = _nearest_module(context, f"std/{module.text}")
+        context.report(problems.unknown_module(module.text, module.span, near))
+        return None
+    if context.files is None:
+        context.report(problems.import_not_found(module.text, module.span))
+        return None
+    return context.files.load(context, node)
 
 
 def _adopt(context: Context, path: str, interface: Interface) -> None:
@@ -67,7 +70,7 @@ def _nearest_module(context: Context, path: str) -> str | None:
     """The library cannot be listed, so the modules that the language names are asked for."""
     from ...base.suggest import suggest
 
-    named = ("embed", "http", "llm", "mcp", "memory", "search", "speech", "text")
+    named = ("embed", "http", "list", "llm", "mcp", "memory", "process", "search", "speech", "text")
     near = suggest(path, [f"std/{name}" for name in named])
     return near if near is not None and context.library(near) is not None else None
 
@@ -78,24 +81,23 @@ def _imported(context: Context, path: str, interface: Interface | None, word: sy
         symbol = UncheckedSymbol(word.text, word.span, "import")
         symbol.used = True
         return symbol
-    match interface.names.get(word.text):
-        case StageSymbol() as found:
-            return StageSymbol(word.text, word.span, *found.signatures)
-        case HandleTypeSymbol() as found:
-            return HandleTypeSymbol(word.text, word.span, found.type)
-        case RecordSymbol() as found:
-            record = RecordSymbol(word.text, word.span, found.type)
-            record.declaration = found.declaration
-            return record
-        case EnumSymbol() as found:
-            enum = EnumSymbol(word.text, word.span, found.type)
-            enum.declaration = found.declaration
-            context.offer_cases(found.declaration)
-            return enum
-        case _:
-            known = tuple(interface.names)
-            suggestion = context.nearest(word.text, known)
-            context.report(problems.unknown_member(path, "stage or type", word.text, word.span, suggestion, known))
-            symbol = UncheckedSymbol(word.text, word.span, "import")
-            symbol.used = True
-            return symbol
+    found = interface.names.get(word.text)
+    if found is None:
+        known = tuple(interface.names)
+        suggestion = context.nearest(word.text, known)
+        context.report(
+            problems.unknown_member(
+                path,
+                "declaration" if path.startswith(".") else "stage or type",
+                word.text,
+                word.span,
+                suggestion,
+                known,
+            )
+        )
+        symbol = UncheckedSymbol(word.text, word.span, "import")
+        symbol.used = True
+        return symbol
+    if isinstance(found, EnumSymbol):
+        context.offer_cases(found.declaration)
+    return renamed(found, word.text, word.span)

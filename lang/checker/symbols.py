@@ -6,7 +6,8 @@ define at start-up, which generated dataclasses do.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, TypeVar
 
 from ...base.problems import Problem
 from ...base.source import Source, Span
@@ -27,23 +28,33 @@ from ..types import EnumType, HandleType, Primitive, RecordType, Type
 # The type of what could not be checked. It fits everywhere, so that one fault is reported once; a program that holds
 # it has an error and never leaves the checker.
 UNKNOWN = Primitive("?")
+_S = TypeVar("_S", bound="Symbol")
 
 
 class Symbol:
-    """A name of the file and where it was bound."""
+    """A name of the file and where it was bound. `qualified` is what the program calls it: with the name of the file
+    that declares it, where that is an imported one."""
 
-    __slots__ = ("name", "span", "used")
+    __slots__ = ("name", "qualified", "span", "used")
     # How messages call it, with its article.
     kind: ClassVar[str] = "a name"
 
     def __init__(self, name: str, span: Span) -> None:
         self.name = name
+        self.qualified = name
         self.span = span
         self.used = False
 
     @property
     def what(self) -> str:
         return self.kind
+
+
+def renamed(symbol: _S, name: str, span: Span) -> _S:
+    """The same thing under the name that an import gives it."""
+    own = copy(symbol)
+    own.name, own.span, own.used = name, span, False
+    return own
 
 
 class ModuleSymbol(Symbol):
@@ -210,7 +221,8 @@ class Local:
 
 
 class Interface:
-    """What a module offers: its names, the methods of its handle types, and what it imports in turn."""
+    """What a module of the library, or an imported file, offers: its names, the methods of its handle types, and what
+    it imports in turn."""
 
     __slots__ = ("enums", "imports", "methods", "module", "names", "problems", "records", "source")
 

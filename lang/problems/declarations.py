@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...base.problems import Problem
+from ...base.problems import Fix, Problem, Related
 from ...base.source import Span
 from ..types import Type
 
@@ -32,4 +32,77 @@ def handle_not_declared(stage: str, result: Type, span: Span) -> Problem:
         f"`{stage}` builds a {result}, which must be declared at the top of the file",
         span,
         hint=f"write `model NAME = {stage}(…)` (or `resource`) outside the pipeline, and use NAME here",
+    )
+
+
+# --- tools -----------------------------------------------------------------------------------------------------------
+
+
+def bad_implementation(owner: str, span: Span, stage: bool = False) -> Problem:
+    """`owner` is "tool `x`" or "stage `x`"."""
+    hint = 'write `= python("module:function")`'
+    more = "" if stage else ", `= http.get(…)`, `= process.run([…])`, or the call of a declared `server`"
+    return Problem("bad-implementation", f"nothing can run {owner} as it is written", span, hint=hint + more)
+
+
+def bad_target(text: str, span: Span) -> Problem:
+    return Problem(
+        "bad-target",
+        f'"{text}" names no function of Python',
+        span,
+        hint='write the module and the function, as in `python("shop:order")` for `order` in `shop.py`',
+    )
+
+
+def bad_secret(title: str, span: Span, hint: str) -> Problem:
+    return Problem("bad-secret", title, span, hint=hint)
+
+
+def bad_effect(title: str, span: Span, hint: str, first: Span | None = None, fix: Fix | None = None) -> Problem:
+    related = (Related(first, "first stated here"),) if first else ()
+    return Problem("bad-effect", title, span, hint=hint, related=related, fix=fix)
+
+
+def unstated_effect(tool: str, effect: str, behind: str, span: Span, fix: Fix) -> Problem:
+    does = "reaches the network" if effect == "network" else "starts a process"
+    return Problem(
+        "unstated-effect",
+        f"tool `{tool}` {does} (`{behind}`) and does not say so",
+        span,
+        hint=f"add `{effect}` to its effects",
+        fix=fix,
+    )
+
+
+# --- imported files --------------------------------------------------------------------------------------------------
+
+
+def import_not_found(module: str, span: Span) -> Problem:
+    return Problem(
+        "import-not-found",
+        f"there is no file for `{module}`",
+        span,
+        hint=f"an import is a path from the file it stands in, without its ending: `{module}.agent` must lie there",
+    )
+
+
+def import_outside(module: str, span: Span | None = None) -> Problem:
+    """For whoever finds the files: `module` leads out of the folder of the program, so it is not looked for."""
+    return Problem(
+        "import-outside",
+        f"`{module}` lies outside the folder of the program",
+        span,
+        hint="keep what a program imports in the folder of the file that is checked, or below it",
+    )
+
+
+def import_cycle(module: str, span: Span, related: tuple[Related, ...]) -> Problem:
+    return Problem(
+        "import-cycle",
+        f"`{module}` is the file itself"
+        if not related
+        else f"`{module}` imports this file, directly or through another",
+        span,
+        hint="move what both need into a third file, and import that",
+        related=related,
     )

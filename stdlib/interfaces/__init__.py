@@ -7,7 +7,7 @@ from importlib import resources
 
 from ...base.source import Source
 
-MODULES = ("embed", "llm", "search", "text")
+MODULES = ("embed", "http", "list", "llm", "mcp", "memory", "process", "search", "speech", "text")
 
 
 @cache

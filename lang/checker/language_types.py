@@ -1,0 +1,40 @@
+"""`Message` and `Role` belong to a program that uses them, and to no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..program import Program, walk
+from ..types import MESSAGE, ROLE, ListType, MapType, OptionType, StreamType, Type
+
+
+def without_unused_language(whole: Program) -> Program:
+    """The program without the records and enums of the language that nothing in it is of."""
+    found = {_innermost(type) for type in _types(whole)}
+    messages = MESSAGE in found
+    roles = messages or ROLE in found
+    return replace(
+        whole,
+        records=whole.records if messages else {n: r for n, r in whole.records.items() if n != MESSAGE.name},
+        enums=whole.enums if roles else {n: e for n, e in whole.enums.items() if n != ROLE.name},
+    )
+
+
+def _innermost(type: Type) -> Type:
+    while isinstance(type, ListType | MapType | OptionType | StreamType):
+        type = type.element
+    return type
+
+
+def _types(whole: Program) -> Iterator[Type]:
+    for record in whole.records.values():
+        if record.name != MESSAGE.name:
+            yield from (field.type for field in record.fields)
+    for enum in whole.enums.values():
+        yield from (field.type for case in enum.cases for field in case.payload)
+    for signature in (*whole.tools, *whole.pipelines):
+        yield signature.result
+        yield from (parameter.type for parameter in signature.parameters)
+    for block in (*(pipeline.body for pipeline in whole.pipelines), *(test.body for test in whole.tests)):
+        yield from (part.type for part in walk(block))
