@@ -56,6 +56,8 @@ def resolve(context: Context, node: syntax.TypeExpr, *, handles: bool = False, d
                 context.report(problems.wrong_type("the key of a map", "Text", str(key), node.key.span))
             inner, labels = _inside(context, node.value, "a map", depth)
             return (inner if inner == UNKNOWN else MapType(inner)), labels | key_labels
+        case syntax.KnownType():
+            return node.type or UNKNOWN, NO_LABELS
         case syntax.TensorType():
             return _tensor(context, node), NO_LABELS
 
