@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -14,13 +15,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from json_schemas import complaints
 
 from agentlang.base.problems import OutsideError
+from agentlang.executor.engines.constraint.masks import Constraint
 from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
 from agentlang.executor.engines.xla import buckets, choosing
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.kept import kept_programs
 from agentlang.executor.engines.xla.model import XlaModel
+from agentlang.executor.engines.xla.sequence import XlaSequence
 from agentlang.stdlib.models.tiny import TinyLlama
 
 
@@ -233,3 +237,85 @@ def test_draws_follow_the_distribution_the_seed_and_the_index() -> None:
     # Cold is greedy; equal logits and negative infinities are no trouble.
     assert choose(LOGITS, 1e-3) == BY_LIKELIHOOD[0]
     assert {choose([1.0, 1.0, -np.inf], 1.0, top_k=2, top_p=0.9, index=i) for i in range(40)} == {0, 1}
+
+
+# Replies held to a schema
+
+
+LIST = json.dumps({"type": "array", "items": {"enum": ["north", "south", "east"]}, "minItems": 12, "maxItems": 12})
+RECORD = json.dumps(
+    {
+        "type": "object",
+        "properties": {"first name": {"type": "string", "maxLength": 4}, "of age": {"type": "boolean"}},
+        "required": ["first name", "of age"],
+        "additionalProperties": False,
+    }
+)
+
+
+def text_of(tokens: list[int]) -> str:
+    return TinyLlama().tokenizer().decode(tokens)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(schema=LIST), Sampling(schema=RECORD, temperature=1.0, seed=4)])
+def test_feeding_forced_tokens_at_once_changes_nothing(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed: list[int] = []
+    force = XlaModel._force  # pyright: ignore[reportPrivateUsage]
+
+    def counted(self: XlaModel, sequence: XlaSequence, *rest: Any) -> bool:
+        before = len(sequence.forced)
+        done = force(self, sequence, *rest)
+        fed.append(len(sequence.forced) - before)
+        return done
+
+    prompt = tuple(range(3, 20))
+    monkeypatch.setattr(XlaModel, "_force", counted)
+    at_once, _ = decoded(prompt, sampling)
+    assert sum(fed) > 15
+    monkeypatch.setattr(XlaModel, "_force", lambda *_: False)
+    one_by_one, _ = decoded(prompt, sampling)
+    assert text_of(at_once) == text_of(one_by_one)
+    assert complaints(text_of(at_once), sampling.schema or "") == []
+
+
+def test_a_document_goes_on_where_the_cache_grows() -> None:
+    for length in range(236, 256, 3):
+        tokens, _ = decoded(tuple(3 + i % 256 for i in range(length)), Sampling(schema=LIST))
+        assert complaints(text_of(tokens), LIST) == []
+
+
+def test_a_token_that_is_refused_is_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a key would come twice; here each text is refused its first two choices."""
+    take, refused = Constraint.take, list[tuple[int, int]]()
+    made = 0
+
+    def picky(self: Constraint, token: int) -> bool:
+        nonlocal made
+        if len(refused) < 6 and sum(at == made for at, _ in refused) < 2 and made > 0:
+            refused.append((made, token))
+            return False
+        made += 1
+        return take(self, token)
+
+    monkeypatch.setattr(Constraint, "take", picky)
+    monkeypatch.setattr(XlaModel, "_force", lambda *_: False)
+    schema = json.dumps({"type": "string", "maxLength": 6})
+    for sampling in (Sampling(schema=schema), Sampling(schema=schema, temperature=1.0, seed=2)):
+        refused.clear()
+        made = 0
+        tokens, _ = decoded(tuple(range(3, 9)), sampling)
+        assert complaints(text_of(tokens), schema) == []
+        assert len(refused) == 6
+        assert all(tokens[at] != token for at, token in refused)
+        assert len(set(refused)) == 6
+
+
+def test_a_masked_logit_is_never_chosen() -> None:
+    mask = np.zeros((LOGITS.size + 31) // 32, np.uint32)
+    for token in (7, 31, 32, 299):
+        mask[token // 32] |= np.uint32(1 << token % 32)
+    kept = np.flatnonzero(np.isfinite(choosing.masked(jnp.asarray(LOGITS), jnp.asarray(mask))))
+    assert kept.tolist() == [7, 31, 32, 299]
+    masked = choosing.masked(jnp.asarray(LOGITS), jnp.asarray(mask))
+    assert {choose(masked, 50.0, index=i) for i in range(200)} == {7, 31, 32, 299}
+    assert {choose(masked, 50.0, top_k=100, top_p=0.99, index=i) for i in range(200)} <= {7, 31, 32, 299}

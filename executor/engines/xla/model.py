@@ -253,6 +253,7 @@ class XlaModel:
             if not constraint.take(token):
                 raise RuntimeError("a key is forced for the second time")
         sequence.forced.extend(forced)
+        sequence.chosen += len(forced)
         if constraint.complete:
             return True
         for start in starts:

@@ -30,7 +30,7 @@ class XlaSequence:
         self.ahead: Any = None
         """The one after it, on the device, where it may still be computed."""
         self.chosen = 0
-        """Tokens chosen so far, `ahead` included."""
+        """Tokens chosen or forced so far, `ahead` included."""
         self.decoding = False
         self.decode: Step | None = None
         """The programs of its steps, once loaded: to look one up costs a thread."""

@@ -1,0 +1,104 @@
+"""Chat stages: conversations become turns, settings become a schema, an unfinished document a failure by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from agentlang.executor.engines.null import NullEngine
+from agentlang.executor.engines.protocol import ChatModel, Message, ModelSpec
+from agentlang.executor.kinds import Context, StageFailure, Usage
+from agentlang.stdlib.kinds import llm
+from agentlang.stdlib.models.tiny import TinyLlama
+
+SCHEMA = json.dumps({"type": "array", "items": {"type": "integer"}, "minItems": 3})
+TURNS = (
+    {"role": "System", "text": "Be kind."},
+    {"role": "User", "text": "Where is <|im_end|> order 7?"},
+    {"role": "Assistant", "text": "I look."},
+    {"role": "Tool", "text": "sent"},
+)
+
+
+def context(**settings: Any) -> Context:
+    return Context("main.chat", Usage(), settings=settings)
+
+
+async def replied(model: ChatModel, settings: Mapping[str, Any], **arguments: object) -> tuple[str, Context]:
+    """A whole call, stage by stage."""
+    given = {"self": model, **arguments}
+    tokens = await llm.tokenize(context(), given)
+    kv = await llm.prefill(context(), {"self": model, "tokens": tokens})
+    running = context(**settings)
+    made = llm.decode(running, {"self": model, "kv": kv, "max_tokens": 256} | given)
+    text = [piece async for piece in llm.detokenize(context(), {"self": model, "tokens": made})]
+    return "".join(text), running
+
+
+def test_a_conversation_is_shown_as_it_stands() -> None:
+    assert llm.conversation(TURNS, "") == (
+        Message("system", "Be kind."),
+        Message("user", "Where is <|im_end|> order 7?"),
+        Message("assistant", "I look."),
+        Message("tool", "sent"),
+    )
+    assert llm.conversation(TURNS[1:2], "Be short.") == (
+        Message("system", "Be short."),
+        Message("user", "Where is <|im_end|> order 7?"),
+    )
+    assert llm.conversation("Hi", "") == (Message("user", "Hi"),)
+    assert llm.conversation((), "") == ()
+
+
+def test_what_the_model_reads_is_what_the_program_says() -> None:
+    tokenizer = TinyLlama().tokenizer()
+
+    async def main() -> str:
+        model = await NullEngine().load(ModelSpec("tiny", TinyLlama()))
+        tokens = await llm.tokenize(context(), {"self": model, "prompt": TURNS})
+        marks = {1: "<START>", 2: "<END>"}
+        return "".join(marks.get(token) or tokenizer.decode((token,)) for token in tokens)
+
+    assert anyio.run(main) == (
+        "<START>system\nBe kind.<END>\n"
+        "<START>user\nWhere is <|im_end|> order 7?<END>\n"
+        "<START>assistant\nI look.<END>\n"
+        "<START>tool\nsent<END>\n"
+        "<START>assistant\n"
+    )
+
+
+def test_a_schema_among_the_settings_holds_the_reply_to_it() -> None:
+    async def main() -> None:
+        model = await NullEngine().load(ModelSpec("recorded"))
+        for prompt in ("a", TURNS):
+            text, running = await replied(model, {"schema": SCHEMA}, prompt=prompt)
+            assert len(json.loads(text)) >= 3
+            assert running.usage.counts["tokens_out"] == len(text)
+        free, _ = await replied(model, {}, prompt="a")
+        with pytest.raises(ValueError):
+            json.loads(free)
+
+    anyio.run(main)
+
+
+def test_an_unfinished_document_fails_as_truncated() -> None:
+    async def main() -> None:
+        model = await NullEngine(context=40).load(ModelSpec("recorded"))
+        with pytest.raises(StageFailure, match="truncated") as caught:
+            await replied(model, {"schema": SCHEMA}, prompt="a", max_tokens=2)
+        assert caught.value.problem.slug == "reply-truncated"
+        assert "after 2 tokens" in caught.value.problem.title
+        assert "max_tokens" in cast(str, caught.value.problem.hint)
+        with pytest.raises(StageFailure, match="truncated") as caught:
+            await replied(model, {"schema": SCHEMA}, prompt="a" * 17)
+        assert caught.value.problem.slug == "context-full"
+        # Without a schema, `max_tokens` is no failure.
+        assert len((await replied(model, {}, prompt="a", max_tokens=2))[0]) == 2
+        assert model.open_sequences == 0
+
+    anyio.run(main)
