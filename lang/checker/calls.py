@@ -253,7 +253,8 @@ def _pipeline(body: Body, symbol: PipelineSymbol, name: str, given: Given, span:
     arguments = bind_arguments(body, name, symbol.parameters, given, span, symbol.span)
     flowing = [a for a in arguments if symbol.flows is None or a.name in symbol.flows]
     labels = labels_of(flowing) | symbol.labels | symbol.result_labels
-    return program.PipelineCall(type=symbol.result, span=span, labels=labels, pipeline=symbol.name, arguments=arguments)
+    called = symbol.qualified
+    return program.PipelineCall(type=symbol.result, span=span, labels=labels, pipeline=called, arguments=arguments)
 
 
 def _record(body: Body, symbol: RecordSymbol, name: str, given: Given, span: Span) -> program.Expression:

@@ -189,7 +189,7 @@ def _name(body: Body, node: syntax.Name, expected: Type | None) -> program.Expre
             else:
                 unknown_local(body, node.text, node.span)
         case HandleSymbol():
-            return program.HandleReference(type=symbol.type, span=node.span, name=node.text)
+            return program.HandleReference(type=symbol.type, span=node.span, name=symbol.qualified)
         case ConstantSymbol():
             from .constants import constant
 
@@ -261,6 +261,13 @@ def _member(body: Body, module: ModuleSymbol, node: syntax.Access) -> program.Ex
     if module.interface is None:
         return nothing(node.span)
     member = module.interface.names.get(node.name.text)
+    if isinstance(member, HandleSymbol):
+        return program.HandleReference(type=member.type, span=node.span, name=member.qualified)
+    if isinstance(member, ConstantSymbol):
+        known = member.literal
+        if known is None:
+            return nothing(node.span)
+        return program.Literal(type=known.type, span=node.span, labels=known.labels, value=known.value)
     if member is None:
         known = tuple(module.interface.names)
         suggestion = body.context.nearest(node.name.text, known)
