@@ -83,8 +83,8 @@ class _Reader:
                 self.expect(statement)
             case syntax.Given():
                 # Those of a test have been taken out of its block.
-                where = "directly inside a test"
-                hint = "move it to the top of the test" if body.in_test else "a test says what a call answers there"
+                where = "at the top of a test, before what it expects"
+                hint = "move it up" if body.in_test else "a test says what a call answers there"
                 body.context.report(problems.misplaced("given", where, statement.span, hint))
                 body.use_all(statement)
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from ...base import units
 from .. import problems, program, syntax
-from ..types import BOOL, FLOAT, INT, TEXT, ListType, StreamType, Type, dimension_of, quantity_type
+from ..types import (
+    BOOL,
+    FLOAT,
+    INT,
+    TEXT,
+    EnumType,
+    HandleType,
+    ListType,
+    MapType,
+    OptionType,
+    StreamType,
+    TensorType,
+    Type,
+    dimension_of,
+    quantity_type,
+)
 from .body import Body, nothing
-from .conversions import fits, is_unknown
+from .conversions import convert, fits, is_unknown, join
 from .symbols import UNKNOWN
 
 _ARITHMETIC = ("+", "-", "*", "/", "%")
@@ -19,9 +34,12 @@ def check_binary(body: Body, node: syntax.Binary, expected: Type | None) -> prog
     what = f"each side of `{operator}`"
     # A literal takes the type that is expected of the result only where both sides have it.
     hint = expected if operator in ("+", "-", "*") else None
-    left = body.settled(body.value(node.left, hint), what)
-    right = body.settled(body.value(node.right, hint or _list_hint(left.type)), what)
+    left = body.settled(body.value(node.left, hint, open=True), what)
+    right = body.settled(body.value(node.right, hint or _guide(operator, left.type), open=True), what)
+    if is_unknown(left.type) or is_unknown(right.type):
+        return nothing(node.span, BOOL if operator not in _ARITHMETIC else UNKNOWN)
     left, right = _alike(left, right)
+    left, right = body.decided(left), body.decided(right)
     labels = left.labels | right.labels
     if is_unknown(left.type) or is_unknown(right.type):
         return nothing(node.span, BOOL if operator not in _ARITHMETIC else UNKNOWN)
@@ -56,24 +74,26 @@ def negative(value: program.Constant) -> program.Constant:
     return -value if isinstance(value, int | float) else value
 
 
-def _list_hint(type: Type) -> Type | None:
-    """So that `xs + []` and `x == []` know what the empty list holds."""
-    return type if isinstance(type, ListType) else None
+def _guide(operator: str, left: Type) -> Type | None:
+    """So that `xs + []`, `intent == Refund` and `kinds contains Refund` know what the right side is of."""
+    if operator == "contains":
+        return left.element if isinstance(left, ListType) else None
+    return left if isinstance(left, ListType | MapType | OptionType | EnumType) else None
 
 
 def _alike(left: program.Expression, right: program.Expression) -> tuple[program.Expression, program.Expression]:
-    """A literal Int beside a Float is a Float."""
-    if left.type == FLOAT and right.type == INT:
-        return left, _as_float(right)
-    if left.type == INT and right.type == FLOAT:
-        return _as_float(left), right
-    return left, right
+    """Both sides as one type where one can be made of them: a literal Int beside a Float, a value beside an optional
+    one, `none` and `[]` beside what decides them. Numbers that are no literals keep their types."""
+    both = join(left.type, right.type)
+    if both is None:
+        return left, right
+    return _as(left, both), _as(right, both)
 
 
-def _as_float(found: program.Expression) -> program.Expression:
-    if isinstance(found, program.Literal) and isinstance(found.value, int):
-        return program.Literal(type=FLOAT, span=found.span, labels=found.labels, value=float(found.value))
-    return found
+def _as(found: program.Expression, type: Type) -> program.Expression:
+    if type == FLOAT and not isinstance(found, program.Literal):
+        return found
+    return convert(found, type) or found
 
 
 def _result(body: Body, node: syntax.Binary, left: program.Expression, right: program.Expression) -> Type | None:
@@ -128,9 +148,10 @@ def _equality(body: Body, node: syntax.Binary, left: program.Expression, right: 
 
 
 def _never_equal(type: Type) -> bool:
-    from ..types import HandleType
-
-    return isinstance(type, HandleType | StreamType)
+    """Handles and streams are no values; sound and tensors are opaque, and a secret must not be guessed."""
+    while isinstance(type, ListType | MapType | OptionType):
+        type = type.element
+    return isinstance(type, HandleType | StreamType | TensorType) or str(type) in ("Audio", "Secret")
 
 
 def _measure(

@@ -33,6 +33,8 @@ def check_map(body: Body, node: syntax.MapLiteral, expected: Type | None) -> pro
     element = wanted.element if isinstance(wanted, MapType) else None
     what = "a value of a map"
     found = entries_of(body, node, lambda v: body.plain(body.settled(body.value(v, element, open=True), what)))
+    if node.entries and not found:
+        return nothing(node.span)
     if not found:
         type = wanted if isinstance(wanted, MapType) else MapType(UNKNOWN if wanted == UNKNOWN else OPEN)
         return program.TableOf(type=type, span=node.span, entries=())
