@@ -1,12 +1,19 @@
-"""Texts: join, split, redact, sentences. The work is in `stdlib.text`; this file is its face to the executor."""
+"""Texts: join, split, look into, redact, sentences. The work is in `stdlib.text`; this file is its face to the
+executor.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, cast
 
-from ...executor.kinds import Context, Kind, Opener
+from ...executor.kinds import Context, Kind, Opener, StageFailure
+from .. import text as library
+from .. import tool_problems as problems
 from ..text import Sentences
 from ..text import join as join_texts
 from ..text import redact as redact_text
@@ -15,8 +22,22 @@ from . import Environment
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
-    del environment
-    return {"join": join, "split": split, "redact": redact, "sentences": sentences}
+    return {
+        "join": join,
+        "split": split,
+        "redact": redact,
+        "sentences": sentences,
+        "lower": _plain(str.lower),
+        "upper": _plain(str.upper),
+        "trim": _plain(str.strip),
+        "replace": _plain(_replaced, "old", "new"),
+        "starts_with": _plain(str.startswith, "prefix"),
+        "ends_with": _plain(str.endswith, "suffix"),
+        "lines": _plain(_lines),
+        "words": _plain(_words),
+        "number": _plain(_number),
+        "matches": Matching(environment),
+    }
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
@@ -35,6 +56,85 @@ def estimate_tokens(text: str) -> int:
     English prose, Markdown and Python.
     """
     return sum(1 + (len(piece) - 1) // _LETTERS for piece in _PIECE.findall(text))
+
+
+def _plain(compute: Callable[..., object], *others: str) -> Kind:
+    """A stage that computes from its `text` and the other texts of those names."""
+
+    async def stage(context: Context, arguments: Mapping[str, object]) -> object:
+        del context
+        return compute(arguments["text"], *(arguments[name] for name in others))
+
+    return stage
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    # Python finds an empty text between any two characters; nothing is meant by that here.
+    return text.replace(old, new) if old else text
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.splitlines())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_NUMBER = re.compile(r"[-+]?(\d[\d_]*)?\.?\d+([eE][-+]?\d+)?", re.ASCII)
+
+
+def _number(text: str) -> float | None:
+    """The number, written as in a program; words such as `nan`, which Python reads, are none."""
+    trimmed = text.strip()
+    if not _NUMBER.fullmatch(trimmed):
+        return None
+    try:
+        found = float(trimmed)
+    except ValueError:  # underscores in odd places
+        return None
+    return found if math.isfinite(found) else None
+
+
+class Matching:
+    """`matches`: some expressions take for ever on some texts, and Python cannot be interrupted while it looks. What
+    repeats is looked for in a worker, which ends with the call."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._workers: Any = None
+
+    async def __call__(self, context: Context, arguments: Mapping[str, object]) -> bool:
+        text, pattern = cast(str, arguments["text"]), cast(str, arguments["pattern"])
+        try:
+            expression = re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            why = f"{pattern!r} is not a regular expression: {error}"
+            raise StageFailure("bad_value", problems.bad_value(context.stage, why, "correct the pattern")) from None
+        if not any(mark in pattern for mark in "*+?{"):
+            return expression.search(text) is not None
+        return await self._apart(context, text, pattern)
+
+    async def _apart(self, context: Context, text: str, pattern: str) -> bool:
+        from ..tools.limits import Limits
+        from ..tools.workers import Died, PythonCall, Workers
+
+        folder = Path(library.__file__).parent
+        if self._workers is None:
+            self._workers = Workers(folder, (), self._environment.heard)
+            self._environment.closers.append(self._workers.aclose)
+        given = {"text": text, "pattern": pattern}
+        call = PythonCall(context.stage, folder / "patterns.py", "patterns", "matches", given, False, Limits())
+        try:
+            async with aclosing(self._workers.call(call)) as frames:
+                async for frame in frames:
+                    if "value" in frame:
+                        return bool(frame["value"])
+        except Died as died:
+            problem = problems.tool_died(context.stage, died.ending.words, died.printed)
+            raise StageFailure("tool_error", problem) from None
+        problem = problems.tool_out_of_memory(context.stage, call.limits.memory)
+        raise StageFailure("tool_error", problem)
 
 
 async def join(context: Context, arguments: Mapping[str, object]) -> str:
