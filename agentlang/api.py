@@ -7,6 +7,7 @@ the event loop) is imported by the step that needs it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import problems
-from .base.problems import Problems, has_errors, in_order
+from .base.problems import Problem, Problems, has_errors, in_order
 from .base.source import Source
 
 if TYPE_CHECKING:
@@ -89,18 +90,19 @@ def decode(name: str, data: bytes) -> tuple[Source | None, Problems]:
 
 
 def check(source: Source) -> Checked:
-    """Parse, resolve and type. All problems of the file, in the order of its text."""
+    """Parse, resolve and type, with the imported files of its folder. All problems, in the order of the text."""
     from .lang.checker import check as check_file
     from .lang.parser import parse
     from .stdlib.interfaces import interface
 
     file, found = parse(source)
-    program, more = check_file(file, source, interface)
+    files = _Imports(source)
+    program, more = check_file(file, source, interface, files=files.find)
     found = (*found, *more)
     if not file.declarations and not has_errors(found):
         found = (*found, problems.empty_file(source.path, source.span(0, 0)))
     found = in_order(found)
-    sources = {source.path: source}
+    sources = {source.path: source, **files.sources}
     if program is not None:
         sources |= {s.path: s for s in program.sources}
     # Problems of a faulty file point into interfaces too, at what was declared there.
@@ -109,6 +111,38 @@ def check(source: Source) -> Checked:
         if declared := interface(path.removesuffix(".agent")):
             sources[path] = declared
     return Checked(source, file, None if has_errors(found) else program, found, sources)
+
+
+class _Imports:
+    """The files that a program imports. They lie in the folder of the file that is checked, or below it."""
+
+    def __init__(self, root: Source) -> None:
+        path = Path(root.path)
+        self._folder = path.parent.resolve()
+        self._known = {path.resolve(): root}
+        self.sources: dict[str, Source] = {}
+
+    def find(self, path: str, module: str) -> Source | Problem | None:
+        """What `use ./NAME` in the file of a path means."""
+        from .lang.problems import import_outside
+
+        # A path as people would write it, which is also how problems name it.
+        name = os.path.normpath(Path(path).parent / f"{module}.agent")
+        try:
+            real = Path(name).resolve()
+        except (OSError, RuntimeError):  # a loop of links
+            return None
+        if not real.is_relative_to(self._folder):
+            return import_outside(module)
+        if real in self._known:
+            return self._known[real]
+        if not real.is_file():
+            return None
+        source, found = read(name)
+        if source is None:
+            return found[0]
+        self._known[real] = self.sources[name] = source
+        return source
 
 
 def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, Problems]:
