@@ -6,11 +6,8 @@ worst cases of `bounds` and the facts of `explain` are for those who ask.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
-
 from ...base.problems import Problem
-from ..program import Program
+from ..program import Program, With, walk
 
 
 def analyse(program: Program, strict_labels: bool = False) -> tuple[Problem, ...]:
@@ -19,16 +16,21 @@ def analyse(program: Program, strict_labels: bool = False) -> tuple[Problem, ...
     Total: a call of a pipeline that is not there does nothing, and a name that is not bound has no labels and takes no
     time. So it may be given the sound part of a program, for a fault in one declaration hides none in another.
     """
-    # Each of these stops at once where the program has nothing that it is about, and most programs have little.
-    from .effects import effect_problems
-    from .goals import goal_problems
-    from .labels import label_problems
-    from .policies import policy_problems
+    found: list[Problem] = []
+    dangers = {effect.kind for tool in program.tools for effect in tool.effects if effect.kind != "reads"}
+    # Each analysis is loaded where the program has something that it is about; most programs have little.
+    if dangers or any(term.kind == "keep" for goal in program.goals for term in goal.terms):
+        from .labels import label_problems
 
-    found: Iterator[Problem] = chain(
-        label_problems(program, strict_labels),
-        effect_problems(program),
-        policy_problems(program),
-        goal_problems(program),
-    )
+        found += label_problems(program, strict_labels)
+    if dangers:
+        from .effects import effect_problems
+
+        found += effect_problems(program)
+    if any(isinstance(node, With) for pipeline in program.pipelines for node in walk(pipeline.body)):
+        from .goals import goal_problems
+        from .policies import policy_problems
+
+        found += policy_problems(program)
+        found += goal_problems(program)
     return tuple(found)

@@ -34,8 +34,6 @@ class _Late:
 
 
 def policy_problems(program: p.Program) -> Iterator[Problem]:
-    if not any(isinstance(node, p.With) for pipeline in program.pipelines for node in p.walk(pipeline.body)):
-        return
     timing = Timing(program, Lengths(program))
     free: dict[str, tuple[_Late, ...]] = {}
     for pipeline in callees_first(program.pipelines):

@@ -20,13 +20,14 @@ __all__ = ["Library", "Resolve", "check"]
 
 
 def check(
-    file: File, source: Source, library: Library, *, files: Resolve | None = None
+    file: File, source: Source, library: Library, *, files: Resolve | None = None, strict_labels: bool = False
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program of one file, and all problems of its meaning, in the order of the text.
 
     `library("std/llm")` gives the interface source of a module, or None if there is none; `files(path, "./shop")` the
     source that an import in the file of that path means, a problem where it may not be read (its span is filled in), or
-    None. Errors of imported files are reported with their own spans, warnings are not. The program is None where a
-    problem is an error. Syntax problems are the parser's; a file that has some may be checked all the same.
+    None. Errors of imported files are reported with their own spans, warnings are not. With `strict_labels`, what a
+    label decides on carries it too. The program is None where a problem is an error. Syntax problems are the parser's;
+    a file that has some may be checked all the same.
     """
-    return check_file(file, source, library, files)
+    return check_file(file, source, library, files, strict_labels)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...base.problems import Problem, Related, has_errors, in_order
+from ...base.problems import Problem, Related, Severity, has_errors, in_order
 from ...base.source import Source
 from .. import program, syntax
+from ..analysis import analyse
 from ..program import Pipeline, Program
 from .blocks import check_block
 from .body import Body, Role
@@ -27,7 +28,7 @@ from .unused import report_unused, report_unused_locals
 
 
 def check_file(
-    file: syntax.File, source: Source, library: Library, resolve: Resolve | None
+    file: syntax.File, source: Source, library: Library, resolve: Resolve | None, strict_labels: bool = False
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program with all problems of the file, in the order of the text. No program where one is an error."""
     files = Files(source, library, resolve)
@@ -38,9 +39,6 @@ def check_file(
     fleets = check_fleets(context, declared.fleets)
     report_unused(context, declared)
 
-    found = in_order((*context.problems, *files.problems))
-    if context.broken or file.broken or has_errors(found):
-        return None, found
     parts = (own, *files.checked)
     whole = Program(
         source=source,
@@ -59,7 +57,16 @@ def check_file(
             if isinstance(symbol, ConstantSymbol) and symbol.literal is not None
         },
     )
+    # A fault in one declaration hides none in another, so what is sound is looked at as a whole all the same.
+    more = (q for q in analyse(whole, strict_labels) if q.severity is Severity.ERROR or _is_of(q, source))
+    found = in_order((*context.problems, *files.problems, *more))
+    if context.broken or file.broken or has_errors(found):
+        return None, found
     return without_unused_language(whole), found
+
+
+def _is_of(problem: Problem, source: Source) -> bool:
+    return problem.span is None or problem.span.path == source.path
 
 
 def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, Checked]:
