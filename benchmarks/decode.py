@@ -3,10 +3,14 @@
 Decoding one token reads every weight and the cache once, so memory bandwidth bounds it; the figure is the share of the
 measured bandwidth that is reached: bytes of weights and cache per token x tokens per second / bandwidth. Printed for
 the engine as a consumer of its stream sees it, and for its bare device step; what lies between is the engine's own.
+
+Beside it, in the same turns, a reply that a JSON Schema holds: a long text, where each token is chosen under a mask and
+none is forced. Then whole records, whose keys are forced and fed at once. Last, what a mask costs on the host.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
@@ -15,7 +19,8 @@ import anyio
 import numpy as np
 
 from agentlang.base import paths
-from agentlang.executor.engines.protocol import Message, ModelSpec, Sampling
+from agentlang.executor.engines.constraint.masks import Masks
+from agentlang.executor.engines.protocol import ChatTokenizer, Message, ModelSpec, Sampling, Tokens
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.model import XlaModel
 from agentlang.stdlib.models import open_chat
@@ -26,6 +31,20 @@ NAME = "smollm2-135m-instruct"
 POSITIONS = 256
 TOKENS = 10
 """In each turn."""
+TEXT = json.dumps({"type": "string", "minLength": 2000})
+RECORD = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "customer": {"type": "string", "maxLength": 12},
+            "order number": {"type": "integer"},
+            "amount in dollars": {"type": "number"},
+            "wants a refund": {"type": "boolean"},
+        },
+        "required": ["customer", "order number", "amount in dollars", "wants a refund"],
+        "additionalProperties": False,
+    }
+)
 
 
 async def measure(turns: int = 20) -> None:
@@ -33,7 +52,8 @@ async def measure(turns: int = 20) -> None:
     if path is None:
         print(f"left out: {NAME} is not here; `agentlang models pull {NAME}` fetches it")
         return
-    model = await XlaEngine().load(ModelSpec(NAME, open_chat(path, NAME)))
+    source = open_chat(path, NAME)
+    model = await XlaEngine().load(ModelSpec(NAME, source))
     facts = model.facts
     per_token = facts.weight_bytes + POSITIONS * facts.cache_bytes_per_position
     read = ReadRate()
@@ -41,11 +61,15 @@ async def measure(turns: int = 20) -> None:
     prompt = await model.tokenize([Message("user", "Count from 1 to 1000.")])
     engine_seconds: list[float] = []
     bare_seconds: list[float] = []
+    masked_seconds: list[float] = []
     rates: list[float] = []
     while len(rates) < turns:
         sequence = await model.prefill(prompt)
         steps = aiter(model.decode(sequence, Sampling(max_tokens=POSITIONS - len(prompt))))
         await anext(steps)
+        held = await model.prefill(prompt)
+        masked = aiter(model.decode(held, Sampling(max_tokens=POSITIONS - len(prompt), schema=TEXT)))
+        await anext(masked)
         while len(rates) < turns and sequence.stats.generated_tokens + TOKENS + 1 < POSITIONS - len(prompt):
             rates.append(statistics.median(read() for _ in range(3)))
             try:
@@ -58,16 +82,68 @@ async def measure(turns: int = 20) -> None:
                 rates.pop()
                 break
             engine_seconds.append((time.perf_counter() - began) / TOKENS)
+            await anext(masked)
+            began = time.perf_counter()
+            for _ in range(TOKENS):
+                await anext(masked)
+            masked_seconds.append((time.perf_counter() - began) / TOKENS)
             bare_seconds.append(sum(bare() for _ in range(TOKENS)) / TOKENS)
         await model.release(sequence)
+        await model.release(held)
     print(f"read by all cores              {statistics.median(rates) / 1e9:6.1f} GB/s")
-    for name, seconds in (("engine", engine_seconds), ("bare step", bare_seconds)):
+    for name, seconds in (("engine", engine_seconds), ("under masks", masked_seconds), ("bare step", bare_seconds)):
         shares = [per_token / s / rate for s, rate in zip(seconds, rates, strict=True)]
         speed, share = 1 / statistics.median(seconds), statistics.median(shares)
         print(f"decode, {name:<22} {speed:6.1f} tokens/s, {per_token * speed / 1e9:.1f} GB/s: {share:.0%} of reading")
     more = statistics.median(a / b for a, b in zip(engine_seconds, bare_seconds, strict=True)) - 1
     print(f"engine over its bare step      {more:+.1%}")
+    ratio = statistics.median(a / b for a, b in zip(engine_seconds, masked_seconds, strict=True))
+    print(f"under masks beside without     {ratio:.2f} x the tokens/s")
+    await records(model, statistics.median(engine_seconds))
+    print(on_the_host(source.tokenizer(), facts.vocabulary))
     await model.close()
+
+
+async def records(model: XlaModel, gap: float, count: int = 8) -> None:
+    """Whole records; `gap` is what a token takes without a schema."""
+    prompt = await model.tokenize([Message("user", "Ada wants $25.50 back for order 4711. Answer in JSON.")])
+    seconds, tokens = 0.0, 0
+    for seed in range(count):
+        sequence = await model.prefill(prompt)
+        began = time.perf_counter()
+        sampling = Sampling(max_tokens=100, schema=RECORD, temperature=0.7, seed=seed)
+        tokens += len([token async for token in model.decode(sequence, sampling)])
+        # The first record waits for programs to load.
+        seconds, tokens = (0.0, 0) if seed == 0 else (seconds + time.perf_counter() - began, tokens)
+        await model.release(sequence)
+    print(f"records, keys fed at once      {tokens / seconds:6.1f} tokens/s, {tokens / seconds * gap:.2f} x")
+
+
+def on_the_host(tokenizer: ChatTokenizer, vocabulary: int) -> str:
+    """Masks of a document of 400 tokens, without a model; and the first schema, then another one."""
+    masks = Masks(tokenizer, vocabulary)
+    began = time.perf_counter()
+    masks.constraint(TEXT)
+    first = time.perf_counter() - began
+    began = time.perf_counter()
+    masks.constraint(RECORD)
+    then = time.perf_counter() - began
+    record = {"customer": "Ada Lovelace", "order number": 4711, "amount in dollars": 25.5, "wants a refund": True}
+    document: Tokens = tokenizer.encode(json.dumps([record] * 12))
+    constraint = masks.constraint(json.dumps({"type": "array", "items": json.loads(RECORD)}))
+    each: list[float] = []
+    for token in document:
+        began = time.perf_counter()
+        constraint.mask()
+        constraint.take(token)
+        constraint.forced()
+        each.append(time.perf_counter() - began)
+    each.sort()
+    return (
+        f"mask and state, on the host    {1e6 * statistics.median(each):6.1f} us a token, "
+        f"p99 {1e6 * each[len(each) * 99 // 100]:.0f} us\n"
+        f"a model's first schema         {1e3 * first:6.1f} ms, another {1e3 * then:.1f} ms"
+    )
 
 
 class Bare:
