@@ -253,9 +253,12 @@ class _Body:
                     for flow in (arriving[argument.name], where.control):
                         self.arrives(node, argument.name, argument.value.span, flow, where)
         own: dict[Origin, Step | None] = {}
+        network = any(effect.kind == "network" for effect in stage.effects)
         for label in sorted(stage.result_labels):
-            own[Origin(label, "", stage.span)] = Step(stage.span, f"what `{stage.name}` gives is @{label}", None)
-        if any(effect.kind == "network" for effect in stage.effects):
+            if label != UNTRUSTED or not network:
+                text = f"what `{stage.name}` gives is @{label}"
+                own[Origin(label, "", stage.span)] = Step(stage.span, text, None)
+        if network:
             text = f"`{stage.name}` is a network tool, so what it gives is @{UNTRUSTED}"
             own[Origin(UNTRUSTED, "", node.span)] = Step(node.span, text, None)
         return own if ends_labels(stage) else joined((*arriving.values(), own))

@@ -22,7 +22,7 @@ def deadline_too_short(
 def fallback_never_runs(deadline: str, first: str, span: Span, related: tuple[Related, ...]) -> Problem:
     return Problem(
         "fallback-never-runs",
-        f"this fallback has no time: what it replaces may take {first}, and both end after {deadline}",
+        f"this fallback has no time: what it replaces may take {first}, and both together have {deadline}",
         span,
         hint="give the left side of `otherwise` less time, or the deadline more",
         related=related,
