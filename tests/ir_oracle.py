@@ -1,23 +1,38 @@
 """What a graph of any stage of the compiler means, without time: a stream is a list that is there at once.
 
-Stages are toys, but each depends on all of its arguments, and a chat says the same in one piece as in five: a pass that
-loses, swaps or repeats anything gives another value.
+Stages are toys, but each depends on all of its arguments, and a chat says the same in one piece as in five or seven: a
+pass that loses, swaps or repeats anything gives another value. Of a race the first branch wins; an element outside of a
+list fails, and the failure goes up to a fallback for it, or fails the run.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
+from agentlang.lang.types import MapType, OptionType
 
 Values = Mapping[int, Any]
 
 
+class Failed(Exception):
+    """A failure of the program, by its reason."""
+
+
+def outcome(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> Any:
+    """The value that a pipeline returns, or how it fails."""
+    try:
+        return meaning(graph, pipeline, inputs)
+    except Failed as failed:
+        return ("failed", *failed.args)
+
+
 def meaning(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> Any:
-    """The value that a pipeline returns."""
+    """The value that a pipeline returns; raises `Failed`."""
     found = graph.pipeline(pipeline)
     values = {argument.id: inputs[argument.name or ""] for argument in found.body.arguments}
     return _region(graph, found.body, values)
@@ -49,6 +64,28 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
             assert isinstance(names, tuple)
             inputs = {str(name): value for name, value in zip(names, operands, strict=True)}
             return meaning(graph, str(operation.attributes["callee"]), inputs)
+        case "agent.match":
+            return _match(graph, operation, operands[0], values)
+        case "agent.repeat":
+            return _repeat(graph, operation, operands[0], values)
+        case "agent.race" | "agent.guard" | "agent.interruptible":
+            return _region(graph, operation.regions[0], values)
+        case "agent.try":
+            try:
+                return _region(graph, operation.regions[0], values)
+            except Failed as failed:
+                if operation.attributes["reasons"] and failed.args[0] not in _texts(operation.attributes["reasons"]):
+                    raise
+            return _region(graph, operation.regions[1], values)
+        case name if name in _DATA:
+            return _DATA[name](operation, *operands)
+        case "agent.chat" if "schema" in operation.attributes:
+            entry, names = leaf(operation)
+            arguments = dict(zip(names, operands, strict=True))
+            return _parse(operation, "".join(_chat(**arguments, schema=operation.attributes["schema"])))
+        case "agent.decode" if "schema" in operation.attributes:
+            entry, names = leaf(operation)
+            return _decode(**dict(zip(names, operands, strict=True)), schema=operation.attributes["schema"])
         case name if name in PLAIN:
             return PLAIN[name](operation, operands)
         case _:
@@ -68,10 +105,75 @@ def _map(graph: Graph, operation: Operation, over: Any, values: Values) -> Any:
     return results if isinstance(over, list) else tuple(results)
 
 
+def _match(graph: Graph, operation: Operation, subject: Any, values: Values) -> Any:
+    if isinstance(operation.operands[0].type, OptionType):
+        case, payload = ("none", []) if subject is None else ("some", [subject])
+    else:
+        case, payload = (
+            (subject, []) if isinstance(subject, str) else next((c, [*p.values()]) for c, p in subject.items())
+        )
+    cases = _texts(operation.attributes["cases"])
+    region = operation.regions[cases.index(case) if case in cases else cases.index("_")]
+    bound = {argument.id: value for argument, value in zip(region.arguments, payload, strict=False)}
+    return _region(graph, region, {**values, **bound})
+
+
+def _repeat(graph: Graph, operation: Operation, state: Any, values: Values) -> Any:
+    (body,) = operation.regions
+    for _ in range(int(str(operation.attributes["at_most"]))):
+        stop, state = _region(graph, body, {**values, body.arguments[0].id: state})
+        if stop:
+            break
+    return state
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    assert isinstance(given, tuple)
+    return tuple(str(each) for each in given)
+
+
+def _index(operation: Operation, base: Any, at: Any) -> Any:
+    if isinstance(operation.operands[0].type, MapType):
+        return base.get(at)
+    if not 0 <= at < len(base):
+        raise Failed("bad_value")
+    return base[at]
+
+
+def _case(operation: Operation, *payload: Any) -> Any:
+    fields = dict(zip(_texts(operation.attributes["fields"]), payload, strict=True))
+    return {operation.attributes["case"]: fields} if fields else operation.attributes["case"]
+
+
+def _parse(operation: Operation, text: str) -> Any:
+    """Some value of the enum that the schema allows, by what was said."""
+    schema = json.loads(str(operation.attributes["schema"]))
+    chosen = crc32(text.encode())
+    options = [*schema["anyOf"][0]["enum"], *schema["anyOf"][1:]]
+    option = options[chosen % len(options)]
+    if isinstance(option, str):
+        return option
+    ((case, payload),) = option["properties"].items()
+    kinds = {name: field["type"] for name, field in payload["properties"].items()}
+    return {case: {name: chosen % 7 if kind == "integer" else f"{text} {name}" for name, kind in kinds.items()}}
+
+
+_DATA: dict[str, Callable[..., Any]] = {
+    "agent.table": lambda operation, *values: dict(zip(_texts(operation.attributes["keys"]), values, strict=True)),
+    "agent.index": _index,
+    "agent.case": _case,
+    "agent.convert": lambda _, value: value,
+    "agent.declassify": lambda _, value: value,
+    "agent.buffered": lambda _, stream: stream,
+    "agent.turn": lambda operation, value: (operation.attributes["stop"], value),
+    "agent.parse": _parse,
+}
+
+
 def _chat(**arguments: Any) -> list[str]:
     tokens = _tokenize(self=arguments["self"], prompt=arguments["prompt"], system=arguments["system"])
     kv = ("kv", arguments["self"], tokens)
-    steering = {name: arguments[name] for name in ("max_tokens", "temperature", "seed")}
+    steering = {name: arguments[name] for name in ("max_tokens", "temperature", "seed", "schema") if name in arguments}
     return _detokenize(
         self=arguments["self"], tokens=_decode(self=arguments["self"], kv=kv, **steering), stop=arguments["stop"]
     )

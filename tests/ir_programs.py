@@ -19,11 +19,14 @@ from agentlang.lang.types import (
     BOOL,
     FLOAT,
     INT,
+    NONE,
     TEXT,
+    EnumType,
     HandleType,
     ListType,
     RecordType,
     StreamType,
+    TurnType,
     Type,
 )
 
@@ -150,6 +153,58 @@ def loop(
     )
 
 
+def into(line: int, prompt: p.Expression, given: Type, max_tokens: int = 48, model: str = "writer") -> p.Into:
+    return p.Into(type=given, span=at(line), call=chat(line, prompt, max_tokens, model))
+
+
+def case(line: int, enum: p.EnumDeclaration, name: str, *payload: p.Expression) -> p.BuildCase:
+    declared = next(each for each in enum.cases if each.name == name)
+    fields = tuple(p.Argument(q.name, v) for q, v in zip(declared.payload, payload, strict=True))
+    return p.BuildCase(type=EnumType(enum.name), span=at(line), enum=enum.name, case=name, payload=fields)
+
+
+def arm(line: int, name: str | None, body: p.Block, *binders: p.Parameter | None) -> p.Arm:
+    return p.Arm(name, binders, body, at(line))
+
+
+def match(line: int, subject: p.Expression, *arms: p.Arm) -> p.Match:
+    result = arms[0].body.result
+    return p.Match(type=NONE if result is None else result.type, span=at(line), subject=subject, arms=arms)
+
+
+def turn(line: int, value: p.Expression, stop: bool) -> p.Turn:
+    return p.Turn(type=TurnType(value.type), span=at(line), value=value, stop=stop)
+
+
+def repeat(line: int, state: str, initial: p.Expression, body: p.Block, at_most: int = 3) -> p.Repeat:
+    return p.Repeat(
+        type=initial.type,
+        span=at(line),
+        state=state,
+        state_type=initial.type,
+        initial=initial,
+        at_most=at_most,
+        body=body,
+    )
+
+
+def race(line: int, *branches: p.Expression) -> p.Race:
+    return p.Race(type=branches[0].type, span=at(line), branches=branches)
+
+
+def otherwise(line: int, value: p.Expression, fallback: p.Expression, *reasons: str) -> p.Otherwise:
+    return p.Otherwise(type=value.type, span=at(line), value=value, reasons=reasons, fallback=fallback)
+
+
+def guarded(line: int, call: p.Expression, policies: p.Policies) -> p.With:
+    return p.With(type=call.type, span=at(line), call=call, policies=policies)
+
+
+def interruptible(line: int, body: p.Block) -> p.Interruptible:
+    assert body.result is not None
+    return p.Interruptible(type=body.result.type, span=at(line), body=body)
+
+
 def bind(line: int, name: str, value: p.Expression) -> p.Bind:
     return p.Bind(name, value, at(line))
 
@@ -185,9 +240,22 @@ def program(
     goals: tuple[p.Goal, ...] = (),
     fleets: tuple[p.Fleet, ...] = (),
     tests: tuple[p.Test, ...] = (),
+    enums: tuple[p.EnumDeclaration, ...] = (),
+    tools: tuple[p.StageSignature, ...] = (),
 ) -> p.Program:
     source = Source("x.agent", "\n".join(f"line {n} " + "." * 120 for n in range(1, 60)))
-    return p.Program(source, {r.name: r for r in records}, {}, handles, pipelines, goals, fleets, tests, (source,))
+    return p.Program(
+        source,
+        {r.name: r for r in records},
+        {e.name: e for e in enums},
+        handles,
+        pipelines,
+        goals,
+        fleets,
+        tests,
+        (source,),
+        tools,
+    )
 
 
 def hello() -> p.Program:

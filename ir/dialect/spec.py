@@ -221,7 +221,9 @@ def fits(given: ValueType, wanted: ValueType) -> bool:
         return given == NONE or fits(given.element if isinstance(given, OptionType) else given, wanted.element)
     if wanted == JSON:
         return is_data(given)
-    if isinstance(given, ListType | MapType) and type(given) is type(wanted):
+    if isinstance(given, ListType) and isinstance(wanted, ListType):
+        return given.element == NONE or fits(given.element, wanted.element)
+    if isinstance(given, MapType) and isinstance(wanted, MapType):
         return given.element == NONE or fits(given.element, wanted.element)
     if isinstance(given, StreamType) and isinstance(wanted, StreamType):
         return fits(given.element, wanted.element)

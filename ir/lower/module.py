@@ -102,16 +102,16 @@ def _argument(value: p.Expression) -> Any:
 
 def _tool(tool: p.StageSignature) -> Any:
     optional = {"idempotent_by": tool.idempotent_by, "server": tool.server, "doc": tool.doc}
-    return _declare(
-        "agent.tool",
-        tool.span,
-        name=tool.name,
-        parameters=_fields(tuple(field for field in tool.parameters if field.name != "self")),
-        result=to_mlir(tool.result),
-        entry=tool.entry,
-        **{"effects": [], **tool_attributes(tool)},
+    attributes: dict[str, object] = {
+        "name": tool.name,
+        "parameters": _fields(tuple(field for field in tool.parameters if field.name != "self")),
+        "result": to_mlir(tool.result),
+        "entry": tool.entry,
+        "effects": [],
+        **tool_attributes(tool),
         **{name: value for name, value in optional.items() if value is not None},
-    )
+    }
+    return _declare("agent.tool", tool.span, 0, **attributes)
 
 
 def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
@@ -182,14 +182,12 @@ def _fleet(fleet: p.Fleet) -> Any:
     block = _mlir.block_of(made.regions[0])
     for tier in fleet.tiers:
         least, most = tier.count
-        more: dict[str, object] = {}
+        given: dict[str, object] = {"name": tier.name, "device": tier.device, "least": least, "most": most}
         if tier.endpoint is not None:
-            more["endpoint"] = _endpoint(tier.endpoint)
+            given["endpoint"] = _endpoint(tier.endpoint)
         if tier.settings:
-            more["settings"] = {name: setting.value for name, setting in tier.settings.items()}
-        block.append(
-            _declare("agent.tier", tier.span, name=tier.name, device=tier.device, least=least, most=most, **more),
-        )
+            given["settings"] = {name: setting.value for name, setting in tier.settings.items()}
+        block.append(_declare("agent.tier", tier.span, 0, **given))
     for link in fleet.links:
         block.append(
             _declare(

@@ -8,7 +8,7 @@ import ir_programs as P
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ir_oracle import meaning
+from ir_oracle import outcome
 from ir_random import programs
 
 from agentlang.ir import compile as irc
@@ -61,7 +61,7 @@ def spans(graph: Graph) -> list[object]:
 
 def values(graph: Graph, pipeline: GraphPipeline) -> object:
     inputs = {i.name: i.name if i.type == TEXT else (i.name, f"{i.name}. 2") for i in pipeline.inputs}
-    return meaning(graph, pipeline.name, inputs)
+    return outcome(graph, pipeline.name, inputs)
 
 
 def order(region: Region, known: frozenset[int]) -> None:
@@ -100,10 +100,9 @@ def test_every_demand_can_be_told(program: p.Program, data: st.DataObject) -> No
     graph = steps(program)[-1].graph()
     for pipeline in graph.pipelines:
         names = [size.name for size in pipeline.sizes]
+        shares = {size.name for size in pipeline.sizes if size.bound == constant(1.0)}
         assert len(set(names)) == len(names)
-        assumed = {
-            n: data.draw(st.floats(0, 1) if n.endswith((".then", ".where")) else st.integers(1, 9)) for n in names[::2]
-        }
+        assumed = {n: data.draw(st.floats(0, 1) if n in shares else st.integers(1, 9)) for n in names[::2]}
         resolved, unused = resolve(pipeline.sizes, assumed)
         assert unused == ()
         numbers = {size.name: size.value for size in resolved}
