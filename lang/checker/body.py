@@ -31,7 +31,7 @@ from ..types import (
     dimension_of,
 )
 from .context import BUILTINS, PART_OF_THE_LANGUAGE, Context, words
-from .conversions import collected, convert, fits, has_text_form, is_open, is_unknown
+from .conversions import collected, convert, fits, has_text_form, is_open
 from .symbols import UNKNOWN, Local
 
 ExpressionCheck = Callable[["Body", syntax.Expr, "Type | None"], program.Expression]

@@ -1,5 +1,5 @@
-"""Values of which one is taken: the branches of `if`, `match`, `race` and `otherwise`, the items of a list. All have one
-type."""
+"""Values of which one is taken, and which therefore have one type: the branches of `if`, `match`, `race`, `otherwise`,
+and the items of a list."""
 
 from __future__ import annotations
 

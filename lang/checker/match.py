@@ -13,7 +13,7 @@ from .conversions import is_unknown
 from .symbols import UNKNOWN
 
 # The simplest value of a type, to stand in an arm that a fix inserts.
-_PLAIN = {TEXT: '""', INT: "0", FLOAT: "0.0", BOOL: "false"}
+_PLAIN: dict[Type, str] = {TEXT: '""', INT: "0", FLOAT: "0.0", BOOL: "false"}
 
 
 class _Cases:

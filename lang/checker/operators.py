@@ -37,8 +37,8 @@ def check_binary(body: Body, node: syntax.Binary, expected: Type | None) -> prog
     left = body.settled(body.value(node.left, hint, open=True), what)
     right = body.settled(body.value(node.right, hint or _guide(operator, left.type), open=True), what)
     if is_unknown(left.type) or is_unknown(right.type):
-        return nothing(node.span, BOOL if operator not in _ARITHMETIC else UNKNOWN)
-    left, right = _alike(left, right)
+        return nothing(node.span, _of_unknown(operator, left.type, right.type))
+    left, right = _alike(operator, left, right)
     left, right = body.decided(left), body.decided(right)
     labels = left.labels | right.labels
     if is_unknown(left.type) or is_unknown(right.type):
@@ -47,6 +47,14 @@ def check_binary(body: Body, node: syntax.Binary, expected: Type | None) -> prog
     if type is None:
         return nothing(node.span, BOOL if operator not in _ARITHMETIC else UNKNOWN)
     return program.Binary(type=type, span=node.span, labels=labels, operator=operator, left=left, right=right)
+
+
+def _of_unknown(operator: str, left: Type, right: Type) -> Type:
+    """What is known of the result where a side is not: what is joined to a list or text is one too."""
+    if operator not in _ARITHMETIC:
+        return BOOL
+    known = (type for type in (left, right) if not is_unknown(type) and (type == TEXT or isinstance(type, ListType)))
+    return next(known, UNKNOWN) if operator == "+" else UNKNOWN
 
 
 def check_unary(body: Body, node: syntax.Unary, expected: Type | None) -> program.Expression:
@@ -81,11 +89,13 @@ def _guide(operator: str, left: Type) -> Type | None:
     return left if isinstance(left, ListType | MapType | OptionType | EnumType) else None
 
 
-def _alike(left: program.Expression, right: program.Expression) -> tuple[program.Expression, program.Expression]:
+def _alike(
+    operator: str, left: program.Expression, right: program.Expression
+) -> tuple[program.Expression, program.Expression]:
     """Both sides as one type where one can be made of them: a literal Int beside a Float, a value beside an optional
     one, `none` and `[]` beside what decides them. Numbers that are no literals keep their types."""
     both = join(left.type, right.type)
-    if both is None:
+    if both is None or (isinstance(both, OptionType) and operator not in _EQUALITY):
         return left, right
     return _as(left, both), _as(right, both)
 
@@ -211,6 +221,8 @@ def _complain(body: Body, node: syntax.Binary, left: program.Expression, right: 
     if operator in _ORDER:
         wanted = "a number, a quantity or a Text"
     hint = None
+    if isinstance(culprit.type, OptionType):
+        hint = "take the value out first: `match … { some(x) => …, none => … }`"
     if operator == "+" and right.type == TEXT and body.has_text(left.type):
         hint, wanted, culprit = 'put both into one text: `"{…}{…}"`', "Text", left
     elif operator in _ORDER and left.type == TEXT:

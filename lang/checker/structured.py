@@ -85,7 +85,7 @@ def _json(body: Body, node: syntax.Expr) -> program.Expression:
             body.depth -= 1
             whole = program.TableOf(type=MapType(JSON), span=node.span, labels=labels, entries=entries)
         case _:
-            found = body.plain(body.settled(body.value(node), "a part of a Json"))
+            found = body.plain(body.settled(body.value(node, OptionType(JSON)), "a part of a Json"))
             if is_unknown(found.type) or found.type == JSON:
                 return found
             return _to_json(body, found, node.span)
@@ -219,10 +219,11 @@ def _reached(context: Context, type: Type) -> dict[str, list[list[Type]]]:
         if not isinstance(part, RecordType | EnumType) or part.name in kinds:
             continue
         record, declared = context.records.get(part.name), context.enums.get(part.name)
-        if isinstance(part, RecordType):
-            ways = [[field.type for field in record.fields]] if record is not None else [[]]
-        else:
-            ways = [[f.type for f in case.payload] for case in declared.cases] if declared is not None else [[]]
+        ways: list[list[Type]] = [[]]
+        if isinstance(part, RecordType) and record is not None:
+            ways = [[field.type for field in record.fields]]
+        elif declared is not None:
+            ways = [[field.type for field in case.payload] for case in declared.cases]
         kinds[part.name] = ways
         waiting += (inner for way in ways for inner in way)
     return kinds
