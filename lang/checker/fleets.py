@@ -1,5 +1,5 @@
-"""Fleets: tiers of catalogue devices, how many, and the links between them. Whether a device exists is the planner's
-business: its name is a value here."""
+"""Fleets: tiers of catalogue devices, how many, endpoints, and the links between them. Whether a device exists is the
+planner's business: its name is a value here."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ...base.suggest import suggest
 from .. import problems, syntax
 from ..program import Fleet, Link, Tier
 from .context import Context
+from .endpoints import check_endpoint, measured, settings_of
 from .figures import quantity, whole
-from .not_yet import setting_not_yet
 
-_SETTINGS = ("count", "serves", "price", "first_token", "rate")
+_SETTINGS = ("count", "price")
 _EVERY = "*"
 
 
@@ -43,7 +43,16 @@ def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
         tiers += _tier(context, tier)
     links: list[Link] = []
     reached: set[str] = set()
+    first_of: dict[frozenset[str], Span] = {}
     for link in node.links:
+        ends = frozenset((link.left.text, link.right.text))
+        first = first_of.setdefault(ends, link.span)
+        if first is not link.span:
+            hint = "keep the one that is meant; a link goes both ways"
+            pair = f"{link.left.text} <-> {link.right.text}"
+            what = f"a link of fleet `{node.name.text}`"
+            context.report(problems.bound_twice(pair, link.span, first, what, hint))
+            continue
         for end in (link.left, link.right):
             if end.text != _EVERY and end.text not in names:
                 what = f"no tier of fleet `{node.name.text}`"
@@ -61,38 +70,27 @@ def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
 
 
 def _tier(context: Context, node: syntax.TierDecl) -> list[Tier]:
-    device = _device(context, node)
-    count: tuple[int, int] = (1, 1)
-    seen: dict[str, Span] = {}
-    for setting in node.settings:
-        name = setting.name
-        if name.text not in _SETTINGS:
-            context.report(problems.unknown_setting(name.text, name.span, suggest(name.text, _SETTINGS), _SETTINGS))
-            continue
-        if name.text in seen:
-            hint = "keep the one that is meant"
-            what = f"a setting of tier `{node.name.text}`"
-            context.report(problems.bound_twice(name.text, name.span, seen[name.text], what, hint))
-            continue
-        seen[name.text] = name.span
-        if name.text == "count":
-            count = _count(context, setting) or count
-        elif device is not None:
-            # Those of an endpoint are refused with the endpoint.
-            context.report(setting_not_yet(name.text, setting.span))
-    return [] if device is None else [Tier(node.name.text, device, count, node.name.span)]
-
-
-def _device(context: Context, node: syntax.TierDecl) -> str | None:
     match node.device:
         case syntax.Access(syntax.Name("catalog"), device):
-            return device.text
+            return [_machines(context, node, device.text)]
         case syntax.Call(syntax.Name("endpoint")):
-            context.refuse("endpoint", node.device.span, node.device)
+            return check_endpoint(context, node, node.device)
         case _:
             context.report(problems.not_a_device(node.name.text, node.device.span))
             context.use_all(node.device)
-    return None
+            return []
+
+
+def _machines(context: Context, node: syntax.TierDecl, device: str) -> Tier:
+    """A tier of devices of the catalogue."""
+    count: tuple[int, int] = (1, 1)
+    settings: dict[str, units.Quantity] = {}
+    for setting in settings_of(context, node, _SETTINGS, "a tier of devices"):
+        if setting.name.text == "count":
+            count = _count(context, setting) or count
+        elif price := measured(context, setting, (units.MONEY_RATE,), "$1.80 per h"):
+            settings["price"] = price
+    return Tier(node.name.text, device, count, node.name.span, settings=settings)
 
 
 def _count(context: Context, setting: syntax.TierSetting) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Goals: terms with the dimension of what they bound, and assumptions about names of the pipeline."""
+"""Goals: terms with the dimension of what they bound, and what in them cannot hold together."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ...base import units
 from ...base.problems import Edit, Fix, Related
 from ...base.source import Span
 from ...base.suggest import suggest
-from .. import problems, program, syntax
+from .. import problems, syntax
 from ..program import Assumption, Goal, GoalTerm
-from ..syntax.walk import walk
-from ..types import TEXT, ListType, Primitive, StreamType, Type
+from ..types import TEXT, StreamType
+from .assumptions import Assumptions, named
 from .context import Context
 from .conversions import is_unknown
-from .figures import quantity
-from .graph import Calls, reachable
-from .symbols import Local, PipelineSymbol, UncheckedSymbol
+from .figures import number, quantity
+from .graph import Calls
+from .symbols import PipelineSymbol, UncheckedSymbol
 
 # metric: (what its limit measures, an example limit, whether it has a percentile)
 _METRICS: dict[str, tuple[units.Dimension, str, bool]] = {
@@ -28,6 +28,8 @@ _METRICS: dict[str, tuple[units.Dimension, str, bool]] = {
     "energy": (units.ENERGY_PER_COUNT, "2 Wh per run", False),
 }
 _AIMS = ("cheapest", "fastest", "greenest")
+# What has come by the time that a run ends.
+_EARLY = ("first_token", "first_item", "token_gap")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -59,12 +61,12 @@ class _Reader:
         self.context = context
         self.pipeline = pipeline
         self.seen: dict[tuple[str, str], Span] = {}
-        self.within = reachable(calls, pipeline.name)
-        self.binders: dict[str, set[str]] = {}
+        self.calls = calls
 
     def goal(self, node: syntax.GoalDecl) -> Goal:
         terms: list[GoalTerm] = []
         assumptions: list[Assumption] = []
+        assumed = Assumptions(self.context, self.pipeline, self.calls, self.once)
         for term in node.terms:
             match term:
                 case syntax.RateTerm():
@@ -75,11 +77,13 @@ class _Reader:
                     terms += self.prefer(term)
                 case syntax.AssumeTerm():
                     for assumption in term.assumptions:
-                        assumptions += self.assumption(assumption)
+                        assumptions += assumed.read(assumption)
                 case syntax.KeepTerm():
-                    self.context.refuse("keep", term.span)
+                    terms += self.keep(term)
                 case syntax.SoftTerm():
-                    self.context.refuse("soft", term.span)
+                    terms += self.soft(term, node)
+        assumed.check_shares()
+        self.check_order(terms)
         return Goal(self.pipeline.name, tuple(terms), tuple(assumptions), node.span)
 
     def once(self, key: tuple[str, str], called: str, span: Span) -> bool:
@@ -190,144 +194,64 @@ class _Reader:
         return [GoalTerm("prefer", None, term.span, word=aim)]
 
     def wrong_unit(self, what: str, wanted: units.Dimension, example: str, found: units.Quantity, span: Span) -> None:
-        title = f"{what} is measured in {wanted}, but this is {_named(found.dimension)}"
+        title = f"{what} is measured in {wanted}, but this is {named(found.dimension)}"
         self.context.report(problems.unit_mismatch(title, span, f"write it as in `{example}`"))
 
-    # --- assumptions
-
-    def assumption(self, node: syntax.Assumption) -> list[Assumption]:
-        amount = quantity(self.context, node.amount)
-        parts = node.subject.parts
-        owner, rest = self.pipeline, parts
-        if len(parts) > 1 and parts[0].text not in self.pipeline.locals:
-            called = self.called(parts[0])
-            if called is None:
-                return []
-            owner, rest = called, parts[1:]
-        name = rest[0]
-        key = f"`{node.subject.text}`{' output' if node.output else ''}"
-        if len(parts) == 1 and name.text == self.pipeline.name:
-            if not node.output:
-                title = f"`{name.text}` is the pipeline, of which only the output can be assumed"
-                self.context.report(problems.goal_unfit(title, node.span, f"write `{name.text} output 100 tokens`"))
-                return []
-            return self.accepted(node, amount, key, units.TOKENS, "100 tokens", "what it writes")
-        local = owner.locals.get(name.text)
-        if local is None:
-            self.unknown(owner, name)
+    def keep(self, term: syntax.KeepTerm) -> list[GoalTerm]:
+        """`keep @pii on [onprem]`: a label that something carries, on tiers that a fleet has."""
+        label = term.label.name
+        known = self.context.labels
+        if label.text not in known:
+            near = suggest(label.text, known)
+            hint = f"labels here are {', '.join(f'`@{name}`' for name in sorted(known))}"
+            what = "no label of this file"
+            self.context.report(problems.unknown_name(label.text, label.span, near, what=what, hint=hint))
+        tiers: dict[str, Span] = {}
+        for tier in term.tiers:
+            if tier.text in tiers:
+                hint = "name it once"
+                self.context.report(problems.bound_twice(tier.text, tier.span, tiers[tier.text], "in this list", hint))
+            elif tier.text not in self.context.tiers:
+                near = suggest(tier.text, self.context.tiers)
+                names = ", ".join(f"`{name}`" for name in self.context.tiers)
+                hint = (
+                    f"the tiers are {names}" if names else "declare a `fleet` with the tiers that the label may be on"
+                )
+                self.context.report(problems.unknown_name(tier.text, tier.span, near, what="no tier", hint=hint))
+            tiers.setdefault(tier.text, tier.span)
+        if not self.once(("keep", label.text), f"`keep @{label.text}`", term.span):
             return []
-        if len(rest) > 1:
-            self.context.refuse("case share", node.subject.span)
+        return [GoalTerm("keep", None, term.span, word=label.text, tiers=tuple(tiers))]
+
+    def soft(self, term: syntax.SoftTerm, goal: syntax.GoalDecl) -> list[GoalTerm]:
+        """`soft finish 10`: a limit of this goal that may be missed, and how much a miss weighs."""
+        name = term.metric.text
+        if name not in _METRICS:
+            near = suggest(name, _METRICS)
+            self.context.report(problems.goal_unknown_term(name, "the term", term.metric.span, near, tuple(_METRICS)))
             return []
-        if is_unknown(local.type):
+        if not any(isinstance(other, syntax.BoundTerm) and other.metric.text == name for other in goal.terms):
+            title = f"`soft {name}` softens a limit that the goal of `{self.pipeline.name}` does not set"
+            hint = f"add the limit, as in `{name} <= {_METRICS[name][1]}`, or leave the line out"
+            self.context.report(problems.goal_unfit(title, term.span, hint))
             return []
-        if node.output:
-            return self.output(node, amount, local, key)
-        wanted = _assumable(local.type)
-        if wanted is None:
-            title = f"nothing can be assumed of `{node.subject.text}`, which is {local.type}"
-            hint = "texts have a number of tokens, lists a number of items"
-            declared = (Related(local.span, f"`{name.text}` is bound here"),)
-            self.context.report(problems.goal_unfit(title, node.span, hint, declared))
+        weight = number(self.context, term.weight)
+        if weight is None or not self.once(("soft", name), f"`soft {name}`", term.span):
             return []
-        return self.accepted(node, amount, key, *wanted, str(local.type))
-
-    def accepted(
-        self,
-        node: syntax.Assumption,
-        amount: units.Quantity | None,
-        key: str,
-        wanted: units.Dimension,
-        example: str,
-        what: str,
-    ) -> list[Assumption]:
-        if amount is None or not self.once(("assume", key), key, node.span):
+        if not self.positive(units.Quantity(float(weight), units.NUMBER), f"soft {name}", term.weight.span):
             return []
-        if amount.dimension != wanted:
-            title = (
-                f"`{node.subject.text}` ({what}) is assumed in {_named(wanted)}, but this is {_named(amount.dimension)}"
-            )
-            self.context.report(problems.unit_mismatch(title, node.amount.span, f"write it as in `{example}`"))
-            return []
-        return [Assumption(node.subject.text, amount, node.span, None, node.output)]
+        return [GoalTerm("soft", units.Quantity(float(weight), units.NUMBER), term.span, word=name)]
 
-    def output(
-        self, node: syntax.Assumption, amount: units.Quantity | None, local: Local, key: str
-    ) -> list[Assumption]:
-        value = local.value
-        while isinstance(value, program.Collect):
-            value = value.stream
-        if isinstance(value, program.StageCall) and value.type == StreamType(TEXT):
-            return self.accepted(node, amount, key, units.TOKENS, "120 tokens", "what it writes")
-        title = f"`{node.subject.text}` is not bound to a call that writes text, so it has no output"
-        hint = "name a binding such as `reply = writer.chat(…)`; leave `output` out to assume the size of a value"
-        declared = (Related(local.span, f"`{local.name}` is bound here"),)
-        self.context.report(problems.goal_unfit(title, node.span, hint, declared))
-        return []
-
-    def called(self, name: syntax.Ident) -> PipelineSymbol | None:
-        """The pipeline that a dotted name begins with, if a run of the goal's pipeline calls it."""
-        symbol = self.context.names.get(name.text)
-        if name.text in self.within and isinstance(symbol, PipelineSymbol):
-            return symbol
-        if isinstance(symbol, PipelineSymbol):
-            title = f"`{self.pipeline.name}` never calls `{name.text}`, so nothing of it can be assumed here"
-            hint = "a goal assumes only of its own pipeline and of those it calls"
-            self.context.report(problems.goal_unfit(title, name.span, hint))
-        else:
-            self.unknown(self.pipeline, name, (*sorted(self.within),))
-        return None
-
-    def unknown(self, owner: PipelineSymbol, name: syntax.Ident, also: tuple[str, ...] = ()) -> None:
-        """A name that the pipeline does not bind. Silent where it is bound in a part that is not checked yet."""
-        if owner.name not in self.binders:
-            self.binders[owner.name] = _binders(owner.declaration)
-        if name.text in self.binders[owner.name]:
-            return
-        known = (*owner.locals, *also, *((owner.name,) if owner is self.pipeline else ()))
-        suggestion = self.context.nearest(name.text, known)
-        hint = f"`{owner.name}` binds " + (", ".join(f"`{n}`" for n in list(owner.locals)[:8]) or "no names")
-        if suggestion is None and owner is self.pipeline:
-            for inner in sorted(self.within):
-                symbol = self.context.names.get(inner)
-                if isinstance(symbol, PipelineSymbol) and name.text in symbol.locals:
-                    suggestion = f"{inner}.{name.text}"
-        what = f"nothing in pipeline `{owner.name}`"
-        self.context.report(problems.unknown_name(name.text, name.span, suggestion, what=what, hint=hint))
-
-
-def _assumable(type: Type) -> tuple[units.Dimension, str] | None:
-    """In what a value of a type is assumed, with an example; None for a type that has no size."""
-    match type:
-        case StreamType(element=Primitive(name="Audio")) | Primitive(name="Audio"):
-            return units.DURATION, "3 s"
-        case ListType():
-            return units.COUNT, "4 items"
-        case StreamType() if type.element != TEXT:
-            return units.COUNT, "4 items"
-        case StreamType():
-            return units.TOKENS, "120 tokens"
-        case _:
-            return (units.TOKENS, "40 tokens") if type == TEXT else None
-
-
-def _named(dimension: units.Dimension) -> str:
-    return "items" if dimension == units.COUNT else str(dimension)
-
-
-def _binders(node: syntax.PipelineDecl) -> set[str]:
-    """Every name that the text of a pipeline binds, in parts that are not checked yet as well."""
-    found: set[str] = set()
-    for part in walk(node.body):
-        match part:
-            case syntax.Bind():
-                found.add(part.name.text)
-            case syntax.For():
-                found.add(part.variable.text)
-            case syntax.Repeat():
-                found.add(part.state.text)
-            case syntax.CasePattern():
-                found.update(binder.text for binder in part.binders if isinstance(binder, syntax.Ident))
-            case _:
-                pass
-    return found
+    def check_order(self, terms: list[GoalTerm]) -> None:
+        """What comes before the end of a run cannot be allowed more time than the whole of it."""
+        finish = [term for term in terms if term.kind == "finish" and term.limit is not None]
+        for term in terms:
+            if term.kind not in _EARLY or term.limit is None:
+                continue
+            for end in finish:
+                assert end.limit is not None
+                if term.limit.value > end.limit.value and (end.percentile or 0) >= (term.percentile or 0):
+                    title = f"`{term.kind}` may take {term.limit}, but the whole run only {end.limit}"
+                    hint = f"lower `{term.kind}`, or give `finish` more time"
+                    self.context.report(problems.goal_contradictory(title, term.span, hint, end.span))
+                    break

@@ -21,17 +21,17 @@ from ..types import TEXT, Primitive, Type
 from .arguments import Given, bind_arguments
 from .body import Body
 from .calls import module_of
-from .constants import constant_value, fold, outside
+from .constants import fold, outside
 from .context import Context
 from .conversions import is_unknown
 from .figures import quantity
+from .secrets import only_text, secret_name
 from .signatures import parameters_of, text_of
 from .symbols import HandleSymbol, Local, ModuleSymbol, StageSymbol, Symbol, ToolSymbol, UncheckedSymbol
 from .tool_effects import check_effects, require
 from .written import is_data, resolve
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # What a tool may stand on beside Python and servers, and the effect that it surely has.
 _BEHIND = {"http:get": "network", "http:post": "network", "process:run": "process"}
 # Parameters of those that take a secret, or a map whose values may be secrets.
@@ -149,7 +149,7 @@ def _behind(context: Context, node: syntax.Expr, owner: str, parameters: tuple[P
             case ModuleSymbol():
                 return None  # a module that could not be had, or that has no such member: reported
             case HandleSymbol() if found.keyword == "server":
-                tool = _only_text(context, node, f"`{found.name}`")
+                tool = only_text(context, node, f"`{found.name}`")
                 settings: dict[str, Setting] = {"tool": tool or ""}
                 return _Behind(called, "mcp:call", settings, found.qualified, found.type)
             case StageSymbol() if found.signature.entry in _BEHIND:
@@ -205,32 +205,12 @@ def _importable(context: Context, name: syntax.Name) -> tuple[str, Fix | None]:
 
 def _python(context: Context, call: syntax.Call) -> str | None:
     """The function that `python("module:function")` names."""
-    text = _only_text(context, call, "`python`")
+    text = only_text(context, call, "`python`")
     if text is None or _TARGET.fullmatch(text):
         return text
     value = call.arguments[0].value
     context.report(problems.bad_target(text, value.span))
     return None
-
-
-def _only_text(context: Context, call: syntax.Call, called: str) -> str | None:
-    """The one argument of a call, a text without holes."""
-    name = called.strip("`")
-    for argument in call.arguments:
-        if argument.name is not None:
-            known = ("one text",)
-            context.report(problems.unknown_argument(name, argument.name.text, argument.name.span, None, known))
-    values = [argument.value for argument in call.arguments if argument.name is None]
-    if not values:
-        if not call.arguments:
-            hint = 'write `python("module:function")`' if name == "python" else f'write `{name}("NAME")` with its tool'
-            context.report(problems.missing_argument(name, ("a text",), call.span, (), hint))
-        return None
-    if len(values) > 1:
-        place = values[1].span.to(values[-1].span)
-        context.report(problems.too_many_arguments(name, 1, len(values), place, ("one text",)))
-    literal = constant_value(context, values[0], TEXT, f"what {called} takes")
-    return literal.value if literal is not None and isinstance(literal.value, str) else None
 
 
 def _needs(context: Context, node: syntax.StageDecl) -> dict[str, units.Quantity]:
@@ -305,23 +285,6 @@ def _stand_in(context: Context, body: Body, node: syntax.Expr, type: Type) -> sy
     inner = f"secret {name}"
     body.locals[inner] = Local(inner, node.span, "secret", type, NO_LABELS)
     return syntax.Name(inner, span=node.span)
-
-
-def is_secret(node: syntax.Expr) -> bool:
-    return isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name) and node.function.text == "secret"
-
-
-def secret_name(context: Context, node: syntax.Expr) -> str | None:
-    """The name in `secret("NAME")`; empty after a report, None for any other expression."""
-    if not isinstance(node, syntax.Call) or not is_secret(node):
-        return None
-    name = _only_text(context, node, "`secret`")
-    if name is not None and not _SECRET.fullmatch(name):
-        title = f'"{name}" is no name of a secret'
-        hint = 'use letters, digits and `_`, as in `secret("SHOP_KEY")`'
-        context.report(problems.bad_secret(title, node.arguments[0].value.span, hint))
-        return ""
-    return name or ""
 
 
 def _setting(context: Context, found: program.Expression) -> Setting:

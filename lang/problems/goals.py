@@ -61,10 +61,10 @@ def not_a_device(name: str, span: Span) -> Problem:
     )
 
 
-def unknown_setting(name: str, span: Span, suggestion: str | None, known: tuple[str, ...]) -> Problem:
+def unknown_setting(owner: str, name: str, span: Span, suggestion: str | None, known: tuple[str, ...]) -> Problem:
     return Problem(
         "unknown-setting",
-        f"a tier has no setting `{name}`",
+        f"{owner} has no setting `{name}`",
         span,
         hint=f"did you mean `{suggestion}`?" if suggestion else f"its settings are {listed(known)}",
         fix=rename(span, suggestion),
@@ -77,4 +77,22 @@ def tier_unreachable(name: str, fleet: str, span: Span) -> Problem:
         f"no link of fleet `{fleet}` reaches tier `{name}`",
         span,
         hint=f"add `link {name} <-> * 10 Gbit/s, 100 us` with the figures of your network",
+    )
+
+
+def serves_nothing(name: str, span: Span) -> Problem:
+    return Problem(
+        "serves-nothing",
+        f"endpoint `{name}` does not say which models it serves",
+        span,
+        hint='add `serves ["NAME"]` with the names that `llm.chat` is given',
+    )
+
+
+def bad_address(text: str, span: Span) -> Problem:
+    return Problem(
+        "bad-address",
+        f'"{text}" is no address of a service',
+        span,
+        hint='write it in full, as in `endpoint("https://models.example/v1")`',
     )
