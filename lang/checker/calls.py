@@ -6,13 +6,13 @@ from ...base.problems import Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, StageSignature
-from ..types import HandleType, Type
+from ..types import HandleType, OptionType, StreamType, Type
 from .arguments import Given, bind_arguments, labels_of, look_inside
 from .body import Body, nothing
 from .builtins import CALLS, check_builtin
 from .cases import called_case, named_case, qualified_case
 from .context import BUILTINS
-from .conversions import is_unknown
+from .conversions import collected, is_unknown
 from .generics import Variables, accepts, instance
 from .labels import ends_labels
 from .names import unknown_local
@@ -207,27 +207,37 @@ def overloaded(
     """A call of a stage that may have several signatures, told apart by the type of the first argument."""
     chosen = signatures[0]
     if len(signatures) > 1:
-        skip = 0 if receiver is None else 1
-        firsts = [signature.parameters[skip] for signature in signatures if len(signature.parameters) > skip]
-        named = {name.text: value for name, value in given.named}
-        value = given.positional[0] if given.positional else None
-        for signature in signatures:
-            first = signature.parameters[skip] if len(signature.parameters) > skip else None
-            argument = value or (named.get(first.name) if first is not None else None)
-            if argument is None or first is None:
-                continue
-            if accepts(first, given.early(body, argument).type):
-                chosen = signature
-                break
-        else:
-            if value is not None and not is_unknown(given.early(body, value).type):
-                found = given.early(body, value)
-                wanted = " or ".join(dict.fromkeys(str(first.type) for first in firsts))
-                what = f"argument `{firsts[0].name}` of `{called}`"
-                related = (Related(firsts[0].span, "declared here"), *body.origin(found))
-                body.context.report(problems.wrong_type(what, wanted, str(found.type), found.span, related))
-                given.checked[id(value)] = nothing(found.span)
+        chosen = _choose(body, signatures, called, 0 if receiver is None else 1, given)
     return stage_call(body, chosen, called, receiver, given, span)
+
+
+def _choose(body: Body, signatures: tuple[StageSignature, ...], called: str, skip: int, given: Given) -> StageSignature:
+    """The signature whose first parameter takes the first argument. Where none does, that is reported, unless it is
+    one away (a stream of what is taken, an optional one), which is said when it is made to fit."""
+    named = {name.text: value for name, value in given.named}
+    firsts = [(signature, signature.parameters[skip]) for signature in signatures if len(signature.parameters) > skip]
+    for away in (False, True):
+        for signature, first in firsts:
+            value = given.positional[0] if given.positional else named.get(first.name)
+            if value is None:
+                continue
+            type = given.early(body, value).type
+            if away and isinstance(type, StreamType):
+                type = collected(type)
+            elif away and isinstance(type, OptionType):
+                type = type.element
+            if accepts(first, type):
+                return signature
+    value = given.positional[0] if given.positional else next((v for _, p in firsts if (v := named.get(p.name))), None)
+    if value is not None:
+        found = given.early(body, value)
+        wanted = " or ".join(dict.fromkeys(str(first.type) for _, first in firsts))
+        first = firsts[0][1]
+        related = (Related(first.span, "declared here"), *body.origin(found))
+        what = f"argument `{first.name}` of `{called}`"
+        body.context.report(problems.wrong_type(what, wanted, str(found.type), found.span, related))
+        given.checked[id(value)] = nothing(found.span)
+    return signatures[0]
 
 
 def stage_call(

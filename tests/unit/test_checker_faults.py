@@ -9,6 +9,7 @@ from agentlang.base.problems import Problem
 
 TOP = """
 use std/llm
+use std/list
 use std/text
 model writer = llm.chat("smollm2-135m-instruct")
 let limit = 5
@@ -154,6 +155,16 @@ FAULTS = [
     ("wrong-type", 'a = for v in «o» { v }\nreturn "{len(a)}"'),
     ("not-callable", 'a = «some»(t)\nreturn "x"'),
     ("misplaced", '«given ask("x") = "y"»\nreturn t'),
+    # calls
+    ("empty-list", 'a = list.first(«[]»)\nreturn "{a == o}"'),
+    ("wrong-type", 'a = list.first(«t»)\nreturn "{a == o}"'),
+    ("wrong-type", 'a = list.sum(«ts»)\nreturn "{a}"'),
+    ("stream-as-value", "a = writer.chat(«s»)\nreturn all(a)"),
+    ("wrong-type", "a = writer.chat(«o»)\nreturn all(a)"),
+    ("wrong-type", "a = writer.chat(«n», max_tokens: 3)\nreturn all(a)"),
+    ("wrong-type", "a = writer.chat([Message(«Red», t)])\nreturn all(a)".replace("Red", "n")),
+    ("not-callable", 'a = «Intent»(t)\nreturn "x"'),
+    ("not-a-value", 'a = «python("x:y")»\nreturn "x"'),
     # templates
     ("no-text-form", 'return "{«i»}"'),
     ("no-text-form", 'return "{«o»}"'),

@@ -24,6 +24,7 @@ from agentlang.lang.types import (
 
 TOP = """
 use std/llm
+use std/list
 use std/text
 model writer = llm.chat("smollm2-135m-instruct")
 let turns = 4
@@ -194,6 +195,34 @@ def test_indices() -> None:
     found = bound('a = xs[0]\nk = map["k"]\nreturn "{a}"')
     assert isinstance(found["a"], p.IndexOf) and found["a"].type == INT
     assert found["k"].type == OptionType(INT)
+
+
+# --- calls
+
+
+@pytest.mark.parametrize(
+    ("expression", "type"),
+    [
+        ("list.first(xs)", OptionType(INT)),
+        ("list.first([i])", OptionType(EnumType("Intent"))),
+        ("list.flatten([xs, [1]])", ListType(INT)),
+        ("list.present([o, none])", ListType(TEXT)),
+        ("xs |> list.take(2) |> list.reverse()", ListType(INT)),
+        ("list.sum([0.5, 1])", FLOAT),
+        ("list.sum(xs)", INT),
+        ("list.max([2 s, 3 s])", OptionType(Primitive("Duration"))),
+        ("list.sorted(items: ts)", ListType(TEXT)),
+        ("writer.chat(t)", StreamType(TEXT)),
+        ('writer.chat([Message(User, "x")], system: "y")', StreamType(TEXT)),
+        ("[Message(User, t)] |> writer.chat(max_tokens: 4)", StreamType(TEXT)),
+    ],
+)
+def test_a_call_fills_in_type_variables_and_picks_a_signature(expression: str, type: p.Type) -> None:
+    found = value(expression)
+    assert found.type == type
+    assert isinstance(found, p.StageCall) and found.stage.result == type
+    variables = [q for q in found.stage.parameters if str(q.type).strip("[]?") == "T"]
+    assert not variables, "a variable is left in the program"
 
 
 # --- repeat
