@@ -1,0 +1,140 @@
+"""Programs of this machine as tools: `tool count(path: Text) -> Int = process.run(["wc", "-l", path])`.
+
+A list of arguments, never a shell; in the program's folder, with limits, and without network unless the tool's effects
+name it. The command ends with everything that it has started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import anyio
+
+from ...executor.kinds import Context, Kind, Opener, StageFailure
+from ...lang.types import TEXT, Primitive
+from .. import tool_problems as problems
+from ..tools.answers import caller, checked
+from ..tools.launch import Gone, Launch, Running
+from ..tools.limits import Limits, environment
+from ..tools.network import no_network
+from ..tools.settings import filled, used
+from . import Environment
+
+_BYTES = Primitive("Bytes")
+_LIMITS = Limits(cpu=600)
+_SHOWN = 500
+_TAIL = 2000
+
+
+def stages(environment: Environment) -> Mapping[str, Kind]:
+    return {"run": partial(run, environment)}
+
+
+def openers(environment: Environment) -> Mapping[str, Opener]:
+    del environment
+    return {}
+
+
+async def run(outside: Environment, context: Context, arguments: Mapping[str, object]) -> object:
+    """What the program writes: Text and Bytes as it is, all else read as JSON."""
+    tool, mask = caller(context), outside.secrets.mask
+    command = _command(outside, context, arguments)
+    given = context.settings.get("input")
+    data = filled(given, arguments, outside.secrets).encode() if given is not None else b""
+    network = any(effect.split()[0] == "network" for effect in context.effects)
+    passed = environment(outside.passed)
+    launch = Launch(command, outside.folder.resolve(), passed, _LIMITS, None if network else no_network())
+    running = Running(launch)
+    try:
+        await running.start()
+        written = await _converse(running, data, tool)
+        ending = await running.ended()
+    except Gone:
+        ending, written = await running.stop(), b""
+    finally:
+        await running.stop()
+        printed = mask(running.said()[-_TAIL:])
+        running.let_go()
+    if ending.failed:
+        problem = problems.tool_not_started(tool, mask(command[0]), ending.failed)
+        raise StageFailure("tool_error", problem)
+    if ending.code is None:
+        raise StageFailure("tool_error", problems.tool_died(tool, ending.words, printed))
+    if ending.code != 0:
+        printed = printed or mask(written.decode("utf-8", "replace")[-_TAIL:])
+        raise StageFailure("tool_error", problems.command_failed(tool, mask(command[0]), ending.code, printed))
+    context.usage.add("bytes", len(written))
+    return _value(outside, context, written)
+
+
+def _command(outside: Environment, context: Context, arguments: Mapping[str, object]) -> list[str]:
+    setting = cast("Sequence[object]", context.settings["command"])
+    words = [filled(word, arguments, outside.secrets) for word in setting]
+    for word, written in zip(setting, words, strict=True):
+        if used(word) and _leaves(outside.folder, written):
+            raise StageFailure("denied", problems.tool_outside_folder(caller(context), outside.secrets.mask(written)))
+    if any("\0" in word for word in words):
+        why = "an argument holds the character with the code 0, which no command takes"
+        raise StageFailure("tool_error", problems.tool_not_started(caller(context), words[0], why))
+    return words
+
+
+def _leaves(folder: Path, word: str) -> bool:
+    """Whether a word that arguments filled in is a path to something outside the folder: to what is there, or could be
+    made there. A word that only looks like a path, such as `/help`, is none."""
+    root = folder.resolve()
+    place = root / word
+    try:
+        there = os.path.lexists(place) or ("/" in word and place.parent.is_dir() and place.parent != Path("/"))
+        return there and not place.resolve().is_relative_to(root)
+    except (OSError, ValueError, RuntimeError):  # too long for a path, or links that go round
+        return False
+
+
+async def _converse(running: Running, data: bytes, tool: str) -> bytes:
+    """Feed it and read it at the same time: a program may write before it has read everything."""
+    pieces: list[bytes] = []
+    size = 0
+    async with anyio.create_task_group() as group:
+        group.start_soon(_feed, running, data)
+        while piece := await running.some():
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LIMITS.result:
+                group.cancel_scope.cancel()
+                break
+        else:
+            group.cancel_scope.cancel()  # it has ended its output: what it has not read it will not
+    running.end_input()
+    if size > _LIMITS.result:
+        raise StageFailure("tool_error", problems.tool_result_too_large(tool, size, _LIMITS.result))
+    return b"".join(pieces)
+
+
+async def _feed(running: Running, data: bytes) -> None:
+    try:
+        await running.write(data)
+    except Gone:
+        return  # it wants no more
+    running.end_input()
+
+
+def _value(outside: Environment, context: Context, written: bytes) -> object:
+    if context.result == _BYTES:
+        return written
+    text = written.decode("utf-8", "replace")
+    if context.result == TEXT:
+        return text
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):
+        came = outside.secrets.mask(text[:_SHOWN])
+        why = "what it wrote is not JSON"
+        problem = problems.tool_wrong_result(caller(context), str(context.result), why, came)
+        raise StageFailure("bad_output", problem) from None
+    return checked(context, data, outside.secrets)
