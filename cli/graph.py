@@ -10,7 +10,7 @@ from .console import Console, Exit, measuring
 from .target import Refused, open_target
 
 FORMS = ("svg", "mermaid", "dot", "json")
-_SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".json": "json"}
+SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".json": "json"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     drawn = picture(target.compiled.graph, target.pipeline, tiers, stages=arguments.stages)
     form = "json" if console.json else arguments.format
     if form is None:
-        form = _SUFFIXES.get(Path(arguments.out).suffix.lower(), "svg") if arguments.out else "mermaid"
+        form = SUFFIXES.get(Path(arguments.out).suffix.lower(), "svg") if arguments.out else "mermaid"
     text = FORMATS[form](drawn)
     console.problems(problems, target.sources)
     if arguments.out:

@@ -70,3 +70,21 @@ def unknown_device(name: str, devices: Iterable[str]) -> Problem:
     near = suggest(name, devices)
     hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(devices))}"
     return Problem("unknown-device", f"the catalogue has no device {name!r}", hint=hint)
+
+
+def no_json(command: str) -> Problem:
+    hint = "leave --json out; `agentlang run --json` gives frames"
+    return Problem("no-json", f"`{command}` talks to a person and has no --json", hint=hint)
+
+
+def unknown_word(word: str, near: str | None, known: tuple[str, ...]) -> Problem:
+    hint = f"did you mean `{near}`?" if near else f"there are {', '.join(known)}"
+    return Problem("repl-unknown-word", f"there is no `{word}` here", hint=hint)
+
+
+def word_needs(word: str, what: str) -> Problem:
+    return Problem("repl-word-needs", f"`{word}` needs {what}", hint=f"write `{word} {what}`")
+
+
+def not_written(name: str, reason: str) -> Problem:
+    return Problem("not-written", f"{name} cannot be written: {reason}", hint="check the path and its permissions")

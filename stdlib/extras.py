@@ -38,3 +38,19 @@ def need_models(what: str) -> None:
     absent = missing(MODELS)
     if absent:
         raise OutsideError(problems.extra_missing(what, absent, "models"))
+
+
+# What else is asked for when it is used: module to package, by the name of the extra.
+OTHERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "repl": MappingProxyType({"prompt_toolkit": "prompt-toolkit"}),
+        "lsp": MappingProxyType({"pygls": "pygls", "lsprotocol": "lsprotocol"}),
+    }
+)
+
+
+def need(extra: str, what: str) -> None:
+    """Raise `OutsideError` (extra-missing) unless the packages of an extra are installed."""
+    absent = missing(OTHERS[extra])
+    if absent:
+        raise OutsideError(problems.extra_missing(what, absent, extra))
