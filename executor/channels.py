@@ -11,6 +11,10 @@ Some uses are *kept*: a use that can start only after (part of) the stream has e
 item of a `for`. Counting those would be a deadlock: the producer would wait for a reader that waits for the producer.
 The channel keeps the items for them instead, as the value that they wait for does; they hold nobody back, and what is
 delivered to them and not yet taken is still bounded.
+
+A channel may drop its oldest items instead (`drops`): then nobody holds the producer back, and a use that is slower
+misses items. And an item may carry an `Epoch`: what was made in a region that a newer input has interrupted is dropped
+wherever it waits, and wherever it would go on to.
 """
 
 from __future__ import annotations
@@ -38,11 +42,60 @@ class Sink(Protocol):
         """The reader is `ready` or `finished`. Called again for every item; may do nothing."""
         ...
 
+    def withdraw(self, places: tuple[int, ...]) -> None:
+        """Forget what was handed out and not confirmed, at these places of it. Only a sink that confirms later than it
+        is handed an item is ever asked."""
+        ...
+
+
+class Epoch:
+    """One execution of an interruptible region, as the items carry it that come of it. An epoch may come of others (a
+    region inside a region, an item made of an item): it is stale as soon as one of them is."""
+
+    __slots__ = ("_channels", "_children", "stale")
+
+    def __init__(self, *parents: Epoch) -> None:
+        self.stale = any(parent.stale for parent in parents)
+        self._channels: dict[Channel, None] = {}
+        self._children: list[Epoch] = []
+        for parent in parents:
+            parent._children.append(self)
+
+    def lies_in(self, channel: Channel) -> None:
+        self._channels[channel] = None
+
+    def interrupt(self) -> None:
+        """Make it stale, and drop its items everywhere."""
+        channels: dict[Channel, None] = {}
+        self._mark(channels)
+        for channel in channels:
+            channel.drop_stale()
+
+    def _mark(self, channels: dict[Channel, None]) -> None:
+        if not self.stale:
+            self.stale = True
+            channels.update(self._channels)
+            self._channels.clear()
+            for child in self._children:
+                child._mark(channels)
+
+
+class _Tagged:
+    """An item with its epoch, as it waits in a channel."""
+
+    __slots__ = ("epoch", "item")
+
+    def __init__(self, item: object, epoch: Epoch) -> None:
+        self.item = item
+        self.epoch = epoch
+
 
 class Reader:
-    """One use of a stream. `position` is the next item to hand out, `taken` counts what the user has really taken."""
+    """One use of a stream. `position` is the next item to hand out, `taken` counts what the user has really taken;
+    `epoch` is that of the item handed out last. `given` are the epochs of what was handed out and not taken, from the
+    first that had one on."""
 
-    __slots__ = ("channel", "closed", "kept", "position", "sink", "taken")
+    __slots__ = ("channel", "closed", "epoch", "given", "kept", "position", "sink", "taken")
 
     def __init__(self, channel: Channel, sink: Sink, kept: bool) -> None:
         self.channel = channel
@@ -51,6 +104,8 @@ class Reader:
         self.position = 0
         self.taken = 0
         self.closed = False
+        self.epoch: Epoch | None = None
+        self.given: deque[Epoch | None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -63,14 +118,42 @@ class Reader:
     def hand_out(self) -> object:
         """The next item; it counts as taken only after `confirm`. That may let a producer go on at once, which
         notifies this reader again: whoever confirms has dealt with the item."""
-        item = self.channel.item(self.position)
+        channel = self.channel
+        item = channel.items[self.position - channel.base]
         self.position += 1
-        self.channel.trim()
+        if channel.tagged:
+            item = self._untagged(item)
+        channel.trim()
         return item
 
     def confirm(self, count: int = 1) -> None:
         self.taken += count
+        if self.given is not None:
+            for _ in range(count):
+                self.epoch = self.given.popleft()
         self.channel.freed()
+
+    def skip(self, count: int) -> None:
+        """Pass over items that were not handed out."""
+        self.position += count
+        self.taken += count
+
+    def withdraw(self, places: tuple[int, ...]) -> None:
+        """What was handed out and not taken, at these places of it, counts as taken; the sink takes it back."""
+        if self.given is not None:
+            self.given = deque(epoch for place, epoch in enumerate(self.given) if place not in places)
+        self.taken += len(places)
+        self.sink.withdraw(places)
+
+    def _untagged(self, item: object) -> object:
+        epoch: Epoch | None = None
+        if isinstance(item, _Tagged):
+            item, epoch = item.item, item.epoch
+        if self.given is None:
+            self.given = deque([None] * (self.position - 1 - self.taken))
+        self.given.append(epoch)
+        self.epoch = epoch
+        return item
 
     def close(self) -> None:
         if not self.closed:
@@ -83,10 +166,10 @@ class Channel:
 
     __slots__ = (
         *("base", "bound", "ended", "holds", "items", "kept_holds", "made", "producer", "readers", "stage"),
-        "abandoned",
+        *("abandoned", "drops", "tagged"),
     )
 
-    def __init__(self, bound: int, stage: str) -> None:
+    def __init__(self, bound: int, stage: str, drops: bool = False) -> None:
         if bound < 1:
             raise ValueError("a channel needs room for one item")
         self.bound = bound
@@ -100,13 +183,17 @@ class Channel:
         self.kept_holds = 0
         self.readers: list[Reader] = []
         self.producer: Producer | None = None
+        self.drops = drops
+        self.tagged = False  # whether an item with an epoch was ever in it
 
     # --- the producer's side ---
 
     def allowed(self) -> int:
         """How many items may have been made in all."""
+        if self.drops:
+            return self.made + self.bound
         if self.holds:
-            return self.bound
+            return self.base + self.bound
         lowest = self.made
         for reader in self.readers:
             if not reader.kept and reader.taken < lowest:
@@ -116,19 +203,26 @@ class Channel:
     def room(self) -> int:
         return self.allowed() - self.made
 
-    def push(self, item: object) -> None:
-        """Add an item. The caller has made sure that there is room."""
+    def push(self, item: object, epoch: Epoch | None = None) -> None:
+        """Add an item. The caller has made sure that there is room, and that the epoch is not stale."""
         if self.ended or self.abandoned:
             return
         self.made += 1
-        self.items.append(item)
+        if epoch is None:
+            self.items.append(item)
+        else:
+            self.tagged = True
+            epoch.lies_in(self)
+            self.items.append(_Tagged(item, epoch))
+        if self.drops:
+            self._drop_oldest()
         readers = self.readers
         if len(readers) == 1:
             readers[0].sink.notify()
         else:
             for reader in tuple(readers):
                 reader.sink.notify()
-        if not self.holds and all(reader.kept for reader in readers) and self.producer is not None:
+        if not self.holds and self.producer is not None and (self.drops or all(reader.kept for reader in readers)):
             self.producer.more()
 
     def end(self) -> None:
@@ -161,6 +255,7 @@ class Channel:
     def open(self, sink: Sink, kept: bool) -> Reader:
         """Turn a hold into a reader; the caller then calls `sink.notify()`."""
         reader = Reader(self, sink, kept)
+        reader.position = reader.taken = self.base
         self.readers.append(reader)
         if kept:
             self.kept_holds -= 1
@@ -172,8 +267,21 @@ class Channel:
         self.readers.remove(reader)
         self._fewer()
 
-    def item(self, number: int) -> object:
-        return self.items[number - self.base]
+    def drop_stale(self) -> None:
+        """Take out the items whose epoch has become stale, those too that were handed out and not taken."""
+        for reader in tuple(self.readers):
+            places = tuple(at for at, epoch in enumerate(reader.given or ()) if epoch is not None and epoch.stale)
+            if places:
+                reader.withdraw(places)
+        stale = [isinstance(item, _Tagged) and item.epoch.stale for item in self.items]
+        for reader in self.readers:
+            # Positions are kept as seen from the end, so that `made` and the credits given for it stay as they are.
+            reader.skip(sum(stale[reader.position - self.base :]))
+        self.items = deque(item for item, gone in zip(self.items, stale, strict=True) if not gone)
+        self.base += sum(stale)
+        for reader in tuple(self.readers):
+            reader.sink.notify()
+        self.freed()
 
     def trim(self) -> None:
         """Forget what every use has got. While a use is still to come, nothing is forgotten."""
@@ -184,6 +292,19 @@ class Channel:
             if reader.position < lowest:
                 lowest = reader.position
         while self.base < lowest:
+            self.items.popleft()
+            self.base += 1
+
+    def _drop_oldest(self) -> None:
+        for reader in self.readers:
+            excess = self.made - reader.taken - self.bound
+            if excess > 0:
+                out = min(excess, reader.position - reader.taken)
+                if out:
+                    reader.withdraw(tuple(range(out)))
+                if excess > out:
+                    reader.skip(excess - out)
+        while self.made - self.base > self.bound and all(r.position > self.base for r in self.readers):
             self.items.popleft()
             self.base += 1
 

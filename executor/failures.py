@@ -39,6 +39,11 @@ def input_failed(error: BaseException, name: str) -> Failed:
     return "bad_input", problems.input_failed(name, _title(error))
 
 
+def approver_failed(error: BaseException, stage: str) -> Problem:
+    known = _known(error)
+    return known[1] if known is not None else problems.approver_crashed(stage, _title(error), _trace(error))
+
+
 def _placed(failed: Failed, span: Span | None) -> Failed:
     """With the place of the stage or handle, where the problem has none of its own."""
     reason, problem = failed

@@ -99,6 +99,69 @@ def call_timeout(stage: str, seconds: float, span: Span | None) -> Problem:
     )
 
 
+def attempt_timeout(stage: str, seconds: float, span: Span | None) -> Problem:
+    return Problem(
+        "call-timeout",
+        f"{stage} did not end within {_seconds(seconds)}",
+        span,
+        hint="give it a longer timeout, or catch it with `otherwise on timeout`",
+    )
+
+
+def stream_idle(stage: str, seconds: float, span: Span | None) -> Problem:
+    return Problem(
+        "stream-idle",
+        f"{stage} gave nothing for {_seconds(seconds)}",
+        span,
+        hint="give it a longer `idle`, or hold its items back with `buffered` and catch it with `otherwise on timeout`",
+    )
+
+
+def breaker_open(stage: str, failures: int, span: Span | None) -> Problem:
+    return Problem(
+        "breaker-open",
+        f"{stage} failed {failures} times in a row and is left alone for a while",
+        span,
+        hint="catch it with `otherwise on unavailable`",
+    )
+
+
+def approval_denied(stage: str, span: Span | None) -> Problem:
+    return Problem(
+        "approval-denied",
+        f"{stage} was not approved",
+        span,
+        hint="catch it with `otherwise on denied`",
+    )
+
+
+def nobody_to_ask(stage: str, question: str) -> Problem:
+    return Problem(
+        "nobody-to-ask",
+        f"{stage} needs a person's approval, and nobody is there to ask",
+        hint="run it where somebody can answer",
+        detail=question,
+    )
+
+
+def approver_crashed(stage: str, error: str, trace: str) -> Problem:
+    return Problem(
+        "approver-crashed",
+        f"asking a person on behalf of {stage} crashed: {error}",
+        hint="this is a bug in what asks; nothing was approved",
+        detail=trace or None,
+    )
+
+
+def region_interrupted(stage: str, span: Span | None) -> Problem:
+    return Problem(
+        "interrupted",
+        f"a newer input came before {stage} had its value",
+        span,
+        hint="catch it with `otherwise on interrupted`",
+    )
+
+
 def run_timeout(pipeline: str, seconds: float) -> Problem:
     return Problem(
         "run-timeout",

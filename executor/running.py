@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,6 +13,20 @@ from .frames import End, Frame
 
 if TYPE_CHECKING:
     from .shell import Shell
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `approve` asks a person: the text as the program made it, and the stage that waits for the answer."""
+
+    run: int
+    stage: str
+    text: str
+    session: str | None = None
+
+
+Approver = Callable[[Question], Awaitable[bool]]
+"""Asks a person, and gives what was said. It may take days, and is cancelled when nobody waits for it any more."""
 
 
 class Running:
@@ -58,6 +74,12 @@ class Running:
             self.cancel()
             with anyio.CancelScope(shield=True):
                 await self.over.wait()
+
+    def withdraw(self, places: tuple[int, ...]) -> None:
+        """For the shell: forget items that nobody has read, those at these places among them."""
+        items = [entry for entry in self._frames if entry[1]]
+        gone = {id(items[place]) for place in places}
+        self._frames = deque(entry for entry in self._frames if id(entry) not in gone)
 
     def put(self, frame: Frame, reader: int = 0) -> None:
         """For the shell."""

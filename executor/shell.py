@@ -16,6 +16,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from random import Random
 from types import TracebackType
 from typing import Any, cast
 
@@ -26,16 +27,19 @@ from . import observers as watch
 from .backends import Backend, Call
 from .clock import Clock, LoopClock
 from .deployment import Deployment
-from .failures import handle_failed, input_failed, stage_failed
+from .failures import approver_failed, handle_failed, input_failed, stage_failed
 from .frames import End, Frame, Item, ProblemFrame, Start
 from .kinds import Releasable, Usage
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
-from .running import Running
+from .problems import nobody_to_ask
+from .running import Approver, Question, Running
 from .streams import Credits, InputStream
+from .values import Shapes
 
 _LOG = logging.getLogger(__name__)
 _EARLY = 1e-6  # seconds by which an event loop may wake a timer too early
+_IN_A_ROW = 256  # stages that run at once, before others get their turn
 
 
 def open_shell(
@@ -45,10 +49,12 @@ def open_shell(
     observers: Iterable[Observer] = (),
     clock: Clock | None = None,
     signals: Iterable[signal.Signals] = (),
+    luck: Callable[[], float] | None = None,
 ) -> Shell:
     """A shell to be used in `async with`. While it is open, the first of `signals` (SIGINT, say) interrupts its runs,
-    each of which ends with the outcome `interrupted`; from then on the signal does what it did before."""
-    return Shell(deployment, backend, tuple(observers), clock or LoopClock(), tuple(signals))
+    each of which ends with the outcome `interrupted`; from then on the signal does what it did before. `luck` gives
+    numbers from 0 to 1, for the jitter of retries; a simulation gives its own."""
+    return Shell(deployment, backend, tuple(observers), clock or LoopClock(), tuple(signals), luck or Random().random)
 
 
 class _Live:
@@ -77,9 +83,15 @@ class Shell:
         observers: tuple[Observer, ...],
         clock: Clock,
         signals: tuple[signal.Signals, ...],
+        luck: Callable[[], float],
     ) -> None:
         self.deployment = deployment
-        self._machine = Machine(deployment)
+        self._machine = Machine(deployment, luck)
+        self._shapes = Shapes.of(deployment.graph)
+        self._at_once: dict[str, bool] = {}
+        self._in_a_row = 0
+        self._approvers: dict[int, Approver] = {}
+        self._asking: dict[int, anyio.CancelScope] = {}
         self._backend = backend
         self._watchers = Watchers(observers)
         self._now = clock.now
@@ -106,6 +118,9 @@ class Shell:
             orders.Grant: self._grant,
             orders.Deliver: self._deliver,
             orders.DeliverEnd: self._deliver_end,
+            orders.Withdraw: self._withdraw,
+            orders.AskPerson: self._ask,
+            orders.StopAsking: self._stop_asking,
             orders.EmitItem: self._emit_item,
             orders.SetTimer: self._set_timer,
             orders.CancelTimer: self._cancel_timer,
@@ -145,10 +160,19 @@ class Shell:
                 with anyio.CancelScope(shield=True):
                     await self._backend.close()
 
-    def start(self, pipeline: str, inputs: Mapping[str, object], timeout: float | None = None) -> Running:
+    def start(
+        self,
+        pipeline: str,
+        inputs: Mapping[str, object],
+        timeout: float | None = None,
+        *,
+        session: str | None = None,
+        approve: Approver | None = None,
+    ) -> Running:
         """Start a run; its frames wait in the `Running`. `inputs` are runtime values by parameter name (`values.bind`
-        makes them), an async iterable where the parameter is a stream; `timeout` in seconds. KeyError for an unknown
-        pipeline."""
+        makes them), an async iterable where the parameter is a stream; `timeout` in seconds. A new run of a `session`
+        interrupts what is interruptible in those before it. `approve` asks a person what the program has to ask;
+        without it everything is denied. KeyError for an unknown pipeline."""
         if self._group is None or self._closing:
             raise RuntimeError("the shell is not open")
         self._machine.prepared(pipeline)
@@ -164,14 +188,22 @@ class Shell:
         running.put(Start(running.number, pipeline, self.deployment.graph.digest))
         now = self._now()
         self._watchers.tell(lambda o: o.run_started(watch.RunStarted(running.number, pipeline, now)))
-        self._tell(events.RunRequested(now, running.number, pipeline, values, timeout))
+        if approve is not None:
+            self._approvers[running.number] = approve
+        self._tell(events.RunRequested(now, running.number, pipeline, values, timeout, session))
         return running
 
     async def run(
-        self, pipeline: str, inputs: Mapping[str, object], timeout: float | None = None
+        self,
+        pipeline: str,
+        inputs: Mapping[str, object],
+        timeout: float | None = None,
+        *,
+        session: str | None = None,
+        approve: Approver | None = None,
     ) -> AsyncIterator[Frame]:
         """The frames of a run. A caller that goes away early cancels it."""
-        running = self.start(pipeline, inputs, timeout)
+        running = self.start(pipeline, inputs, timeout, session=session, approve=approve)
         try:
             async for frame in running:
                 yield frame
@@ -202,6 +234,7 @@ class Shell:
         if self._telling:
             return
         self._telling = True
+        self._in_a_row = 0
         try:
             while self._told:
                 for order in self._machine.handle(self._told.popleft()):
@@ -238,6 +271,9 @@ class Shell:
     # --- stages ---
 
     def _start_stage(self, order: orders.StartStage) -> None:
+        if not order.streams and self._runs_at_once(order):
+            self._stage_at_once(order)
+            return
         live = _Live(order.run, order.operation.id, order.credits)
         self._live[order.stage] = live
         arguments: dict[str, object] = {}
@@ -263,6 +299,8 @@ class Shell:
             live.usage,
             live.credits.ready,
             send,
+            order.session,
+            self._shapes,
         )
         if self._watchers:
             self._watch(
@@ -271,6 +309,51 @@ class Shell:
                 )
             )
         self._spawn(self._stage, live, call)
+
+    def _runs_at_once(self, order: orders.StartStage) -> bool:
+        """Whether the stage can be run here and now: what never waits needs no task, and cannot be stopped."""
+        entry = order.entry
+        known = self._at_once.get(entry)
+        if known is None:
+            known = self._at_once[entry] = self._backend.immediate(entry)
+        if not known or self._in_a_row >= _IN_A_ROW:
+            return False
+        return not any(isinstance(value, orders.StreamInput) for value in order.arguments.values())
+
+    def _stage_at_once(self, order: orders.StartStage) -> None:
+        self._in_a_row += 1
+        number, operation, usage = order.stage, order.operation, Usage()
+        call = Call(
+            number,
+            operation,
+            order.index,
+            order.entry,
+            order.arguments,
+            False,
+            order.deadline,
+            usage,
+            _never,
+            _nowhere,
+            order.session,
+            self._shapes,
+        )
+        if self._watchers:
+            started = watch.StageStarted(order.run, number, operation.id, order.index, order.entry, self._now())
+            self._watch(lambda o: o.stage_started(started))
+        over: events.Event
+        try:
+            value = self._backend.now(call)
+            if isinstance(value, Releasable):
+                self._releases.setdefault(order.run, []).append(value)
+            over = events.StageEnded(self._now(), number, value, usage.counts)
+        except Exception as error:
+            failed = stage_failed(error, operation.id, operation.span)
+            over = events.StageFailed(self._now(), number, *failed, usage.counts)
+        if self._watchers:
+            how = "ended" if isinstance(over, events.StageEnded) else "failed"
+            event = watch.StageOver(order.run, number, operation.id, how, 0, dict(usage.counts), over.at)
+            self._watch(lambda o: o.stage_over(event))
+        self._tell(over)
 
     async def _stage(self, live: _Live, call: Call) -> None:
         over: events.Event | None = None
@@ -338,9 +421,11 @@ class Shell:
         self._tell(over)
 
     def _stop_stage(self, order: orders.StopStage) -> None:
-        live = self._live[order.stage]
-        live.stopped = True
-        live.scope.cancel()
+        live = self._live.get(order.stage)
+        # One that ran at once has ended, and the machine is about to hear of it.
+        if live is not None:
+            live.stopped = True
+            live.scope.cancel()
 
     # --- streams ---
 
@@ -359,6 +444,38 @@ class Shell:
         if stream is not None:
             stream.end()
 
+    def _withdraw(self, order: orders.Withdraw) -> None:
+        if order.run is not None:
+            self._runs[order.run].withdraw(order.places)
+        elif order.reader in self._streams:
+            self._streams[order.reader].withdraw(order.places)
+
+    # --- people ---
+
+    def _ask(self, order: orders.AskPerson) -> None:
+        approver = self._approvers.get(order.run)
+        if approver is None:
+            problem = nobody_to_ask(order.stage, order.text)
+            self._tell(events.Answered(self._now(), order.question, False, problem))
+        else:
+            self._spawn(self._asked, order, approver)
+
+    async def _asked(self, order: orders.AskPerson, approver: Approver) -> None:
+        granted, problem = False, None
+        with anyio.CancelScope() as scope:
+            self._asking[order.question] = scope
+            try:
+                granted = await approver(Question(order.run, order.stage, order.text, order.session))
+            except Exception as error:
+                problem = approver_failed(error, order.stage)
+        del self._asking[order.question]
+        self._tell(events.Answered(self._now(), order.question, granted, problem))
+
+    def _stop_asking(self, order: orders.StopAsking) -> None:
+        scope = self._asking.get(order.question)
+        if scope is not None:
+            scope.cancel()
+
     def _emit_item(self, order: orders.EmitItem) -> None:
         self._runs[order.run].put(Item(order.item, order.stage, order.seq, order.t), order.reader)
 
@@ -367,6 +484,7 @@ class Shell:
     def _finish_run(self, order: orders.FinishRun) -> None:
         for key in [key for key in self._sources if key[0] == order.run]:
             del self._sources[key]
+        self._approvers.pop(order.run, None)
         held = self._releases.pop(order.run, None)
         if held:
             self._spawn(self._release, order, held)
@@ -428,6 +546,15 @@ class Shell:
             async for _ in received:
                 self.interrupt()
                 return
+
+
+async def _never() -> None:
+    raise AssertionError("a stage without a stream makes no items")
+
+
+def _nowhere(item: object) -> None:
+    del item
+    raise AssertionError("a stage without a stream makes no items")
 
 
 def _first(error: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -59,13 +59,12 @@ class InputStream:
         return self
 
     async def __anext__(self) -> object:
-        items = self._items
-        while not items:
+        while not self._items:
             if self._ended:
                 raise StopAsyncIteration
             self._more = anyio.Event()
             await self._more.wait()
-        item = items.popleft()
+        item = self._items.popleft()
         self._shell.taken(self._number)
         return item
 
@@ -82,6 +81,11 @@ class InputStream:
         if not self._closed:
             self._items.append(item)
             self._wake()
+
+    def withdraw(self, places: tuple[int, ...]) -> None:
+        """For the shell: forget what waits at these places."""
+        if not self._closed:
+            self._items = deque(item for place, item in enumerate(self._items) if place not in places)
 
     def end(self) -> None:
         """For the shell."""

@@ -47,6 +47,14 @@ class Backend(Protocol):
 
     async def run(self, call: Call) -> object: ...
 
+    def immediate(self, entry: str) -> bool:
+        """Whether calls of the entry never wait, so that `now` may run them without a task of their own."""
+        ...
+
+    def now(self, call: Call) -> object:
+        """Run a call of an immediate entry, whose result and arguments are no streams; as `run`, but here and now."""
+        ...
+
     async def close(self) -> None:
         """Let go of every handle. No call is running any more."""
         ...

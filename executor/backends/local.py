@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
+from dis import get_instructions
+from inspect import iscoroutinefunction
+from types import FunctionType, MethodType
 from typing import cast
 
 import anyio
@@ -12,7 +15,7 @@ import anyio
 from ...base.frozen import EMPTY
 from ...ir.graph import Attribute, Handle, HandleName
 from .. import problems
-from ..kinds import Context, Kinds, StageFailure
+from ..kinds import Context, Kind, Kinds, StageFailure
 from ..machine.orders import HandleValue
 from . import Call
 
@@ -40,17 +43,28 @@ class LocalBackend:
         self._opened[handle.name] = await opener(handle.name, arguments)
 
     async def run(self, call: Call) -> object:
-        operation = call.operation
-        try:
-            kind = self._kinds.kind(call.entry)
-        except KeyError:
-            problem = problems.stage_unknown(operation.id, call.entry, operation.span)
-            raise StageFailure("unreachable", problem) from None
-        result = kind(_context(call), self._resolved(call.arguments))
+        result = self._kind(call)(_context(call), self._resolved(call.arguments))
         if not call.streams:
             return await cast("Awaitable[object]", result)
         await _pump(cast("AsyncIterator[object]", result), call)
         return None
+
+    def immediate(self, entry: str) -> bool:
+        try:
+            return never_waits(self._kinds.kind(entry))
+        except Exception:
+            return False  # `run` will say what is wrong with it
+
+    def now(self, call: Call) -> object:
+        running = cast(
+            "Coroutine[object, None, object]", self._kind(call)(_context(call), self._resolved(call.arguments))
+        )
+        try:
+            running.send(None)
+        except StopIteration as end:
+            return end.value
+        running.close()
+        raise AssertionError(f"{call.entry} waits, though nothing in it can")
 
     async def close(self) -> None:
         # What was opened last may stand on what was opened first.
@@ -71,11 +85,32 @@ class LocalBackend:
         if end is not None:
             await end()
 
+    def _kind(self, call: Call) -> Kind:
+        try:
+            return self._kinds.kind(call.entry)
+        except KeyError:
+            operation = call.operation
+            problem = problems.stage_unknown(operation.id, call.entry, operation.span)
+            raise StageFailure("unreachable", problem) from None
+
     def _resolved(self, arguments: Mapping[str, object]) -> dict[str, object]:
         opened = self._opened
         return {
             name: opened[value.name] if isinstance(value, HandleValue) else value for name, value in arguments.items()
         }
+
+
+def never_waits(kind: Kind) -> bool:
+    """Whether a kind is an `async def` in which nothing is awaited: it runs from its beginning to its end at once. One
+    that is no plain function, or that awaits anything, may wait."""
+    return (
+        isinstance(kind, FunctionType | MethodType)
+        and iscoroutinefunction(kind)
+        and not any(step.opname in _WAITS for step in get_instructions(kind.__code__))
+    )
+
+
+_WAITS = frozenset({"GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND", "YIELD_VALUE"})
 
 
 def _context(call: Call) -> Context:

@@ -1,71 +1,91 @@
 """The machine: events in, orders out. It decides everything and does nothing.
 
-It has no clock (time comes in on events), no tasks and no I/O, so that one and the same code runs a program, simulates
-it on a virtual clock, and is driven through every interleaving by tests. `handle` is the only way in. Numbers of stages
-and readers are given out here and never used twice.
+It has no clock (time comes in on events), no tasks, no I/O and no luck of its own, so that one and the same code runs a
+program, simulates it on a virtual clock, and is driven through every interleaving by tests. `handle` is the only way
+in. Numbers of stages and readers are given out here and never used twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
-from ...base.problems import Problem
+from ...lang.types import StreamType
 from .. import problems
 from ..channels import Channel
 from ..deadlines import Deadlines
 from ..deployment import Deployment
+from ..values import Shapes
 from . import events
+from .attempts import Attempting
 from .events import Event
+from .faults import Failure, Fault
 from .feed import Feed
+from .guards import Guard
+from .handles import Handles
 from .keeping import is_stream
 from .orders import (
+    AskPerson,
     CancelTimer,
     EmitItem,
     FinishRun,
-    OpenHandle,
     Order,
     Outcome,
     SetTimer,
     StartInput,
     StartStage,
+    StopAsking,
     StopStage,
 )
-from .prepared import Prepared, handle_needs, prepare
-from .run import Port, Run, Scope, Started
-from .semantics import Fault
+from .policies import Kept, Policies
+from .prepared import Prepared, prepare
+from .run import Run
+from .scopes import Later, Scope, Task
+from .stages import Port, Started
 from .tasks import make
-
-Owner = tuple[str, int]  # ("run", number) or ("stage", number)
 
 
 class ProtocolError(Exception):
     """The shell or a backend broke the contract of events and orders: a bug of ours."""
 
 
-class Machine:
-    """Runs the pipelines of one deployment. The attributes are for the files of this folder, not for callers."""
+class Timed(Protocol):
+    """What a deadline belongs to."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    @property
+    def late(self) -> Callable[[], None]: ...
+
+
+class Machine:
+    """Runs the pipelines of one deployment. `luck` gives numbers from 0 to 1, for the jitter of retries. The attributes
+    are for the files of this folder, not for callers."""
+
+    def __init__(self, deployment: Deployment, luck: Callable[[], float] | None = None) -> None:
         self.deployment = deployment
+        self.shapes = Shapes.of(deployment.graph)
+        self.luck = luck or Random(0).random
+        self.make = make
         self.now = 0.0
         self.orders: list[Order] = []
+        self.ready: deque[Task] = deque()
         self.runs: dict[int, Run] = {}
         self.stages: dict[int, Started] = {}
         self.ports: dict[int, Port] = {}
-        self._ready: deque[tuple[Run, Callable[[], None]]] = deque()
+        self.handles = Handles(self)
+        self._questions: dict[int, Guard] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
+        self._sessions: dict[str, dict[int, Run]] = {}
         self._numbers = 0
         self._prepared: dict[str, Prepared] = {}
-        self._open: set[str] = set()
-        self._opening: set[str] = set()
-        self._deadlines: Deadlines[Owner] = Deadlines()
+        self._deadlines: Deadlines[Timed] = Deadlines()
         self._armed: float | None = None
         self._dirty = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             events.RunRequested: self._run_requested,
-            events.HandleOpened: self._handle_opened,
-            events.HandleFailed: self._handle_failed,
+            events.HandleOpened: self.handles.opened,
+            events.HandleFailed: self.handles.failed,
             events.StageItem: self._stage_item,
             events.StageEnded: self._stage_ended,
             events.StageFailed: self._stage_failed,
@@ -73,6 +93,7 @@ class Machine:
             events.Taken: self._taken,
             events.ReaderClosed: self._reader_closed,
             events.TimerFired: self._timer_fired,
+            events.Answered: self._answered,
             events.CancelRequested: self._cancel_requested,
         }
 
@@ -80,15 +101,17 @@ class Machine:
         """What to do now that this has happened. ProtocolError for an event that may not come."""
         self.now = event.at
         self._handlers[type(event)](event)
-        ready = self._ready
+        ready = self.ready
         while ready:
-            run, action = ready.popleft()
-            if run.outcome is not None:
+            task = ready.popleft()
+            scope = task.scope
+            if task.done or scope.run.outcome is not None:
                 continue
+            task.missing = -1
             try:
-                action()
+                task.fire()
             except Fault as fault:
-                self._end(run, Outcome("failed", None, fault.reason, fault.problem))
+                scope.zone.fail(Failure(fault.reason, fault.problem))
         if self._dirty:
             self._arm()
         orders = tuple(self.orders)
@@ -102,44 +125,69 @@ class Machine:
             known = self._prepared[pipeline] = prepare(self.deployment.graph.pipeline(pipeline))
         return known
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is running, waiting or remembered for later: no stage, reader, question or deadline."""
+        return not (self.runs or self.stages or self.ports or self._questions or len(self._deadlines))
+
     # --- what the other files of this folder ask for ---
 
     def number(self) -> int:
         self._numbers += 1
         return self._numbers
 
-    def later(self, run: Run, action: Callable[[], None]) -> None:
-        """Do it in this `handle`, after what is ready already."""
-        self._ready.append((run, action))
+    def later(self, task: Task, action: Callable[[], None]) -> None:
+        """Do it in this `handle`, after what is ready already, unless the task is over by then."""
+        self.ready.append(_unless_over(task, action))
 
-    def first(self, run: Run, action: Callable[[], None]) -> None:
-        self._ready.appendleft((run, action))
+    def first(self, task: Task, action: Callable[[], None]) -> None:
+        self.ready.appendleft(_unless_over(task, action))
 
     def start(self, started: Started, order: StartStage) -> None:
         self.orders.append(order)
         if started.deadline is not None:
-            self._deadlines.set(("stage", started.number), started.deadline)
-            self._dirty = True
+            self.arm(started, started.deadline)
 
     def stop(self, started: Started) -> None:
         if not started.stopping and not started.gone:
             started.stopping = True
-            self._deadlines.cancel(("stage", started.number))
+            self._deadlines.cancel(started)
             self.orders.append(StopStage(started.number))
             for port in started.ports:
                 port.close()
 
-    def resume(self, started: Started) -> None:
-        """A stage that its reader held back goes on: its deadline moves by as long."""
-        if started.deadline is not None:
-            started.deadline = self.now + started.remaining
-            self._deadlines.set(("stage", started.number), started.deadline)
+    def arm(self, owner: Timed, at: float) -> None:
+        """Call `owner.late` at that time; moves an earlier order."""
+        self._deadlines.set(owner, at)
+        if self._armed is None or at < self._armed:
             self._dirty = True
+
+    def disarm(self, owner: Timed) -> None:
+        self._deadlines.cancel(owner)
 
     def emit(self, port: Port, item: object, stage: str) -> None:
         run = port.run
         self.orders.append(EmitItem(run.number, port.number, item, stage, run.sent, run.times.item(self.now)))
         run.sent += 1
+
+    def ask(self, guard: Guard, text: str) -> int:
+        number = self.number()
+        self._questions[number] = guard
+        run = guard.run
+        self.orders.append(AskPerson(run.number, number, guard.operation.id, text, run.session))
+        return number
+
+    def ask_no_more(self, question: int) -> None:
+        if self._questions.pop(question, None) is not None:
+            self.orders.append(StopAsking(question))
+
+    def kept(self, guard: Attempting, policies: Policies) -> Kept:
+        """What the guard remembers from run to run."""
+        key = guard.run.prepared.pipeline.name, guard.operation.id
+        known = self._kept.get(key)
+        if known is None:
+            known = self._kept[key] = Kept(policies)
+        return known
 
     # --- runs ---
 
@@ -147,18 +195,20 @@ class Machine:
         if event.run in self.runs:
             raise ProtocolError(f"run {event.run} is running already")
         prepared = self.prepared(event.pipeline)
-        run = Run(self, event.run, prepared, event.at, event.timeout)
+        run = Run(self, event, prepared)
+        if event.session is not None:
+            self._supersede(event.session)
+            self._sessions[event.session] = {run.number: run}
         self.runs[run.number] = run
-        if run.deadline is not None:
-            self._deadlines.set(("run", run.number), run.deadline)
-            self._dirty = True
-        run.waits_for = self._closure(prepared.handles) - self._open
-        self._open_what_can()
+        if event.timeout is not None:
+            run.zone.arm(event.at + event.timeout, lambda: self._run_late(run))
+        if prepared.handles:
+            self.handles.need(run)
         self._enter(run, event)
 
     def _enter(self, run: Run, event: events.RunRequested) -> None:
         prepared = run.prepared
-        root = Scope(run, prepared.body, None, ())
+        root = Scope(run, prepared.body, None, (), run.zone)
         sources: list[tuple[str, Channel]] = []
         for argument, given in zip(prepared.pipeline.body.arguments, prepared.pipeline.inputs, strict=True):
             if is_stream(argument):
@@ -172,19 +222,18 @@ class Machine:
                 raise ProtocolError(f"{prepared.pipeline.name} was given no {given.name}")
             else:
                 root.values[argument.id] = given.default
-        result = prepared.body.result
-        if result is not None and is_stream(result):
+        if isinstance(prepared.pipeline.result, StreamType):
             # One item at a time: what waits for the caller waits in the channel that made it.
-            output = Channel(1, result.name or "")
+            output = Channel(1, prepared.pipeline.name)
             output.hold(kept=False)
-            run.output = Port(run, output, kept=False, emits=True)
+            run.output = Port(run, output, kept=False, stage=None)
             root.sends = Feed(output, lambda: None).root
         root.result = lambda value: setattr(run, "value", value)
         root.complete = lambda: self._complete(run, root)
-        root.enter(make)
+        root.enter()
         for name, channel in sources:
             if channel.wanted:
-                source = Started(run, name, None, channel)
+                source = Started(run, run.zone, name, None, channel)
                 source.ended = lambda _value, channel=channel: channel.end()
                 self.orders.append(StartInput(source.number, run.number, name, source.granted))
 
@@ -193,12 +242,23 @@ class Machine:
             root.sends.close()
         self._end(run, Outcome("done", run.value))
 
+    def fail(self, run: Run, failure: Failure) -> None:
+        status = "interrupted" if failure.reason == "interrupted" else "failed"
+        problem = None if status == "interrupted" else failure.problem
+        self._end(run, Outcome(status, None, failure.reason, problem, failure.stage))
+
+    def _run_late(self, run: Run) -> None:
+        name = run.prepared.pipeline.name
+        self.fail(run, Failure("timeout", problems.run_timeout(name, run.timeout or 0.0)))
+
     def _end(self, run: Run, outcome: Outcome) -> None:
         """The run is ending; it is over when its last stage is gone. The first reason counts."""
         if run.outcome is not None:
             return
         run.outcome = outcome
-        self._deadlines.cancel(("run", run.number))
+        for attempting in tuple(run.attempting):
+            attempting.disarm()
+        run.zone.kill()
         for started in tuple(run.stages.values()):
             self.stop(started)
         if run.output is not None:
@@ -209,55 +269,27 @@ class Machine:
         if run.outcome is None or run.stages or run.number not in self.runs:
             return
         del self.runs[run.number]
+        if run.session is not None:
+            known = self._sessions.get(run.session, {})
+            known.pop(run.number, None)
+            if not known:
+                self._sessions.pop(run.session, None)
         self.orders.append(FinishRun(run.number, run.outcome, run.usage, run.times.finish(self.now)))
         if not self.runs and self._armed is not None:
             self._armed = None
             self.orders.append(CancelTimer())
 
+    def _supersede(self, session: str) -> None:
+        """A newer run of the session is there: what is interruptible in those before it ends."""
+        for run in tuple(self._sessions.get(session, {}).values()):
+            run.superseded = True
+            for interruptible in tuple(run.interruptible):
+                interruptible.interrupt()
+
     def _cancel_requested(self, event: events.CancelRequested) -> None:
         run = self.runs.get(event.run)
         if run is not None:
             self._end(run, Outcome(event.why))
-
-    # --- handles ---
-
-    def _closure(self, names: tuple[str, ...]) -> set[str]:
-        """The handles and those that they are made of."""
-        found: set[str] = set()
-        todo = list(names)
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += handle_needs(self.deployment.graph.handle(name).arguments)
-        return found
-
-    def _open_what_can(self) -> None:
-        """Open every handle that some run waits for and whose own handles are open; all of them at the same time."""
-        for run in self.runs.values():
-            for name in sorted(run.waits_for - self._opening):
-                handle = self.deployment.graph.handle(name)
-                if self._open.issuperset(handle_needs(handle.arguments)):
-                    self._opening.add(name)
-                    self.orders.append(OpenHandle(handle))
-
-    def _handle_opened(self, event: events.HandleOpened) -> None:
-        self._opening.discard(event.name)
-        self._open.add(event.name)
-        for run in self.runs.values():
-            if event.name in run.waits_for:
-                run.waits_for.discard(event.name)
-                if not run.waits_for:
-                    run.times.opened = self.now
-                for task in run.handle_tasks.pop(event.name, ()):
-                    self.later(run, task.wake)
-        self._open_what_can()
-
-    def _handle_failed(self, event: events.HandleFailed) -> None:
-        self._opening.discard(event.name)
-        for run in tuple(self.runs.values()):
-            if event.name in run.waits_for:
-                self._end(run, Outcome("failed", None, event.reason, event.problem, event.name))
 
     # --- stages ---
 
@@ -268,31 +300,27 @@ class Machine:
         channel = started.channel
         if channel is None or channel.made >= started.granted:
             raise ProtocolError(f"{started.name} made an item that it had no credit for")
-        if not started.items:
-            started.first_item = event.at
-        started.items += 1
-        channel.push(event.item)
-        if channel.made >= started.granted and not started.held and not started.stopping:
-            started.held = True
-            if started.deadline is not None:
-                started.remaining = started.deadline - event.at
-                self._deadlines.cancel(("stage", started.number))
+        started.item(event.item, event.at)
 
     def _stage_ended(self, event: events.StageEnded) -> None:
         started = self._gone(event)
-        if started is not None and started.ended is not None and started.run.outcome is None:
-            started.ended(event.value)
-        self._after(started)
+        if started is not None:
+            run = started.run
+            if run.outcome is not None:
+                self._finish_if_over(run)
+            elif started.ended is not None:
+                started.ended(event.value)
 
     def _stage_failed(self, event: events.StageFailed) -> None:
         started = self._gone(event)
-        if started is not None:
-            if started.stopping:
-                # It was told to stop: what goes wrong on the way out has no reader.
-                self._stopped(started)
-            else:
-                self._end(started.run, Outcome("failed", None, event.reason, event.problem, started.name))
-        self._after(started)
+        if started is None:
+            return
+        if not started.stopping:
+            started.zone.fail(Failure(event.reason, event.problem, started.name))
+            self._finish_if_over(started.run)
+        else:
+            # It was told to stop: what goes wrong on the way out has no reader.
+            self._stopped(started)
 
     def _stage_stopped(self, event: events.StageStopped) -> None:
         started = self._gone(event)
@@ -300,12 +328,12 @@ class Machine:
             if not started.stopping:
                 raise ProtocolError(f"{started.name} stopped without being told to")
             self._stopped(started)
-        self._after(started)
 
     def _stopped(self, started: Started) -> None:
         """A stage that nobody reads any more is through; its stream had no end that anyone waits for."""
         if started.ended is not None and started.run.outcome is None:
             started.ended(None)
+        self._finish_if_over(started.run)
 
     def _gone(self, event: events.StageEnded | events.StageFailed | events.StageStopped) -> Started | None:
         started = self.stages.pop(event.stage, None)
@@ -316,15 +344,13 @@ class Machine:
         started.gone = True
         for port in started.ports:
             port.close()
-        self._deadlines.cancel(("stage", started.number))
-        run.count(event.usage)
+        if started.deadline is not None:
+            self._deadlines.cancel(started)
+        if event.usage:
+            run.count(event.usage)
         if started.operation is not None:
             run.times.stage(started.name, started.started, started.first_item, event.at, started.items)
         return started
-
-    def _after(self, started: Started | None) -> None:
-        if started is not None:
-            self._finish_if_over(started.run)
 
     def _taken(self, event: events.Taken) -> None:
         port = self.ports.get(event.reader)
@@ -332,32 +358,25 @@ class Machine:
             return
         if event.count > port.reader.position - port.reader.taken:
             raise ProtocolError(f"more was taken from reader {event.reader} than delivered")
-        port.reader.confirm(event.count)
-        if port.reader.ready:
-            port.notify()
+        port.taken(event.count)
 
     def _reader_closed(self, event: events.ReaderClosed) -> None:
         port = self.ports.get(event.reader)
         if port is not None:
             port.close()
 
+    def _answered(self, event: events.Answered) -> None:
+        guard = self._questions.pop(event.question, None)
+        if guard is not None:
+            guard.answered(event.granted, event.problem)
+
     # --- time ---
 
     def _timer_fired(self, event: events.TimerFired) -> None:
         self._armed = None
         self._dirty = True
-        for kind, number in self._deadlines.due(event.at):
-            if kind == "run":
-                run = self.runs.get(number)
-                if run is None:
-                    continue
-                timeout = run.timeout or 0.0
-                self._end(run, _timeout(problems.run_timeout(run.prepared.pipeline.name, timeout), None))
-            elif number in self.stages:
-                started = self.stages[number]
-                span = started.operation.span if started.operation is not None else None
-                problem = problems.call_timeout(started.name, self.deployment.call_timeout, span)
-                self._end(started.run, _timeout(problem, started.name))
+        for owner in self._deadlines.due(event.at):
+            owner.late()
 
     def _arm(self) -> None:
         """One timer, for the earliest deadline. It is not moved back when that one is cancelled: firing for nothing
@@ -369,5 +388,9 @@ class Machine:
             self.orders.append(SetTimer(earliest))
 
 
-def _timeout(problem: Problem, stage: str | None) -> Outcome:
-    return Outcome("failed", None, "timeout", problem, stage)
+def _unless_over(task: Task, action: Callable[[], None]) -> Task:
+    def act() -> None:
+        if not task.done:
+            action()
+
+    return Later(task, act)

@@ -7,31 +7,34 @@ because a stop and an end may cross on their way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ...base.problems import Problem
+from .message import message
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class RunRequested:
     """Start a run. `inputs` are runtime values by parameter name, without those left to their defaults; an input that
-    is a stream is left out: it comes as a stage (`StartInput`). `timeout` in seconds."""
+    is a stream is left out: it comes as a stage (`StartInput`). `timeout` in seconds. A new run of a `session`
+    interrupts what is interruptible in those before it."""
 
     at: float
     run: int
     pipeline: str
     inputs: Mapping[str, object]
     timeout: float | None = None
+    session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HandleOpened:
     at: float
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HandleFailed:
     at: float
     name: str
@@ -39,7 +42,7 @@ class HandleFailed:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageItem:
     """A stage with a stream result made an item; it had a credit for it."""
 
@@ -48,7 +51,7 @@ class StageItem:
     item: object
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageEnded:
     """A stage is over: with its value, or with the end of its stream."""
 
@@ -58,7 +61,7 @@ class StageEnded:
     usage: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageFailed:
     at: float
     stage: int
@@ -67,7 +70,7 @@ class StageFailed:
     usage: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageStopped:
     """A stage that was told to stop is gone, and holds nothing any more."""
 
@@ -76,7 +79,7 @@ class StageStopped:
     usage: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Taken:
     """A stage (or the caller of a run) took `count` of the items that were delivered to a reader."""
 
@@ -85,7 +88,7 @@ class Taken:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class ReaderClosed:
     """A stage will not read on."""
 
@@ -93,12 +96,22 @@ class ReaderClosed:
     reader: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TimerFired:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
+class Answered:
+    """What a person said to `AskPerson`. `problem` where nobody could be asked."""
+
+    at: float
+    question: int
+    granted: bool
+    problem: Problem | None = None
+
+
+@message
 class CancelRequested:
     at: float
     run: int
@@ -116,5 +129,6 @@ Event = (
     | Taken
     | ReaderClosed
     | TimerFired
+    | Answered
     | CancelRequested
 )

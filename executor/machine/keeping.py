@@ -19,7 +19,9 @@ be reached from s without the edges of the same operation, which waits in one pl
 first, so that buffers grow where streams meet and not where they part. No cycle is left: one that had two edges of one
 operation has a shorter one with one of them.
 
-A use inside a `for` of a stream from outside happens once per turn, so it is kept without asking.
+A use of a stream from outside, in a region that may be entered more than once or beside another (a turn of a `for` or
+`repeat`, what is retried or hedged, a fallback, a branch of a `race`), is kept without asking: each entering reads the
+stream from its beginning, and none may hold another back.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ from ...lang.types import StreamType
 Streams = frozenset[int]
 _NONE: Streams = frozenset()
 TERMINATORS = ("agent.return", "agent.yield")
+_LOOPS = ("agent.map", "agent.repeat")
+# A failure in these is noticed until they are through, so what they give waits for all of what is in them.
+_WHOLE = (*_LOOPS, "agent.try", "agent.race", "agent.guard", "agent.interruptible")
 
 
 def is_stream(value: Value) -> bool:
@@ -131,11 +136,18 @@ class _Walk:
             if not is_stream(operand):
                 before |= self.ends[operand.id]
         reads = [operand.id for operand in operation.operands if is_stream(operand)]
+        if operation.name == "agent.guard":
+            # It starts when all is there that its region uses.
+            for region in operation.regions:
+                for value in free_values(region, self._live):
+                    before |= self.ends.get(value, _NONE)
         read = frozenset(reads)
         made = frozenset(result.id for result in operation.results if is_stream(result))
         turns = self._regions(operation, before, made, around)
 
         filled = around.target if operation.name == "agent.yield" else made
+        if operation.name == "agent.buffered":
+            filled = _NONE  # it takes every item at once
         waiter = around.waiter if operation.name == "agent.yield" else id(operation)
         for position, operand in enumerate(operation.operands):
             if is_stream(operand):
@@ -149,10 +161,11 @@ class _Walk:
         if operation.name in TERMINATORS:
             inside.gives = before | read
         inside.all |= before | read | made | turns.all
-        loop = operation.name == "agent.map"
+        loop, whole = operation.name in _LOOPS, operation.name in _WHOLE
         if any(_sends(region) for region in operation.regions):
-            # Behind a loop, items leave only when its last turn has begun, so when what the others gave has left.
-            self._sent |= before | turns.sent | (turns.all | read | made if loop else _NONE)
+            # Behind a loop, items leave only when its last turn has begun, so when what the others gave has left;
+            # behind a region that may fail, when it no longer can.
+            self._sent |= before | turns.sent | (turns.all | read | made if whole else _NONE)
         for result in operation.results:
             if is_stream(result):
                 needs = before | read | turns.gives
@@ -163,15 +176,15 @@ class _Walk:
                     needs |= turns.all - sources - made
                 self.needs.append((id(operation), result.id, needs))
             else:
-                self.ends[result.id] = before | read | (turns.all if loop else turns.gives)
+                self.ends[result.id] = before | read | (turns.all if whole else turns.gives)
 
     def _regions(self, operation: Operation, before: Streams, made: Streams, around: _Around) -> _Inside:
         total = _Inside()
-        for region in operation.regions:
+        for number, region in enumerate(operation.regions):
             for argument in region.arguments:
                 self.ends[argument.id] = before
             loops = around.loops
-            if operation.name == "agent.map":
+            if _entered_again(operation, number):
                 loops = (*loops, frozenset(_made(region)))
             sent = self._sent
             found = self.region(region, _Around(before, id(operation), made, loops))
@@ -180,6 +193,30 @@ class _Walk:
             total.sent |= self._sent
             self._sent = sent
         return total
+
+
+def _entered_again(operation: Operation, region: int) -> bool:
+    """Whether it may be entered more than once, or while another region of the operation runs."""
+    match operation.name:
+        case "agent.guard":
+            return bool(operation.attributes.get("retries")) or operation.attributes.get("hedge") is not None
+        case "agent.try":
+            return region > 0
+        case _:
+            return operation.name in (*_LOOPS, "agent.race")
+
+
+def free_values(region: Region, live: set[int]) -> frozenset[int]:
+    """The values from outside that live operations in the region use."""
+    used: set[int] = set()
+    made: set[int] = {argument.id for argument in region.arguments}
+    for operation in region.operations:
+        if id(operation) in live:
+            used.update(operand.id for operand in operation.operands)
+            made.update(result.id for result in operation.results)
+            for inner in operation.regions:
+                used |= free_values(inner, live)
+    return frozenset(used - made)
 
 
 def _sends(region: Region) -> bool:

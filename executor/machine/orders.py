@@ -8,6 +8,7 @@ from typing import Literal
 
 from ...base.problems import Problem
 from ...ir.graph import Handle, Operation
+from .message import message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,18 @@ class StreamInput:
     reader: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class OpenHandle:
     """Open it (its own handles are open), then answer `HandleOpened` or `HandleFailed`."""
 
     handle: Handle
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StartStage:
     """Run a leaf. `index` says which turn of the enclosing `for` loops it belongs to. `streams`: the result is a
-    stream, and `credits` items may be made at once. `deadline` on the shell's clock, for the stage's information."""
+    stream, and `credits` items may be made at once. `deadline` on the shell's clock, for the stage's information;
+    `session` is the run's."""
 
     stage: int
     run: int
@@ -45,9 +47,10 @@ class StartStage:
     streams: bool
     credits: int
     deadline: float | None
+    session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StartInput:
     """Read the caller's stream `name` as if it were a stage."""
 
@@ -57,14 +60,14 @@ class StartInput:
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StopStage:
     """Cancel it and answer `StageStopped` when it is gone (or `StageEnded`/`StageFailed` if that came first)."""
 
     stage: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Grant:
     """The stage may make `credits` more items."""
 
@@ -72,20 +75,48 @@ class Grant:
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Deliver:
     reader: int
     item: object
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class DeliverEnd:
     """No more items will be delivered to the reader."""
 
     reader: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
+class Withdraw:
+    """Forget items that were delivered to the reader (or that left the run) and were not taken: those at these places
+    among them, counted from the oldest. They count as taken."""
+
+    reader: int
+    places: tuple[int, ...]
+    run: int | None = None  # where it is the caller of a run
+
+
+@message
+class AskPerson:
+    """Ask a person, then answer `Answered(question, …)`. Nothing waits for it but what stands behind it."""
+
+    run: int
+    question: int
+    stage: str
+    text: str
+    session: str | None = None
+
+
+@message
+class StopAsking:
+    """Nobody waits for the answer any more."""
+
+    question: int
+
+
+@message
 class EmitItem:
     """An item leaves the run; `Taken(reader)` when the caller has it. `stage` made it; `seq` counts from 0; `t` is in
     seconds from the start of the run."""
@@ -98,14 +129,14 @@ class EmitItem:
     t: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetTimer:
     """Send `TimerFired` at this time; replaces an earlier order."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class CancelTimer:
     pass
 
@@ -113,7 +144,8 @@ class CancelTimer:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended. `value` where it is done and its result is no stream; `reason`, `problem` and `stage` (an
-    operation's id, where one is to blame) where it failed."""
+    operation's id, where one is to blame) where it failed. A run is `interrupted` by Ctrl-C, and with the reason
+    `interrupted` by a newer run of its session."""
 
     status: Literal["done", "failed", "cancelled", "interrupted"]
     value: object = None
@@ -147,7 +179,7 @@ class Timings:
     stages: tuple[StageTiming, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class FinishRun:
     """The run is over, and so is every stage of it."""
 
@@ -165,6 +197,9 @@ Order = (
     | Grant
     | Deliver
     | DeliverEnd
+    | Withdraw
+    | AskPerson
+    | StopAsking
     | EmitItem
     | SetTimer
     | CancelTimer

@@ -8,12 +8,15 @@ may act, so it runs; a call that gives a stream acts by being read, so a stream 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value
-from .keeping import TERMINATORS, is_stream, kept_uses
+from .keeping import TERMINATORS, free_values, is_stream, kept_uses
+from .policies import Policies, policies_of
+from .semantics import LEAVES, leaf
 
 _EFFECTS = ("agent.emit", "agent.expect")
+_CATCH = ("agent.try", "agent.race", "agent.guard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,16 @@ class Step:
     operation: Operation
     needs: tuple[int, ...]
     uses: Mapping[int, Use]  # by the operand's position
+    operands: tuple[int, ...]
+    result: int | None
     inner: tuple[Use, ...] = ()
     blocks: tuple[Block, ...] = ()
     acts: bool = False
     outputs: bool = False
+    entry: str = ""  # of a leaf, with the names of its operands
+    parameters: tuple[str, ...] = ()
+    timed: bool = False  # a `timeout` is written for this call, so that the one of every call does not count
+    policies: Policies | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,12 @@ class Block:
     arguments: tuple[int, ...]
     steps: tuple[Step, ...]
     made: frozenset[int]
-    streams: Mapping[int, str]  # those of `made` that are streams -> the id of the operation that makes it
+    streams: Mapping[int, tuple[str, int | None, bool]]
+    """Those of `made` that are streams: the id of the operation that makes it, its bound where that is not the
+    deployment's, and whether it drops its oldest item when it is full."""
     result: Value | None
+    uses: bool = False  # whether any step uses a stream
+    interruptible: bool = False  # whether anything in it can be interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +69,20 @@ class Prepared:
     body: Block
     handles: tuple[str, ...]  # declared handles that live operations open, by name
     input_streams: Mapping[int, str]  # value id of a parameter that is a stream -> its name
+    catches: bool = False  # whether a failure can be caught anywhere in it
 
 
 def prepare(pipeline: GraphPipeline) -> Prepared:
     """ValueError for a graph that is not ready to run: a call that was not inlined, an unknown shape."""
     live = _live(pipeline.body)
-    body = _block(pipeline.body, live, kept_uses(pipeline.body, live))
+    body = _block(pipeline.body, _Around(live, kept_uses(pipeline.body, live)))
     handles = tuple(dict.fromkeys(_opened(body)))
     streams = {
         argument.id: given.name
         for argument, given in zip(pipeline.body.arguments, pipeline.inputs, strict=True)
         if is_stream(argument)
     }
-    return Prepared(pipeline, body, handles, streams)
+    return Prepared(pipeline, body, handles, streams, _any(body, _CATCH))
 
 
 def handle_needs(arguments: Mapping[str, object]) -> tuple[str, ...]:
@@ -111,52 +125,91 @@ def _acts(operation: Operation) -> bool:
     return any(_acts(inner) for region in operation.regions for inner in region.operations)
 
 
-def _block(region: Region, live: set[int], kept: set[tuple[int, int]]) -> Block:
-    streams: dict[int, str] = {}
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a region is prepared with: the live operations, the uses that are kept, and how deep in calls the innermost
+    `timeout` around it was written."""
+
+    live: set[int]
+    kept: set[tuple[int, int]]
+    timed: int | None = None
+
+
+def _block(region: Region, around: _Around) -> Block:
+    streams: dict[int, tuple[str, int | None, bool]] = {}
     steps: list[Step] = []
     result: Value | None = None
     for operation in region.operations:
-        if id(operation) not in live:
+        if id(operation) not in around.live:
             continue
+        step = _step(operation, around)
+        steps.append(step)
         for value in operation.results:
             if is_stream(value):
-                streams[value.id] = operation.id
+                policies = step.policies
+                bound, drops = (policies.buffer, policies.drops) if policies else (None, False)
+                streams[value.id] = (operation.id, bound, drops)
         if operation.name in TERMINATORS and operation.operands:
             result = operation.operands[0]
-        steps.append(_step(operation, live, kept))
     made = frozenset(value.id for step in steps for value in step.operation.results)
-    return Block(tuple(value.id for value in region.arguments), tuple(steps), made, streams, result)
+    return Block(
+        tuple(value.id for value in region.arguments),
+        tuple(steps),
+        made,
+        streams,
+        result,
+        any(step.uses or step.inner for step in steps),
+        any(
+            step.operation.name == "agent.interruptible" or any(block.interruptible for block in step.blocks)
+            for step in steps
+        ),
+    )
 
 
-def _step(operation: Operation, live: set[int], kept: set[tuple[int, int]]) -> Step:
+def _step(operation: Operation, around: _Around) -> Step:
     if operation.name == "agent.call":
         raise ValueError(f"{operation.id}: calls of pipelines are inlined before a graph runs")
     if len(operation.results) > 1:
         raise ValueError(f"{operation.id}: an operation has one result")
     uses = {
-        position: Use(operand.id, (id(operation), position) in kept)
+        position: Use(operand.id, (id(operation), position) in around.kept)
         for position, operand in enumerate(operation.operands)
         if is_stream(operand)
     }
+    policies = policies_of(operation) if operation.name == "agent.guard" else None
+    within = around
+    if policies is not None and policies.timeout is not None:
+        within = replace(around, timed=len(operation.callers))
     inner: dict[int, bool] = {}
     blocks: list[Block] = []
     for region in operation.regions:
         if not region.operations:
             continue
-        free = _free_streams(region, live)
-        block = _block(region, live, kept)
+        free = free_values(region, around.live)
+        block = _block(region, within)
         blocks.append(block)
         for use in _uses(block):
             if use.value in free:
                 inner[use.value] = inner.get(use.value, True) and use.kept
+    entry, parameters = leaf(operation) if operation.name in LEAVES else ("", ())
+    needs = [operand.id for operand in operation.operands]
+    if policies is not None:
+        # The clock of a call starts when all is there that it is called with.
+        needs += [value for region in operation.regions for value in sorted(free_values(region, around.live))]
     return Step(
         operation,
-        tuple(dict.fromkeys(operand.id for operand in operation.operands)),
+        tuple(dict.fromkeys(needs)),
         uses,
+        tuple(operand.id for operand in operation.operands),
+        operation.results[0].id if operation.results else None,
         tuple(Use(value, kept) for value, kept in inner.items()),
         tuple(blocks),
         _acts(operation),
         operation.name == "agent.emit" or any(step.outputs for block in blocks for step in block.steps),
+        entry,
+        parameters,
+        around.timed is not None and len(operation.callers) == around.timed,
+        policies,
     )
 
 
@@ -164,14 +217,5 @@ def _uses(block: Block) -> list[Use]:
     return [use for step in block.steps for use in (*step.uses.values(), *step.inner)]
 
 
-def _free_streams(region: Region, live: set[int]) -> frozenset[int]:
-    """The streams from outside that live operations in the region use."""
-    used: set[int] = set()
-    made: set[int] = {argument.id for argument in region.arguments}
-    for operation in region.operations:
-        if id(operation) in live:
-            used.update(operand.id for operand in operation.operands if is_stream(operand))
-            made.update(result.id for result in operation.results)
-            for inner in operation.regions:
-                used |= _free_streams(inner, live)
-    return frozenset(used - made)
+def _any(block: Block, names: tuple[str, ...]) -> bool:
+    return any(step.operation.name in names or any(_any(b, names) for b in step.blocks) for step in block.steps)

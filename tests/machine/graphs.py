@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentlang.ir.graph import Attribute, Graph, GraphPipeline, Handle, Input, Operation, Region, Value, ValueType
-from agentlang.lang.types import INT, TEXT, HandleType, ListType, RecordType, StreamType, Type
+from agentlang.lang.types import INT, TEXT, HandleType, ListType, RecordType, StreamType, TurnType, Type
 
 
 class Body:
@@ -95,6 +95,51 @@ class Body:
         assert isinstance(stream.type, StreamType)
         element = stream.type.element
         return self.operation("agent.collect", (stream,), TEXT if element == TEXT else ListType(element))
+
+    def attempt(
+        self, first: Callable[[Body], Value], second: Callable[[Body], Value], result: Type, *reasons: str
+    ) -> Value:
+        """`first otherwise on reasons second`"""
+        regions = tuple(self._region(write) for write in (first, second))
+        return self.operation("agent.try", (), result, regions, reasons=reasons)
+
+    def race(self, result: Type, *branches: Callable[[Body], Value]) -> Value:
+        return self.operation("agent.race", (), result, tuple(map(self._region, branches)))
+
+    def guard(
+        self, write: Callable[[Body], Value], result: Type, question: Value | None = None, **policies: Attribute
+    ) -> Value:
+        """`write with policies`"""
+        operands = () if question is None else (question,)
+        approve = question is not None
+        return self.operation("agent.guard", operands, result, (self._region(write),), approve=approve, **policies)
+
+    def interruptible(self, write: Callable[[Body], Value], result: Type) -> Value:
+        return self.operation("agent.interruptible", (), result, (self._region(write),))
+
+    def repeat(self, initial: Value, at_most: int, write: Callable[[Body, Value], Value]) -> Value:
+        """`write` gives a turn (see `turn`)."""
+        assert isinstance(initial.type, Type)
+        region = self._turn(write, initial.type)
+        return self.operation("agent.repeat", (initial,), initial.type, (region,), variable="state", at_most=at_most)
+
+    def turn(self, value: Value, stop: bool) -> Value:
+        assert isinstance(value.type, Type)
+        return self.operation("agent.turn", (value,), TurnType(value.type), stop=stop)
+
+    def match(self, subject: Value, result: Type, **arms: tuple[tuple[Type, ...], Callable[..., Value]]) -> Value:
+        """Each arm: the types of the payload, and what it gives from it; `_` under the name `rest`."""
+        regions: list[Region] = []
+        for types, write in arms.values():
+            inner = Body(self.name, self)
+            payload = tuple(inner._value(type_) for type_ in types)
+            inner.operation("agent.yield", (write(inner, *payload),))
+            regions.append(Region(payload, tuple(inner.operations)))
+        cases = tuple("_" if case == "rest" else case for case in arms)
+        return self.operation("agent.match", (subject,), result, tuple(regions), cases=cases)
+
+    def buffered(self, stream: Value) -> Value:
+        return self.operation("agent.buffered", (stream,), stream.type)
 
     def emit(self, value: Value) -> None:
         self.operation("agent.emit", (value,))

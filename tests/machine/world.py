@@ -136,6 +136,8 @@ class World:
     started: list[str] = field(default_factory=list)
     outputs: dict[int, list[object]] = field(default_factory=dict)
     untaken: deque[int] = field(default_factory=deque)
+    questions: list[int] = field(default_factory=list)
+    timer: float | None = None
     finished: dict[int, orders.FinishRun] = field(default_factory=dict)
     log: list[orders.Order] = field(default_factory=list)
 
@@ -190,6 +192,24 @@ class World:
                 alive = [s.order.operation.id for s in self.stages.values() if s.order.run == order.run]
                 assert not alive, f"alive after the end of their run: {alive}"
                 self.finished[order.run] = order
+            case orders.Withdraw():
+                if order.run is not None:
+                    for _ in order.places:
+                        self.outputs[order.run].pop()
+                        self.untaken.remove(order.reader)
+                else:
+                    inbox = self.inboxes[order.reader]
+                    kept = [item for place, item in enumerate(inbox) if place not in order.places]
+                    inbox.clear()
+                    inbox.extend(kept)
+            case orders.AskPerson():
+                self.questions.append(order.question)
+            case orders.StopAsking():
+                self.questions.remove(order.question)
+            case orders.SetTimer():
+                self.timer = order.at
+            case orders.CancelTimer():
+                self.timer = None
             case orders.SetTimer() | orders.CancelTimer() | orders.StartInput():
                 pass
 
@@ -282,6 +302,8 @@ class World:
         assert not self.machine.stages
         assert not self.machine.ports
         assert not self.stages
+        assert not self.questions
+        assert self.machine.idle, "a deadline, question or stage is left over"
 
     def result(self, run: int) -> object:
         """The value, or what left."""
