@@ -7,13 +7,10 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..syntax_problems import too_deep
 from ..types import BOOL, StreamType, Type
-from .body import Body, Role, Turns, nothing
+from .body import DEEPEST, Body, Role, Turns, nothing
 from .branches import labels_of_block
 from .conversions import is_unknown
 from .effects import has_effects
-
-# `stop … when …` in one block: what follows each becomes a branch inside the branch before.
-_MOST_STOPS = 40
 
 
 def check_block(body: Body, node: syntax.Block, expected: Type | None, role: Role) -> program.Block:
@@ -146,9 +143,8 @@ class _Reader:
     def stop_when(self, statement: syntax.Stop, turns: Turns, condition: syntax.Expr, position: int) -> None:
         decides = self.body.condition(condition, "the condition of `stop … when`")
         turn = turns.take(self.body, statement.value, True)
-        if len(self.stops) == _MOST_STOPS:
-            self.body.context.report(too_deep(statement.span, "`stop … when` behind each other", _MOST_STOPS))
-        if len(self.stops) >= _MOST_STOPS:
+        if not self.body.deeper():
+            self.body.context.report(too_deep(statement.span, "`stop … when` behind each other", DEEPEST))
             return
         self.stops.append((tuple(self.statements), decides, turn, position))
         self.statements = []
@@ -173,6 +169,8 @@ class _Reader:
     def folded(self) -> program.Block:
         """The block, with what stands behind each `stop … when` as the branch that runs otherwise."""
         block = program.Block(tuple(self.statements), self.result, self.node.span)
+        # Each was a level of its own: the branches stand inside each other.
+        self.body.depth -= len(self.stops)
         written = self.node.statements
         for before, condition, turn, position in reversed(self.stops):
             at = written[position].span

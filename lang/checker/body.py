@@ -41,7 +41,7 @@ BlockCheck = Callable[["Body", syntax.Block, "Type | None", "Role"], program.Blo
 # Loops whose body is checked a second time, because its turns say more of the state than its first value.
 _MOST_AGAIN = 40
 # Expressions inside expressions; each costs up to nine calls of ours, and Python allows a thousand.
-_DEEPEST = 80
+DEEPEST = 80
 
 
 class Turns(Protocol):
@@ -122,8 +122,8 @@ class Body:
     ) -> program.Expression:
         """The typed expression. `expected` only guides literals; see `expect` for a value that must fit. With `open`,
         the type may be one that something beside it still decides (`none`, `[]`)."""
-        if self.depth >= _DEEPEST:
-            self.context.report(too_deep(node.span, "expressions", _DEEPEST))
+        if self.depth >= DEEPEST:
+            self.context.report(too_deep(node.span, "expressions", DEEPEST))
             self.use_all(node)
             return nothing(node.span)
         self.depth += 1
@@ -148,7 +148,7 @@ class Body:
     def deeper(self) -> bool:
         """Go one level deeper without `value`; False, and no deeper, where that would be too deep. Undone by the
         caller: `depth -= 1`."""
-        if self.depth >= _DEEPEST:
+        if self.depth >= DEEPEST:
             return False
         self.depth += 1
         return True
@@ -243,7 +243,10 @@ class Body:
 
     def rewind(self, mark: Mark) -> None:
         """Forget what was found since `mark`: problems, names, what was emitted."""
-        problems_so_far, self.locals, emitted = mark
+        problems_so_far, names, emitted = mark
+        # In place, since others look at the names too.
+        self.locals.clear()
+        self.locals.update(names)
         self.context.rewind(problems_so_far)
         del self.emitted[emitted:]
 

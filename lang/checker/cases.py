@@ -84,9 +84,9 @@ def case_of(declared: EnumDeclaration, name: str) -> EnumCase | None:
 
 def _use(body: Body, declared: EnumDeclaration) -> None:
     """A case is a use of its enum, which may be an import."""
-    for symbol in body.context.names.values():
-        if isinstance(symbol, EnumSymbol) and symbol.type.name == declared.name:
-            symbol.used = True
+    symbol = body.context.names.get(declared.name.rsplit(".", 1)[-1])
+    if isinstance(symbol, EnumSymbol) and symbol.type.name == declared.name:
+        symbol.used = True
 
 
 # --- building --------------------------------------------------------------------------------------------------------

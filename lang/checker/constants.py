@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...base import units
 from .. import problems, program, syntax
 from ..program import Constant, Expression, Literal
-from ..types import TEXT, Type
+from ..types import FLOAT, TEXT, Type
 from .blocks import check_block
 from .body import Body
 from .context import Context
@@ -67,6 +67,11 @@ def _fold(node: Expression) -> tuple[Constant] | None:
             return (tuple(known),) if len(known) == len(items) else None
         case program.Template():
             return None
+        case program.Convert() if not node.checked:
+            return _converted(node)
+        case program.BuildCase() if not node.payload:
+            # A case that holds nothing is its name.
+            return (node.case,)
         case program.Binary():
             left, right = _fold(node.left), _fold(node.right)
             if left is None or right is None:
@@ -74,6 +79,13 @@ def _fold(node: Expression) -> tuple[Constant] | None:
             return _binary(node.operator, left[0], right[0], node.type)
         case _:
             return None
+
+
+def _converted(node: program.Convert) -> tuple[Constant] | None:
+    value = _fold(node.value)
+    if value is None or node.type != FLOAT:
+        return value
+    return (float(value[0]),) if isinstance(value[0], int) else None
 
 
 def _binary(operator: str, left: Constant, right: Constant, type: Type) -> tuple[Constant] | None:

@@ -8,6 +8,7 @@ from ..types import (
     BOOL,
     FLOAT,
     INT,
+    JSON,
     NONE,
     TEXT,
     EnumType,
@@ -61,7 +62,7 @@ def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> pr
         case syntax.Pipe():
             return check_call(body, node.call, node.value, expected)
         case syntax.For():
-            return check_for(body, node)
+            return check_for(body, node, expected)
         case syntax.If():
             return check_if(body, node, expected)
         case syntax.Binary():
@@ -246,6 +247,11 @@ def _access(body: Body, node: syntax.Access) -> program.Expression:
             hint = "take out what it holds first: `match … { some(x) => …, none => … }`"
             if isinstance(base.type, EnumType):
                 hint = "take out what a case holds with `match`"
+            what = f"what `.{name}` is read from"
+            related = body.origin(base)
+            body.context.report(problems.wrong_type(what, "a record", str(base.type), base.span, related, hint))
+        case _ if base.type == JSON:
+            hint = f'write `["{name}"]`, which may be there, or make a record of it by `as`'
             what = f"what `.{name}` is read from"
             related = body.origin(base)
             body.context.report(problems.wrong_type(what, "a record", str(base.type), base.span, related, hint))

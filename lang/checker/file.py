@@ -6,7 +6,7 @@ from ...base.problems import Problem, Related, Severity, has_errors, in_order
 from ...base.source import Source
 from .. import program, syntax
 from ..analysis import analyse
-from ..program import Pipeline, Program
+from ..program import NO_LABELS, Pipeline, Program
 from .blocks import check_block
 from .body import Body, Role
 from .constants import constant
@@ -104,6 +104,9 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
 
 def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
     node = symbol.declaration
+    if not symbol.sound:
+        empty = program.Block((), None, node.span)
+        return Pipeline(symbol.qualified, symbol.parameters, symbol.result, empty, node.name.span)
     expected = None if symbol.result == UNKNOWN else symbol.result
     body = Body(context, check_expression, check_block, node.body, result=expected)
     symbol.locals = body.locals
@@ -111,13 +114,16 @@ def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
         body.bind(parameter, "parameter", written.type, written.labels)
     block = check_block(body, node.body, expected, Role(f"pipeline `{symbol.name}`", may_return=True))
     result = block.result
+    if result is not None and expected is None:
+        result = body.decided(result)
     if result is not None and node.result == syntax.KnownType(None, span=node.result.span):
         symbol.result = result.type
     if result is not None and expected is not None and not is_unknown(result.type):
         declared = Related(node.result.span, f"`{symbol.name}` is declared to return {expected}")
         fitted = body.fit(result, expected, f"what `{symbol.name}` returns", (declared,))
         block = program.Block(block.statements, fitted, block.span)
-    symbol.labels = result.labels if result is not None else symbol.labels
+    given = body.emitted if result is None else [*body.emitted, result]
+    symbol.labels = NO_LABELS.union(*(value.labels for value in given))
     names = tuple(parameter.name for parameter in symbol.parameters)
     symbol.flows = context.flows[symbol.qualified] = flows(names, block, context.flows)
     # What flows in from a parameter belongs to the argument of each call, so only the rest is the body's own.

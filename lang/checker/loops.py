@@ -17,7 +17,8 @@ _AT_ONCE = 16
 # --- for -------------------------------------------------------------------------------------------------------------
 
 
-def check_for(body: Body, node: syntax.For) -> program.Expression:
+def check_for(body: Body, node: syntax.For, expected: Type | None) -> program.Expression:
+    guide = expected.element if isinstance(expected, ListType | StreamType) else None
     over = body.value(node.source)
     element = UNKNOWN
     streaming = isinstance(over.type, StreamType)
@@ -35,8 +36,9 @@ def check_for(body: Body, node: syntax.For) -> program.Expression:
     with body.scope():
         body.bind(node.variable, "loop variable", element, over.labels)
         where = None if node.condition is None else body.condition(node.condition, "the condition of `where`")
-        block = body.block(node.body, None, Role("the body of this `for`"))
-    result = body.decided(block.result or nothing(node.body.span))
+        block = body.block(node.body, guide, Role("the body of this `for`"))
+    result = block.result or nothing(node.body.span)
+    result = body.decided(result if guide is None else convert(result, guide) or result)
     if not streaming:
         result = body.settled(result, "what the body of a `for` over a list gives")
     block = program.Block(block.statements, result, block.span)

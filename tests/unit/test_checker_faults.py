@@ -187,3 +187,30 @@ def test_a_fault_is_reported_once_on_its_words(slug: str, body: str) -> None:
     text, problems, spans = found(body)
     shown = [(p.slug, text[p.span.start : p.span.end] if p.span else "") for p in problems]
     assert shown == [(slug, spans[0])], [p.title for p in problems]
+
+
+@pytest.mark.parametrize(
+    ("slug", "body"),
+    [
+        ("misplaced", '«emit "x"»\nexpect ask("x") == "y"'),
+        ("misplaced", 'a = if true {\n  «given ask("x") = "y"»\n  1\n} else { 2 }\nexpect a == 1'),
+        ("misplaced", 'expect ask("x") == "y"\n«return 1»'),
+        ("wrong-type", 'expect «len(ask("x"))»'),
+        ("missing-arm", "a = none\nexpect a == 1".replace("none", '«match text.number("1")» { none => 1 }')),
+    ],
+)
+def test_a_fault_in_a_test_is_reported_once_on_its_words(slug: str, body: str) -> None:
+    text, problems, spans = found(body, test=True)
+    shown = [(p.slug, text[p.span.start : p.span.end] if p.span else "") for p in problems]
+    assert shown == [(slug, spans[0])], [p.title for p in problems]
+
+
+def test_faults_in_several_places_are_all_reported() -> None:
+    body = (
+        'u = match i { «Spm» => 1, _ => 2 }\nv = ask(t) with retry «0»\nw = xs[«"x"»]\n'
+        "y = repeat k = t, at most «0» times { next «1» }\nreturn ask(t) otherwise on «timeot» «n»"
+    )
+    text, problems, spans = found(body)
+    assert [text[p.span.start : p.span.end] for p in problems if p.span] == spans
+    slugs = ["unknown-case", "bad-bound", "wrong-type", "bad-bound", "wrong-type", "unknown-reason", "wrong-type"]
+    assert [p.slug for p in problems] == slugs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from agent_sources import checked
+from agent_sources import checked, sound
 
 from agentlang.lang import program as p
 from agentlang.lang.types import (
@@ -346,6 +346,39 @@ def test_policies() -> None:
 def test_emit_sends_items_and_streams() -> None:
     found = bound('emit "first"\nemit writer.chat(t)', "stream Text")
     assert "return" not in found
+
+
+def test_what_is_emitted_carries_its_labels() -> None:
+    text = (
+        f'{TOP}pipeline sends(a: Text, c: Text) -> stream Text {{\n  k = len(c)\n  emit a\n  emit "{{k}}"\n}}\n'
+        'pipeline main(a: Text @one, c: Text @two) -> stream Text { return sends(a, "x") }\n'
+    )
+    program = checked(text)[0]
+    assert program is not None
+    found = program.pipeline("main")
+    assert found is not None and found.body.result is not None and found.body.result.labels == {"one"}
+
+
+def test_a_loop_gives_what_is_expected_of_its_items() -> None:
+    found = bound("return for v in xs { v }", "[Float?]")["return"]
+    assert isinstance(found, p.MapOver) and only(found.body).type == OptionType(FLOAT)
+
+
+def test_defaults_may_be_cases_and_optional() -> None:
+    text = (
+        "enum Colour { Red, Green }\nlet usual = Green\n"
+        "pipeline main(c: Colour = usual, o: Float? = 1, none_: Text? = none, xs: [Float] = [1]) -> Bool {\n"
+        '  return c == Red and o == none and none_ == "x" and xs == []\n}\n'
+    )
+    found = sound(text).pipeline("main")
+    assert found is not None
+    defaults = [parameter.default for parameter in found.parameters]
+    assert [(str(d.type), d.value) for d in defaults if d is not None] == [
+        ("Colour", "Green"),
+        ("Float?", 1.0),
+        ("Text?", None),
+        ("[Float]", (1.0,)),
+    ]
 
 
 def test_interruptible_buffered_and_declassify() -> None:
