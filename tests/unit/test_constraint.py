@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from json_schemas import complaints, random_schema
+from jsonschema import Draft202012Validator
 
 from agentlang.base import paths
 from agentlang.base.problems import OutsideError
@@ -130,6 +131,7 @@ def check_walks(tokenizer: ChatTokenizer, vocabulary: int, count: int, most: int
             if text is not None:
                 whole += 1
                 assert complaints(text, schema) == [], (number, schema, text)
+                assert Draft202012Validator(json.loads(schema)).is_valid(json.loads(text)), (number, schema, text)
     assert whole > count, f"only {whole} of {2 * count} documents were completed: too few to show anything"
 
 

@@ -57,7 +57,7 @@ class _Inventor:
                 given = [field for field in fields if field.required or not deep]
                 return f"{{{', '.join(f'{_key(f.name)}{self.text(f.shape, depth + 1)}' for f in given)}}}"
             case Entries(value):
-                names = () if deep else self._draw.sample(self._words, self._draw.randint(0, 3))
+                names = () if deep else self._draw.sample(self._words, self._draw.randint(0, min(3, len(self._words))))
                 return f"{{{', '.join(_key(name) + self.text(value, depth + 1) for name in names)}}}"
             case Choice(among):
                 return self.text(self._chosen(among, deep), depth + 1)
