@@ -8,10 +8,12 @@ silently drops new sub-packages from the wheel.
 from setuptools import find_packages, setup
 
 TOPS = ["base", "lang", "ir", "planner", "executor", "stdlib", "services", "cli"]
+PAGES = "agentlang.docs.problems"
 found = find_packages(".", include=[pattern for top in TOPS for pattern in (top, f"{top}.*")])
 
 setup(
-    packages=["agentlang", *(f"agentlang.{name}" for name in found)],
-    package_dir={"agentlang": "agentlang", **{f"agentlang.{top}": top for top in TOPS}},
+    # The pages of problems are data of the package, in the same place as in a checkout: `explain` shows them.
+    packages=["agentlang", *(f"agentlang.{name}" for name in found), PAGES],
+    package_dir={"agentlang": "agentlang", **{f"agentlang.{top}": top for top in TOPS}, PAGES: "docs/problems"},
     package_data={"": ["*.lark", "*.agent", "*.json", "*.toml", "*.md", "py.typed"]},
 )

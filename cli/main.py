@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "run": "compile, plan and run; streams the result",
     "plan": "the placement for a pipeline's goal, or why there is none",
     "compile": "show each step from syntax to StableHLO",
+    "explain": "the page of a problem, or what stands in a line",
     "repl": "definitions one at a time, expressions at once",
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
     "models": "list, pull, where, remove",

@@ -36,6 +36,7 @@ def test_the_wheel_holds_exactly_what_is_tracked(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     expected = {f"agentlang/{name}" for name in tracked(*TOPS) if (ROOT / name).exists()}
+    expected |= {f"agentlang/{name}" for name in tracked("docs/problems") if (ROOT / name).exists()}
     expected |= {name for name in tracked("agentlang") if (ROOT / name).exists()}
     assert inside == expected
 
