@@ -37,15 +37,16 @@ def align(lines: Sequence[Line]) -> None:
 def _neighbours(lines: Sequence[Line], column: Callable[[Line], Column | None], most: int) -> None:
     group: list[tuple[Line, int]] = []
     key: object = None
+    low = high = 0
     for line in lines:
         found = column(line)
+        width = _width(line, found[1]) if found is not None else 0
         fits = found is not None and group and not line.blank_before and found[0] == key
-        if fits and found is not None:
-            widths = [_width(member, at) for member, at in [*group, (line, found[1])]]
-            fits = max(widths) - min(widths) <= most
-        if not fits:
+        if not (fits and max(high, width) - min(low, width) <= most):
             _pad(group)
             group = []
+            low = high = width
+        low, high = min(low, width), max(high, width)
         if found is not None:
             key = found[0]
             group.append((line, found[1]))

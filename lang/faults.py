@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..base.problems import Problem
 from ..base.source import Source, Span
+from . import lalr
 from .lalr import State
 from .tokens import OPENERS, Token
 
@@ -40,6 +41,17 @@ class Fault:
     tokens: Sequence[Token]
     index: int
     state: State
+    # States before earlier tokens, as (index, state); the last ones only.
+    trail: Sequence[tuple[int, State]] = ()
+
+    def before(self, index: int) -> State | None:
+        """The state before a token up to the fault, to be used up; None if the tokens before do not even fit."""
+        for at, state in reversed(self.trail):
+            if at <= index:
+                state = state.copy()
+                return state if lalr.run(state, self.tokens, at, index) >= index else None
+        state = lalr.start()
+        return state if lalr.run(state, self.tokens, 0, index) >= index else None
 
     @cached_property
     def takes(self) -> frozenset[str]:

@@ -98,10 +98,31 @@ def shifts(states: Stack, kind: str) -> Stack | None:
         states = (target, states)
 
 
+def fits(states: Sequence[int], kind: str) -> bool:
+    """Whether `kind` could be taken: as `shifts`, but for a list of states, of which nothing is copied."""
+    rows, rules = tables().states, tables().rules
+    base, above = len(states), list[int]()
+    while True:
+        action = rows[above[-1] if above else states[base - 1]].get(kind, _MISSING)
+        if action is None or action >= 0:
+            return True
+        if action == _MISSING:
+            return False
+        rule = rules[-1 - action]
+        if rule.length > len(above):
+            base -= rule.length - len(above)
+            above.clear()
+        elif rule.length:
+            del above[-rule.length :]
+        target = rows[above[-1] if above else states[base - 1]][rule.origin]
+        assert target is not None
+        above.append(target)
+
+
 def kind_of(
-    token: Token, index: int, tokens: Sequence[Token], row: Mapping[str, int | None], states: Callable[[], Stack]
+    token: Token, index: int, tokens: Sequence[Token], row: Mapping[str, int | None], takes: Callable[[str], bool]
 ) -> str:
-    """What the token is where the state with this row reads it; `states` gives the whole stack if it must be asked."""
+    """What the token is where the state with this row reads it; `takes` asks the whole stack."""
     kind = token.kind
     if kind == "NAME":
         keyword = contextual().get(token.text)
@@ -110,9 +131,9 @@ def kind_of(
         if "NAME" not in row:
             return keyword
         # A row of LALR tables promises more than the stack below it may keep.
-        if shifts(states(), keyword) is None:
+        if not takes(keyword):
             return kind
-        if shifts(states(), kind) is None:
+        if not takes(kind):
             return keyword
         # A name may stand here too: what follows on the line decides. (`rate <= …` and `rate p95 <= …`
         # limit something called `rate`.)
@@ -125,17 +146,9 @@ def kind_of(
     if kind == "COMMA" and POLICY_COMMA in row and index + 2 < len(tokens):
         word, value = tokens[index + 1], tokens[index + 2]
         is_policy = word.kind == "NAME" and word.text in POLICY_WORDS and value.kind in _POLICY_VALUES
-        if is_policy and shifts(states(), POLICY_COMMA) is not None:
+        if is_policy and takes(POLICY_COMMA):
             return POLICY_COMMA
     return kind
-
-
-def _linked(states: Sequence[int]) -> Stack:
-    """A list of states as a stack."""
-    stack: Any = None
-    for state in states:
-        stack = (state, stack)
-    return stack
 
 
 def newline_before(token: Token, state: State) -> bool:
@@ -167,7 +180,10 @@ def advance(state: State, index: int, tokens: Sequence[Token]) -> bool:
             return False
         state.states = after
         state.previous = NEWLINE
-    kind = kind_of(token, index, tokens, tables().states[state.states[0]], lambda: state.states)
+    kind = token.kind
+    if kind in ("NAME", "COMMA"):
+        row = tables().states[state.states[0]]
+        kind = kind_of(token, index, tokens, row, lambda kind: shifts(state.states, kind) is not None)
     after = shifts(state.states, kind)
     if after is None:
         return False
@@ -221,7 +237,7 @@ def build(path: str, tokens: Sequence[Token], actions: Sequence[Build | None], d
             else:
                 kind = token.kind
                 if kind in ("NAME", "COMMA"):
-                    kind = kind_of(token, index, tokens, row, lambda: _linked(states))
+                    kind = kind_of(token, index, tokens, row, lambda kind: fits(states, kind))
         while True:
             action = row.get(kind, _MISSING)
             if action is None:

@@ -69,7 +69,7 @@ class Repair:
             index = self.advance()
             if index is None:
                 return self.tokens
-            fault = Fault(self.source, self.tokens, index, self.trail[-1][1])
+            fault = Fault(self.source, self.tokens, index, self.trail[-1][1], self.trail)
             found = mistakes.recognise(fault)
             edit = found.edit if found else None
             if edit is None:

@@ -5,7 +5,7 @@ Each suspect is tried: only where the declaration then parses on, well past the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..base.suggest import edit_distance, suggest
 from . import lalr
@@ -25,9 +25,16 @@ _GOES_ON = frozenset({"OTHERWISE", "WITH", "PIPE"})
 
 def mends(fault: Fault, edit: Edit, ahead: int = AHEAD) -> bool:
     """Whether the declaration parses `ahead` tokens past the fault, or to its end, with the edit."""
-    tokens = edit.applied(fault.tokens)
-    enough = min(len(tokens) + 1, fault.index + len(edit.tokens) - edit.removed + ahead)
-    return lalr.run(lalr.start(), tokens, 0, enough) >= enough
+    state = fault.before(edit.at)
+    if state is None:
+        return False
+    # What stands further on plays no part, except that it is not the end.
+    stop = fault.index + edit.removed + ahead
+    tokens = edit.applied(fault.tokens[: stop + 2], edit.at)
+    enough = fault.index - edit.at + len(edit.tokens) - edit.removed + ahead
+    if stop + 2 > len(fault.tokens):
+        enough = min(len(tokens) + 1, enough)
+    return lalr.run(state, tokens, 0, enough) >= enough
 
 
 def doubled(fault: Fault) -> Verdict | None:
@@ -56,14 +63,14 @@ def misspelt_keyword(fault: Fault) -> Verdict | None:
     )
     if fault.is_kind("COMMA") and lalr.POLICY_COMMA in fault.takes and following is not None and policy is not None:
         # A comma goes on with policies only before one of their words.
-        edit = Edit(fault.index + 1, 1, (following._replace(text=policy),))
+        edit = Edit(fault.index, 2, (fault.tokens[fault.index], following._replace(text=policy)))
         if mends(fault, edit):
             return Verdict(problems.instead(fault.place(following), f"`{following.text}`", f"`{policy}`", policy), edit)
     for index in range(fault.index, max(-1, fault.index - _BEHIND - 1), -1):
         token = fault.tokens[index] if index < len(fault.tokens) else None
         if token is None or token.kind != "NAME" or len(token.text) < 2:
             continue
-        for word in _near(fault.tokens, index):
+        for word in _near(fault, index):
             kind = word.upper() if word in RESERVED else "NAME"
             edit = Edit(index, 1, (token._replace(kind=kind, text=word),))
             if mends(fault, edit):
@@ -71,12 +78,12 @@ def misspelt_keyword(fault: Fault) -> Verdict | None:
     return None
 
 
-def _near(tokens: Sequence[Token], index: int) -> Iterator[str]:
+def _near(fault: Fault, index: int) -> Iterator[str]:
     """The keywords that fit at a token and are spelt nearly as it is, the nearest first."""
-    state = lalr.start()
-    if lalr.run(state, tokens, 0, index) < index:
+    state = fault.before(index)
+    if state is None:
         return
-    token = tokens[index]
+    token = fault.tokens[index]
     if lalr.newline_before(token, state) and (after := lalr.shifts(state.states, lalr.NEWLINE)) is not None:
         state.states = after
     literals = tables().literals
