@@ -242,7 +242,8 @@ def _words(node: syntax.Declaration) -> frozenset[str]:
 
 def _joined(texts: Iterable[str]) -> tuple[str, list[int]]:
     """Texts one below the other, and where each starts."""
-    out, starts = "", []
+    out = ""
+    starts: list[int] = []
     for text in texts:
         starts.append(len(out))
         out += f"{text}\n\n"

@@ -1,4 +1,4 @@
-"""The line editor: colours from the scanner, completion, history, and Enter that ends an input only when it is whole."""
+"""The line editor: colours from the scanner, completion, history; Enter ends an input only when it is whole."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def coloured(text: str) -> list[StyleAndTextTuples]:
     for piece in pieces:
         first, *rest = piece[1].split("\n")
         lines[-1].append((piece[0], first))
-        lines += [[(piece[0], part)] for part in rest]
+        for part in rest:
+            lines.append([(piece[0], part)])
     return lines
 
 

@@ -1,6 +1,6 @@
-"""Handles that outlive a run's shell: what a loop of many small programs needs, where each names the same model again.
+"""Handles that outlive a run's shell: what a loop of many small programs needs, each of which names the same model.
 
-Two handles are the same if they are opened by the same entry with the same arguments, whatever their programs call them.
+Two handles are the same if the same entry opens them with the same arguments, whatever their programs call them.
 """
 
 from __future__ import annotations
