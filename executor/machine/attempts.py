@@ -40,6 +40,7 @@ class Attempt:
         else:
             scope.result = self._gave
         scope.complete = self._complete
+        self.zone.slots = (self.sends, self.gives)
 
     def enter(self) -> None:
         self.scope.enter()
@@ -67,14 +68,15 @@ class Attempt:
         self.owner.complete(self)
 
     def _failed(self, failure: Failure) -> None:
-        self._take_back()
+        if self.owner.chosen is not self:
+            self._take_back()
         self.owner.attempt_failed(self, failure)
 
 
 class Attempting(Regions):
     """An operation that makes attempts at its regions."""
 
-    __slots__ = ("attempts", "choice", "chosen", "held")
+    __slots__ = ("attempts", "choice", "chosen", "keeps")
 
     choosing = True
 
@@ -83,7 +85,7 @@ class Attempting(Regions):
         self.attempts: dict[Attempt, None] = {}
         self.chosen: Attempt | None = None
         self.choice = self.feed.root.group(choosing=True) if self.feed is not None else None
-        self.held = False
+        self.keeps = False
 
     # --- for the operations ---
 
@@ -101,8 +103,8 @@ class Attempting(Regions):
     def hold_for_later(self) -> None:
         """The first attempts have been entered, and others may come: the streams from outside are kept for them, and do
         not wait for them."""
-        if not self.released and not self.held:
-            self.held = True
+        if not self.released and not self.keeps:
+            self.keeps = True
             for use in self.step.inner:
                 channel = self.scope.channel(use.value)
                 channel.hold(kept=True)
@@ -167,7 +169,7 @@ class Attempting(Regions):
         super().all_entered()
 
     def release(self) -> None:
-        if not self.released and self.held:
+        if not self.released and self.keeps:
             self.released = True
             for use in self.step.inner:
                 self.scope.channel(use.value).release(kept=True)

@@ -22,11 +22,11 @@ from ..channels import Channel, Epoch, Reader
 class Slot:
     """One place in the order. `through` is called when what it holds has left, `cancel` when nobody wants it any more
     and it is still empty, `begins` before the first item under it leaves (for a leaf also before its end, where that
-    comes first). `epoch` is carried by what leaves from under it."""
+    comes first). `epoch` is carried by what leaves from under it. Nothing leaves from under a `frozen` one."""
 
     __slots__ = (
-        *("begins", "begun", "cancel", "children", "choosing", "done", "epoch", "feed", "growing", "parent", "reader"),
-        *("tag", "through", "value"),
+        *("begins", "begun", "cancel", "children", "choosing", "done", "epoch", "feed", "frozen", "growing", "parent"),
+        *("reader", "tag", "through", "value"),
     )
 
     def __init__(self, feed: Feed, parent: Slot | None = None, growing: bool = False, choosing: bool = False) -> None:
@@ -34,6 +34,7 @@ class Slot:
         self.parent = parent
         self.done = False
         self.begun = False
+        self.frozen = False
         self.growing = growing
         self.choosing = choosing
         self.children: deque[Slot] | None = deque() if growing else None
@@ -248,6 +249,8 @@ class Feed:
     def _up(self, slot: Slot) -> Slot | None:
         """The leaf under this slot whose turn it is; None if there is none yet, or none any more."""
         children = slot.children
+        if slot.frozen:
+            return None
         if children is None:
             return None if slot.done else slot
         if slot.choosing:

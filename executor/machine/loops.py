@@ -30,6 +30,7 @@ class Turn:
         if zoned:
             self.zone = Zone(loop.run, loop.scope.zone, self._failed)
             self.zone.turn = self
+            self.zone.slots = (self.sends, self.gives)
 
     def comes_of(self, epoch: Epoch | None) -> None:
         """Its item is one of an interruptible region."""

@@ -99,20 +99,11 @@ class Later(Task):
 
 class Zone:
     """What fails together. `at` is its own deadline, on the machine's clock; those around it hold as well. `epoch` is
-    set where it may be interrupted, `turn` where it is one of a `for` over a stream."""
+    set where it may be interrupted, `turn` where it is one of a `for` over a stream; `slots` are its places in the
+    order of what leaves."""
 
     __slots__ = (
-        "_failed",
-        "_left",
-        "_paused",
-        "at",
-        "children",
-        "dead",
-        "epoch",
-        "late",
-        "parent",
-        "run",
-        "scopes",
+        *("_failed", "_left", "_paused", "at", "children", "dead", "epoch", "late", "parent", "run", "scopes", "slots"),
         "turn",
     )
 
@@ -126,6 +117,7 @@ class Zone:
         self.late: Callable[[], None] = self._nothing
         self.epoch: Epoch | None = None
         self.turn: Turn | None = None
+        self.slots: tuple[Slot | None, ...] = ()
         self._failed = failed
         self._paused = 0
         self._left = 0.0
@@ -137,7 +129,8 @@ class Zone:
     def fail(self, failure: Failure) -> None:
         """Stop all that is in it, then tell who made it. Only the first failure counts."""
         if not self.dead:
-            self.kill()
+            if self.parent is not None:
+                self.kill()
             self._failed(failure)
 
     def kill(self) -> None:
@@ -146,6 +139,10 @@ class Zone:
             return
         if self.parent is not None:
             self.parent.children.pop(self, None)
+        # A stream that is dropped in here must not look, from outside, like one that has ended.
+        for slot in self.slots:
+            if slot is not None:
+                slot.frozen = True
         doomed: list[Task] = []
         self._doom(doomed)
         # Only now that none of them can act any more: letting go of one thing wakes those that stand on it.

@@ -260,8 +260,9 @@ class Send(Task):
                 self.run.machine.first(self, self.give_up)
 
     def let_go(self) -> None:
-        if self.slot is not None:
-            self.slot.kill()
+        # Its slot is killed by who owns the region; here that would look like the end of a stream.
+        if self.slot is not None and self.slot.reader is not None:
+            self.slot.reader.close()
 
     def fire(self) -> None:
         step = self.step
