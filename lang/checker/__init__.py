@@ -13,10 +13,10 @@ from ...base.source import Source
 from ..program import Program
 from ..syntax import File
 from .context import Library
-from .file import check_file
+from .file import check_file, expand_agents
 from .files import Resolve
 
-__all__ = ["Library", "Resolve", "check"]
+__all__ = ["Library", "Resolve", "check", "expand_agents"]
 
 
 def check(

@@ -50,6 +50,8 @@ class Assumptions:
                 self.context.report(problems.goal_unfit(title, node.span, f"write `{name.text} output 100 tokens`"))
                 return []
             return self.accepted(node, amount, key, units.TOKENS, "100 tokens", "what it writes")
+        if not owner.sound:
+            return []
         local = owner.locals.get(name.text)
         if local is None:
             self.unknown(owner, name)

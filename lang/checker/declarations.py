@@ -8,8 +8,9 @@ from ...base.source import Span
 from .. import problems, syntax
 from ..program import EnumCase, EnumDeclaration, RecordDeclaration, StageSignature
 from ..types import EnumType, HandleType, RecordType
-from . import not_yet
+from .agents import Declarations, loop_of
 from .context import Context
+from .endless import report_endless
 from .handles import KEYWORDS, HandleNode, constructor
 from .imports import Imports, import_module
 from .signatures import declare_stage, parameters_of, text_of, with_defaults
@@ -33,8 +34,10 @@ class Declared:
     """The declarations that kept their names, in source order, with what was made of them."""
 
     __slots__ = (
+        "agents",
         "calls",
         "enums",
+        "expanded",
         "fleets",
         "goals",
         "handles",
@@ -42,7 +45,6 @@ class Declared:
         "pipelines",
         "program_stages",
         "records",
-        "refused",
         "stages",
         "tests",
         "tools",
@@ -61,7 +63,9 @@ class Declared:
         # Of a library, and of the file itself.
         self.stages: list[syntax.StageDecl] = []
         self.program_stages: list[tuple[StageSymbol, syntax.StageDecl]] = []
-        self.refused: list[syntax.Declaration] = []
+        self.agents: list[tuple[PipelineSymbol, syntax.AgentDecl]] = []
+        # What each agent stands for, by its name.
+        self.expanded: dict[str, Declarations] = {}
         # Which pipeline calls which; known once the bodies are.
         self.calls: dict[str, list[tuple[str, Span]]] = {}
 
@@ -79,8 +83,6 @@ def declare(context: Context, file: syntax.File) -> Declared:
     for name in file.broken:
         # Its problem is the parser's; here its uses are silent. What is declared soundly elsewhere keeps its name.
         context.names.setdefault(name.text, UncheckedSymbol(name.text, name.span, "declaration"))
-    for node in declared.refused:
-        context.use_all(node)
     _types(context, declared)
     for symbol in declared.pipelines:
         node = symbol.declaration
@@ -96,7 +98,35 @@ def declare(context: Context, file: syntax.File) -> Declared:
         declare_tool(context, symbol, node)
     for symbol, node in declared.program_stages:
         declare_program_stage(context, symbol, node)
+    for symbol, node in declared.agents:
+        _expand(context, symbol, node, declared)
     return declared
+
+
+def _expand(context: Context, symbol: PipelineSymbol, node: syntax.AgentDecl, declared: Declared) -> None:
+    """Put the loop that an agent stands for, and the types of its replies, in its place."""
+    loop = loop_of(context, symbol, node)
+    if loop is None:
+        symbol.sound = False
+        return
+    written = (*loop.enums(), loop.record(), loop.pipeline())
+    declared.expanded[node.name.text] = written
+    for part in written:
+        match part:
+            case syntax.EnumDecl():
+                enum = EnumSymbol(part.name.text, part.name.span, EnumType(context.qualified(part.name.text)))
+                context.names[part.name.text] = enum
+                declared.enums.append((enum, part))
+                enum.declaration = context.enums[enum.type.name] = _enum(context, enum, part)
+            case syntax.RecordDecl():
+                record = RecordSymbol(part.name.text, part.name.span, RecordType(context.qualified(part.name.text)))
+                context.names[part.name.text] = record
+                declared.records.append((record, part))
+                fields = parameters_of(context, part.fields, "field", record.name)
+                made = RecordDeclaration(record.type.name, fields, part.name.span, text_of(part.doc))
+                _keep_record(context, record, made)
+            case syntax.PipelineDecl():
+                symbol.declaration = part
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -123,7 +153,8 @@ def _name(context: Context, node: syntax.Declaration, declared: Declared) -> Non
         case syntax.StageDecl() if context.interface is not None:
             declared.stages.append(node)
         case _ if context.interface is not None:
-            context.refuse("library declaration", node.span, node)
+            context.report(problems.not_in_a_library(node.span))
+            context.use_all(node)
         case syntax.LetDecl():
             context.bind(ConstantSymbol(node.name.text, node.name.span, node))
         case syntax.ModelDecl() | syntax.ResourceDecl() | syntax.MemoryDecl() | syntax.ServerDecl():
@@ -146,8 +177,17 @@ def _name(context: Context, node: syntax.Declaration, declared: Declared) -> Non
             declared.fleets.append(node)
         case syntax.TestDecl():
             declared.tests.append(node)
-        case _:
-            _refuse(context, node, declared)
+        case syntax.AgentDecl():
+            # Its body follows once all that it may name is known.
+            body = syntax.Block((), span=node.name.span)
+            head = syntax.PipelineDecl(node.name, node.parameters, node.result, body, node.doc, span=node.span)
+            agent = PipelineSymbol(node.name.text, node.name.span, head, node)
+            if context.bind(agent):
+                declared.pipelines.append(agent)
+                declared.agents.append((agent, node))
+        case syntax.HandleDecl():
+            context.report(problems.opaque_type(node.name.text, node.name.span))
+            context.bind(UncheckedSymbol(node.name.text, node.name.span, "type"))
 
 
 def _program_stage(context: Context, node: syntax.StageDecl, declared: Declared) -> None:
@@ -162,20 +202,6 @@ def _program_stage(context: Context, node: syntax.StageDecl, declared: Declared)
         declared.program_stages.append((stage, node))
 
 
-def _refuse(context: Context, node: syntax.Declaration, declared: Declared) -> None:
-    """A declaration that is not checked yet: its name is known, its uses are silent."""
-    match node:
-        case syntax.HandleDecl():
-            kind, name = "handle type", node.name
-        case syntax.AgentDecl():
-            kind, name = "agent", node.name
-        case _:
-            raise TypeError(f"no rule for {type(node).__name__}")
-    context.report(not_yet.not_yet(kind, node.span.to(name.span)))
-    context.bind(UncheckedSymbol(name.text, name.span, kind))
-    declared.refused.append(node)
-
-
 # --- records and enums -----------------------------------------------------------------------------------------------
 
 
@@ -186,6 +212,7 @@ def _types(context: Context, declared: Declared) -> None:
         _keep_record(context, symbol, RecordDeclaration(symbol.type.name, fields, node.name.span, text_of(node.doc)))
     for symbol, node in declared.enums:
         _keep_enum(context, symbol, _enum(context, symbol, node))
+    report_endless(context, [symbol.declaration for symbol, _ in (*declared.records, *declared.enums)])
     for symbol, node in declared.records:
         fields = with_defaults(context, node.fields, symbol.declaration.fields)
         _keep_record(context, symbol, replace(symbol.declaration, fields=fields))

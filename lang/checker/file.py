@@ -7,6 +7,7 @@ from ...base.source import Source
 from .. import program, syntax
 from ..analysis import analyse
 from ..program import NO_LABELS, Pipeline, Program
+from .agents import Declarations
 from .blocks import check_block
 from .body import Body, Role
 from .constants import constant
@@ -69,6 +70,15 @@ def _is_of(problem: Problem, source: Source) -> bool:
     return problem.span is None or problem.span.path == source.path
 
 
+def expand_agents(
+    file: syntax.File, source: Source, library: Library, *, files: Resolve | None = None
+) -> dict[str, Declarations]:
+    """What each agent of a file stands for, by its name: the enums and the record of its replies, then its loop as a
+    pipeline. Agents that have a fault are left out."""
+    context = Context(source, library, None, Files(source, library, files))
+    return declare(context, file).expanded
+
+
 def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, Checked]:
     """Everything that can be called or named, of the file that is checked or of one that it imports."""
     starts = [(node.doc or node).span.start for node in file.declarations]
@@ -89,7 +99,7 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
     for group in grouped:
         for name in group:
             checked[name] = _pipeline(context, own[name])
-    report_recursion(context, declared.calls, grouped)
+    report_recursion(context, declared.calls, grouped, own)
     return declared, Checked(
         records=dict(context.records),
         enums=dict(context.enums),

@@ -82,19 +82,22 @@ def reachable(calls: Calls, start: str) -> set[str]:
     return found
 
 
-def report_recursion(context: Context, calls: Calls, grouped: list[list[str]]) -> None:
+def report_recursion(
+    context: Context, calls: Calls, grouped: list[list[str]], own: Mapping[str, PipelineSymbol]
+) -> None:
     """A problem on each call that is part of a circle."""
     hint = "a bounded loop over one value is written `repeat state = first, at most N times { … }`"
     for group in grouped:
         for name in group:
+            who = f"{'pipeline' if own[name].agent is None else 'agent'} `{name}`"
             for target, span in calls[name]:
                 if target not in group:
                     continue
                 if target == name:
-                    title = f"pipeline `{name}` calls itself, and nothing bounds that"
+                    title = f"{who} calls itself, and nothing bounds that"
                     context.report(problems.recursion(title, span, hint))
                     continue
                 back = next(s for t, s in calls[target] if t in group)
                 related = (Related(back, f"`{target}` leads back from here"),)
-                title = f"pipeline `{name}` calls `{target}`, which leads back to it, and nothing bounds that"
+                title = f"{who} calls `{target}`, which leads back to it, and nothing bounds that"
                 context.report(problems.recursion(title, span, hint, related))

@@ -84,7 +84,9 @@ def declare_stage(context: Context, node: syntax.StageDecl) -> None:
         ):
             entry = t.literal or ""
         case _:
-            context.refuse("library declaration", node.implementation.span)
+            context.report(
+                problems.bad_implementation(f"stage `{node.name.text}`", node.implementation.span, stage=True)
+            )
             return
     doc = text_of(node.doc)
     last = node.name.parts[-1]

@@ -169,13 +169,15 @@ class PipelineSymbol(Symbol):
     the body is checked, which happens after those of all pipelines it calls.
     """
 
-    __slots__ = ("agent", "declaration", "flows", "labels", "locals", "parameters", "result", "result_labels")
+    __slots__ = ("agent", "declaration", "flows", "labels", "locals", "parameters", "result", "result_labels", "sound")
     kind = "a pipeline"
 
     def __init__(self, name: str, span: Span, declaration: PipelineDecl, agent: AgentDecl | None = None) -> None:
         super().__init__(name, span)
         self.declaration = declaration
         self.agent = agent
+        # Whether there is a body to check: an agent with a fault has none.
+        self.sound = True
         self.parameters: tuple[Parameter, ...] = ()
         self.result: Type = UNKNOWN
         self.result_labels: Labels = NO_LABELS

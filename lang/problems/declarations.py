@@ -106,3 +106,53 @@ def import_cycle(module: str, span: Span, related: tuple[Related, ...]) -> Probl
         hint="move what both need into a third file, and import that",
         related=related,
     )
+
+
+# --- agents ----------------------------------------------------------------------------------------------------------
+
+
+def agent_incomplete(name: str, missing: tuple[str, ...], span: Span) -> Problem:
+    """`missing` are entries, with marks where they are code."""
+    return Problem(
+        "agent-incomplete",
+        f"agent `{name}` lacks {' and '.join(missing)}",
+        span,
+        hint="an agent has a model, tools, and a bound: `model NAME`, `tools [NAME]`, `at most N steps`",
+    )
+
+
+def not_a_tool(name: str, what: str, agent: str, span: Span) -> Problem:
+    return Problem(
+        "not-a-tool",
+        f"`{name}` is {what}, which agent `{agent}` cannot use as a tool",
+        span,
+        hint="name a `tool`, a pipeline or another agent",
+    )
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+
+def endless_type(name: str, span: Span, through: tuple[str, ...], related: tuple[Related, ...]) -> Problem:
+    """`through` are the types by which it holds itself, if not directly."""
+    by = f" (through {', '.join(f'`{part}`' for part in through)})" if through else ""
+    return Problem(
+        "endless-type",
+        f"a value of `{name}` would hold a value of `{name}`{by}, without end",
+        span,
+        hint="let a list, a map or an option (`T?`) stand between, which may be empty",
+        related=related,
+    )
+
+
+def opaque_type(name: str, span: Span) -> Problem:
+    return Problem(
+        "opaque-type",
+        f"type `{name}` has no fields",
+        span,
+        hint=f"write `type {name} {{ field: Type }}`; only libraries have types without",
+    )
+
+
+def not_in_a_library(span: Span) -> Problem:
+    return Problem("not-in-a-library", "a library declares types and stages alone", span, hint="move it to a program")
