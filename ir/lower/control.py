@@ -8,7 +8,7 @@ from ...lang import program as p
 from ...lang.types import EnumType, OptionType, Type
 from .. import _mlir
 from ..dialect.types import to_mlir
-from .making import Form, Hint, Lowering, Scope, known, valueless
+from .making import Form, Hint, Lowering, Scope, known, own, valueless
 from .names import Ids
 
 
@@ -29,11 +29,11 @@ def _map(lowering: Lowering, loop: p.MapOver, scope: Scope, hint: Hint) -> Any:
     item = (to_mlir(loop.variable_type),), (_mlir.location(loop.span),)
     body = _mlir.block_of(made.regions[0], *item)
     inside = Ids(path)
+    below = Ids(inside.take("where")) if loop.where is not None else inside
     names = {**scope.names, loop.variable: body.arguments[0]}
     lowering.block(loop.body, Scope(body, names, inside, inside), "agent.yield", hint.output, not without)
     if loop.where is not None:
         filtered = _mlir.block_of(made.regions[1], *item)
-        below = Ids(f"{path}.where")
         names = {**scope.names, loop.variable: filtered.arguments[0]}
         condition = p.Block((), loop.where, loop.where.span)
         lowering.block(condition, Scope(filtered, names, below, below), "agent.yield", None)
@@ -42,6 +42,8 @@ def _map(lowering: Lowering, loop: p.MapOver, scope: Scope, hint: Hint) -> Any:
 
 def _if(lowering: Lowering, choice: p.If, scope: Scope, hint: Hint) -> Any:
     operation_id, part = lowering.named(choice, scope, hint, "if")
+    below = own(operation_id, part)
+    paths = (below.take("then"), below.take("otherwise"))
     condition = lowering.value(choice.condition, part, Hint())
     without = valueless(choice)
     made = lowering.make(
@@ -53,15 +55,17 @@ def _if(lowering: Lowering, choice: p.If, scope: Scope, hint: Hint) -> Any:
         known(choice, hint),
         regions=2,
     )
-    for region, word, branch in ((0, "then", choice.then), (1, "otherwise", choice.otherwise)):
-        block = _mlir.block_of(made.regions[region])
-        below = Ids(f"{operation_id}.{word}")
-        lowering.block(branch, Scope(block, scope.names, below, below), "agent.yield", hint.output, not without)
+    for region, path, branch in zip(made.regions, paths, (choice.then, choice.otherwise), strict=True):
+        ids = Ids(path)
+        inside = Scope(_mlir.block_of(region), scope.names, ids, ids)
+        lowering.block(branch, inside, "agent.yield", hint.output, not without)
     return lowering.append(made, scope)
 
 
 def _match(lowering: Lowering, choice: p.Match, scope: Scope, hint: Hint) -> Any:
     operation_id, part = lowering.named(choice, scope, hint, "match")
+    below = own(operation_id, part)
+    paths = [below.take(arm.case or "_") for arm in choice.arms]
     subject = lowering.value(choice.subject, part, Hint())
     without = valueless(choice)
     made = lowering.make(
@@ -74,7 +78,7 @@ def _match(lowering: Lowering, choice: p.Match, scope: Scope, hint: Hint) -> Any
         regions=1,
     )
     arms = _mlir.block_of(made.regions[0])
-    for arm in choice.arms:
+    for arm, path in zip(choice.arms, paths, strict=True):
         case = arm.case or "_"
         given = payload(lowering.program, choice, arm)
         attributes: dict[str, Any] = {"case": case}
@@ -84,8 +88,8 @@ def _match(lowering: Lowering, choice: p.Match, scope: Scope, hint: Hint) -> Any
         places = [_mlir.location(binder.span if binder is not None else arm.span) for binder in arm.binders]
         block = _mlir.block_of(each.regions[0], [to_mlir(kind) for kind in given], places)
         bound = {b.name: block.arguments[at] for at, b in enumerate(arm.binders) if b is not None}
-        below = Ids(f"{operation_id}.{case}")
-        inside = Scope(block, {**scope.names, **bound}, below, below)
+        ids = Ids(path)
+        inside = Scope(block, {**scope.names, **bound}, ids, ids)
         lowering.block(arm.body, inside, "agent.yield", hint.output, not without)
         arms.append(each)
     return lowering.append(made, scope)

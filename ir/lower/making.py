@@ -182,6 +182,11 @@ Form: TypeAlias = Callable[[Lowering, Any, Scope, Hint], Any]
 """Lowers one form of expression; gives its value."""
 
 
+def own(operation_id: str, part: Scope) -> Ids:
+    """The ids below an operation, which those of its parts may be too: bodies take their words here, before parts."""
+    return part.inner if part.inner.prefix == operation_id else Ids(operation_id)
+
+
 def known(expression: p.Typed, hint: Hint) -> dict[str, Any]:
     """What any operation says of its result: the program's name for it, its labels."""
     binding = {} if hint.binding is None else {"binding": hint.binding}
