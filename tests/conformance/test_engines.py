@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Awaitable, Callable
+from itertools import product
 from pathlib import Path
 
 import anyio
@@ -26,6 +27,19 @@ from agentlang.stdlib.models.tiny import TinyLlama
 
 ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
 SHORT = Sampling(max_tokens=24)
+
+MAIL = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "intent": {"enum": ["Refund", "Question"]},
+            "orders": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+            "sure": {"type": "boolean"},
+        },
+        "required": ["intent", "orders", "sure"],
+        "additionalProperties": False,
+    }
+)
 
 Check = Callable[[Engine, ModelSpec], Awaitable[None]]
 
@@ -130,9 +144,9 @@ async def check_context_ends(engine: Engine, spec: ModelSpec) -> None:
 async def check_cancel(engine: Engine, spec: ModelSpec) -> None:
     """`cancel` and `release` end a decode at its next step."""
     model = await engine.load(spec)
-    for end in (model.cancel, model.release):
+    for end, schema in product((model.cancel, model.release), (None, MAIL)):
         sequence = await model.prefill(await model.tokenize(ASK))
-        steps = model.decode(sequence, Sampling(max_tokens=200))
+        steps = model.decode(sequence, Sampling(max_tokens=200, schema=schema))
         await anext(aiter(steps))
         await end(sequence)
         assert [token async for token in steps] == []
@@ -216,20 +230,6 @@ async def check_left_alone(engine: Engine, spec: ModelSpec) -> None:
     assert reply.finish is Finish.CANCELLED
     assert [text async for text in reply] == []
     await model.close()
-
-
-MAIL = json.dumps(
-    {
-        "type": "object",
-        "properties": {
-            "intent": {"enum": ["Refund", "Question"]},
-            "orders": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
-            "sure": {"type": "boolean"},
-        },
-        "required": ["intent", "orders", "sure"],
-        "additionalProperties": False,
-    }
-)
 
 
 async def check_schema(engine: Engine, spec: ModelSpec) -> None:
