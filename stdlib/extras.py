@@ -27,6 +27,9 @@ MODELS: Mapping[str, str] = MappingProxyType(
 )
 """Module to package, of the extra `[models]`."""
 
+MCP: Mapping[str, str] = MappingProxyType({"mcp": "mcp"})
+"""Module to package, of the extra `[mcp]`."""
+
 
 def missing(modules: Mapping[str, str]) -> tuple[str, ...]:
     """The packages of `modules` that are not installed. Imports none of them."""
@@ -35,9 +38,18 @@ def missing(modules: Mapping[str, str]) -> tuple[str, ...]:
 
 def need_models(what: str) -> None:
     """Raise `OutsideError` (extra-missing) unless what runs models is installed."""
-    absent = missing(MODELS)
+    _need(what, MODELS, "models")
+
+
+def need_mcp(what: str) -> None:
+    """Raise `OutsideError` (extra-missing) unless what speaks to MCP servers is installed."""
+    _need(what, MCP, "mcp")
+
+
+def _need(what: str, modules: Mapping[str, str], extra: str) -> None:
+    absent = missing(modules)
     if absent:
-        raise OutsideError(problems.extra_missing(what, absent, "models"))
+        raise OutsideError(problems.extra_missing(what, absent, extra))
 
 
 # What else is asked for when it is used: module to package, by the name of the extra.

@@ -147,3 +147,11 @@ def extra_missing(what: str, missing: tuple[str, ...], extra: str) -> Problem:
         f"{what} needs packages that are not installed: {', '.join(missing)}",
         hint=f"install them with the extra: pip install 'agentlang-toolchain[{extra}]'",
     )
+
+
+def memory_unreadable(session: str, file: str, why: str) -> Problem:
+    return Problem(
+        "memory-unreadable",
+        f"the memory of session {session!r} cannot be read or written: {why}",
+        hint=f"move {file} away to begin a new one, or make its folder yours to write in",
+    )

@@ -92,7 +92,7 @@ def _request(
         headers["Content-Type"] = "application/json"
     hidden: dict[str, str] = {}
     for name, setting in cast("Mapping[str, object]", settings.get("headers") or {}).items():
-        held = isinstance(setting, Mapping) and "secret" in cast("Mapping[str, object]", setting)
+        held = _is_secret(setting)
         # A name that is written in the program takes the place of ours.
         headers = {n: v for n, v in headers.items() if n.lower() != name.lower()}
         private = held or name.lower() in ("authorization", "cookie")
@@ -122,6 +122,10 @@ def _address(environment: Environment, context: Context, arguments: Mapping[str,
     return filled(first, arguments, environment.secrets) + filled(
         {"parts": others}, arguments, environment.secrets, escape
     )
+
+
+def _is_secret(setting: object) -> bool:
+    return isinstance(setting, Mapping) and "secret" in cast("Mapping[str, object]", setting)
 
 
 def _items(value: object) -> Sequence[object]:

@@ -1,11 +1,11 @@
 """Keeps one command: sets its limits, passes on what it prints, and ends it with everything that it has started.
 
-Run as a script by a bare interpreter (`python -I -S keeper.py fd N`), so it imports nothing of ours. It is a process of
+Run as a script by a bare interpreter (`python -I -S keeper.py N`), so it imports nothing of ours. It is a process of
 its own for two reasons: a tool that hangs in C code cannot watch over itself, and only a parent can be sure to find the
 processes that a tool leaves behind (on Linux they are handed to the keeper, wherever they try to go).
 
-`fd N` takes the command from a socket, whose end means: stop. So a program of ours that is killed takes its tools
-along. `config JSON` takes it from the command line, and stops on SIGTERM or when its parent is gone.
+N is a socket: it brings the command, takes how it ended, and its end means: stop. So a program of ours that is killed
+takes its tools along.
 """
 
 from __future__ import annotations
@@ -31,24 +31,16 @@ _PATIENCE = 2.0  # seconds for killed processes to be gone
 
 
 def main() -> None:
-    how, what = sys.argv[1:3]
-    link: socket.socket | None = None
-    if how == "fd":
-        link = socket.socket(fileno=int(what))
-        config = _received(link)
-    else:
-        config = json.loads(what)
+    link = socket.socket(fileno=int(sys.argv[1]))
+    config = _received(link)
     if _LINUX:
         _prctl(_SET_SUBREAPER, 1)
-        if link is None:
-            _prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
     # Signals become bytes in a pipe, so that one `select` waits for everything.
     heard, wake = os.pipe()
     os.set_blocking(heard, False)
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, _heard)
+    signal.signal(signal.SIGCHLD, _heard)
     said, say = os.pipe()
     failed, fail = os.pipe()
     command = os.fork()
@@ -63,11 +55,10 @@ def main() -> None:
     status = _watch(command, link, heard, said, int(config["said_bytes"]))
     _sweep(command)
     _pass_on(said, int(config["said_bytes"]))
-    if link is not None:
-        with os.fdopen(failed, "rb") as reasons:
-            status["failed"] = reasons.read().decode("utf-8", "replace") or None
-        with contextlib.suppress(OSError):
-            link.sendall(json.dumps(status).encode())
+    with os.fdopen(failed, "rb") as reasons:
+        status["failed"] = reasons.read().decode("utf-8", "replace") or None
+    with contextlib.suppress(OSError):
+        link.sendall(json.dumps(status).encode())
     os._exit(0)
 
 
@@ -86,7 +77,7 @@ def _become(config: dict[str, Any], say: int, fail: int) -> None:
         os.setpgid(0, 0)
         os.dup2(say, 2)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGINT):
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(config["folder"])
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -131,26 +122,24 @@ def _close_network(filter: bytes) -> None:
         raise OSError(ctypes.get_errno(), "the network could not be closed")
 
 
-def _watch(command: int, link: socket.socket | None, heard: int, said: int, room: int) -> dict[str, object]:
+def _watch(command: int, link: socket.socket, heard: int, said: int, room: int) -> dict[str, object]:
     """Wait for the command's end or the word to stop; meanwhile pass on what it prints."""
     sources = select.poll()
-    for source in (heard, said, *([link] if link else ())):
+    for source in (heard, said, link.fileno()):
         sources.register(source, select.POLLIN)
     while True:
         ready = [descriptor for descriptor, _ in sources.poll()]
         if said in ready and not _pass_on(said, room):
             sources.unregister(said)
         if heard in ready:
-            signals = os.read(heard, 4096)
-            if signal.SIGTERM in signals:
-                return {"stopped": True}
+            os.read(heard, 4096)
             # Orphans among its descendants die here too; only the command's own death counts.
             died = -1
             while died:
                 died, how = os.waitpid(-1, os.WNOHANG)
                 if died == command:
                     return {"signal": os.WTERMSIG(how)} if os.WIFSIGNALED(how) else {"exit": os.WEXITSTATUS(how)}
-        if link is not None and link.fileno() in ready:
+        if link.fileno() in ready:
             return {"stopped": True}
 
 

@@ -51,10 +51,6 @@ class Launch:
             }
         )
 
-    def keeper(self) -> tuple[str, ...]:
-        """The command line under which somebody else starts this command, kept."""
-        return (*_keeper(), "config", self.config())
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -85,7 +81,7 @@ class Running:
         self._link = ours
         with theirs:
             self._process = subprocess.Popen(
-                [*_keeper(), "fd", str(theirs.fileno())],
+                [sys.executable, "-I", "-S", _KEEPER, str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
@@ -158,6 +154,11 @@ class Running:
             self._said.truncate(0)
             self._heard = 0
 
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, once that is known."""
+        return self._ending
+
     async def ended(self) -> Ending:
         """Wait for its own end."""
         return await self._listen(None)
@@ -202,7 +203,3 @@ class Running:
                 cast("str | None", facts.get("failed")),
             )
         return self._ending
-
-
-def _keeper() -> tuple[str, ...]:
-    return (sys.executable, "-I", "-S", _KEEPER)
