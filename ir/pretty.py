@@ -168,6 +168,13 @@ class _Page:
                 return f" {operands[0]}"
             case "agent.turn":
                 return f" {'stop' if given['stop'] else 'next'} {operands[0]}"
+            case "agent.try":
+                reasons = cast("tuple[str, ...]", given["reasons"])
+                return f" on {', '.join(reasons)}" if reasons else ""
+            case "agent.guard":
+                asked = [f"approve {operands[0]}"] if operands else []
+                policies = [f"{name} {show(value)}" for name, value in given.items() if name not in _QUIET]
+                return f" {', '.join([*asked, *policies])}"
             case "agent.index":
                 return f" {operands[0]}[{operands[1]}]"
             case "agent.table":
@@ -188,16 +195,24 @@ class _Page:
             case _ if "parameters" in given:
                 named = _arguments(cast("tuple[str, ...]", given["parameters"]), operands)
                 who = given.get("callee") or (given["entry"] if operation.name == "agent.stage" else "")
-                more = "".join(f" {name} {show(given[name])}" for name in _BESIDE if name in given)
+                more = "".join(f" {name} {show(given[name])}" for name in _BESIDE if name in given) + _schema(given)
                 by = f" by {show(given['functions'])}" if "functions" in given else ""
                 return f"{' ' if who else ''}{who}({named}){more}{by}"
             case _:
-                rest = {name: value for name, value in given.items() if name not in ("output", "labels")}
-                return f" {', '.join(operands)}" + (f" {show(rest)}" if rest else "")
+                rest = {name: value for name, value in given.items() if name not in _QUIET}
+                words = [", ".join(operands), show(rest) if rest else ""]
+                return "".join(f" {word}" for word in words if word) + _schema(given)
 
 
 # What a call says beside its arguments.
-_BESIDE = ("tool", "effects", "settings", "needs", "schema")
+_BESIDE = ("tool", "effects", "settings", "needs")
+
+# What is written elsewhere: labels behind the type, the schema as it is, whether a person is asked by the question.
+_QUIET = ("output", "labels", "schema", "approve")
+
+
+def _schema(given: Mapping[str, Attribute]) -> str:
+    return f" schema {given['schema']}" if "schema" in given else ""
 
 
 def _arguments(names: tuple[str, ...], operands: list[str]) -> str:
