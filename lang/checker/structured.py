@@ -121,11 +121,6 @@ def check_into(body: Body, node: syntax.Into) -> program.Expression:
             hint = "records, enums, lists, options, maps, texts, numbers, truth values and quantities can be decoded"
             body.context.report(problems.not_data(title, node.type.span, hint))
             wanted = nothing(node.span).type
-        elif endless(body.context, wanted):
-            title = f"no reply can end that is {wanted}, which always holds another {wanted}"
-            hint = "let the inner one be optional (`T?`), or a list"
-            body.context.report(problems.not_data(title, node.type.span, hint))
-            wanted = nothing(node.span).type
     if is_unknown(call.type):
         return nothing(node.span, wanted)
     if not isinstance(call, program.StageCall) or call.stage.entry != "llm:chat":
@@ -187,43 +182,3 @@ def _no_data(context: Context, type: Type, *, binary: bool = False) -> Type | No
             case _:
                 return part
     return None
-
-
-def endless(context: Context, type: Type) -> bool:
-    """Whether every value of a type would hold another of it, without end."""
-    # What can be built from parts that can be built, until nothing is added: the others are endless.
-    finite: set[str] = set()
-    kinds = _reached(context, type)
-
-    def can_end(part: Type) -> bool:
-        return part.name in finite if isinstance(part, RecordType | EnumType) else True
-
-    changed = True
-    while changed:
-        changed = False
-        for name, ways in kinds.items():
-            if name not in finite and any(all(can_end(part) for part in way) for way in ways):
-                finite.add(name)
-                changed = True
-    return not can_end(type)
-
-
-def _reached(context: Context, type: Type) -> dict[str, list[list[Type]]]:
-    """Every record and enum inside a type, with the ways to build it: the types of its fields, or of each case's."""
-    kinds: dict[str, list[list[Type]]] = {}
-    waiting: list[Type] = [type]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, ListType | MapType | OptionType):
-            waiting.append(part.element)
-        if not isinstance(part, RecordType | EnumType) or part.name in kinds:
-            continue
-        record, declared = context.records.get(part.name), context.enums.get(part.name)
-        ways: list[list[Type]] = [[]]
-        if isinstance(part, RecordType) and record is not None:
-            ways = [[field.type for field in record.fields]]
-        elif declared is not None:
-            ways = [[field.type for field in case.payload] for case in declared.cases]
-        kinds[part.name] = ways
-        waiting += (inner for way in ways for inner in way)
-    return kinds

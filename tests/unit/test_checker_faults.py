@@ -18,7 +18,6 @@ enum Intent { Refund(order: Int, amount: Money), Question(topic: Text), Spam }
 enum Need { Lookup(query: Text), Spam }
 type Order { id: Int, paid: Money, note: Text? }
 type Tree { name: Text, parts: [Tree] }
-type Endless { inner: Endless }
 type Noise { sound: Audio }
 pipeline ask(question: Text) -> Text { return all(writer.chat(question)) }
 pipeline tell(question: Text) -> stream Text { return writer.chat(question) }
@@ -28,7 +27,7 @@ fleet lab {
 """
 PARAMETERS = (
     "t: Text, n: Int, x: Float, b: Bool, d: Duration, m: Money, i: Intent, o: Text?, xs: [Int], ts: [Text], j: Json, "
-    "map: {Text: Int}, r: Order, s: stream Text, e: Endless, size: Bytesize"
+    "map: {Text: Int}, r: Order, s: stream Text, size: Bytesize"
 )
 
 
@@ -96,7 +95,6 @@ FAULTS = [
     ("into-misplaced", 'a = («writer.chat(t) with timeout 2 s») into Order\nreturn "{a.id}"'),
     ("not-data", 'a = writer.chat(t) into «Audio»\nreturn "x"'),
     ("not-data", 'a = writer.chat(t) into «Noise»\nreturn "x"'),
-    ("not-data", 'a = writer.chat(t) into «Endless»\nreturn "x"'),
     ("not-data", 'a = writer.chat(t) into «stream Text»\nreturn "x"'),
     # repeat
     ("missing-next", 'return repeat a = t, at most 3 times {\n  «c = "{a}"»\n}'),
