@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .executor.frames import End
     from .executor.observers import Observer
-    from .executor.running import Running
+    from .executor.running import Approver, Running
     from .ir.compile import Module
     from .ir.graph import Graph
     from .lang.program import Pipeline, Program
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .planner.plan import Plan
     from .planner.report import Compared
     from .stdlib.library import Library
+    from .stdlib.settings import Settings
 
 LARGEST_SOURCE = 2 << 20
 """Bytes that are read at all: what the parser takes in characters, at four bytes each."""
@@ -89,15 +90,16 @@ def decode(name: str, data: bytes) -> tuple[Source | None, Problems]:
         return None, (problems.not_text(name, f"byte {error.start:,} is not UTF-8"),)
 
 
-def check(source: Source) -> Checked:
-    """Parse, resolve and type, with the imported files of its folder. All problems, in the order of the text."""
+def check(source: Source, strict_labels: bool = False) -> Checked:
+    """Parse, resolve and type, with the imported files of its folder. All problems, in the order of the text. With
+    `strict_labels`, what a label decides on (which branch runs, which items are taken) carries it too."""
     from .lang.checker import check as check_file
     from .lang.parser import parse
     from .stdlib.interfaces import interface
 
     file, found = parse(source)
     files = _Imports(source)
-    program, more = check_file(file, source, interface, files=files.find)
+    program, more = check_file(file, source, interface, files=files.find, strict_labels=strict_labels)
     found = (*found, *more)
     if not file.declarations and not has_errors(found):
         found = (*found, problems.empty_file(source.path, source.span(0, 0)))
@@ -143,6 +145,23 @@ class _Imports:
             return found[0]
         self._known[real] = self.sources[name] = source
         return source
+
+
+def settings_of(folder: Path, profile: str | None = None) -> tuple[Settings, Problems]:
+    """What `agentlang.toml` says for the program in `folder`, with a profile applied (else that of the environment
+    variable `AGENTLANG_PROFILE`). Nothing where there is no such file."""
+    from .stdlib.settings import Settings, find
+    from .stdlib.settings import read as read_settings
+
+    profile = profile or os.environ.get("AGENTLANG_PROFILE") or None
+    path = find(folder)
+    if path is None:
+        missing = (problems.no_settings(profile),) if profile else ()
+        return Settings(), missing
+    source, found = read(path)
+    if source is None:
+        return Settings(), found
+    return read_settings(source, profile)
 
 
 def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, Problems]:
@@ -252,18 +271,21 @@ async def run(
     timeout: float | None = None,
     signals: Iterable[signal.Signals] = (),
     observers: Iterable[Observer] = (),
+    session: str | None = None,
+    approve: Approver | None = None,
 ) -> AsyncGenerator[Running]:
     """One run here: `async with run(…) as frames: async for frame in frames: …`, the last of which is `End`.
 
     `inputs` are runtime values (`executor.values.bind` makes them from JSON). Leaving early stops the run and waits
-    until its last stage is gone. The first of `signals` interrupts it.
+    until its last stage is gone. The first of `signals` interrupts it. `session` names whose memory the run uses;
+    `approve` asks a person what the program has to ask.
     """
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
     from .executor.shell import open_shell
 
     shell = open_shell(Deployment(compiled.graph), LocalBackend(compiled.library), signals=signals, observers=observers)
-    async with shell, shell.start(pipeline, inputs, timeout) as running:
+    async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
         yield running
 
 

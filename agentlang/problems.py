@@ -61,3 +61,8 @@ def no_pipeline(path: str) -> Problem:
 def which_pipeline(path: str, names: list[str]) -> Problem:
     hint = f"name one: {', '.join(f'{path}:{name}' for name in names)}"
     return Problem("which-pipeline", f"{path} has several pipelines that nothing calls", hint=hint)
+
+
+def no_settings(profile: str) -> Problem:
+    hint = f"write [profiles.{profile}] into an agentlang.toml beside the program, or ask for no profile"
+    return Problem("settings-unknown-profile", f"there is no agentlang.toml, so no profile `{profile}`", hint=hint)

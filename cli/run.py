@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..base import units
 from ..base.problems import Problem, has_errors
 from . import problems as words
+from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
@@ -36,6 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on", choices=("local",), default="local", help="where stages run (this machine)")
     parser.add_argument("--plan", metavar="FILE", help="run by this plan (agentlang plan --out FILE)")
     parser.add_argument("--timeout", metavar="TIME", help="stop after this time: 30s, 500ms, 2min")
+    parser.add_argument("--session", metavar="NAME", help="whose memory to use; a session with a name is kept")
+    parser.add_argument("--approve", choices=CHOICES, default="ask", help="what to answer where the program asks")
+    parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
 
@@ -49,7 +53,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
     watch = Watch(console)
-    target = open_target(arguments.file, progress=watch, warn=lambda problem: console.problems((problem,), {}))
+    target = open_target(
+        arguments.file,
+        progress=watch,
+        warn=lambda problem: console.problems((problem,), {}),
+        profile=arguments.profile,
+    )
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
     graph = target.compiled.graph
@@ -99,7 +108,15 @@ def _run(
     from ..api import compare, learn, run
     from ..planner.report import comparison_text
 
-    running = run(target.compiled, target.pipeline, inputs, timeout=timeout, signals=(signal.SIGINT, signal.SIGTERM))
+    running = run(
+        target.compiled,
+        target.pipeline,
+        inputs,
+        timeout=timeout,
+        signals=(signal.SIGINT, signal.SIGTERM),
+        session=arguments.session,
+        approve=approver(arguments.approve, console),
+    )
     end = anyio.run(partial(_show, running, target, console))
     compared = compare(target.compiled, planned, end, machine) if end.outcome.status == "done" else ()
     if console.json:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..api import Checked, Compiled, check, choose, compile, read
+from ..api import Checked, Compiled, check, choose, compile, read, settings_of
 from ..base.problems import Problem, Problems, has_errors
 from ..base.source import Source
 from ..stdlib.library import Library
+from ..stdlib.settings import applied
 from ..stdlib.store import Progress, silent
 from .console import Exit, unread
 
@@ -46,6 +47,7 @@ def open_target(
     pipeline: str | None = None,
     progress: Progress = silent,
     warn: Callable[[Problem], None] | None = None,
+    profile: str | None = None,
 ) -> Target | Refused:
     """Read, check, choose and compile."""
     name, suffix = split(word)
@@ -59,7 +61,12 @@ def open_target(
     if chosen is None:
         code = Exit.ERRORS if any(p.slug == "no-pipeline" for p in found) else Exit.USAGE
         return Refused((*checked.problems, *found), checked.sources, code)
-    compiled, found = compile(checked.program, Library(Path(name).parent, progress, warn))
+    settings, found = settings_of(Path(name).parent, profile)
+    if has_errors(found):
+        sources = checked.sources | ({settings.source.path: settings.source} if settings.source else {})
+        return Refused((*checked.problems, *found), sources, Exit.ERRORS)
+    program = applied(checked.program, settings)
+    compiled, found = compile(program, Library(Path(name).parent, progress, warn, settings=settings))
     problems = (*checked.problems, *found)
     if compiled is None or has_errors(problems):
         return Refused(problems, checked.sources, Exit.ERRORS)

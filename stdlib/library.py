@@ -24,6 +24,7 @@ from .catalogue import catalogue
 from .demand import stage_demand, stage_size
 from .extras import need_models
 from .kinds import Environment
+from .settings import Settings
 from .store import entry, obtain
 from .store.steps import Progress, silent
 
@@ -51,10 +52,19 @@ class Library:
         progress: Progress = silent,
         warn: Callable[[Problem], None] | None = None,
         engine_name: str = "xla",
+        settings: Settings | None = None,
     ) -> None:
         self._engine: Engine | None = None
         self._engine_name = engine_name
-        self._environment = Environment(folder, self._the_engine, progress, warn or _unheard)
+        settings = settings or Settings()
+        self._environment = Environment(
+            folder,
+            self._the_engine,
+            progress,
+            warn or _unheard,
+            allow_private=settings.tools.allow,
+            settings=settings,
+        )
         self._stages: dict[str, Mapping[str, Kind]] = {}
         self._openers: dict[str, Mapping[str, Opener]] = {}
         self._shapes: dict[str, ModelShape] = {}

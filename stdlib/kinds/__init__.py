@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...base.problems import Problem
 from ...executor.engines.protocol import Engine
+from ..settings import Settings
 from ..store.steps import Progress
 from ..tools.secrets import Secrets
 
@@ -29,7 +30,8 @@ class Environment:
     what was left out of an index.
 
     For tools: `allow_private` names the hosts on private networks that requests may go to (`*` for all), `passed` the
-    environment variables that their processes see beside the usual ones, `heard` is told what they print. A kind that
+    environment variables that their processes see beside the usual ones, `heard` is told what they print, `settings`
+    are those of `agentlang.toml`. A kind that
     holds processes adds to `closers` what ends them."""
 
     folder: Path
@@ -40,4 +42,5 @@ class Environment:
     passed: tuple[str, ...] = ()
     heard: Callable[[str, str], None] = print_line
     secrets: Secrets = field(default_factory=Secrets)
+    settings: Settings = field(default_factory=Settings)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])

@@ -28,6 +28,7 @@ anything runs: an unknown word is a problem, never ignored.
 
 from __future__ import annotations
 
+from .apply import applied
 from .read import FILE, find, read
 from .values import EndpointSettings, ModelSettings, SecretName, ServerSettings, Settings, ToolSettings
 
@@ -39,6 +40,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "ToolSettings",
+    "applied",
     "find",
     "read",
 ]

@@ -43,7 +43,7 @@ def read(source: Source, profile: str | None = None) -> tuple[Settings, Problems
     try:
         table = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        return Settings(source.path), (problems.not_toml(_place_of(source, str(error)), str(error)),)
+        return Settings(source), (problems.not_toml(_place_of(source, str(error)), str(error)),)
     reader = _Reader(source)
     profiles = reader.tables(table.pop("profiles", {}), "profiles")
     if profile is not None:
@@ -78,7 +78,7 @@ class _Reader:
         self._known(table, ("models", "servers", "endpoints", "tools"), path)
         at = f"{path}." if path else ""
         return Settings(
-            self.source.path,
+            self.source,
             profile,
             self._each(table, "models", at, self._model),
             self._each(table, "servers", at, self._server),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...base.source import Source
+
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
@@ -48,9 +50,9 @@ class ToolSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One file, with a profile applied. `path` is where it was read, None where there is none."""
+    """One file, with a profile applied. `source` is its text, None where there is no file."""
 
-    path: str | None = None
+    source: Source | None = field(default=None, compare=False, repr=False)
     profile: str | None = None
     models: Mapping[str, ModelSettings] = field(default_factory=dict[str, ModelSettings])
     servers: Mapping[str, ServerSettings] = field(default_factory=dict[str, ServerSettings])
