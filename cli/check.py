@@ -14,6 +14,7 @@ from .console import Console, Exit, unread
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--online", action="store_true", help="also look whether models and documents are there")
+    parser.add_argument("--strict-labels", action="store_true", help="what a label decides on carries it too")
     parser.add_argument("--format", choices=("text", "concise", "json"), default="text", help="how problems look")
 
 
@@ -27,7 +28,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         if source is None:
             code = max(code, unread(problems))
             continue
-        checked = check(source)
+        checked = check(source, arguments.strict_labels)
         found += checked.problems
         sources |= checked.sources
         if arguments.online and checked.program is not None:

@@ -19,6 +19,7 @@ from . import explain_problems as words
 from .console import Console, Exit, unread
 
 if TYPE_CHECKING:
+    from ..api import Checked
     from ..base.source import Source, Span
     from ..lang.analysis.amounts import Bound
     from ..lang.analysis.bounds import Worst
@@ -82,7 +83,7 @@ def _line(name: str, line: int, planned: bool, console: Console) -> int:
     checked = check(source)
     if checked.program is None:
         return console.fail(checked.problems, checked.sources)
-    facts = explain_line(checked.program, line)
+    facts = explain_line(checked.program, line, _loops(checked))
     if not facts:
         near = _nearest(checked.program, source, line)
         problem = words.line_says_nothing(name, line, len(source.text.splitlines()), near)
@@ -98,13 +99,27 @@ def _line(name: str, line: int, planned: bool, console: Console) -> int:
     return Exit.DONE
 
 
+def _loops(checked: Checked) -> dict[str, str]:
+    """What the agents of a file stand for, as it could have been written."""
+    from ..lang import syntax
+    from ..lang.checker import expand_agents
+    from ..lang.layout import lay_out
+    from ..lang.printer import declaration
+    from ..stdlib.interfaces import interface
+
+    if not any(isinstance(node, syntax.AgentDecl) for node in checked.file.declarations):
+        return {}
+    agents = expand_agents(checked.file, checked.source, interface)
+    return {name: lay_out("\n\n".join(map(declaration, parts))).rstrip("\n") for name, parts in agents.items()}
+
+
 def _nearest(program: Program, source: Source, line: int) -> int | None:
     """A line that says something, the next if there is one."""
     from ..lang import program as p
 
     spans = [q.span for q in (*program.pipelines, *program.handles, *program.tools, *program.goals)]
     spans += [e.span for q in program.pipelines for e in p.walk(q.body)]
-    lines = {span.line for span in spans if span.path == source.path}
+    lines = {span.line for span in spans if span.path == source.path} - {line}
     return min(lines, key=lambda other: (other < line, abs(other - line)), default=None)
 
 

@@ -110,7 +110,7 @@ class _Reader:
             if self.here(tool.span):
                 yield self.tool(tool)
         for shape in (*program.records.values(), *program.enums.values()):
-            if self.here(shape.span):
+            if self.here(shape.span) and shape.name.rpartition(".")[0] not in self.loops:
                 kind = "record" if isinstance(shape, p.RecordDeclaration) else "enum"
                 yield Fact(f"{kind} `{shape.name}`", shape.span, doc=shape.doc)
         for record in program.records.values():
@@ -205,7 +205,24 @@ class _Reader:
 
     def bodies(self) -> Iterator[Fact]:
         for name, block in self.blocks():
-            yield from self.block(name, block)
+            yield from self.block(name, block) if name not in self.loops else self.agent(name, block)
+
+    def agent(self, name: str, block: p.Block) -> Iterator[Fact]:
+        """What an entry of an agent makes its loop call. The line of its name is told as the agent itself."""
+        made = self.program.pipeline(name)
+        if made is None or self.here(made.span):
+            return
+        asked = {id(node.call) for node in p.walk(block) if isinstance(node, p.Into)}
+        for node in p.walk(block):
+            if (
+                self.here(node.span)
+                and isinstance(node, p.Into | p.StageCall | p.PipelineCall)
+                and id(node) not in asked
+            ):
+                yield self.expression(name, node)
+                made = None
+        if made is not None and any(self.here(node.span) for node in p.walk(block)):
+            yield self.pipeline(made)
 
     def blocks(self) -> Iterator[tuple[str, p.Block]]:
         yield from ((pipeline.name, pipeline.body) for pipeline in self.program.pipelines)
@@ -358,12 +375,31 @@ class _Reader:
 
     def text(self, node: p.Expression) -> str:
         """An expression as it is written; a default, which is written nowhere in this file, as its value."""
-        if node.span.path == self.program.source.path and (written := text_at(self.program, node.span)):
+        match node:
+            case p.Reference() | p.HandleReference():
+                return node.name
+            case p.FieldOf():
+                return f"{self.text(node.base)}.{node.field_name}"
+            case p.Binary():
+                return f"{self.text(node.left)} {node.operator} {self.text(node.right)}"
+            case p.ListOf():
+                return f"[{', '.join(map(self.text, node.items))}]"
+            case p.BuildRecord():
+                return f"{node.record}({', '.join(f'{a.name}: {self.text(a.value)}' for a in node.fields)})"
+            case p.BuildCase() if not node.payload:
+                return node.case
+            case _:
+                pass
+        written = text_at(self.program, node.span) if node.span.path == self.program.source.path else ""
+        # What an agent makes stands where its entries do, whose text is another.
+        if written and (written.startswith('"') or not isinstance(node, p.Template | p.Literal)):
             return " ".join(written.split())
+        if isinstance(node, p.Template):
+            return f'"{"".join(q if isinstance(q, str) else f"{{{self.text(q)}}}" for q in node.parts)}"'
         if isinstance(node, p.Literal):
             value = node.value
-            return f'"{value}"' if isinstance(value, str) else "[]" if value == () else str(value)
-        return node.name if isinstance(node, p.Reference | p.HandleReference) else "…"
+            return f'"{value}"' if isinstance(value, str) else written or ("[]" if value == () else str(value))
+        return "…"
 
 
 # --- forms ----------------------------------------------------------------------------------------------------------

@@ -49,3 +49,49 @@ def test_a_line_without_anything_and_a_file_with_faults(tmp_path: Path) -> None:
     wrong.write_text("pipeline f() -> Text {\n  return nothing\n}\n")
     done = agentlang("explain", f"{wrong}:2")
     assert (done.code, "unknown-name" in done.err) == (1, True)
+
+
+def test_an_agent_shows_the_loop_that_it_stands_for(tmp_path: Path) -> None:
+    program = tmp_path / "react.agent"
+    program.write_text("""use std/llm
+
+model thinker = llm.chat("smollm2-135m-instruct")
+
+tool convert(celsius: Float) -> Float = python("tools:fahrenheit") effects []
+
+agent concierge(question: Text) -> Text {
+  model  thinker
+  tools  [convert]
+  system "You answer questions about travel."
+  at most 5 steps
+}
+""")
+    done = agentlang("explain", f"{program}:7", "--no-plan")
+    assert done.code == 0, done.err
+    assert "agent `concierge`" in done.out
+    assert "model calls: 5" in done.out
+    assert "repeat turn = concierge.Turn(said: said), at most 4 times {" in done.out
+    asked = agentlang("explain", f"{program}:8", "--no-plan")
+    assert "{turn.said} is [Message]" in asked.out
+    assert "JSON document of type concierge.Step" in asked.out
+
+
+def test_strict_labels_are_asked_for(tmp_path: Path) -> None:
+    program = tmp_path / "strict.agent"
+    program.write_text("""tool post(text: Text) -> Bool = python("office:post") effects [network]
+
+pipeline report(urgent: Bool @pii) -> Bool {
+  return if urgent { post("now") } else { post("later") }
+}
+
+goal report {
+  keep @pii on [office]
+}
+
+fleet here {
+  tier office = catalog.laptop { count 1 }
+}
+""")
+    assert agentlang("check", program).code == 0
+    done = agentlang("check", program, "--strict-labels", "--format", "concise")
+    assert (done.code, done.err.count("error[label-reaches-tool]")) == (1, 2)
