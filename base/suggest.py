@@ -27,9 +27,13 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 def suggest(name: str, known: Iterable[str]) -> str | None:
     """The known name nearest to `name`, if it is within a third of its length (at least one letter)."""
     limit = max(1, len(name) // 3)
-    best: tuple[int, str] | None = None
+    best: tuple[int, int, str] | None = None
     for candidate in known:
         distance = edit_distance(name.lower(), candidate.lower(), limit)
-        if distance <= limit and (best is None or (distance, candidate) < best):
-            best = (distance, candidate)
-    return best[1] if best else None
+        if distance > limit or (best is not None and distance > best[0]):
+            continue
+        # Of `Index` and `index`, the one that is written alike.
+        exact = edit_distance(name, candidate, len(name) + limit)
+        if best is None or (distance, exact, candidate) < best:
+            best = (distance, exact, candidate)
+    return best[2] if best else None

@@ -10,6 +10,7 @@ from agentlang.base.problems import Problem, in_order
 from agentlang.base.source import Source
 from agentlang.lang.checker import check
 from agentlang.lang.parser import parse
+from agentlang.lang.problems import import_outside
 from agentlang.lang.program import Program
 from agentlang.stdlib.interfaces import MODULES, interface
 
@@ -26,7 +27,14 @@ def checked(text: str, path: str = "page.agent") -> tuple[Program | None, tuple[
     """The program of a text and every problem of its syntax and meaning."""
     source = Source(path, text)
     file, problems = parse(source)
-    program, found = check(file, source, interface)
+
+    def files(origin: str, module: str) -> Source | Problem | None:
+        # A page is the only file of its folder, so all that it can import is itself.
+        if module.startswith("../"):
+            return import_outside(module)
+        return source if f"{module.removeprefix('./')}.agent" == origin else None
+
+    program, found = check(file, source, interface, files=files)
     return program, in_order((*problems, *found))
 
 

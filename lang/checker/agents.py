@@ -8,7 +8,7 @@ from ...base.source import Span
 from ...base.suggest import suggest
 from .. import problems, syntax
 from ..program import Parameter
-from ..types import INT, HandleType, StreamType, Type
+from ..types import INT, TEXT, HandleType, StreamType, Type
 from .agent_loop import Loop, Usable
 from .agent_words import Tool, instructions
 from .constants import constant, outside

@@ -31,7 +31,7 @@ from ..types import (
     dimension_of,
 )
 from .context import BUILTINS, PART_OF_THE_LANGUAGE, Context, words
-from .conversions import collected, convert, fits, has_text_form, is_open
+from .conversions import collected, convert, fits, has_text_form, is_open, is_unknown
 from .symbols import UNKNOWN, Local
 
 ExpressionCheck = Callable[["Body", syntax.Expr, "Type | None"], program.Expression]
@@ -75,7 +75,7 @@ class Body:
 
     __slots__ = (
         *("_bindings", "_blocks", "_expressions", "_patience", "context", "depth", "early", "emitted"),
-        *("in_test", "locals", "loops", "order", "result", "tail", "turns", "written"),
+        *("in_test", "locals", "loops", "order", "result", "tail", "turns", "wanted", "written"),
     )
 
     def __init__(
@@ -91,6 +91,8 @@ class Body:
         # What the pipeline returns, if this is one whose result is known: what `emit` may send.
         self.result = result
         self.emitted: list[program.Expression] = []
+        # What the values around the one that is checked now must be, and where that is said.
+        self.wanted: list[tuple[Type, tuple[Related, ...]]] = []
         self._patience = _MOST_AGAIN
         self._expressions = expressions
         self._blocks = blocks
@@ -165,7 +167,10 @@ class Body:
         self, node: syntax.Expr, expected: Type, what: str, related: tuple[Related, ...] = (), *, tail: bool = False
     ) -> program.Expression:
         """The typed expression, with a problem if it does not fit. `what` begins the title: "argument `top` of …"."""
-        return self.fit(self.value(node, expected, tail=tail, open=True), expected, what, related)
+        self.wanted.append((expected, related))
+        found = self.value(node, expected, tail=tail, open=True)
+        self.wanted.pop()
+        return self.fit(found, expected, what, related)
 
     def fit(
         self, found: program.Expression, expected: Type, what: str, related: tuple[Related, ...] = ()
@@ -194,6 +199,10 @@ class Body:
             hint = 'put it into a text: `"{…}"`'
         self.context.report(problems.wrong_type(what, str(expected), str(actual), found.span, related, hint))
         return nothing(found.span, expected)
+
+    def why(self, type: Type) -> tuple[Related, ...]:
+        """Where it is said that a value of this type is wanted, if it is."""
+        return next((related for wanted, related in reversed(self.wanted) if wanted == type), ())
 
     def has_text(self, type: Type) -> bool:
         return has_text_form(type, self.context.enums)
@@ -315,12 +324,12 @@ class Body:
                 local.used = True
         self.context.use_all(node)
 
-    def refuse(self, construct: str, span: Span, *unseen: Node) -> program.Expression:
-        """Refuse a construct; what stands in `unseen` is not looked into."""
-        self.context.refuse(construct, span)
-        for node in unseen:
-            self.use_all(node)
-        return nothing(span)
+
+def stands_in(found: program.Expression) -> bool:
+    """Whether this is `nothing`: a value that could not be checked, or did not fit."""
+    if is_unknown(found.type):
+        return True
+    return isinstance(found, program.Literal) and found.value is None and not isinstance(found.type, OptionType)
 
 
 def nothing(span: Span, type: Type = UNKNOWN) -> program.Expression:

@@ -13,7 +13,6 @@ from ..program import EnumDeclaration, RecordDeclaration, StageSignature
 from ..syntax import Ident, Name
 from ..syntax.walk import Node, walk
 from . import prelude
-from .not_yet import not_yet
 from .symbols import Interface, ModuleSymbol, Symbol
 
 if TYPE_CHECKING:
@@ -96,12 +95,6 @@ class Context:
     def rewind(self, mark: int) -> None:
         """Forget the problems since `mark`, because their place is checked again."""
         del self._problems[mark:]
-
-    def refuse(self, construct: str, span: Span, *inside: Node) -> None:
-        """Refuse a construct that is not checked yet. What it mentions counts as used."""
-        self.report(not_yet(construct, span))
-        for node in inside:
-            self.use_all(node)
 
     def keyword(self, word: str, before: Span, end: Span) -> Span:
         """The place of a keyword: the last before `before`, up to the end of `end`; the tree has no span of its own."""

@@ -153,7 +153,9 @@ def _name(context: Context, node: syntax.Declaration, declared: Declared) -> Non
         case syntax.StageDecl() if context.interface is not None:
             declared.stages.append(node)
         case _ if context.interface is not None:
-            context.report(problems.not_in_a_library(node.span))
+            word = context.source.text[node.span.start : node.span.end].split(maxsplit=1)[0]
+            hint = "a library declares types and stages alone"
+            context.report(problems.misplaced(word, "in a program", node.span, hint))
             context.use_all(node)
         case syntax.LetDecl():
             context.bind(ConstantSymbol(node.name.text, node.name.span, node))

@@ -78,6 +78,8 @@ def _tier(context: Context, node: syntax.TierDecl) -> list[Tier]:
         case _:
             context.report(problems.not_a_device(node.name.text, node.device.span))
             context.use_all(node.device)
+            # What is said of it is looked at all the same.
+            _machines(context, node, "")
             return []
 
 

@@ -16,4 +16,3 @@ from .forms import *
 from .goals import *
 from .names import *
 from .types import *
-from .unchecked import *

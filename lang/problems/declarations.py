@@ -152,7 +152,3 @@ def opaque_type(name: str, span: Span) -> Problem:
         span,
         hint=f"write `type {name} {{ field: Type }}`; only libraries have types without",
     )
-
-
-def not_in_a_library(span: Span) -> Problem:
-    return Problem("not-in-a-library", "a library declares types and stages alone", span, hint="move it to a program")
