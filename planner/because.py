@@ -33,7 +33,7 @@ def explain(placement: Placement, plan: Plan) -> Problems:
     overloaded = tier.utilisation >= 1.0
     load = _IDLE if overloaded else placement.load_of(tier.instances)
     for term in plan.goals:
-        if term.met:
+        if term.met or term.soft is not None:
             continue
         if term.term == "rate":
             found.append(_overloaded(placement, plan, term))

@@ -85,8 +85,15 @@ def carried(instances: int, service: float) -> Prediction:
     return predicted("rate", "per s", (Term("runs carried", runs, "per s", Basis.DERIVED, detail),), 0.0)
 
 
-def goal_plan(term: GoalTerm, prediction: Prediction | None) -> GoalPlan:
-    """The term beside its prediction. A rate is met if it is below what is carried, any other if it is not exceeded."""
+def soft_of(goal: Goal | None) -> dict[str, float]:
+    """The terms that may be missed, by their kind, and how much a miss weighs."""
+    terms = goal.terms if goal else ()
+    return {t.word: t.limit.value for t in terms if t.kind == "soft" and t.word is not None and t.limit is not None}
+
+
+def goal_plan(term: GoalTerm, prediction: Prediction | None, soft: float | None = None) -> GoalPlan:
+    """The term beside its prediction; `soft` is the weight of a miss where it may be missed. A rate is met if it is
+    below what is carried, any other term if it is not exceeded."""
     assert term.limit is not None
     limit = term.limit.value
     met = prediction is not None and (limit < prediction.value if term.kind == "rate" else prediction.value <= limit)
@@ -97,7 +104,7 @@ def goal_plan(term: GoalTerm, prediction: Prediction | None) -> GoalPlan:
         unit=unit_of(term.kind),
         predicted=prediction,
         met=met,
-        soft=None,
+        soft=soft,
         place=str(term.span),
     )
 

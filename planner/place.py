@@ -61,7 +61,7 @@ def plan(
     """
     chosen = options or Options()
     tier, found = _tier(fleet)
-    found = (*found, *_terms(goal))
+    found = (*found, *_terms(goal, tier))
     price, wrong = _price(chosen)
     found = (*found, *wrong)
     if has_errors(found):
@@ -112,17 +112,20 @@ def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
     return tier, tuple(found)
 
 
-def _terms(goal: Goal | None) -> Problems:
+def _terms(goal: Goal | None, tier: Tier | None) -> Problems:
     """Every term of the goal must be one that is predicted. (That it means something for its pipeline, the checker has
-    seen to.)"""
+    seen to.) A label is kept on one tier by that being one of those it may be on; who runs on this machine has chosen
+    it."""
     if goal is None:
         return ()
     found: list[Problem] = []
     for term in goal.terms:
-        if term.kind == "prefer" and term.word in OBJECTIVES:
+        if (term.kind == "prefer" and term.word in OBJECTIVES) or term.kind == "soft":
+            continue
+        if term.kind == "keep" and (tier is None or tier.name in term.tiers):
             continue
         if term.kind not in PLANNED or term.limit is None or term.limit.dimension != PLANNED[term.kind]:
-            written = f"{term.kind} {term.word}" if term.word else term.kind
+            written = f"{term.kind} @{term.word}" if term.word else term.kind
             found.append(problems.term_not_planned(written, (*PLANNED, "prefer"), term.span))
     return tuple(found)
 

@@ -12,7 +12,20 @@ from .calibrate import Calibration
 from .codec import digest
 from .cost import opening_time
 from .figures import Basis, Figure, Prediction, Term, predicted, show_value
-from .goals import LATENCIES, Load, carried, goal_plan, inequality, latency, moment_of, objective_of, rate_of, summands
+from .goals import (
+    LATENCIES,
+    PLANNED,
+    Load,
+    carried,
+    goal_plan,
+    inequality,
+    latency,
+    moment_of,
+    objective_of,
+    rate_of,
+    soft_of,
+    summands,
+)
 from .moments import explain
 from .plan import (
     FORMAT,
@@ -115,7 +128,7 @@ class Placement:
             goals=goals,
             cost=cost,
             energy=energy,
-            certificate=(held, *(inequality(term) for term in goals)),
+            certificate=(held, *(inequality(term) for term in goals if term.met or term.soft is None)),
             search=Search("only choice", 0.0, considered),
             notes=tuple(f"no demand is known of {stage}: it counts as free" for stage in self.run.free),
         )
@@ -263,8 +276,9 @@ class Placement:
     ) -> tuple[tuple[GoalPlan, ...], tuple[Tail, ...]]:
         goals: list[GoalPlan] = []
         tails: list[Tail] = []
+        soft = soft_of(self.goal)
         for term in self.goal.terms if self.goal else ():
-            if term.limit is None:
+            if term.kind not in PLANNED or term.limit is None:
                 continue
             if term.kind in LATENCIES:
                 prediction, tail = latency(term.kind, term.percentile or MEDIAN, self.run, load)
@@ -273,5 +287,5 @@ class Placement:
                 prediction = carried(instances, load.service)
             else:
                 prediction = cost.per_run if term.kind == "cost" else energy
-            goals.append(goal_plan(term, prediction))
+            goals.append(goal_plan(term, prediction, soft.get(term.kind)))
         return tuple(goals), tuple(tails)

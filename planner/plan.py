@@ -200,7 +200,7 @@ class Plan:
 
     @property
     def feasible(self) -> bool:
-        """Whether every inequality holds."""
+        """Whether every inequality holds. (A soft term that is missed is none.)"""
         return all(line.holds for line in self.certificate)
 
     @property

@@ -87,7 +87,14 @@ def _goals(plan: Plan) -> list[str]:
         return []
     rows = [("goal", "predicted", "", "largest term")]
     for term in plan.goals:
-        rows.append((term_text(term), _goal_value(term), "met" if term.met else "MISSED", _largest(term.predicted)))
+        rows.append(
+            (
+                term_text(term),
+                _goal_value(term),
+                "met" if term.met else "MISSED" if term.soft is None else "missed (soft)",
+                _largest(term.predicted),
+            )
+        )
     lines = table(rows)
     for found in plan.tails:
         lines.append(

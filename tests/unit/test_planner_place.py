@@ -274,9 +274,31 @@ def test_an_unknown_device_is_refused_with_a_suggestion() -> None:
 
 
 def test_what_is_not_planned_yet_is_refused_not_ignored() -> None:
-    for kind in ("keep", "soft", "watts"):
-        found, problems = plan(chat_graph(), "answer", machine(), goal=goal(GoalTerm(kind, None, SPAN, word="x")))
+    for each, on in ((GoalTerm("watts", None, SPAN, word="x"), None), (keep("other"), fleet(("a", "h100", 1, 1)))):
+        found, problems = plan(chat_graph(), "answer", machine(), goal=goal(each), fleet=on)
         assert (found, slugs(problems)) == (None, ["plan-term-not-planned"])
+
+
+def keep(*tiers: str) -> GoalTerm:
+    return GoalTerm("keep", None, SPAN, word="pii", tiers=tiers)
+
+
+def test_a_label_is_kept_on_a_tier_that_it_may_be_on_and_here() -> None:
+    for on in (fleet(("a", "h100", 1, 1)), None):
+        found, problems = plan(chat_graph(), "answer", machine(), goal=goal(keep("a", "b")), fleet=on)
+        assert found is not None and problems == ()
+
+
+def test_a_soft_term_may_be_missed() -> None:
+    missed = term("finish", 0.01)
+    soft = GoalTerm("soft", Quantity(10.0, NUMBER), SPAN, word="finish")
+    hard, problems = plan(chat_graph(), "answer", machine(), goal=goal(missed))
+    assert hard is not None and not hard.feasible and slugs(problems) == ["plan-goal-missed"]
+    found, problems = plan(chat_graph(), "answer", machine(), goal=goal(missed, soft))
+    assert found is not None and found.feasible and problems == ()
+    (shown,) = found.goals
+    assert (shown.met, shown.soft) == (False, 10.0)
+    assert "missed (soft)" in plan_text(found)
 
 
 def test_what_does_not_fit_is_refused() -> None:
