@@ -63,6 +63,8 @@ class _Reader:
                 self.statements.append(program.Bind(statement.name.text, value, statement.span))
             case syntax.ExprStatement() if position == len(self.node.statements) - 1 and role.needs_value:
                 self.last(statement)
+            case syntax.ExprStatement(value=syntax.If() as branch) if role.turns is not None and _stops(branch):
+                self.stop_if(statement, branch, role.turns, position)
             case syntax.ExprStatement():
                 value = body.plain(body.value(statement.value))
                 if not is_unknown(value.type) and not has_effects(value):
@@ -149,6 +151,18 @@ class _Reader:
         self.stops.append((tuple(self.statements), decides, turn, position))
         self.statements = []
 
+    def stop_if(self, statement: syntax.ExprStatement, branch: syntax.If, turns: Turns, position: int) -> None:
+        """`if c { stop x }` before the last line: what is meant is `stop x when c`."""
+        stop = branch.then.statements[0]
+        assert isinstance(stop, syntax.Stop)
+        text = self.body.context.source.text
+        value = text[stop.value.span.start : stop.value.span.end]
+        condition = text[branch.condition.span.start : branch.condition.span.end]
+        fix = Fix("write it as `stop … when …`", (Edit(statement.span, f"stop {value} when {condition}"),))
+        where, hint = "at the end of a turn, or before a condition", f"write `stop {value} when {condition}`"
+        self.body.context.report(problems.misplaced("stop", where, stop.span, hint, fix))
+        self.stop_when(stop, turns, branch.condition, position)
+
     def turn(self, statement: syntax.Stop | syntax.Next) -> None:
         word = "stop" if isinstance(statement, syntax.Stop) else "next"
         if self.role.turns is not None:
@@ -207,3 +221,11 @@ class _Reader:
             body.context.report(problems.missing_next(span, role.turns.state, fix))
         else:
             body.context.report(problems.missing_return(role.what, self.expected, span, fix))
+
+
+def _stops(branch: syntax.If) -> bool:
+    """Whether a branch without an alternative only stops the loop."""
+    if branch.otherwise is not None or len(branch.then.statements) != 1:
+        return False
+    only = branch.then.statements[0]
+    return isinstance(only, syntax.Stop) and only.condition is None

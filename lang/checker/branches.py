@@ -26,7 +26,7 @@ def agree(
     if not known:
         return UNKNOWN, list(found)
     wanted = None if expected is None or is_unknown(expected) or is_open(expected) else expected
-    related: tuple[Related, ...] = ()
+    related = () if wanted is None else body.why(wanted)
     if wanted is None or all(convert(value, wanted) is None for value in known):
         wanted = common([value.type for value in known])
         related = (Related(known[0].span, f"{first} gives {known[0].type}"),)

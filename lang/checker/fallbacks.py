@@ -7,7 +7,7 @@ from ...base.problems import Fix, Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..types import ListType, Type
-from .body import Body, nothing
+from .body import Body, nothing, stands_in
 from .branches import agree, guide_of
 from .conversions import is_unknown
 
@@ -122,9 +122,9 @@ def check_race(body: Body, node: syntax.Race, expected: Type | None) -> program.
         fix = _only_branch(body, node)
         title, hint = "a race of one branch is won before it starts", "add another branch, or leave `race` out"
         body.context.report(problems.race_decided(title, node.span, hint, fix))
-    elif not any(is_unknown(value.type) for value in found):
-        _report_instant(body, found)
     type, branches = agree(body, found, expected, "every branch of this `race`", "the first branch")
+    if len(found) > 1 and not any(stands_in(value) for value in branches):
+        _report_instant(body, branches)
     if is_unknown(type):
         return nothing(node.span, type)
     labels = frozenset[str]().union(*(value.labels for value in branches))

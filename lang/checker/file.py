@@ -122,6 +122,8 @@ def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
     symbol.locals = body.locals
     for parameter, written in zip(_written(node), symbol.parameters, strict=True):
         body.bind(parameter, "parameter", written.type, written.labels)
+    declared = Related(node.result.span, f"`{symbol.name}` is declared to return {expected}")
+    body.wanted += [(expected, (declared,))] if expected is not None else []
     block = check_block(body, node.body, expected, Role(f"pipeline `{symbol.name}`", may_return=True))
     result = block.result
     if result is not None and expected is None:
@@ -129,7 +131,6 @@ def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
     if result is not None and node.result == syntax.KnownType(None, span=node.result.span):
         symbol.result = result.type
     if result is not None and expected is not None and not is_unknown(result.type):
-        declared = Related(node.result.span, f"`{symbol.name}` is declared to return {expected}")
         fitted = body.fit(result, expected, f"what `{symbol.name}` returns", (declared,))
         block = program.Block(block.statements, fitted, block.span)
     given = body.emitted if result is None else [*body.emitted, result]

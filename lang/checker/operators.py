@@ -183,7 +183,7 @@ def _measure(
         dimension = here * there if operator == "*" else here / there
         type = quantity_type(dimension)
         if type is None:
-            title = f"{left.type} `{operator}` {right.type} gives {dimension}, which no type stands for"
+            title = f"{left.type} `{operator}` {right.type} gives {_spelt(dimension)}, which no type stands for"
             body.context.report(
                 problems.unit_mismatch(title, node.operator.span, "check the units of both sides", body.origin(left))
             )
@@ -196,6 +196,15 @@ def _measure(
         )
         return None
     return left.type if operator in _ARITHMETIC else BOOL
+
+
+def _spelt(dimension: units.Dimension) -> str:
+    """A dimension that has no name, by its parts: `size × time`, `money / tokens`."""
+    names = ("time", "size", "money", "tokens", "energy", "count")
+    powers = list(zip(names, dimension.exponents, strict=True))
+    above = [name if power == 1 else f"{name}^{power}" for name, power in powers if power > 0]
+    below = [name if power == -1 else f"{name}^{-power}" for name, power in powers if power < 0]
+    return " / ".join([" × ".join(above) or "1", *below])
 
 
 def _differ(body: Body, node: syntax.Binary, left: program.Expression, right: program.Expression) -> None:

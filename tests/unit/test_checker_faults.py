@@ -111,6 +111,7 @@ FAULTS = [
     ("misplaced", "return repeat a = t, at most 3 times { «return a» }"),
     ("misplaced", "«stop t»\nreturn t"),
     ("misplaced", "return repeat a = t, at most 3 times {\n  c = if b { «stop a» } else { a }\n  next c\n}"),
+    ("misplaced", "return repeat a = t, at most 3 times {\n  if b { «stop a» }\n  next ask(a)\n}"),
     ("if-without-else", "return repeat a = t, at most 3 times { «if b { stop a }» }"),
     ("empty-list", 'a = repeat c = «[]», at most 3 times { next c }\nreturn "{len(a)}"'),
     # race and otherwise
