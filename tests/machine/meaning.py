@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from world import END, STAGES, Work
+from world import END, STAGES, Broken, Work
 
-from agentlang.executor.machine.semantics import PLAIN, joined, leaf
+from agentlang.executor.machine.semantics import CONVERSIONS, PLAIN, evaluate, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
 from agentlang.lang.types import StreamType
 
@@ -31,7 +31,8 @@ class _Sent(list[object]):
 
 
 def meaning(graph: Graph, inputs: Mapping[str, object]) -> object:
-    """The value of the first pipeline, or the list of what it sends out. Raises `TooMuch`."""
+    """The value of the first pipeline, or the list of what it sends out. Raises `TooMuch`, and `Broken` where the run
+    fails."""
     pipeline = graph.pipelines[0]
     values: dict[int, Any] = {}
     for argument, given in zip(pipeline.body.arguments, pipeline.inputs, strict=True):
@@ -59,8 +60,18 @@ def _region(region: Region, outer: Environment, sent: _Sent) -> Any:
                 result = _map(operation, operands[0], values, sent)
             case "agent.collect":
                 result = joined(operation, operands[0])
-            case name if name in PLAIN:
-                result = PLAIN[name](operation, operands)
+            case name if name in PLAIN or name in CONVERSIONS:
+                result = evaluate(operation, operands)
+            case "agent.match":
+                result = _match(operation, operands[0], values, sent)
+            case "agent.repeat":
+                result = _repeat(operation, operands[0], values, sent)
+            case "agent.try" | "agent.race":
+                result = _first_that_does_not_fail(operation, values, sent)
+            case "agent.guard" | "agent.interruptible":
+                result = _region(operation.regions[0], values, sent)
+            case "agent.buffered":
+                result = operands[0]
             case _:
                 entry, names = leaf(operation)
                 items, value = run(STAGES[entry], dict(zip(names, operands, strict=True)))
@@ -83,6 +94,38 @@ def _map(operation: Operation, over: list[object], values: Environment, sent: _S
         result = _region(body, {**values, body.arguments[0].id: item}, sent)
         results.extend(result if flat else [result])
     return results if isinstance(operation.results[0].type, StreamType) else tuple(results)
+
+
+def _match(operation: Operation, subject: object, values: Environment, sent: _Sent) -> Any:
+    """Over an option."""
+    cases = operation.attributes["cases"]
+    assert isinstance(cases, tuple)
+    region = operation.regions[cases.index("none" if subject is None else "some")]
+    payload = {argument.id: subject for argument in region.arguments}
+    return _region(region, {**values, **payload}, sent)
+
+
+def _repeat(operation: Operation, state: object, values: Environment, sent: _Sent) -> Any:
+    at_most = operation.attributes["at_most"]
+    assert isinstance(at_most, int)
+    body = operation.regions[0]
+    for _ in range(at_most):
+        stop, state = _region(body, {**values, body.arguments[0].id: state}, sent)
+        if stop:
+            break
+    return state
+
+
+def _first_that_does_not_fail(operation: Operation, values: Environment, sent: _Sent) -> Any:
+    """A race is won by anybody: its branches give the same."""
+    *firsts, last = operation.regions
+    for region in firsts:
+        there = len(sent)
+        try:
+            return _region(region, values, sent)
+        except Broken:
+            del sent[there:]
+    return _region(last, values, sent)
 
 
 def run(stage: Callable[..., Work], arguments: Mapping[str, object]) -> tuple[list[object], object]:

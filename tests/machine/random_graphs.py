@@ -1,5 +1,9 @@
 """Any pipeline that the language allows, in small: nested branches and loops, streams used many times and in any order,
-stages that read several streams or stop reading early, items sent out from anywhere.
+stages that read several streams or stop reading early, items sent out from anywhere, and regions that fail.
+
+What such a pipeline gives does not depend on time. Where the language lets time decide (a failure behind the first item
+of a stream, the branch that wins a race), the graphs here avoid it: stages that fail stand only where a value is made
+and nothing is sent out, and all branches of a race give the same.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from graphs import Body
 from hypothesis import strategies as st
 
 from agentlang.ir.graph import Graph, Value
-from agentlang.lang.types import BOOL, TEXT, ListType, StreamType, Type
+from agentlang.lang.types import BOOL, TEXT, ListType, MapType, OptionType, StreamType, TurnType, Type
 
 TEXTS, STREAM = ListType(TEXT), StreamType(TEXT)
 Draw = Callable[[st.SearchStrategy[int]], int]
@@ -20,6 +24,8 @@ class _Writer:
     def __init__(self, draw: Draw, sends: bool) -> None:
         self._draw = draw
         self.sends = sends
+        self.fragile = False  # whether stages may fail here
+        self.newer = False  # whether a newer item may interrupt what is here
 
     def pick(self, count: int) -> int:
         return self._draw(st.integers(0, count - 1))
@@ -42,7 +48,7 @@ class _Writer:
 
     def operation(self, body: Body, pool: list[Value], depth: int) -> Value | None:
         streams = any(value.type == STREAM for value in pool)
-        choice = self.pick(16)
+        choice = self.pick(22)
         match choice:
             case 0 | 1:
                 return body.stage("w:words", STREAM, text=self.among(pool, TEXT))
@@ -76,9 +82,88 @@ class _Writer:
                 return body.choose(condition, branch, branch, kind)
             case 14 | 15 if depth:
                 return self.loop(body, pool, depth)
+            case 16 | 17 if depth:
+                return self.attempt(body, pool, depth)
+            case 18 if self.fragile:
+                return body.stage("w:fragile", TEXT, text=self.among(pool, TEXT))
+            case 19 if depth:
+                return self.repeat(body, pool, depth)
+            case 20 if depth:
+                return self.match(body, pool, depth)
+            case 21 if streams:
+                return body.buffered(self.among(pool, STREAM))
             case _:
                 pass
         return None
+
+    def attempt(self, body: Body, pool: list[Value], depth: int) -> Value:
+        """One of the regions that may fail, or a policy around one."""
+        kind = (TEXT, STREAM)[self.pick(2)]
+        sends, fragile = self.sends, self.fragile
+        # A value may fail and sends nothing; a stream sends what it likes and does not fail.
+        self.fragile = kind == TEXT
+        self.sends = sends and kind == STREAM
+
+        def region(inner: Body) -> Value:
+            return self.block(inner, pool, kind, depth - 1)
+
+        def last(inner: Body) -> Value:
+            # What fails here fails the region around, so it may only where that may fail.
+            self.fragile = fragile and kind == TEXT
+            return self.block(inner, pool, kind, depth - 1)
+
+        choice = self.pick(5)
+        if choice <= 1:
+            made = body.attempt(region, last, kind)
+        elif choice == 2 and kind == TEXT:
+            same = self.among(pool, TEXT)
+
+            def branch(inner: Body) -> Value:
+                region(inner)
+                return same
+
+            def sound(inner: Body) -> Value:
+                last(inner)
+                return same
+
+            made = body.race(TEXT, branch, sound, branch) if self.pick(2) else body.race(TEXT, branch, sound)
+        elif choice == 3 and not self.newer:
+            self.fragile = fragile and kind == TEXT
+            made = body.interruptible(region, kind)
+        else:
+            self.fragile = fragile and kind == TEXT
+            policies = {
+                "retries": self.pick(3),
+                "backoff": (0.0, 3.0)[self.pick(2)],
+                "hedge": (None, 2.0)[self.pick(2)] if not self.sends else None,
+                "rate": (None, 0.25)[self.pick(2)],
+                "cache": (None, 1e6)[self.pick(2)],
+                "buffer": (None, 1, 3)[self.pick(3)],
+            }
+            made = body.guard(region, kind, **policies)
+        self.sends, self.fragile = sends, fragile
+        return made
+
+    def repeat(self, body: Body, pool: list[Value], depth: int) -> Value:
+        def turn(inner: Body, state: Value) -> Value:
+            following = self.block(inner, [*pool, state], TEXT, depth - 1)
+            stop = inner.binary("contains", following, inner.constant("2"), BOOL)
+            return inner.choose(
+                stop, lambda b: b.turn(following, True), lambda b: b.turn(following, False), TurnType(TEXT)
+            )
+
+        return body.repeat(self.among(pool, TEXT), self.pick(3) + 1, turn)
+
+    def match(self, body: Body, pool: list[Value], depth: int) -> Value:
+        kind = (TEXT, STREAM)[self.pick(2)]
+        table = body.operation("agent.table", (self.among(pool, TEXT),), MapType(TEXT), keys=("a",))
+        found = body.operation("agent.index", (table, body.constant("ab"[self.pick(2)])), OptionType(TEXT))
+        return body.match(
+            found,
+            kind,
+            none=((), lambda inner: self.block(inner, pool, kind, depth - 1)),
+            some=((TEXT,), lambda inner, text: self.block(inner, [*pool, text], kind, depth - 1)),
+        )
 
     def loop(self, body: Body, pool: list[Value], depth: int) -> Value | None:
         overs = [value for value in pool if value.type in (TEXTS, STREAM)]
@@ -89,7 +174,10 @@ class _Writer:
         kind = STREAM if flat or over.type == STREAM else TEXTS
 
         def turn(inner: Body, item: Value) -> Value:
-            return self.block(inner, [*pool, item], STREAM if flat else TEXT, depth - 1)
+            newer, self.newer = self.newer, self.newer or over.type == STREAM
+            made = self.block(inner, [*pool, item], STREAM if flat else TEXT, depth - 1)
+            self.newer = newer
+            return made
 
         def where(inner: Body, item: Value) -> Value:
             return inner.binary("contains", item, inner.constant("1"), BOOL)

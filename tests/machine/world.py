@@ -16,6 +16,7 @@ from agentlang.executor.machine import Machine, events, orders
 from agentlang.ir.graph import Graph
 
 END = object()
+WRITTEN = 3  # the largest buffer that a program writes
 Request = tuple[str, object]
 Work = Generator[Request, object, object]
 
@@ -98,8 +99,20 @@ def first(stream: object) -> Work:
     return "none" if item is END else item
 
 
+class Broken(Exception):
+    """The stage fails."""
+
+
+def fragile(text: str) -> Work:
+    """Fails for every other text."""
+    if len(text) % 2:
+        raise Broken
+    return f"f{text[:4]}"
+    yield  # a generator, as all are
+
+
 STAGES: Mapping[str, Callable[..., Work]] = {
-    f"w:{stage.__name__}": stage for stage in (words, shout, thin, cat, late, weave, head, glue, first)
+    f"w:{stage.__name__}": stage for stage in (words, shout, thin, cat, late, weave, head, glue, first, fragile)
 }
 
 
@@ -118,6 +131,8 @@ class Stage:
         except StopIteration as end:
             self.request = None
             self.value = end.value
+        except Broken:
+            self.request = ("fail", None)
 
 
 @dataclass
@@ -176,7 +191,7 @@ class World:
                 self.stages[order.stage].credits += order.credits
             case orders.Deliver():
                 self.inboxes[order.reader].append(order.item)
-                assert len(self.inboxes[order.reader]) <= self.buffer, "more lies at a reader than its bound"
+                assert len(self.inboxes[order.reader]) <= max(self.buffer, WRITTEN), "more lies at a reader than its bound"
             case orders.DeliverEnd():
                 assert order.reader not in self.ended, "a stream ended twice"
                 self.ended.add(order.reader)
@@ -210,7 +225,7 @@ class World:
                 self.timer = order.at
             case orders.CancelTimer():
                 self.timer = None
-            case orders.SetTimer() | orders.CancelTimer() | orders.StartInput():
+            case orders.StartInput():
                 pass
 
     def check(self) -> None:
@@ -240,9 +255,20 @@ class World:
             possible.append(self.take_output)
         for name in self.opening:
             possible.append(lambda n=name: self.open(n))
+        # The deadline of every call lies so far away that it is never meant.
+        if self.timer is not None and self.timer < 1e8:
+            possible.append(self.ring)
         return possible
 
+    def ring(self) -> None:
+        assert self.timer is not None
+        self.now = max(self.now, self.timer - 1)
+        self.timer = None
+        self.tell(events.TimerFired)
+
     def step(self, number: int, stage: Stage, what: str, subject: object) -> Callable[[], None] | None:
+        if what == "fail":
+            return lambda: self.fail(number, Problem("it-broke", "it broke"))
         if what == "make":
             return (lambda: self.make(number, stage, subject)) if stage.credits > 0 else None
         assert isinstance(subject, orders.StreamInput)
