@@ -14,31 +14,9 @@ from ...base.source import Span
 from .. import program as p
 from .bounds import Bounds, Worst
 from .flow import receiver
-from .sources import text_at
+from .prompts import Prompt, prompt_of, text_of
 from .timing import Part, Timing
 from .words import assumption_text, effect_text, policy_texts, term_text
-
-_SYSTEM, _USER = "System", "User"
-
-
-@frozen
-class Message:
-    """One message of a prompt. Holes are written `{…}`; `holes` gives the type of each by its text."""
-
-    role: str
-    text: str
-    holes: tuple[tuple[str, str], ...] = ()
-
-
-@frozen
-class Prompt:
-    """What a chat call sends. `messages` that are a value of the program are one with the role `Conversation`;
-    `answer` is the type that the answer is constrained to, and `settings` the other arguments."""
-
-    model: str
-    messages: tuple[Message, ...]
-    settings: tuple[tuple[str, str], ...] = ()
-    answer: str | None = None
 
 
 @frozen
@@ -83,7 +61,9 @@ class _Reader:
         self.loops = loops
         self.bounds = Bounds(program)
         self.timing = Timing(program, self.bounds.lengths)
-        self.models = {h.name: h for h in program.handles}
+
+    def text(self, node: p.Expression) -> str:
+        return text_of(self.program, node)
 
     def here(self, span: Span) -> bool:
         return span.path == self.program.source.path and span.line == self.line
@@ -274,7 +254,7 @@ class _Reader:
             policy_texts(node.policies, self.text) if isinstance(node, p.With) else (),
             time.parts if time else (),
             self.bounds.worst(inside, node),
-            self.prompt(node),
+            prompt_of(self.program, node),
             self.assumed(inside, bound.strip("`")) if bound else (),
             pipeline=inside if self.program.pipeline(inside) else None,
             details=tuple(self.details(node)),
@@ -321,85 +301,6 @@ class _Reader:
             for entry in goal.assumptions
             if (goal.pipeline == pipeline and entry.name in names) or entry.name == f"{pipeline}.{name}"
         )
-
-    # --- prompts
-
-    def prompt(self, node: p.Expression) -> Prompt | None:
-        """The prompt of a chat call, also where policies, `all` or `into` stand around it."""
-        answer = None
-        while True:
-            match node:
-                case p.With() | p.Into():
-                    answer = str(node.type) if isinstance(node, p.Into) else answer
-                    node = node.call
-                case p.Collect() | p.Buffered():
-                    node = node.stream
-                case p.StageCall() if node.stage.entry == "llm:chat":
-                    return self.chat(node, answer)
-                case _:
-                    return None
-
-    def chat(self, node: p.StageCall, answer: str | None) -> Prompt:
-        given = {a.name: a.value for a in node.arguments}
-        messages: list[Message] = []
-        system = given.pop("system", None)
-        if system is not None and not (isinstance(system, p.Literal) and system.value == ""):
-            messages.append(self.message(_SYSTEM, system))
-        sent = given.pop("prompt", None)
-        if sent is not None:
-            text = str(sent.type) == "Text"
-            messages.append(self.message(_USER if text else "Conversation", sent))
-        name = receiver(node) or ""
-        handle = self.models.get(name)
-        first = handle.arguments[0].value if handle and handle.arguments else None
-        model = f"{name} ({first.value})" if isinstance(first, p.Literal) else name
-        settings = tuple((key, self.text(value)) for key, value in given.items() if key != "self")
-        return Prompt(model, tuple(messages), settings, answer)
-
-    def message(self, role: str, node: p.Expression) -> Message:
-        if isinstance(node, p.Literal) and isinstance(node.value, str):
-            return Message(role, node.value)
-        if not isinstance(node, p.Template):
-            text = self.text(node)
-            return Message(role, f"{{{text}}}", ((text, str(node.type)),))
-        parts: list[str] = []
-        holes: dict[str, str] = {}
-        for part in node.parts:
-            if isinstance(part, str):
-                parts.append(part)
-            else:
-                text = self.text(part)
-                holes[text] = str(part.type)
-                parts.append(f"{{{text}}}")
-        return Message(role, "".join(parts), tuple(holes.items()))
-
-    def text(self, node: p.Expression) -> str:
-        """An expression as it is written; a default, which is written nowhere in this file, as its value."""
-        match node:
-            case p.Reference() | p.HandleReference():
-                return node.name
-            case p.FieldOf():
-                return f"{self.text(node.base)}.{node.field_name}"
-            case p.Binary():
-                return f"{self.text(node.left)} {node.operator} {self.text(node.right)}"
-            case p.ListOf():
-                return f"[{', '.join(map(self.text, node.items))}]"
-            case p.BuildRecord():
-                return f"{node.record}({', '.join(f'{a.name}: {self.text(a.value)}' for a in node.fields)})"
-            case p.BuildCase() if not node.payload:
-                return node.case
-            case _:
-                pass
-        written = text_at(self.program, node.span) if node.span.path == self.program.source.path else ""
-        # What an agent makes stands where its entries do, whose text is another.
-        if written and (written.startswith('"') or not isinstance(node, p.Template | p.Literal)):
-            return " ".join(written.split())
-        if isinstance(node, p.Template):
-            return f'"{"".join(q if isinstance(q, str) else f"{{{self.text(q)}}}" for q in node.parts)}"'
-        if isinstance(node, p.Literal):
-            value = node.value
-            return f'"{value}"' if isinstance(value, str) else written or ("[]" if value == () else str(value))
-        return "…"
 
 
 # --- forms ----------------------------------------------------------------------------------------------------------

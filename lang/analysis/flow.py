@@ -12,41 +12,19 @@ inside of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import cast
 
-from ...base.frozen import EMPTY, frozen
+from ...base.frozen import frozen
 from ...base.source import Span
 from .. import program as p
 from ..types import EnumType, ListType, MapType, OptionType, RecordType, StreamType, TurnType, Type
 from .callees import callees_first
+from .paths import NOTHING, Flow, Origin, Step, given, held_by, joined, onto, stepped
 
 UNTRUSTED = "untrusted"
 # Stages whose result carries no label of their arguments, by what runs them.
 _ENDS = frozenset({"text:redact"})
 # The parameter that stands for the run of a pipeline itself: what decided that it is called.
 _RUN = ""
-
-
-@frozen
-class Origin:
-    """What gives a label; or, with an empty label, a parameter that stands for whatever a caller passes."""
-
-    label: str
-    parameter: str
-    span: Span
-
-
-@frozen
-class Step:
-    """One place on the way of a label, and the steps before it."""
-
-    span: Span
-    text: str
-    before: Step | None
-
-
-Flow = Mapping[Origin, Step | None]
-_NOTHING: Flow = cast("Flow", EMPTY)
 
 
 @frozen
@@ -79,7 +57,7 @@ class _Where:
     place: str | None = None
     placed: Span | None = None
     approved: bool = False
-    control: Flow = _NOTHING
+    control: Flow = NOTHING
 
 
 class Flows:
@@ -110,7 +88,7 @@ class Flows:
         for summary in self.summaries.values():
             for reach in summary.reaches:
                 name = self.memory_of(reach.call)
-                held = self.memories.get(name, _NOTHING) if name else _NOTHING
+                held = self.memories.get(name, NOTHING) if name else NOTHING
                 if name and reach.origin.label and reach.origin not in held:
                     path = Step(reach.span, f"stored in `{name}` here", reach.path)
                     self.memories[name] = {**held, reach.origin: path}
@@ -145,12 +123,12 @@ class Flows:
                 return self.contained(type.element)
             case RecordType():
                 record = self.program.records.get(type.name)
-                return self._declared(record.fields) if record else _NOTHING
+                return self._declared(record.fields) if record else NOTHING
             case EnumType():
                 enum = self.program.enums.get(type.name)
-                return joined(self._declared(case.payload) for case in enum.cases) if enum else _NOTHING
+                return joined(self._declared(case.payload) for case in enum.cases) if enum else NOTHING
             case _:
-                return _NOTHING
+                return NOTHING
 
     def _declared(self, fields: Iterable[p.Parameter]) -> Flow:
         return joined(part for field in fields for part in (given(field), self.contained(field.type)))
@@ -164,14 +142,14 @@ class _Body:
         self.pipeline = pipeline
         self.names: dict[str, Flow] = {}
         self.reaches: dict[object, Reach] = {}
-        self.sent: Flow = _NOTHING
+        self.sent: Flow = NOTHING
         self.grew = False
 
     def summary(self) -> Summary:
         for parameter in self.pipeline.parameters:
             passed = Origin("", parameter.name, parameter.span)
             self.names[parameter.name] = {**given(parameter), passed: None}
-        run = {Origin("", _RUN, self.pipeline.span): None} if self.whole.control else _NOTHING
+        run = {Origin("", _RUN, self.pipeline.span): None} if self.whole.control else NOTHING
         while True:
             self.grew = False
             result = self.block(self.pipeline.body, _Where(control=run))
@@ -184,24 +162,24 @@ class _Body:
             match statement:
                 case p.Bind():
                     flow = self.flow(statement.value, where)
-                    self.names[statement.name] = stepped(flow, statement.span, f"`{statement.name}` holds it")
+                    self.names[statement.name] = held_by(statement.name, flow, statement.span)
                 case p.Evaluate():
                     self.flow(statement.value, where)
                 case p.Emit():
                     self.sent = joined((self.sent, self.flow(statement.value, where)))
                 case p.Expect():
                     self.flow(statement.condition, where)
-        return _NOTHING if block.result is None else self.flow(block.result, where)
+        return NOTHING if block.result is None else self.flow(block.result, where)
 
     def flow(self, node: p.Expression, where: _Where) -> Flow:
         """The labels of what an expression gives."""
         match node:
             case p.Literal():
-                return _NOTHING
+                return NOTHING
             case p.Reference():
-                return self.names.get(node.name, _NOTHING)
+                return self.names.get(node.name, NOTHING)
             case p.HandleReference():
-                return self.whole.memories.get(node.name, _NOTHING)
+                return self.whole.memories.get(node.name, NOTHING)
             case p.StageCall():
                 return self.stage(node, where)
             case p.PipelineCall():
@@ -210,7 +188,7 @@ class _Body:
                 return joined((self.flow(node.base, where), self.field(node)))
             case p.Declassify():
                 self.flow(node.value, where)
-                return _NOTHING
+                return NOTHING
             case p.If():
                 condition = self.flow(node.condition, where)
                 text = "this decides which branch of the `if` runs"
@@ -313,7 +291,7 @@ class _Body:
             return
         name = origin.parameter
         text = f"passed to `{node.pipeline}` as `{name}`" if name else f"this decides whether `{node.pipeline}` runs"
-        for found, before in arguments.get(name, _NOTHING).items():
+        for found, before in arguments.get(name, NOTHING).items():
             yield found, onto(path, Step(spans[name], text, before))
 
     # --- parts and blocks
@@ -321,12 +299,12 @@ class _Body:
     def field(self, node: p.FieldOf) -> Flow:
         record = self.whole.program.records.get(node.base.type.name) if isinstance(node.base.type, RecordType) else None
         found = next((f for f in record.fields if f.name == node.field_name), None) if record else None
-        return given(found) if found else _NOTHING
+        return given(found) if found else NOTHING
 
     def decided(self, flow: Flow, span: Span, text: str, where: _Where) -> tuple[_Where, Flow]:
         """What surrounds a branch that `flow` decides on, and what the decision adds to its value."""
         if not self.whole.control or not flow:
-            return where, _NOTHING
+            return where, NOTHING
         control = stepped(flow, span, text)
         return _Where(where.place, where.placed, where.approved, joined((where.control, control))), control
 
@@ -340,16 +318,17 @@ class _Body:
             case = next((c for c in enum.cases if c.name == arm.case), None) if enum else None
             for position, binder in enumerate(arm.binders):
                 if binder is not None:
-                    own = given(case.payload[position]) if case and position < len(case.payload) else _NOTHING
-                    held = stepped(joined((subject, own)), binder.span, f"`{binder.name}` holds it")
-                    self.names[binder.name] = held
+                    own = given(case.payload[position]) if case and position < len(case.payload) else NOTHING
+                    self.names[binder.name] = held_by(binder.name, joined((subject, own)), binder.span)
             out.append(self.block(arm.body, inside))
         return joined(out)
 
     def map(self, node: p.MapOver, where: _Where) -> Flow:
         over = self.flow(node.over, where)
-        self.names[node.variable] = stepped(over, node.over.span, f"each `{node.variable}` is a part of it")
-        condition = _NOTHING if node.where is None else self.flow(node.where, where)
+        text = f"each `{node.variable}` is a part of it"
+        named = node.over.name if isinstance(node.over, p.Reference) else ""
+        self.names[node.variable] = stepped(over, node.over.span, text, named)
+        condition = NOTHING if node.where is None else self.flow(node.where, where)
         span = node.span if node.where is None else node.where.span
         inside, control = self.decided(condition, span, "this decides which items are taken", where)
         if self.whole.control:
@@ -359,10 +338,8 @@ class _Body:
         return joined((self.block(node.body, inside), control))
 
     def repeat(self, node: p.Repeat, where: _Where) -> Flow:
-        held = self.names.get(node.state, _NOTHING)
-        entering = joined(
-            (held, stepped(self.flow(node.initial, where), node.initial.span, f"`{node.state}` holds it"))
-        )
+        held = self.names.get(node.state, NOTHING)
+        entering = joined((held, held_by(node.state, self.flow(node.initial, where), node.initial.span)))
         self.names[node.state] = entering
         after = joined((entering, self.block(node.body, where)))
         self.grew = self.grew or len(after) > len(entering) or len(entering) > len(held)
@@ -370,7 +347,7 @@ class _Body:
         return after
 
 
-# --- flows ----------------------------------------------------------------------------------------------------------
+# --- calls -----------------------------------------------------------------------------------------------------------
 
 
 def receiver(call: p.StageCall) -> str | None:
@@ -381,47 +358,3 @@ def receiver(call: p.StageCall) -> str | None:
 
 def ends_labels(stage: p.StageSignature) -> bool:
     return stage.behind == "builtin" and stage.entry in _ENDS
-
-
-def given(parameter: p.Parameter) -> Flow:
-    """The labels that a declaration gives to a parameter, field or payload."""
-    return {
-        Origin(label, "", parameter.span): Step(parameter.span, f"`{parameter.name}` is @{label}", None)
-        for label in sorted(parameter.labels)
-    }
-
-
-def joined(flows: Iterable[Flow]) -> Flow:
-    """All that any of them has; of two ways of one label the first."""
-    out: dict[Origin, Step | None] = {}
-    for flow in flows:
-        for origin, path in flow.items():
-            out.setdefault(origin, path)
-    return out
-
-
-def stepped(flow: Flow, span: Span, text: str) -> Flow:
-    return {origin: Step(span, text, path) for origin, path in flow.items()}
-
-
-def onto(path: Step | None, before: Step) -> Step:
-    """The steps of `path`, after those of `before`."""
-    steps: list[Step] = []
-    while path is not None:
-        steps.append(path)
-        path = path.before
-    out = before
-    for step in reversed(steps):
-        out = Step(step.span, step.text, out)
-    return out
-
-
-def steps(path: Step | None, most: int = 8) -> tuple[Step, ...]:
-    """The way from where a label was given, each place once; of a long one the beginning and the end."""
-    found: list[Step] = []
-    while path is not None:
-        if not found or found[-1].span != path.span:
-            found.append(path)
-        path = path.before
-    found.reverse()
-    return tuple(found) if len(found) <= most else (*found[: most // 2], *found[-(most // 2) :])

@@ -9,7 +9,8 @@ from ...base.source import Span
 from ...base.suggest import suggest
 from .. import program as p
 from ..problems import labels as problems
-from .flow import UNTRUSTED, Flows, Reach, receiver, steps
+from .flow import UNTRUSTED, Flows, Reach, receiver
+from .paths import steps
 from .sources import source_of, text_at
 
 
@@ -40,7 +41,10 @@ def label_problems(program: p.Program, strict: bool) -> Iterator[Problem]:
                 if effect is not None:
                     seen.add(key)
                     name = reach.call.stage.name
-                    yield problems.untrusted_input(name, effect.kind, reach.span, _way(reach, effect.span, name))
+                    # The tool of an agent is called where it is listed: there is no call to put a policy behind.
+                    listed = text_at(program, reach.call.span) == name
+                    related = _way(program, reach, effect.span, name)
+                    yield problems.untrusted_input(name, effect.kind, listed, reach.span, related)
 
 
 def _kept(flows: Flows, goal: p.Goal, term: p.GoalTerm, reach: Reach) -> Problem | None:
@@ -49,7 +53,7 @@ def _kept(flows: Flows, goal: p.Goal, term: p.GoalTerm, reach: Reach) -> Problem
     keeps = Related(term.span, f"@{label} is kept here")
     effect = next((e for e in stage.effects if e.kind in ("network", "process")), None)
     if effect is not None:
-        related = (*_way(reach, effect.span, stage.name), keeps)
+        related = (*_way(flows.program, reach, effect.span, stage.name), keeps)
         return problems.label_reaches_tool(
             label, stage.name, effect.kind, goal.pipeline, term.tiers, reach.span, related
         )
@@ -59,7 +63,7 @@ def _kept(flows: Flows, goal: p.Goal, term: p.GoalTerm, reach: Reach) -> Problem
             return None
         placed = (Related(reach.placed, "placed here"),) if reach.placed else ()
         tier = f"is placed on `{reach.place}`"
-        related = (*_way(reach), *placed, keeps)
+        related = (*_way(flows.program, reach), *placed, keeps)
         return problems.label_reaches_tier(label, called, tier, goal.pipeline, term.tiers, reach.span, related)
     model = served_model(flows, reach.call)
     for fleet in flows.program.fleets if model else ():
@@ -67,14 +71,19 @@ def _kept(flows: Flows, goal: p.Goal, term: p.GoalTerm, reach: Reach) -> Problem
         named = {tier.name for tier in fleet.tiers} & set(term.tiers)
         if named and serving and not named & {tier.name for tier in serving}:
             tier = f"only `{serving[0].name}` of fleet `{fleet.name}` can serve"
-            related = (*_way(reach), Related(serving[0].span, "it is declared here"), keeps)
+            related = (*_way(flows.program, reach), Related(serving[0].span, "it is declared here"), keeps)
             return problems.label_reaches_tier(label, called, tier, goal.pipeline, term.tiers, reach.span, related)
     return None
 
 
-def _way(reach: Reach, effect: Span | None = None, tool: str = "") -> tuple[Related, ...]:
-    """The related places: how the label got there, the call if its argument is elsewhere, and the tool's effect."""
-    way = [Related(step.span, step.text) for step in steps(reach.path) if step.span != reach.span]
+def _way(program: p.Program, reach: Reach, effect: Span | None = None, tool: str = "") -> tuple[Related, ...]:
+    """The related places: how the label got there, the call if its argument is elsewhere, and the tool's effect. What
+    the loop of an agent binds is left out, for nobody wrote these names."""
+    way: list[Related] = []
+    for step in steps(reach.path):
+        text = text_at(program, step.span)
+        if step.span != reach.span and (not step.name or not text or step.name in text):
+            way.append(Related(step.span, step.text))
     return (*way, Related(effect, f"what `{tool}` does is declared here")) if effect else tuple(way)
 
 

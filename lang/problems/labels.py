@@ -33,12 +33,15 @@ def label_reaches_tier(
     )
 
 
-def untrusted_input(tool: str, effect: str, span: Span, related: tuple[Related, ...]) -> Problem:
+def untrusted_input(tool: str, effect: str, listed: bool, span: Span, related: tuple[Related, ...]) -> Problem:
+    """`listed` where the tool is one of an agent."""
     return Problem(
         "untrusted-input",
         f"what a network tool returned reaches the tool `{tool}` (effect `{effect}`), and nobody is asked",
         span,
-        hint='let a person decide: `with approve "…?"` behind the call',
+        hint=f'give the agent a pipeline instead, which calls `{tool}` with approve "…?"'
+        if listed
+        else 'let a person decide: `with approve "…?"` behind the call',
         related=related,
     )
 
