@@ -6,10 +6,12 @@ Spans are made up but distinct: each expression gets the next column of its line
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 
 from agentlang.base.source import Source, Span
-from agentlang.base.units import BANDWIDTH, COUNT, DURATION, RATE, TOKENS, Quantity
+from agentlang.base.units import BANDWIDTH, COUNT, DURATION, NUMBER, RATE, TOKENS, Quantity
+from agentlang.base.units import MONEY as MONEY_DIMENSION
 from agentlang.ir.demand.data import demand
 from agentlang.ir.formula import constant
 from agentlang.ir.graph import Demand, Handle
@@ -19,6 +21,7 @@ from agentlang.lang.types import (
     BOOL,
     FLOAT,
     INT,
+    MONEY,
     NONE,
     TEXT,
     EnumType,
@@ -422,7 +425,128 @@ def summarise() -> p.Program:
     return program(digest, handles=(model("writer", 6),), goals=(goal,))
 
 
-ALL = {"hello": hello, "handbook": handbook, "summarise": summarise}
+INTENT = p.EnumDeclaration(
+    "Intent",
+    (
+        p.EnumCase("Refund", (parameter("order", INT), parameter("amount", MONEY)), at(1)),
+        p.EnumCase("Question", (parameter("topic", TEXT),), at(1)),
+        p.EnumCase("Spam", (), at(1)),
+    ),
+    at(1),
+)
+ORDER_RECORD = p.RecordDeclaration("Order", (parameter("id", INT), parameter("paid", MONEY)), at(1))
+ORDER = p.StageSignature(
+    "order",
+    (parameter("id", INT),),
+    RecordType("Order"),
+    "python",
+    "python:call",
+    at(5),
+    keyword="tool",
+    settings={"target": "shop:order", "limits": {"memory": 2.0**28}, "words": ("a", None, True)},
+    effects=(p.Effect("reads", "orders", at(5)), p.Effect("network", None, at(5))),
+    needs={"cpu": Quantity(0.002, DURATION)},
+    doc="What was ordered.",
+)
+REFUND = p.StageSignature(
+    "refund",
+    (parameter("id", INT), parameter("amount", MONEY)),
+    TEXT,
+    "shop",
+    "mcp:call",
+    at(6),
+    keyword="tool",
+    settings={"tool": "refund"},
+    effects=(p.Effect("writes", "payments", at(6)), p.Effect("spends", Quantity(0.05, MONEY_DIMENSION), at(6))),
+    idempotent_by="id",
+    server="shop",
+)
+SERVER = HandleType("mcp.Server")
+
+
+def triage() -> p.Program:
+    """A decision, a tool of a server behind a person, a fallback, a loop with an end: most of the language."""
+    intent = ref("intent", EnumType("Intent"), 12)
+    refund = p.StageCall(
+        type=TEXT,
+        span=at(13),
+        stage=REFUND,
+        arguments=(p.Argument("id", ref("order", INT, 13)), p.Argument("amount", ref("amount", MONEY, 13))),
+    )
+    asked = guarded(
+        13,
+        refund,
+        p.Policies(
+            timeout=5.0, retries=2, backoff=0.05, approve=template(13, "Refund ", ref("amount", MONEY, 13), "?")
+        ),
+    )
+    known = call(ORDER, 14, id=ref("order", INT, 14))
+    answer = collect(chat(15, template(15, "Answer: ", ref("topic", TEXT, 15)), 64))
+    better = p.If(
+        type=TurnType(TEXT),
+        span=at(17),
+        condition=p.Binary(
+            type=BOOL,
+            span=at(17),
+            operator="<",
+            left=p.Length(type=INT, span=at(17), of=ref("draft", TEXT, 17)),
+            right=literal(9, INT, 17),
+        ),
+        then=block(17, result=turn(17, ref("draft", TEXT, 17), stop=True)),
+        otherwise=block(
+            18, result=turn(18, collect(chat(18, template(18, "Shorter: ", ref("draft", TEXT, 18)), 32)), stop=False)
+        ),
+    )
+    route = match(
+        12,
+        intent,
+        arm(
+            13,
+            "Refund",
+            block(13, bind(14, "found", known), result=otherwise(13, asked, text("later", 13), "denied", "timeout")),
+            parameter("order", INT, line=13),
+            parameter("amount", MONEY, line=13),
+        ),
+        arm(15, "Question", block(15, result=answer), parameter("topic", TEXT, line=15)),
+        arm(16, None, block(16, result=text("dropped", 16))),
+    )
+    clean = replace(call(REDACT, 10, text=ref("mail", TEXT, 10)), labels=frozenset({"pii"}))
+    body = block(
+        9,
+        bind(10, "clean", clean),
+        bind(11, "intent", into(11, template(11, "What is it?\n", ref("clean", TEXT, 11)), EnumType("Intent"))),
+        bind(12, "route", route),
+        bind(17, "short", repeat(17, "draft", ref("route", TEXT, 17), block(17, result=better), 4)),
+        result=interruptible(19, block(19, result=race(19, ref("short", TEXT, 19), text("quick", 19)))),
+    )
+    goal = p.Goal(
+        "triage",
+        (
+            p.GoalTerm("keep", None, at(21), word="pii", tiers=("here",)),
+            p.GoalTerm("soft", Quantity(10.0, COUNT), at(22), word="finish"),
+        ),
+        (p.Assumption("intent", Quantity(0.1, NUMBER), at(23), case="Refund"),),
+        at(20),
+    )
+    served = p.Endpoint(None, "REMOTE_URL", ("gpt-oss-120b",), first_token=Quantity(0.4, DURATION))
+    fleet = p.Fleet(
+        "office", (p.Tier("here", "laptop", (1, 1), at(25)), p.Tier("cloud", "", (0, 1), at(26), served)), (), at(24)
+    )
+    opening = signature("mcp.stdio", "mcp:stdio", SERVER, parameter("command", ListType(TEXT)))
+    command = p.ListOf(type=ListType(TEXT), span=at(4), items=(text("shop-mcp", 4),))
+    server = p.HandleDeclaration("shop", "server", SERVER, opening, (p.Argument("command", command),), at(4))
+    return program(
+        pipeline("triage", 9, TEXT, (parameter("mail", TEXT, line=9),), body),
+        handles=(model("writer", 3), server),
+        records=(ORDER_RECORD,),
+        enums=(INTENT,),
+        tools=(ORDER, REFUND),
+        goals=(goal,),
+        fleets=(fleet,),
+    )
+
+
+ALL = {"hello": hello, "handbook": handbook, "summarise": summarise, "triage": triage}
 
 
 SMOL = ModelShape(

@@ -4,7 +4,7 @@ with bodies do to that stands in `branches`."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from ...lang.types import HandleType, RecordType, Type
@@ -129,7 +129,7 @@ class _Walk:
             case "agent.binary" if operation.attributes["operator"] == "+":
                 return added(*operands)
             case "agent.collect":
-                return Sized(tokens=operands[0].tokens, items=operands[0].items, element=operands[0].element)
+                return replace(operands[0], fields={}, handle=None)
             case "agent.chat":
                 return self._reply(operation, self._named(operation))
             case _:

@@ -15,7 +15,18 @@ from agentlang.ir.graph import Graph, Operation, Size, walk
 from agentlang.ir.library import Library, ModelShape, NoLibrary
 from agentlang.ir.sizes import GOAL, given, given_data, resolve
 from agentlang.lang import program as p
-from agentlang.lang.types import BOOL, FLOAT, INT, TEXT, ListType, RecordType, StreamType
+from agentlang.lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    MESSAGE,
+    ROLE,
+    TEXT,
+    EnumType,
+    ListType,
+    RecordType,
+    StreamType,
+)
 
 SMALL = ModelShape(
     name="small", layers=3, d_model=8, heads=4, kv_heads=2, head_dim=2, ffn=5, vocab=11, context=64,
@@ -303,3 +314,88 @@ def test_quantities_have_a_size_in_texts() -> None:
     body = P.block(2, result=P.template(2, P.ref("rate", FLOAT), P.ref("rate", FLOAT)))
     graph = annotated(P.program(P.pipeline("f", 1, TEXT, (P.parameter("rate", FLOAT),), body)))
     assert graph.pipeline("f").sizes == ()
+
+
+def test_sizes_of_branches_turns_and_failures() -> None:
+    graph = annotated(P.triage())
+    sizes = {size.name: size for size in graph.pipeline("triage").sizes}
+    operations = {operation.id: operation for operation in walk(graph.pipeline("triage").body)}
+
+    def times(name: str) -> Formula | None:
+        return operations[f"triage.{name}"].times
+
+    assert times("route.Refund.refund") == variable("intent.Refund")
+    assert times("route.Question.chat.decode") == variable("intent.Question")
+    # The wildcard is for the one case that is left.
+    assert times("route._.yield") == variable("intent.Spam")
+    assert times("draft.if") == variable("draft.turns")
+    assert times("race.1.yield") == times("race.2.yield") == times("interruptible") == constant(1.0)
+    fallback = operations["triage.route.Refund.otherwise"].regions[1].operations
+    assert {o.times for o in fallback} == {variable("intent.Refund") * variable("route.Refund.otherwise.failed")}
+    assert sizes["draft.turns"].default == sizes["draft.turns"].bound == constant(4.0)
+    assert sizes["route.Refund.otherwise.failed"].default == ZERO
+    assert {size.name for size in sizes.values() if size.group == "intent"} == {
+        "intent.Refund",
+        "intent.Question",
+        "intent.Spam",
+    }
+    # A reply into a type is at most as long as its `max_tokens`, and so is each of its parts.
+    assert sizes["intent.output"].bound == constant(48.0)
+    assert (sizes["topic.tokens"].default, sizes["topic.tokens"].bound) == (variable("intent.output"), constant(48.0))
+    order = operations["triage.route.Refund.order"].demand
+    assert order is not None and order.cpu == constant(0.002)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({}, (1 / 3, 1 / 3, 1 / 3)),
+        ({"intent.Refund": 0.1}, (0.1, 0.45, 0.45)),
+        ({"intent.Spam": 0.7}, (0.15, 0.15, 0.7)),
+        ({"intent.Refund": 0.1, "intent.Spam": 0.7}, (0.1, 0.2, 0.7)),
+        ({"intent.Refund": 1.0}, (1.0, 0.0, 0.0)),
+        ({"intent.Refund": 0.8, "intent.Spam": 0.7}, (0.8, 0.0, 0.7)),
+    ],
+)
+def test_what_is_not_stated_of_a_whole_is_shared(stated: dict[str, float], expected: tuple[float, ...]) -> None:
+    resolved, unused = resolve(annotated(P.triage()).pipeline("triage").sizes, stated)
+    values = {size.name: size.value for size in resolved}
+    names = ("intent.Refund", "intent.Question", "intent.Spam")
+    assert tuple(values[name] for name in names) == pytest.approx(expected)
+    assert unused == ()
+
+
+def test_the_turns_of_a_loop_can_be_stated() -> None:
+    goal = P.triage().goals[0]
+    assert given(goal) == {"intent.Refund": 0.1}
+    sizes = annotated(P.triage()).pipeline("triage").sizes
+    (turns,) = (size for size in resolve(sizes, {"draft.items": 2.0})[0] if size.name == "draft.turns")
+    assert (turns.value, turns.basis) == (2.0, GOAL)
+
+
+def test_one_decision_has_one_share_however_often_it_is_looked_at() -> None:
+    """Two matches over one value, one of them with `_`."""
+    intent = P.ref("intent", EnumType("Intent"))
+    spam = P.arm(3, "Spam", P.block(3, result=P.call(P.REDACT, 3, text=P.text("x"))))
+    rest = P.arm(3, None, P.block(3, result=P.text("y")))
+    matches = [P.match(3, intent, spam, rest) for _ in range(2)]
+    body = P.block(1, P.bind(2, "a", matches[0]), result=matches[1])
+    pipeline = P.pipeline("f", 1, TEXT, (P.parameter("intent", EnumType("Intent")),), body)
+    graph = annotated(P.program(pipeline, enums=(P.INTENT,)))
+    operations = {operation.id: operation for operation in walk(graph.pipeline("f").body)}
+    assert operations["f.a.Spam.redact"].times == operations["f.match.Spam.redact"].times == variable("intent.Spam")
+    assert operations["f.match._.yield"].times == variable("intent.Refund") + variable("intent.Question")
+
+
+def test_a_conversation_is_as_long_as_its_messages() -> None:
+    said = P.ref("said", ListType(MESSAGE))
+    chat = P.chat(2, said, 8)
+    pipeline = P.pipeline("f", 1, StreamType(TEXT), (P.parameter("said", ListType(MESSAGE)),), P.block(1, result=chat))
+    graph = annotated(P.program(pipeline, handles=(P.model("writer", 1),), records=(MESSAGE_RECORD,), enums=(ROLES,)))
+    tokenize = next(o for o in walk(graph.pipeline("f").body) if o.name == "agent.tokenize")
+    assert tokenize.demand is not None
+    assert tokenize.demand.tokens_in == variable("said.items") * variable("said.item.tokens") + 31.0
+
+
+MESSAGE_RECORD = p.RecordDeclaration("Message", (P.parameter("role", ROLE), P.parameter("text", TEXT)), P.at(1))
+ROLES = p.EnumDeclaration("Role", tuple(p.EnumCase(n, (), P.at(1)) for n in ("System", "User", "Assistant")), P.at(1))

@@ -18,7 +18,18 @@ from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Operation, walk
 from agentlang.ir.lower.names import Ids
 from agentlang.ir.sizes import given, resolve
 from agentlang.lang import program as p
-from agentlang.lang.types import BOOL, FLOAT, INT, NONE, TEXT, ListType, RecordType, StreamType
+from agentlang.lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    TEXT,
+    ListType,
+    OptionType,
+    RecordType,
+    StreamType,
+    TurnType,
+)
 from agentlang.stdlib.library import Library
 
 
@@ -197,6 +208,116 @@ def test_a_filter_a_branch_and_an_emit() -> None:
     assert operations["f.word.seen"].regions[1].operations[-1].id == "f.word.seen.otherwise.yield"
     assert operations["f.emit"].operands == operations["f.constant"].results
     assert operations["f.return"].operands == ()
+
+
+def test_triage() -> None:
+    """A tool of a server behind a person, with a fallback, in an arm of a match."""
+    graph = graph_of(P.triage())
+    operations = by_id(graph.pipeline("triage"))
+    match = operations["triage.route"]
+    assert (match.name, match.attributes) == ("agent.match", {"cases": ("Refund", "Question", "_")})
+    assert [[v.name for v in region.arguments] for region in match.regions] == [["order", "amount"], ["topic"], []]
+    refund, order = operations["triage.route.Refund.refund"], operations["triage.route.Refund.order"]
+    assert refund.attributes == {
+        "entry": "mcp:call",
+        "parameters": ("self", "id", "amount"),
+        "tool": "refund",
+        "settings": {"tool": "refund"},
+        "effects": ("writes payments", "spends $0.05"),
+    }
+    assert refund.operands[0] == operations["triage.open.shop"].results[0]
+    assert order.attributes["settings"] == {
+        "target": "shop:order",
+        "limits": {"memory": 2.0**28},
+        "words": ("a", None, True),
+    }
+    assert order.attributes["needs"] == {"cpu": 0.002}
+    guard = operations["triage.route.Refund.with"]
+    assert guard.attributes == {"approve": True, "timeout": 5.0, "retries": 2, "backoff": 0.05}
+    assert guard.operands == operations["triage.route.Refund.with.approve"].results
+    assert operations["triage.route.Refund.otherwise"].attributes["reasons"] == ("denied", "timeout")
+    repeat = operations["triage.short"]
+    assert (repeat.attributes["variable"], repeat.attributes["at_most"]) == ("draft", 4)
+    assert repeat.regions[0].operations[-1].operands[0].type == TurnType(TEXT)
+    assert operations["triage.redact"].attributes["labels"] == ("pii",)
+    assert [operation.id for operation in operations["triage.race"].regions[1].operations][-1] == "triage.race.2.yield"
+    assert graph.handle("shop").keyword == "server"
+    assert [(tool.name, tool.server, tool.idempotent_by) for tool in graph.tools] == [
+        ("order", None, None),
+        ("refund", "shop", "id"),
+    ]
+    assert graph.tools[0].effects == ("reads orders", "network")
+    tiers = graph.fleets["office"]["tiers"]
+    assert isinstance(tiers, tuple) and isinstance(tiers[1], dict)
+    assert tiers[1]["endpoint"] == {"serves": ("gpt-oss-120b",), "secret": "REMOTE_URL", "first_token": 0.4}
+    assert graph.goals["triage"]["terms"] == (
+        {"kind": "keep", "word": "pii", "tiers": ("here",)},
+        {"kind": "soft", "word": "finish", "limit": 10.0, "unit": "count"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (p.Policies(), {}),
+        (p.Policies(timeout=0.0, backoff=0.0), {"timeout": 0.0}),
+        (p.Policies(hedge=0.3, rate=4.0, cache=3600.0), {"hedge": 0.3, "rate": 4.0, "cache": 3600.0}),
+        (p.Policies(breaker=5, breaker_pause=30.0), {"breaker": 5, "breaker_pause": 30.0}),
+        (p.Policies(buffer=1, drop="oldest", idle=2.0), {"buffer": 1, "drop": "oldest", "idle": 2.0}),
+        (p.Policies(place="gpu"), {"place": "gpu"}),
+    ],
+)
+def test_policies_are_attributes(policies: p.Policies, expected: dict[str, object]) -> None:
+    body = P.block(1, result=P.guarded(2, P.text("x"), policies))
+    operations = by_id(graph_of(P.program(P.pipeline("f", 1, TEXT, (), body))).pipeline("f"))
+    assert operations["f.with"].attributes == {"approve": False, **expected}
+
+
+def test_a_policy_renames_no_stage() -> None:
+    def ids(call: p.Expression) -> set[str]:
+        pipeline = P.pipeline("f", 1, TEXT, (P.parameter("word", TEXT),), P.block(1, result=call))
+        return set(by_id(graph_of(P.program(pipeline)).pipeline("f")))
+
+    def call() -> p.Expression:
+        return P.call(P.REDACT, 2, text=P.template(2, "<", P.ref("word", TEXT), ">"))
+
+    plain = ids(call())
+    for around in (P.guarded(2, call(), p.Policies(timeout=1.0)), P.otherwise(2, call(), P.text("x"))):
+        assert plain < ids(around)
+
+
+def test_parts_and_bodies_of_one_operation_have_ids_of_their_own() -> None:
+    """A fallback in the condition of an `if`, whose second branch is called as the fallback is."""
+    condition = P.otherwise(2, P.literal(True, BOOL, 2), P.literal(False, BOOL, 2))
+    branches = [P.block(2, result=P.text(word, 2)) for word in "ab"]
+    choice = p.If(type=TEXT, span=P.at(2), condition=condition, then=branches[0], otherwise=branches[1])
+    operations = by_id(graph_of(P.program(P.pipeline("f", 1, TEXT, (), P.block(1, result=choice)))).pipeline("f"))
+    assert operations["f.if.otherwise_2"].name == "agent.try"
+    assert {"f.if.otherwise_2.yield", "f.if.otherwise.yield"} <= set(operations)
+
+
+def test_bodies_without_values() -> None:
+    """A pipeline that gives nothing, called in every kind of body."""
+    silent = P.pipeline("silent", 1, NONE, (), P.block(1, p.Evaluate(P.text("x"), P.at(1))))
+
+    def called() -> p.PipelineCall:
+        return P.invoke(silent, 2)
+
+    option = p.Convert(type=OptionType(TEXT), span=P.at(2), value=P.text("x"))
+    none = P.arm(2, "none", P.block(2, result=called()))
+    expressions: list[p.Expression] = [
+        P.match(2, option, none, P.arm(2, None, P.block(2, p.Emit(P.text("y"), P.at(2))))),
+        P.race(2, called(), called()),
+        P.otherwise(2, called(), called()),
+        P.guarded(2, called(), p.Policies(timeout=1.0)),
+        P.interruptible(2, P.block(2, result=called())),
+    ]
+    for expression in expressions:
+        body = P.block(1, p.Evaluate(expression, P.at(2)), result=P.text("z"))
+        program = P.program(silent, P.pipeline("f", 1, TEXT, (), body))
+        (made,) = [o for o in graph_of(program).pipeline("f").body.operations if o.regions and o.name != "agent.return"]
+        assert made.results == ()
+        assert irc.compile_graph(program, P.SmallLibrary())[0] is not None
 
 
 def test_a_block_without_a_value() -> None:

@@ -13,8 +13,9 @@ from agentlang.ir.compile import Module
 from agentlang.ir.graph import Graph, KvType, TokensType, walk
 from agentlang.ir.laws import LAWS
 from agentlang.ir.passes import PASSES, load
+from agentlang.ir.schema import canonical, json_schema
 from agentlang.lang import program as p
-from agentlang.lang.types import TEXT, ListType, StreamType
+from agentlang.lang.types import TEXT, EnumType, ListType, OptionType, StreamType
 
 
 def lowered(program: p.Program, tests: bool = False) -> Module:
@@ -166,6 +167,70 @@ def test_a_chat_becomes_five_stages() -> None:
     assert {stage.span.line for stage in stages.values() if stage.span} == {7}
 
 
+def test_a_chat_into_a_type_ends_in_a_value() -> None:
+    graph = after(P.triage(), "split_llm")
+    stages = {
+        o.id.removeprefix("triage.chat."): o for o in walk(graph.pipeline("triage").body) if "triage.chat." in o.id
+    }
+    names = ["prompt", "tokenize", "prefill", "transfer", "decode", "detokenize", "collect", "parse"]
+    assert [name for name in stages if name in names] == names
+    schema = stages["decode"].attributes["schema"]
+    assert stages["parse"].attributes == {"schema": schema}
+    program = P.triage()
+    assert schema == canonical(json_schema(EnumType("Intent"), program.records, program.enums))
+    assert stages["collect"].operands == stages["detokenize"].results
+    (intent,) = stages["parse"].results
+    assert (intent.name, intent.type) == ("intent", EnumType("Intent"))
+    assert stages["detokenize"].results[0].name is None
+
+
+def test_calls_in_every_kind_of_body_are_inlined() -> None:
+    given = (P.parameter("word", TEXT),)
+    word = P.ref("word", TEXT)
+    inner = P.pipeline("inner", 1, TEXT, given, P.block(1, result=P.call(P.REDACT, 5, text=word)))
+
+    def called() -> p.Expression:
+        return P.invoke(inner, 3, word)
+
+    option = p.Convert(type=OptionType(TEXT), span=P.at(3), value=word)
+    bound = P.parameter("found", TEXT)
+    some = P.arm(3, "some", P.block(3, result=P.invoke(inner, 3, P.ref("found", TEXT))), bound)
+    bodies = (
+        P.match(3, option, some, P.arm(3, None, P.block(3, result=called()))),
+        P.repeat(3, "state", called(), P.block(3, result=P.turn(3, P.invoke(inner, 3, P.ref("state", TEXT)), False))),
+        P.race(3, called(), called()),
+        P.otherwise(3, called(), called()),
+        P.guarded(3, called(), p.Policies(timeout=1.0, approve=called())),
+        P.interruptible(3, P.block(3, result=called())),
+    )
+    binds = [P.bind(3, f"x{at}", body) for at, body in enumerate(bodies)]
+    outer = P.pipeline("outer", 1, TEXT, given, P.block(1, *binds, result=word))
+    again = P.pipeline("again", 1, TEXT, given, P.block(1, result=P.invoke(outer, 3, word)))
+    graph = after(P.program(inner, outer, again), "inline_pipelines")
+    found = leaves(graph, "outer")
+    assert found == [
+        "outer.x0.some.inner.redact", "outer.x0._.inner.redact",
+        "outer.inner.redact", "outer.state.inner.redact",
+        "outer.x2.1.inner.redact", "outer.x2.2.inner.redact",
+        "outer.inner_2.redact", "outer.x3.inner.redact",
+        "outer.inner_3.redact", "outer.inner_4.redact",
+        "outer.inner_5.redact",
+    ]  # fmt: skip
+    assert leaves(graph, "again") == [f"again.{stage}" for stage in found]
+    (match,) = (o for o in walk(graph.pipeline("again").body) if o.name == "agent.match")
+    assert [argument.name for region in match.regions for argument in region.arguments] == ["outer.found"]
+
+
+def test_a_qualified_pipeline_gives_sizes_its_own_names() -> None:
+    """A pipeline of an imported file has a point in its name, which is no step of a path."""
+    given = (P.parameter("word", TEXT),)
+    body = P.block(1, P.bind(1, "clean", P.call(P.REDACT, 1, text=P.ref("word", TEXT))), result=P.ref("clean", TEXT))
+    inner = P.pipeline("shop.clean", 1, TEXT, given, body)
+    middle = P.pipeline("shop.tidy", 1, TEXT, given, P.block(1, result=P.invoke(inner, 2, P.ref("word", TEXT))))
+    operations = {o.id: o for o in walk(after(P.program(inner, middle), "inline_pipelines").pipeline("shop.tidy").body)}
+    assert operations["shop.tidy.shop.clean.redact"].results[0].name == "shop.clean.clean"
+
+
 def test_a_pass_changes_no_module_that_it_is_given() -> None:
     module = lowered(P.handbook())
     before = module.text()
@@ -230,6 +295,10 @@ LAW_BREAKERS = [
     ("records fit", "handbook", "", (r'fields = \["path", "line"', 'fields = ["line", "path"'), "in that order"),
     ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"title"'), "has no field 'title'"),
     ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"line"'), "Passage.line is Int, not Text"),
+    ("enums fit", "triage", "", (r'case = "Question"', 'case = "Order"'), "Intent has no case 'Order'"),
+    ("enums fit", "triage", "", (r'case = "_"', 'case = "Other"'), "Intent has no case 'Other'"),
+    ("enums fit", "triage", "", (r'cases = \[\{name = "Refund"', 'cases = [{name = "Return"'), "no case 'Refund'"),
+    ("enums fit", "triage", "", (r'("amount", type = )!agent.money', r"\1!agent.float"), "does not take its payload"),
     ("goals resolve", "handbook", "", (r'pipeline = "answer"', 'pipeline = "reply"'), "'reply' is no pipeline"),
     ("no calls", "handbook", "", (r"module {", passed("inline_pipelines")), "a call of a pipeline is left"),
     ("no chats", "hello", "", (r"module {", passed("split_llm")), "a chat call is left"),
