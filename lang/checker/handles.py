@@ -22,6 +22,14 @@ KEYWORDS: dict[type, str] = {
     syntax.ServerDecl: "server",
 }
 
+# Handles that are declared by a word of their own, or by none but a tool.
+_KEYWORD_OF = {
+    "memory.Session": "memory",
+    "mcp.Server": "server",
+    "http.Request": "tool",
+    "process.Command": "tool",
+}
+
 
 def constructor(context: Context, node: syntax.Expr) -> tuple[StageSignature, str, Given, Span] | None:
     """The stage that builds a handle, how it is called, and its arguments; None where `node` is no such call."""
@@ -53,6 +61,12 @@ def check_handle(context: Context, symbol: HandleSymbol, node: HandleNode) -> Ha
             context.report(problems.not_a_handle(symbol.keyword, symbol.name, node.value.span, actual))
         return None
     signature, called, given, span = built
+    if _KEYWORD_OF.get(str(signature.result), symbol.keyword) != symbol.keyword or (
+        symbol.keyword in _KEYWORD_OF.values() and str(signature.result) not in _KEYWORD_OF
+    ):
+        word = context.source.span(node.span.start, node.span.start + len(symbol.keyword))
+        context.report(problems.wrong_keyword(symbol.keyword, symbol.name, signature.result, word, node.value.span))
+        return None
     arguments: list[program.Argument] = []
     for argument in bind_arguments(body, called, signature.parameters, given, span):
         value = argument.value

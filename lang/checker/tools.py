@@ -295,15 +295,7 @@ def _setting(context: Context, found: program.Expression) -> Setting:
         case program.Reference():
             return _hole(found) if found.name.startswith("secret ") else {"parts": (_hole(found),)}
         case program.Template():
-            parts: list[Setting] = []
-            for part in found.parts:
-                if isinstance(part, str):
-                    parts.append(part)
-                elif isinstance(part, program.Reference):
-                    parts.append(_hole(part))
-                elif (literal := fold(context, part, "what a text of a tool holds")) is not None:
-                    parts.append(str(literal.value))
-            return {"parts": tuple(parts)}
+            return {"parts": tuple(_part(context, part) for part in found.parts)}
         case program.ListOf():
             return tuple(_setting(context, item) for item in found.items)
         case program.TableOf():
@@ -311,6 +303,21 @@ def _setting(context: Context, found: program.Expression) -> Setting:
         case _:
             literal = fold(context, found, "what stands behind a tool")
             return _plain(literal.value) if literal is not None else None
+
+
+def _part(context: Context, part: str | program.Expression) -> Setting:
+    """A part of a text: what the program says, or a parameter (as Json or not, its text form is the same)."""
+    while isinstance(part, program.Convert):
+        part = part.value
+    if isinstance(part, str):
+        return part
+    if isinstance(part, program.Reference):
+        return _hole(part)
+    if isinstance(part, program.Literal) and isinstance(part.value, str):
+        return part.value
+    if not is_unknown(part.type):
+        context.report(problems.tool_hole(part.span))
+    return ""
 
 
 def _hole(found: program.Reference) -> Setting:

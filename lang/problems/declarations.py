@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...base.problems import Fix, Problem, Related
+from ...base.problems import Edit, Fix, Problem, Related
 from ...base.source import Span
 from ..types import Type
 
@@ -17,7 +17,8 @@ def not_constant(what: str, span: Span) -> Problem:
 
 
 def not_a_handle(keyword: str, name: str, span: Span, actual: str) -> Problem:
-    example = "llm.chat(…)" if keyword == "model" else "search.index(…)"
+    example = {"model": "llm.chat(…)", "memory": "memory.session()", "server": 'mcp.stdio(["…"])'}.get(keyword)
+    example = example or "search.index(…)"
     return Problem(
         "not-a-handle",
         f"{keyword} `{name}` must be built by a stage of the library, but this is {actual}",
@@ -27,12 +28,37 @@ def not_a_handle(keyword: str, name: str, span: Span, actual: str) -> Problem:
 
 
 def handle_not_declared(stage: str, result: Type, span: Span) -> Problem:
+    keyword = _KEYWORDS.get(str(result), "model")
+    also = " (or `resource`)" if keyword == "model" else ""
+    hint = f"write `{keyword} NAME = {stage}(…)`{also} outside the pipeline, and use NAME here"
+    if keyword == "tool":
+        hint = f"write `tool NAME(…) -> … = {stage}(…) effects [{_EFFECTS[str(result)]}]` outside, and call NAME here"
     return Problem(
         "handle-not-declared",
         f"`{stage}` builds a {result}, which must be declared at the top of the file",
         span,
-        hint=f"write `model NAME = {stage}(…)` (or `resource`) outside the pipeline, and use NAME here",
+        hint=hint,
     )
+
+
+def wrong_keyword(keyword: str, name: str, type: Type, word: Span, span: Span) -> Problem:
+    """A handle declared as what its type is not; `word` is the keyword."""
+    right = _KEYWORDS.get(str(type), "model")
+    fix = Fix(f"write `{right}`", (Edit(word, right),)) if right != "tool" else None
+    hint = f"write `{right} {name} = …`" if fix else "only a tool stands on one: `tool NAME(…) -> … = …`"
+    related = (Related(word, f"declared as a {keyword} here"),)
+    title = f"`{name}` is declared as a {keyword}, but this builds `{type}`"
+    return Problem("wrong-keyword", title, span, hint=hint, related=related, fix=fix)
+
+
+# What handles of these types are declared as; of all others, models and resources.
+_KEYWORDS = {
+    "memory.Session": "memory",
+    "mcp.Server": "server",
+    "http.Request": "tool",
+    "process.Command": "tool",
+}
+_EFFECTS = {"http.Request": "network", "process.Command": "process"}
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------
@@ -51,6 +77,15 @@ def bad_target(text: str, span: Span) -> Problem:
         f'"{text}" names no function of Python',
         span,
         hint='write the module and the function, as in `python("shop:order")` for `order` in `shop.py`',
+    )
+
+
+def tool_hole(span: Span) -> Problem:
+    return Problem(
+        "tool-hole",
+        "a hole in what stands behind a tool holds something that is worked out",
+        span,
+        hint="name a parameter of the tool, or a text constant; work the value out before the call",
     )
 
 
