@@ -247,6 +247,9 @@ def value_fits(value: object, wanted: ValueType) -> bool:
             return True
         case Primitive(name) if name in QUANTITIES:
             return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case EnumType():
+            # A case that holds nothing is its name.
+            return isinstance(value, str)
         case OptionType(element):
             return value is None or value_fits(value, element)
         case ListType(element):
