@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..base.problems import Problem
 from ..base.source import Source, Span
@@ -46,41 +48,59 @@ MOST_OPEN = 60
 MOST_PROBLEMS = 100
 
 
+class Cut(NamedTuple):
+    """A place where nothing is open: a line at the left margin that starts a declaration. How the source goes on from
+    there has nothing to do with what stands before; how much of each the scan had by then."""
+
+    offset: int
+    line: int
+    tokens: int
+    comments: int
+    problems: int
+    starts: int
+    dropped: int
+
+
 @dataclass(slots=True)
 class Scan:
     """What one source gave. `starts` are indexes of tokens with which a declaration (or a stray line) begins; `dropped`
-    are the first tokens of declarations that were too deep to read."""
+    are the first tokens of declarations that were too deep to read. `cuts` part the source; `reaching` are the parts
+    (by the number of cuts before) that hold a long text without an end, for which all that follows was looked at."""
 
     tokens: list[Token] = field(default_factory=list[Token])
     comments: list[Comment] = field(default_factory=list[Comment])
     problems: list[Problem] = field(default_factory=list[Problem])
     starts: list[int] = field(default_factory=list[int])
     dropped: list[Token] = field(default_factory=list[Token])
+    cuts: list[Cut] = field(default_factory=list[Cut])
+    reaching: set[int] = field(default_factory=set[int])
 
 
-def scan(source: Source) -> Scan:
-    """All tokens of the source, in order."""
-    return _Scanner(source).run()
+def scan(source: Source, offset: int = 0, line: int = 1, until: Container[int] = ()) -> Scan:
+    """All tokens of the source, in order; or only from a cut on (its offset and line), to a cut of which the offset is
+    in `until`."""
+    return _Scanner(source, offset, line, until).run()
 
 
 class _Scanner:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, offset: int, line: int, until: Container[int]) -> None:
         self.source = source
         self.text = source.text
-        self.at = 1 if self.text.startswith("\ufeff") else 0
+        self.at = 1 if offset == 0 and self.text.startswith("\ufeff") else offset
+        self.begin = offset
+        self.until = until
         self.out = Scan()
         self.open: list[Token] = []  # opening brackets, TEXT and HOLE tokens that are not closed yet
-        self.line = 1
-        self.line_start = 0
+        self.line = line
+        self.line_start = offset
         self.first = True
         self.base_column = 0  # the column of the current declaration's first token; 0 before any
 
     def run(self) -> Scan:
-        for match in CONTROL.finditer(self.text):
+        if match := CONTROL.search(self.text, self.begin):
             # One is enough to say that the file is no clean text.
             self.report(problems.bad_character(self.span(match.start(), match.end()), match[0]))
             self.text = CONTROL.sub(" ", self.text)
-            break
         self.line_started()
         while self.at < len(self.text):
             if self.open and self.open[-1].kind == "TEXT":
@@ -135,6 +155,15 @@ class _Scanner:
         if not self.open or column <= self.base_column:
             self.open.clear()
             self.base_column = column
+            if column == 1 and start > self.begin:
+                self.cut(start)
+
+    def cut(self, offset: int) -> None:
+        out = self.out
+        counts = (len(part) for part in (out.tokens, out.comments, out.problems, out.starts, out.dropped))
+        out.cuts.append(Cut(offset, self.line, *counts))
+        if offset in self.until:
+            self.text = self.text[:offset]
 
     def push(self, token: Token) -> None:
         self.open.append(token)
@@ -368,6 +397,7 @@ class _Scanner:
     def unclosed_text(self, opened: Token) -> None:
         """Reports a text that never ends, and goes on as if it ended with its line (or before the next declaration)."""
         if opened.text == '"""':
+            self.out.reaching.add(len(self.out.cuts))
             self.leave_long_text(opened)
             at = self.at
         else:
