@@ -31,7 +31,8 @@ def readable(source: Source, until: str | None) -> str:
 
 def generic(source: Source) -> str:
     """The form that reads back, without the segments of operands, which only say how many there are."""
-    return re.sub(r"operandSegmentSizes = array<i32[^>]*>, ", "", after(source, "split_llm").text()).strip("\n")
+    segments = r"operandSegmentSizes = array<i32[^>]*>"
+    return re.sub(f"{segments}, |, {segments}", "", after(source, "split_llm").text()).strip("\n")
 
 
 SHOWN: dict[str, Callable[[Source], str]] = {
