@@ -9,6 +9,7 @@ from functools import partial
 import ir_programs as P
 from agent_sources import checked
 
+from agentlang.base.problems import has_errors
 from agentlang.base.source import Source
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
@@ -16,7 +17,7 @@ from agentlang.ir.compile import Module
 
 def after(source: Source, until: str | None) -> Module:
     program, problems = checked(source.text, source.path)
-    assert program is not None, problems
+    assert program is not None and not has_errors(problems), problems
     module, problems = irc.lower(program)
     if module is not None and until is not None:
         module, problems = irc.run_passes(module, P.SmallLibrary(), until)
