@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ...base.problems import Related
+from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
 from ..syntax_problems import too_deep
@@ -93,10 +95,11 @@ class Loop:
     of the state (a Float after an Int, `none` after a Text, an item after `[]`, a label), `type` and `labels` are what
     the state must have, and the body is checked again."""
 
-    __slots__ = ("found", "labels", "state", "type", "wider")
+    __slots__ = ("first", "found", "labels", "state", "type", "wider")
 
-    def __init__(self, state: str, type: Type, labels: Labels) -> None:
+    def __init__(self, state: str, type: Type, labels: Labels, first: Span) -> None:
         self.state = state
+        self.first = first
         self.type = type
         self.labels = labels
         self.wider = type
@@ -114,7 +117,8 @@ class Loop:
             fitted = convert(value, self.type)
             if fitted is None and joined is None:
                 # `fit` says what does not go together.
-                fitted = body.fit(value, self.type, f"what `{word}` gives, as the state `{self.state}`,")
+                first = (Related(self.first, f"the first value makes `{self.state}` {self.type}"),)
+                fitted = body.fit(value, self.type, f"what `{word}` gives, as the state `{self.state}`,", first)
             value = fitted or value
         self.found |= value.labels
         return program.Turn(type=TurnType(self.type), span=value.span, labels=value.labels, value=value, stop=stop)
@@ -128,7 +132,7 @@ def check_repeat(body: Body, node: syntax.Repeat, expected: Type | None) -> prog
     """The value is the state after `stop`, or after the last turn."""
     initial = body.plain(body.settled(body.value(node.initial, expected, open=True), "the first value of a `repeat`"))
     at_most = _times(body, node)
-    loop = Loop(node.state.text, initial.type, initial.labels)
+    loop = Loop(node.state.text, initial.type, initial.labels, initial.span)
     mark = body.mark()
     block = _turns(body, node, loop)
     while not loop.settled:
@@ -136,7 +140,7 @@ def check_repeat(body: Body, node: syntax.Repeat, expected: Type | None) -> prog
             body.context.report(too_deep(node.span, "loops whose turns say more than their first value", 40))
             break
         body.rewind(mark)
-        loop = Loop(node.state.text, loop.wider, loop.labels | loop.found)
+        loop = Loop(node.state.text, loop.wider, loop.labels | loop.found, initial.span)
         block = _turns(body, node, loop)
     if is_open(loop.type):
         body.decided(initial)
