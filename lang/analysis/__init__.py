@@ -7,7 +7,8 @@ worst cases of `bounds` and the facts of `explain` are for those who ask.
 from __future__ import annotations
 
 from ...base.problems import Problem
-from ..program import Program, With, walk
+from ..program import Program, With
+from .whole import Whole
 
 
 def analyse(program: Program, strict_labels: bool = False) -> tuple[Problem, ...]:
@@ -17,20 +18,21 @@ def analyse(program: Program, strict_labels: bool = False) -> tuple[Problem, ...
     time. So it may be given the sound part of a program, for a fault in one declaration hides none in another.
     """
     found: list[Problem] = []
+    whole = Whole(program)
     dangers = {effect.kind for tool in program.tools for effect in tool.effects if effect.kind != "reads"}
     # Each analysis is loaded where the program has something that it is about; most programs have little.
     if dangers or any(term.kind == "keep" for goal in program.goals for term in goal.terms):
         from .labels import label_problems
 
-        found += label_problems(program, strict_labels)
+        found += label_problems(whole, strict_labels)
     if dangers:
         from .effects import effect_problems
 
-        found += effect_problems(program)
-    if any(isinstance(node, With) for pipeline in program.pipelines for node in walk(pipeline.body)):
+        found += effect_problems(whole)
+    if any(isinstance(node, With) for nodes in whole.nodes.values() for node in nodes):
         from .goals import goal_problems
         from .policies import policy_problems
 
-        found += policy_problems(program)
-        found += goal_problems(program)
+        found += policy_problems(whole)
+        found += goal_problems(whole)
     return tuple(found)

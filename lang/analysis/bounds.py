@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from ...base.frozen import frozen
 from .. import program as p
 from .amounts import ZERO, Bound, amount, length
-from .callees import callees_first
 from .lengths import Lengths
 from .timing import DEADLINE, Timing
+from .whole import Whole
 
 # Tokens of one chat call, unless it says otherwise; the language's own figure.
 _TOKENS = 256
@@ -58,16 +58,14 @@ class Bounds:
     """The worst cases of a program."""
 
     def __init__(self, program: p.Program) -> None:
-        self.program = program
+        whole = Whole(program)
         self.models = {handle.name for handle in program.handles if handle.keyword == "model"}
         self.pipelines: dict[str, Worst] = {}
         self._counts: dict[str, Counts] = {}
-        self.lengths = Lengths(program)
-        self._clocks = (
-            Timing(program, self.lengths, default=DEADLINE),
-            Timing(program, self.lengths),
-        )
-        for pipeline in callees_first(program.pipelines):
+        self.lengths = Lengths(whole)
+        self.stated = Timing(whole, self.lengths)
+        self._clocks = (Timing(whole, self.lengths, default=DEADLINE), self.stated)
+        for pipeline in whole.pipelines:
             counts = self._block(pipeline.name, pipeline.body)
             self._counts[pipeline.name] = counts
             full, stated = (clock.pipelines[pipeline.name] for clock in self._clocks)

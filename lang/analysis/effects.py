@@ -14,8 +14,8 @@ from ...base.source import Span
 from .. import program as p
 from ..problems import effects as problems
 from ..types import INT, TEXT
-from .callees import callees_first
 from .sources import source_of
+from .whole import Whole
 
 
 @frozen
@@ -30,13 +30,14 @@ class Use:
         return next(effect for effect in self.call.stage.effects if effect.dangerous)
 
 
-def effect_problems(program: p.Program) -> Iterator[Problem]:
+def effect_problems(whole: Whole) -> Iterator[Problem]:
+    program = whole.program
     if not any(effect.dangerous for tool in program.tools for effect in tool.effects):
         return
     inside: dict[str, tuple[Use, ...]] = {}
-    for pipeline in callees_first(program.pipelines):
-        inside[pipeline.name] = _first_of_each(p.walk(pipeline.body), inside)
-        for node in p.walk(pipeline.body):
+    for pipeline in whole.pipelines:
+        inside[pipeline.name] = _first_of_each(iter(whole.nodes[pipeline.name]), inside)
+        for node in whole.nodes[pipeline.name]:
             match node:
                 case p.With():
                     yield from _guarded(program, node, inside)

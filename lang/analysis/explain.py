@@ -15,7 +15,7 @@ from .. import program as p
 from .bounds import Bounds, Worst
 from .flow import receiver
 from .prompts import Prompt, prompt_of, text_of
-from .timing import Part, Timing
+from .timing import Part
 from .words import assumption_text, effect_text, policy_texts, term_text
 
 
@@ -60,7 +60,7 @@ class _Reader:
         self.line = line
         self.loops = loops
         self.bounds = Bounds(program)
-        self.timing = Timing(program, self.bounds.lengths)
+        self.timing = self.bounds.stated
 
     def text(self, node: p.Expression) -> str:
         return text_of(self.program, node)

@@ -11,14 +11,14 @@ inside of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...base.frozen import frozen
 from ...base.source import Span
 from .. import program as p
 from ..types import EnumType, ListType, MapType, OptionType, RecordType, StreamType, TurnType, Type
-from .callees import callees_first
-from .paths import NOTHING, Flow, Origin, Step, given, held_by, joined, onto, stepped
+from .paths import NOTHING, Flow, Origin, Step, given, held_by, is_label, joined, onto, stepped
+from .whole import Whole
 
 UNTRUSTED = "untrusted"
 # Stages whose result carries no label of their arguments, by what runs them.
@@ -44,7 +44,8 @@ class Reach:
 
 @frozen
 class Summary:
-    """What a pipeline does with labels: those of its result, and all that arrive at calls inside of it."""
+    """What a pipeline does with labels: those of its result, and those that arrive at calls. Of calls in pipelines that
+    it calls, only what differs for being called from here: what its arguments bring, or where they are placed."""
 
     result: Flow
     reaches: tuple[Reach, ...]
@@ -63,24 +64,37 @@ class _Where:
 class Flows:
     """The summaries of all pipelines of a program."""
 
-    def __init__(self, program: p.Program, control: bool = False) -> None:
-        self.program = program
+    def __init__(self, whole: Whole, control: bool = False) -> None:
+        self.whole = whole
+        self.program = program = whole.program
         self.control = control
         self.handles = {handle.name: handle for handle in program.handles}
-        self.pipelines = {pipeline.name: pipeline for pipeline in program.pipelines}
+        self.pipelines = whole.named
         self.everything = any(
-            isinstance(e, p.With) and e.policies.place for pipeline in program.pipelines for e in p.walk(pipeline.body)
+            isinstance(node, p.With) and node.policies.place is not None
+            for nodes in whole.nodes.values()
+            for node in nodes
         )
         self.memories: dict[str, Flow] = {}
         self._contained: dict[Type, Flow] = {}
         self.summaries: dict[str, Summary] = {}
-        ordered = callees_first(program.pipelines)
         while True:
             self.summaries = {}
-            for pipeline in ordered:
+            for pipeline in whole.pipelines:
                 self.summaries[pipeline.name] = _Body(self, pipeline).summary()
             if not self._remembered():
                 break
+
+    def within(self, pipeline: str) -> Iterator[Reach]:
+        """All that arrives at calls when a pipeline runs."""
+        seen = {pipeline}
+        waiting = [pipeline]
+        while waiting:
+            name = waiting.pop()
+            if name in self.summaries:
+                yield from self.summaries[name].reaches
+                waiting += [called for called in self.whole.called(name) if called not in seen]
+                seen.update(waiting)
 
     def _remembered(self) -> bool:
         """Note what arrives in memories; whether any is new."""
@@ -89,7 +103,7 @@ class Flows:
             for reach in summary.reaches:
                 name = self.memory_of(reach.call)
                 held = self.memories.get(name, NOTHING) if name else NOTHING
-                if name and reach.origin.label and reach.origin not in held:
+                if name and is_label(reach.origin) and reach.origin not in held:
                     path = Step(reach.span, f"stored in `{name}` here", reach.path)
                     self.memories[name] = {**held, reach.origin: path}
                     new = True
@@ -147,9 +161,8 @@ class _Body:
 
     def summary(self) -> Summary:
         for parameter in self.pipeline.parameters:
-            passed = Origin("", parameter.name, parameter.span)
-            self.names[parameter.name] = {**given(parameter), passed: None}
-        run = {Origin("", _RUN, self.pipeline.span): None} if self.whole.control else NOTHING
+            self.names[parameter.name] = {**given(parameter), parameter.name: None}
+        run: Flow = {_RUN: None} if self.whole.control else NOTHING
         while True:
             self.grew = False
             result = self.block(self.pipeline.body, _Where(control=run))
@@ -235,10 +248,10 @@ class _Body:
         for label in sorted(stage.result_labels):
             if label != UNTRUSTED or not network:
                 text = f"what `{stage.name}` gives is @{label}"
-                own[Origin(label, "", stage.span)] = Step(stage.span, text, None)
+                own[f"@{label}"] = Step(stage.span, text, None)
         if network:
             text = f"`{stage.name}` is a network tool, so what it gives is @{UNTRUSTED}"
-            own[Origin(UNTRUSTED, "", node.span)] = Step(node.span, text, None)
+            own[f"@{UNTRUSTED}"] = Step(node.span, text, None)
         return own if ends_labels(stage) else joined((*arriving.values(), own))
 
     def argument(self, argument: p.Argument, where: _Where) -> Flow:
@@ -247,7 +260,7 @@ class _Body:
     def arrives(self, call: p.StageCall, argument: str, span: Span, flow: Flow, where: _Where) -> None:
         for origin, path in flow.items():
             reach = Reach(origin, path, call, argument, span, where.place, where.placed, where.approved)
-            self.reaches.setdefault((call.span, argument, where.place, where.approved, origin), reach)
+            self.reaches.setdefault((id(call), argument, where.place, where.approved, origin), reach)
 
     def call(self, node: p.PipelineCall, where: _Where) -> Flow:
         arguments = {a.name: self.flow(a.value, where) for a in node.arguments}
@@ -257,10 +270,12 @@ class _Body:
             return joined(arguments.values())
         arguments[_RUN], spans[_RUN] = where.control, node.span
         for reach in callee.reaches:
+            if is_label(reach.origin) and (where.place is None or reach.place is not None):
+                continue  # told of the callee itself, and no different when it is called from here
             place, placed = (reach.place, reach.placed) if reach.place else (where.place, where.placed)
             approved = reach.approved or where.approved
             for origin, path in self.passed(node, reach.origin, reach.path, arguments, spans):
-                key = (reach.call.span, reach.argument, place, approved, origin)
+                key = (id(reach.call), reach.argument, place, approved, origin)
                 if key not in self.reaches:
                     self.reaches[key] = Reach(
                         origin, path, reach.call, reach.argument, reach.span, place, placed, approved
@@ -269,12 +284,12 @@ class _Body:
         for origin, path in callee.result.items():
             for found, way in self.passed(node, origin, path, arguments, spans):
                 text = f"`{node.pipeline}` returns it here"
-                out.setdefault(found, Step(node.span, text, way) if origin.label else way)
+                out.setdefault(found, Step(node.span, text, way) if is_label(origin) else way)
         declared = self.whole.pipelines.get(node.pipeline)
         if declared is not None:
             for label in sorted(declared.result_labels):
                 text = f"what `{node.pipeline}` returns is @{label}"
-                out.setdefault(Origin(label, "", declared.span), Step(declared.span, text, None))
+                out.setdefault(f"@{label}", Step(declared.span, text, None))
         return out
 
     def passed(
@@ -286,10 +301,10 @@ class _Body:
         spans: Mapping[str, Span],
     ) -> Iterable[tuple[Origin, Step | None]]:
         """What stands for an origin of a called pipeline here: for a parameter, all that is passed for it."""
-        if origin.label:
+        if is_label(origin):
             yield origin, path
             return
-        name = origin.parameter
+        name = origin
         text = f"passed to `{node.pipeline}` as `{name}`" if name else f"this decides whether `{node.pipeline}` runs"
         for found, before in arguments.get(name, NOTHING).items():
             yield found, onto(path, Step(spans[name], text, before))

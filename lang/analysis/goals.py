@@ -14,8 +14,8 @@ from ...base.source import Span
 from .. import program as p
 from ..problems import policies as problems
 from ..types import StreamType
-from .callees import callees_first
 from .timing import seconds
+from .whole import Whole
 
 
 @frozen
@@ -28,10 +28,10 @@ class Limited:
     way: tuple[Related, ...] = ()
 
 
-def goal_problems(program: p.Program) -> Iterator[Problem]:
-    wanted = {goal.pipeline: goal for goal in program.goals}
+def goal_problems(whole: Whole) -> Iterator[Problem]:
+    wanted = {goal.pipeline: goal for goal in whole.program.goals}
     forced: dict[str, tuple[Limited, ...]] = {}
-    for pipeline in callees_first(program.pipelines) if wanted else ():
+    for pipeline in whole.pipelines if wanted else ():
         forced[pipeline.name] = _block(pipeline.body, forced)
         goal = wanted.get(pipeline.name)
         if goal is not None:

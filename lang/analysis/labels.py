@@ -12,10 +12,12 @@ from ..problems import labels as problems
 from .flow import UNTRUSTED, Flows, Reach, receiver
 from .paths import steps
 from .sources import source_of, text_at
+from .whole import Whole
 
 
-def label_problems(program: p.Program, strict: bool) -> Iterator[Problem]:
+def label_problems(whole: Whole, strict: bool) -> Iterator[Problem]:
     """Nothing is looked for where no goal keeps a label and no dangerous tool could be misled."""
+    program = whole.program
     kept = [(goal, term) for goal in program.goals for term in goal.terms if term.kind == "keep" and term.word]
     effects = [effect for tool in program.tools for effect in tool.effects]
     misled = any(e.kind == "network" for e in effects) and any(e.dangerous for e in effects)
@@ -23,12 +25,11 @@ def label_problems(program: p.Program, strict: bool) -> Iterator[Problem]:
         return
     if kept:
         yield from _unknown(program, [term for _, term in kept])
-    flows = Flows(program, strict)
+    flows = Flows(whole, strict)
     seen: set[object] = set()
     for goal, term in kept:
-        summary = flows.summaries.get(goal.pipeline)
-        for reach in summary.reaches if summary else ():
-            if reach.origin.label == term.word:
+        for reach in flows.within(goal.pipeline):
+            if reach.origin == f"@{term.word}":
                 key = (reach.call.span, reach.place, term.word)
                 if key not in seen and (problem := _kept(flows, goal, term, reach)):
                     seen.add(key)
@@ -36,7 +37,7 @@ def label_problems(program: p.Program, strict: bool) -> Iterator[Problem]:
     for summary in flows.summaries.values():
         for reach in summary.reaches:
             key = (reach.call.span, UNTRUSTED)
-            if reach.origin.label == UNTRUSTED and not reach.approved and key not in seen:
+            if reach.origin == f"@{UNTRUSTED}" and not reach.approved and key not in seen:
                 effect = next((e for e in reach.call.stage.effects if e.dangerous), None)
                 if effect is not None:
                     seen.add(key)

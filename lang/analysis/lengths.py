@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from .. import program as p
 from ..types import ListType, StreamType, Type
 from .amounts import Bound, amount, length
-from .callees import callees_first
+from .whole import Whole
 
 
 class Lengths:
     """How long lists and streams may be. Names are unique in a pipeline, so what a binding holds is found by name."""
 
-    def __init__(self, program: p.Program) -> None:
+    def __init__(self, whole: Whole) -> None:
         self.results: dict[str, Bound] = {}
         self._names: dict[str, dict[str, Bound]] = {}
-        for pipeline in callees_first(program.pipelines):
+        for pipeline in whole.pipelines:
             names = self._names[pipeline.name] = {
                 parameter.name: length(f"len({parameter.name})")
                 for parameter in pipeline.parameters

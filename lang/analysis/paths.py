@@ -7,20 +7,19 @@ backwards, so that what two ways have in common is there once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import TypeAlias, cast
 
 from ...base.frozen import EMPTY, frozen
 from ...base.source import Span
 from ..program import Parameter
 
+# What gives a label: the label with its `@`; or, inside a pipeline, the name of a parameter, which stands for whatever
+# a caller passes. Of two places that give one label the first is enough to say what is wrong.
+Origin: TypeAlias = str
 
-@frozen
-class Origin:
-    """What gives a label; or, with an empty label, a parameter that stands for whatever a caller passes."""
 
-    label: str
-    parameter: str
-    span: Span
+def is_label(origin: Origin) -> bool:
+    return origin.startswith("@")
 
 
 @frozen
@@ -40,8 +39,7 @@ NOTHING: Flow = cast("Flow", EMPTY)
 def given(parameter: Parameter) -> Flow:
     """The labels that a declaration gives to a parameter, field or payload."""
     return {
-        Origin(label, "", parameter.span): Step(parameter.span, f"`{parameter.name}` is @{label}", None)
-        for label in sorted(parameter.labels)
+        f"@{label}": Step(parameter.span, f"`{parameter.name}` is @{label}", None) for label in sorted(parameter.labels)
     }
 
 

@@ -13,10 +13,10 @@ from ...base.problems import Edit, Fix, Problem, Related
 from ...base.source import Span
 from .. import program as p
 from ..problems import policies as problems
-from .callees import callees_first
 from .lengths import Lengths
 from .sources import text_at
 from .timing import Part, Time, Timing, seconds
+from .whole import Whole
 
 # Sums of floats: what differs by less is equal.
 _SAME = 1e-9
@@ -33,10 +33,11 @@ class _Late:
     way: tuple[Part, ...] = ()
 
 
-def policy_problems(program: p.Program) -> Iterator[Problem]:
-    timing = Timing(program, Lengths(program))
+def policy_problems(whole: Whole) -> Iterator[Problem]:
+    program = whole.program
+    timing = Timing(whole, Lengths(whole))
     free: dict[str, tuple[_Late, ...]] = {}
-    for pipeline in callees_first(program.pipelines):
+    for pipeline in whole.pipelines:
         reader = _Reader(program, timing, pipeline.name, free)
         left = [late for node in p.block_expressions(pipeline.body) for late in reader.late(node)]
         free[pipeline.name] = tuple(left)

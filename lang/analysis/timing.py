@@ -20,8 +20,8 @@ from ...base.units import DURATION, Quantity
 from .. import program as p
 from ..types import StreamType
 from .amounts import ZERO, Bound, amount
-from .callees import callees_first
 from .lengths import Lengths
+from .whole import Whole
 
 # The deadline of a call that states none, in seconds; the language's own figure.
 DEADLINE = 60.0
@@ -63,12 +63,12 @@ _AT_ONCE: _When = {_START: _NO_TIME}
 class Timing:
     """The times of a program's pipelines. `default` is the deadline of a call that states none; None leaves it out."""
 
-    def __init__(self, program: p.Program, lengths: Lengths, default: float | None = None) -> None:
+    def __init__(self, whole: Whole, lengths: Lengths, default: float | None = None) -> None:
         self.lengths = lengths
         self.default = default
         self.pipelines: dict[str, Time] = {}
         self._results: dict[str, _When] = {}
-        for pipeline in callees_first(program.pipelines):
+        for pipeline in whole.pipelines:
             names: dict[str, _When] = {q.name: {q.name: _NO_TIME, _START: _NO_TIME} for q in pipeline.parameters}
             result, rest = self._block(pipeline.name, pipeline.body, names, _AT_ONCE)
             self._results[pipeline.name] = result

@@ -43,6 +43,7 @@ from agentlang.lang.analysis.amounts import Bound, amount
 from agentlang.lang.analysis.bounds import Bounds
 from agentlang.lang.analysis.lengths import Lengths
 from agentlang.lang.analysis.timing import Timing
+from agentlang.lang.analysis.whole import Whole
 
 SEND = tool("send", "network")
 WORK = stage("work", "text")
@@ -332,7 +333,7 @@ def test_a_longer_timeout_is_never_a_shorter_time(seed: int) -> None:
         return node
 
     slower = replace(made, pipelines=tuple(longer(q) for q in made.pipelines))
-    before, after = (Timing(q, Lengths(q)).pipelines["main"] for q in (made, slower))
+    before, after = (Timing(q, Lengths(q)).pipelines["main"] for q in (Whole(made), Whole(slower)))
     assert after.seconds.covers(before.seconds)
 
 
