@@ -97,6 +97,7 @@ class Running:
             os.set_blocking(descriptor, False)
         self._config = launch.config().encode() + b"\n"
         self._heard, self._room = 0, launch.limits.said
+        self._begun = ""  # of a line that has not ended
         self._ending: Ending | None = None
 
     async def start(self) -> None:
@@ -148,11 +149,17 @@ class Running:
         self._heard = size
         return data.decode("utf-8", "replace")
 
-    def make_room(self) -> None:
-        """Forget what was heard once there is much of it, so that a long-lived command can go on printing."""
+    def lines(self, last: bool = False) -> list[str]:
+        """The whole lines of what it has printed since it was asked last; with `last`, an unfinished one too."""
+        *whole, self._begun = (self._begun + self.said()).split("\n")
         if self._heard > self._room // 2:
+            # Room again, so that a long-lived command can go on printing.
             self._said.truncate(0)
             self._heard = 0
+        if last and self._begun:
+            whole.append(self._begun)
+            self._begun = ""
+        return whole
 
     @property
     def ending(self) -> Ending | None:

@@ -1,7 +1,7 @@
 """One HTTP request, with everything checked that a stranger could bend: addresses, redirects, sizes, certificates.
 
 It stands on `http.client`, in a thread: it lets us hand over a socket that we have connected ourselves, which is what
-keeps a request at the address that was checked. See `docs/decisions/0010-how-tools-run.md`.
+keeps a request at the address that was checked. See `docs/decisions/0011-how-tools-run.md`.
 """
 
 from __future__ import annotations
@@ -164,11 +164,11 @@ def _exchange(request: Request, url: SplitResult, guard: _Guard) -> tuple[Respon
     headers = {"User-Agent": "agentlang", "Accept-Encoding": "identity", **request.headers, **request.secret_headers}
     try:
         connection.request(request.method, target, request.body, headers)
-        answer = connection.getresponse()
-        moved = answer.getheader("Location") if answer.status in _MOVED else None
-        body = b"" if moved else _body(answer, request.limit)
-        charset = answer.headers.get_content_charset() or "utf-8"
-        return Response(answer.status, answer.reason, where, charset, body), moved
+        with connection.getresponse() as answer:  # it holds the socket too
+            moved = answer.getheader("Location") if answer.status in _MOVED else None
+            body = b"" if moved else _body(answer, request.limit)
+            charset = answer.headers.get_content_charset() or "utf-8"
+            return Response(answer.status, answer.reason, where, charset, body), moved
     except TimeoutError:
         raise WebError("timeout", where, f"it was silent for {_READ_SECONDS:g} s") from None
     except ValueError as error:

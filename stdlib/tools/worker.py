@@ -136,7 +136,7 @@ def _function(file: str, module: str, name: str) -> Callable[..., Any]:
         raise Failed("shadowed", file=found or "Python itself")
     function = getattr(loaded, name, None)
     if function is None or not callable(function):
-        names = [n for n, v in vars(loaded).items() if callable(v) and getattr(v, "__module__", None) == module]
+        names = [n for n, v in vars(loaded).items() if inspect.isfunction(v) and v.__module__ == module]
         raise Failed("missing_function", names=names, found=function is not None)
     return function
 

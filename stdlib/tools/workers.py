@@ -166,15 +166,12 @@ class Workers:
 
     async def _end(self, worker: _Worker) -> None:
         await worker.running.stop()
-        self._say(worker)
+        self._say(worker, last=True)
         worker.running.let_go()
 
-    def _say(self, worker: _Worker) -> None:
-        said = worker.running.said()
-        if said:
-            worker.running.make_room()
-            for line in said.splitlines():
-                self._heard(worker.tool, line)
+    def _say(self, worker: _Worker, last: bool = False) -> None:
+        for line in worker.running.lines(last):
+            self._heard(worker.tool, line)
 
 
 def _frame(call: PythonCall) -> bytes:

@@ -1,0 +1,331 @@
+"""Python functions as tools, in real worker processes: what they give, and every way in which they can go wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from tool_calls import BACKENDS, call, context, failure, library, run, value
+
+from agentlang.executor.kinds import Context, StageFailure
+from agentlang.executor.values import Shapes
+from agentlang.ir.graph import RecordShape
+from agentlang.lang.types import FLOAT, INT, JSON, MONEY, TEXT, ListType, Primitive, RecordType, StreamType, Type
+from agentlang.stdlib.library import Library
+from agentlang.stdlib.tools.network import no_network
+
+SHOP = """
+import asyncio, dataclasses, enum, os, socket, subprocess, sys, time
+from collections import namedtuple
+
+@dataclasses.dataclass
+class Order:
+    id: int
+    item: str
+
+Pair = namedtuple("Pair", "id item")
+Colour = enum.Enum("Colour", "Red Green")
+
+def order(id): return {"id": id, "item": "tea"}
+def as_dataclass(id): return Order(id, "tea")
+def as_namedtuple(id): return Pair(id, "tea")
+def colour(): return Colour.Red
+def same(x): return x
+async def later(x):
+    await asyncio.sleep(0.001)
+    return x
+def count(n): yield from range(n)
+async def slowly(n):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield i
+def breaks_off():
+    yield 1
+    raise ValueError("the second is missing")
+def stops():
+    raise StopAsyncIteration
+def say(x):
+    print("one line"); sys.stderr.write("another\\n"); os.write(1, b"a third\\n")
+    return x
+def raises(): raise LookupError("no such order: 7")
+def leaves(): raise SystemExit(3)
+def hangs(): time.sleep(1000)
+def dies(): os._exit(3)
+def large(): return "x" * 100_000_000
+def huge(): return "x" * 1_000_000_000
+def hog(): return [bytearray(50_000_000) for _ in range(100)]
+def endless():
+    while True: yield "x" * 1_000_000
+def deep():
+    value = []
+    for _ in range(5000): value = [value]
+    return value
+def unfit(): return {"seen": {1, 2}}
+def infinite(): return float("inf")
+def connects(port): socket.create_connection(("127.0.0.1", port)); return "connected"
+def starts_another(): return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+def secret(): raise ValueError("the key is " + os.environ["SHOP_KEY"])
+def sees(name): return os.environ.get(name)
+def process(): return os.getpid()
+not_callable = 3
+"""
+ORDER = RecordType("Order")
+SHAPES = Shapes({"Order": RecordShape("Order", (("id", INT), ("item", TEXT)))}, {})
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Library:
+    (tmp_path / "shop.py").write_text(SHOP)
+    return library(tmp_path)
+
+
+def of(function: str, result: Type | None = JSON, **more: Any) -> Context:
+    return context({"target": f"shop:{function}"}, result, SHAPES, tool="order", **more)
+
+
+def alive(process: int) -> bool:
+    """A zombie has ended; only nobody has asked for it yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# --- what it gives ---
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("function", ["order", "as_dataclass", "as_namedtuple"])
+def test_a_record_comes_back_as_declared(shop: Library, function: str, backend: str) -> None:
+    assert call(shop, "python:call", of(function, ORDER), backend, id=7) == {"id": 7, "item": "tea"}
+
+
+@pytest.mark.parametrize(
+    ("given", "type"),
+    [
+        ("grüß \U0001f600 \0", TEXT),
+        (12345678901234567890123, INT),
+        (0.1, FLOAT),
+        (None, Primitive("Json")),
+        (b"\0\xff", Primitive("Bytes")),
+        ((1, 2, 3), ListType(INT)),
+        (2.5, MONEY),
+        ({"a": ({"b": True},)}, JSON),
+    ],
+)
+def test_values_cross_over_and_come_back(shop: Library, given: object, type: Type) -> None:
+    assert call(shop, "python:call", of("same", type), x=given) == given
+
+
+def test_async_functions_and_enums(shop: Library) -> None:
+    assert call(shop, "python:call", of("later"), x=5) == 5
+    assert call(shop, "python:call", of("colour", TEXT)) == "Red"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("function", ["count", "slowly"])
+def test_a_generator_is_a_stream(shop: Library, function: str, backend: str) -> None:
+    assert call(shop, "python:call", of(function, StreamType(INT)), backend, n=4) == [0, 1, 2, 3]
+
+
+def test_a_stream_that_breaks_off_gives_what_came_before(shop: Library) -> None:
+    async def work() -> tuple[list[object], StageFailure]:
+        items: list[object] = []
+        with pytest.raises(StageFailure) as caught:
+            async for item in shop.kind("python:call")(of("breaks_off", StreamType(INT)), {}):  # pyright: ignore[reportGeneralTypeIssues]
+                items.append(item)
+        return items, caught.value
+
+    items, failed = run(shop, work)
+    assert items == [1]
+    assert failed.reason == "tool_error" and "the second is missing" in failed.problem.title
+
+
+def test_what_a_tool_prints_is_heard_and_does_not_disturb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    assert call(library(tmp_path), "python:call", of("say"), x=1) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert sorted(captured.err.splitlines()) == ["order: a third", "order: another", "order: one line"]
+
+
+def test_a_warm_worker_serves_many_calls_and_a_changed_file_is_loaded_again(shop: Library, tmp_path: Path) -> None:
+    async def work() -> list[int]:
+        found = [await value(shop, "python:call", of("process")) for _ in range(3)]
+        (tmp_path / "shop.py").write_text(SHOP + "\ndef process(): return -1\n")
+        return [*found, await value(shop, "python:call", of("process"))]
+
+    first, second, third, changed = run(shop, work)
+    assert first == second == third
+    assert changed == -1
+
+
+def test_calls_at_once_run_beside_each_other_and_nothing_is_left(shop: Library) -> None:
+    found: list[int] = []
+
+    async def one() -> None:
+        found.append(await value(shop, "python:call", of("process")))
+
+    async def work() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(one)
+
+    run(shop, work)
+    assert len(found) == 20
+    assert 1 < len(set(found)) <= 8
+    assert not any(map(alive, found))
+
+
+# --- how it fails ---
+
+
+@pytest.mark.parametrize(
+    ("function", "result", "reason", "slug", "says"),
+    [
+        ("raises", JSON, "tool_error", "tool-raised", "LookupError: no such order: 7"),
+        ("leaves", JSON, "tool_error", "tool-raised", "SystemExit: 3"),
+        ("stops", JSON, "tool_error", "tool-raised", "StopAsyncIteration"),
+        ("dies", JSON, "tool_error", "tool-died", "exit code 3"),
+        ("large", JSON, "tool_error", "tool-result-too-large", "64 MiB"),
+        ("hog", JSON, "tool_error", "tool-out-of-memory", "1 GiB"),
+        ("deep", JSON, "bad_output", "tool-wrong-result", "nested deeper"),
+        ("unfit", JSON, "bad_output", "tool-wrong-result", "set at seen"),
+        ("infinite", FLOAT, "bad_output", "tool-wrong-result", "float inf"),
+        ("missing", JSON, "tool_error", "tool-not-found", "no 'missing'"),
+        ("not_callable", JSON, "tool_error", "tool-not-found", "is no function"),
+        ("order", ORDER, "tool_error", "tool-arguments", "missing a required argument: 'id'"),
+    ],
+)
+def test_it_fails_by_name(shop: Library, function: str, result: Type, reason: str, slug: str, says: str) -> None:
+    failed = failure(shop, "python:call", of(function, result))
+    assert (failed.reason, failed.problem.slug) == (reason, slug)
+    assert says in failed.problem.title
+    assert failed.problem.hint
+
+
+@pytest.mark.slow
+def test_a_result_of_a_gigabyte_fails_by_name(shop: Library) -> None:
+    failed = failure(shop, "python:call", of("huge"))
+    assert failed.problem.slug in ("tool-result-too-large", "tool-out-of-memory")
+
+
+def test_the_tools_own_lines_are_shown_and_ours_are_not(shop: Library) -> None:
+    detail = failure(shop, "python:call", of("raises")).problem.detail or ""
+    assert detail.startswith("shop.py:") and "in raises" in detail
+    assert "worker.py" not in detail
+
+
+def test_the_wrong_type_says_what_came_and_what_is_declared(shop: Library) -> None:
+    failed = failure(shop, "python:call", of("same", ORDER), x={"id": "seven", "item": "tea"})
+    assert failed.reason == "bad_output"
+    assert "Order" in failed.problem.title and "its result.id must be Int" in failed.problem.title
+    assert '"seven"' in (failed.problem.detail or "")
+
+
+def test_a_misspelt_function_or_module_gets_a_suggestion(shop: Library) -> None:
+    assert "'shop:order'" in (failure(shop, "python:call", of("ordr"), id=1).problem.hint or "")
+    failed = failure(shop, "python:call", context({"target": "shopp:order"}))
+    assert failed.problem.slug == "tool-not-found" and "'shop:order'" in (failed.problem.hint or "")
+
+
+def test_after_a_failure_the_worker_still_serves(shop: Library) -> None:
+    async def work() -> list[int]:
+        found = [await value(shop, "python:call", of("process"))]
+        for function in ("raises", "unfit", "large"):
+            with pytest.raises(StageFailure):
+                await value(shop, "python:call", of(function))
+        return [*found, await value(shop, "python:call", of("process"))]
+
+    first, last = run(shop, work)
+    assert first == last
+
+
+@pytest.mark.parametrize("source", ["import nosuch_module\n", "raise RuntimeError('at import')\n", "def broken(:\n"])
+def test_a_module_that_does_not_load(tmp_path: Path, source: str) -> None:
+    (tmp_path / "shop.py").write_text(source)
+    failed = failure(library(tmp_path), "python:call", of("order"), id=1)
+    assert (failed.reason, failed.problem.slug) == ("tool_error", "tool-does-not-load")
+    assert "shop.py" in failed.problem.title
+
+
+def test_a_module_hidden_by_pythons_own(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("def order(id): return id\n")
+    failed = failure(library(tmp_path), "python:call", context({"target": "json:order"}), id=1)
+    assert failed.problem.slug == "tool-not-found" and "rename the file" in failed.problem.title
+
+
+@pytest.mark.parametrize("target", ["../shop:order", "/etc/shop:order", "a/../../shop:order"])
+def test_a_target_outside_the_folder(tmp_path: Path, target: str) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "project").mkdir()
+    failed = failure(library(tmp_path / "project"), "python:call", context({"target": target}))
+    assert (failed.reason, failed.problem.slug) == ("denied", "tool-outside-folder")
+
+
+def test_a_link_out_of_the_folder_counts_as_outside(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "shop.py").symlink_to(tmp_path / "shop.py")
+    failed = failure(library(tmp_path / "project"), "python:call", of("order"), id=1)
+    assert failed.problem.slug == "tool-outside-folder"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tool_that_hangs_is_ended_when_its_call_is(shop: Library, backend: str) -> None:
+    async def work() -> float:
+        await value(shop, "python:call", of("process"))
+        began = time.monotonic()
+        with anyio.move_on_after(0.1) as scope:
+            await value(shop, "python:call", of("hangs"))
+        assert scope.cancelled_caught
+        return time.monotonic() - began
+
+    assert run(shop, work, backend) < 2.0
+
+
+def test_a_stream_that_is_left_ends_its_worker(shop: Library) -> None:
+    async def work() -> int:
+        items = shop.kind("python:call")(of("endless", StreamType(TEXT)), {})
+        process = await value(shop, "python:call", of("process"))
+        async for _ in items:  # pyright: ignore[reportGeneralTypeIssues]
+            break
+        await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+        return process
+
+    assert not alive(run(shop, work))
+
+
+def test_processes_that_a_tool_leaves_behind_are_ended_with_the_run(shop: Library) -> None:
+    child = call(shop, "python:call", of("starts_another", INT))
+    until = time.monotonic() + 2
+    while alive(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(child)
+
+
+# --- what it may see ---
+
+
+def test_the_environment_is_not_handed_on(shop: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "very secret")
+    assert call(shop, "python:call", of("sees"), name="SHOP_KEY") is None
+    assert call(shop, "python:call", of("sees"), name="PATH") == os.environ["PATH"]
+
+
+@pytest.mark.skipif(no_network() is None, reason="this system cannot close the network to a process")
+def test_without_the_effect_there_is_no_network(shop: Library) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        failed = failure(shop, "python:call", of("connects"), port=listener.getsockname()[1])
+        assert failed.reason == "tool_error" and "PermissionError" in failed.problem.title
+        assert "`network`" in (failed.problem.hint or "")
+        allowed = of("connects", effects=("network",))
+        assert call(shop, "python:call", allowed, port=listener.getsockname()[1]) == "connected"
+    finally:
+        listener.close()
