@@ -116,10 +116,8 @@ class Loop:
         node = self.node
         said, done = self.free("said"), self.free("done")
         statements: list[s.Statement] = [s.Bind(self._word(said), self._opening(), span=self.at)]
-        first = self._call(self.turn_name, said=self._name(said))
-        if self.steps > 1:
-            first = self._repeat(first)
-        statements += [s.Bind(self._word(done), first, span=self.at)]
+        looped = self._repeat(self._call(self.turn_name, said=self._name(said)))
+        statements += [s.Bind(self._word(done), looped, span=self.at)]
         statements += [s.Return(self._answer(done), span=self.at)]
         return s.PipelineDecl(
             node.name, node.parameters, node.result, s.Block(tuple(statements), span=self.at), node.doc, span=node.span

@@ -162,15 +162,16 @@ def _steps(context: Context, node: syntax.AgentDecl, entry: syntax.AgentEntry | 
         steps = literal.value
     if steps is None:
         return None
-    if not 1 <= steps <= _MOST_STEPS:
-        title = (
-            f"`at most {steps} steps` lets no call happen"
-            if steps < 1
-            else f"{steps} steps are more than an agent can take"
-        )
-        context.report(problems.bad_bound(title, written.span, f"write a number from 1 to {_MOST_STEPS:_}"))
-        return None
-    return steps, entry.span
+    if 2 <= steps <= _MOST_STEPS:
+        return steps, entry.span
+    if steps == 1:
+        title = "an agent of one step could use no tool: the step is its answer"
+        hint = "write `at most 2 steps` or more, or a pipeline with one call of the model"
+    else:
+        title = f"an agent cannot take {steps} steps"
+        hint = f"write a number from 2 to {_MOST_STEPS:_}"
+    context.report(problems.bad_bound(title, written.span, hint))
+    return None
 
 
 def _data(context: Context, symbol: PipelineSymbol, node: syntax.AgentDecl) -> bool:

@@ -158,10 +158,10 @@ class Assumptions:
             total = sum(share for share, _ in given)
             last = given[-1][1]
             if total > 1.0 + _ROUNDING:
-                title = f"the cases of `{name}` have {total:.4g} times all runs"
+                title = f"the shares of the cases of `{name}` come to {100 * total:.4g} %"
                 hint = "let their shares come to 100 % at most"
             elif len(given) == len(known) and total < 1.0 - _ROUNDING:
-                title = f"the cases of `{name}` leave {1.0 - total:.4g} of the runs to none"
+                title = f"the shares of all cases of `{name}` come to only {100 * total:.4g} %"
                 hint = "let their shares come to 100 %, or leave one out: it gets the rest"
             else:
                 continue

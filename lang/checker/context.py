@@ -34,7 +34,7 @@ class Context:
 
     __slots__ = (
         *("_patience", "_problems", "broken", "cases", "enums", "flows", "interface", "interfaces"),
-        *("files", "labels", "language", "library", "methods", "names", "prefix", "records", "source", "tiers", "top"),
+        *("files", "language", "library", "methods", "names", "prefix", "records", "source", "tiers", "top"),
     )
 
     def __init__(
@@ -51,8 +51,6 @@ class Context:
         self.interface = interface
         # How other files of the program are had, where they can be.
         self.files = files
-        # The labels that something here carries; what a tool fetches is untrusted.
-        self.labels: set[str] = files.labels if files is not None else {"untrusted"}
         # What the names of this file begin with in the program: that of the module, or of the import.
         self.prefix = f"{interface.module}." if interface is not None else prefix
         self.names: dict[str, Symbol] = {}

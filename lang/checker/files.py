@@ -48,8 +48,7 @@ class Files:
 
     def __init__(self, root: Source, library: Library, resolve: Resolve | None) -> None:
         self.library = library
-        # What all files of the program share: how labels flow through pipelines, and which labels there are.
-        self.labels = {"untrusted"}
+        # What all files of the program share: how labels flow through pipelines.
         self.flows: dict[str, frozenset[str] | None] = {}
         self.checked: list[Checked] = []
         self.problems: list[Problem] = []

@@ -198,14 +198,8 @@ class _Reader:
         self.context.report(problems.unit_mismatch(title, span, f"write it as in `{example}`"))
 
     def keep(self, term: syntax.KeepTerm) -> list[GoalTerm]:
-        """`keep @pii on [onprem]`: a label that something carries, on tiers that a fleet has."""
+        """`keep @pii on [onprem]`: the tiers are those of a fleet. The analyses tell whether anything has the label."""
         label = term.label.name
-        known = self.context.labels
-        if label.text not in known:
-            near = suggest(label.text, known)
-            hint = f"labels here are {', '.join(f'`@{name}`' for name in sorted(known))}"
-            what = "no label of this file"
-            self.context.report(problems.unknown_name(label.text, label.span, near, what=what, hint=hint))
         tiers: dict[str, Span] = {}
         for tier in term.tiers:
             if tier.text in tiers:

@@ -188,9 +188,11 @@ def _callee(context: Context, function: syntax.Expr) -> tuple[Symbol | None, str
             return found, called
         target = function.target
         if isinstance(target, syntax.Name) and context.names.get(target.text) is None:
-            hint, fix = _importable(context, target)
+            modules = [n for n, s in context.names.items() if isinstance(s, ModuleSymbol)]
+            near = context.nearest(target.text, modules)
+            hint, fix = _importable(context, target) if near is None else (None, None)
             what = "no imported module"
-            context.report(problems.unknown_name(target.text, target.span, what=what, hint=hint, fix=fix))
+            context.report(problems.unknown_name(target.text, target.span, near, what=what, hint=hint, fix=fix))
             return ModuleSymbol(target.text, target.span, None), target.text
     return None, ""
 
@@ -279,6 +281,10 @@ def _without_secrets(context: Context, body: Body, call: syntax.Call, stage: Sta
 
 def _stand_in(context: Context, body: Body, node: syntax.Expr, type: Type) -> syntax.Expr:
     name = secret_name(context, node)
+    if name is None and type == _SECRET_TYPE and isinstance(node, syntax.Template):
+        hint = 'write `secret("NAME")`: the key itself is read where it is used'
+        context.report(problems.bad_secret("a key would stand in the program", node.span, hint))
+        name = ""
     if name is None:
         return node
     # No program can write this name.

@@ -39,9 +39,7 @@ def resolve(context: Context, node: syntax.TypeExpr, *, handles: bool = False, d
             return _named(context, node, handles), NO_LABELS
         case syntax.LabelledType():
             inner, labels = resolve(context, node.type, handles=handles, depth=depth + 1)
-            own = {label.name.text for label in node.labels}
-            context.labels |= own
-            return inner, labels | own
+            return inner, labels | {label.name.text for label in node.labels}
         case syntax.ListType():
             inner, labels = _inside(context, node.item, "a list", depth)
             return ListType(inner), labels

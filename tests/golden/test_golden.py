@@ -15,6 +15,11 @@ from agent_sources import INTERFACES, blocks, checked
 
 from agentlang.base.render import terminal
 from agentlang.base.source import Source
+from agentlang.lang.checker import expand_agents
+from agentlang.lang.parser import parse
+from agentlang.lang.printer import show
+from agentlang.lang.syntax import File
+from agentlang.stdlib.interfaces import interface
 
 FOLDER = Path(__file__).parent
 PAGES = sorted(FOLDER.rglob("*.md"))
@@ -27,8 +32,17 @@ def problems(source: Source) -> str:
     return "\n\n".join(terminal(problem, sources) for problem in found) or "no problems"
 
 
+def agents(source: Source) -> str:
+    """What each agent of a file stands for."""
+    file, _ = parse(source)
+    loops = expand_agents(file, source, interface)
+    shown = (show(File(None, declarations, span=file.span)) for declarations in loops.values())
+    # A `#` keeps the comment that would open the file from being the file's.
+    return "\n\n".join(text.removeprefix("#\n").strip("\n") for text in shown)
+
+
 # What each kind of block shows of the `agent` block before it.
-SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems, **ir_shown.SHOWN}
+SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems, "agents": agents, **ir_shown.SHOWN}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
