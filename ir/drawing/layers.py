@@ -22,7 +22,7 @@ _THREAD = 12.0
 _SWEEPS = 6
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
     """Something in a layer: a box (`box`), a port on the border or a point of a long edge (neither has one)."""
 
@@ -57,8 +57,8 @@ class Layout:
     threads: list[Thread] = field(default_factory=list["Thread"])
     width: float = 0.0
     height: float = 0.0
-    ports: dict[tuple[int, bool], Item] = field(default_factory=dict[tuple[int, bool], "Item"])
-    """By edge and whether it leaves."""
+    ports: dict[tuple[str, bool], Item] = field(default_factory=dict[tuple[str, bool], "Item"])
+    """By the box that an edge comes from, and whether it leaves: the edges of one box go through one port."""
 
 
 def lay_out(picture: Picture) -> tuple[Layout, tuple[Edge, ...]]:
@@ -86,12 +86,16 @@ def _merged(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
 
 
 def _box_of_boxes(
-    boxes: tuple[Box, ...], above: tuple[str, ...], edges: tuple[Edge, ...], paths: dict[str, tuple[str, ...]]
+    boxes: tuple[Box, ...],
+    above: tuple[str, ...],
+    edges: tuple[Edge, ...],
+    paths: dict[str, tuple[str, ...]],
+    title: str = "",
 ) -> Layout:
     layout = Layout()
     by_id: dict[str, Item] = {}
     for box in boxes:
-        inside = _box_of_boxes(box.parts, (*above, box.id), edges, paths) if box.parts else None
+        inside = _box_of_boxes(box.parts, (*above, box.id), edges, paths, box.title) if box.parts else None
         width, height = _size(box, inside)
         by_id[box.id] = Item(box.id, width, height, box, inside)
     layout.items = list(by_id.values())
@@ -102,16 +106,34 @@ def _box_of_boxes(
         ends = by_id[target[depth]] if target[:depth] == above and len(target) > depth else None
         if starts is ends:
             continue  # it is elsewhere, or inside one of the boxes here
-        label = edge.name if starts is not None and starts.key == edge.source else ""
+        label = _label(edge.source, edges) if starts is not None and starts.key == edge.source else ""
         if starts is None:
-            starts = layout.ports[number, False] = Item(f"in{number}", 0.0, _THREAD)
-            layout.items.append(starts)
+            starts = _port(layout, edge.source, False)
         if ends is None:
-            ends = layout.ports[number, True] = Item(f"out{number}", 0.0, _THREAD)
-            layout.items.append(ends)
-        layout.threads.append(Thread(number, [starts, ends], label))
-    _place(layout, above)
+            ends = _port(layout, edge.source, True)
+        known = next(
+            (t for t in layout.threads if t.items == [starts, ends] and edges[t.edge].source == edge.source), None
+        )
+        if known is None:
+            # What leaves a box is named once, where it leaves.
+            named = any(thread.items[0] is starts and thread.label for thread in layout.threads)
+            layout.threads.append(Thread(number, [starts, ends], "" if named else label))
+    _place(layout, above, title)
     return layout
+
+
+def _label(source: str, edges: tuple[Edge, ...]) -> str:
+    """The names of what a box gives, two of them at most."""
+    names = dict.fromkeys(n for edge in edges if edge.source == source for n in edge.name.split(", ") if n)
+    return ", ".join([*names][:2]) + (" …" if len(names) > 2 else "")
+
+
+def _port(layout: Layout, source: str, leaves: bool) -> Item:
+    port = layout.ports.get((source, leaves))
+    if port is None:
+        port = layout.ports[source, leaves] = Item(f"{'out' if leaves else 'in'} {source}", 0.0, _THREAD)
+        layout.items.append(port)
+    return port
 
 
 def _size(box: Box, inside: Layout | None) -> tuple[float, float]:
@@ -119,10 +141,10 @@ def _size(box: Box, inside: Layout | None) -> tuple[float, float]:
     words = max((len(text) for text in lines), default=4) * CHARACTER + 2 * PADDING
     if inside is None:
         return max(words, 64.0), len(lines) * LINE + PADDING
-    return max(inside.width, len(box.title) * CHARACTER + 2 * PADDING), inside.height
+    return inside.width, inside.height
 
 
-def _place(layout: Layout, above: tuple[str, ...]) -> None:
+def _place(layout: Layout, above: tuple[str, ...], title: str) -> None:
     _layers(layout)
     layers = _with_points(layout)
     beside: dict[int, list[Item]] = defaultdict(list)
@@ -131,7 +153,7 @@ def _place(layout: Layout, above: tuple[str, ...]) -> None:
             beside[id(left)].append(right)
             beside[id(right)].append(left)
     _order(layers, beside)
-    _across(layout, layers)
+    _across(layout, layers, len(title) * CHARACTER + 2 * PADDING)
     _heights(layers, beside)
     top = min((item.y for layer in layers for item in layer), default=0.0)
     head = TITLE + 6.0 if above else PADDING
@@ -197,7 +219,7 @@ def _order(layers: list[list[Item]], beside: dict[int, list[Item]]) -> None:
                 place[id(item)] = float(number)
 
 
-def _across(layout: Layout, layers: list[list[Item]]) -> None:
+def _across(layout: Layout, layers: list[list[Item]], least: float) -> None:
     x = PADDING
     for number, layer in enumerate(layers):
         width = max((item.width for item in layer), default=0.0)
@@ -213,7 +235,7 @@ def _across(layout: Layout, layers: list[list[Item]]) -> None:
         ]
         last = number == len(layers) - 1
         x += width + (0.0 if last else max([36.0, *(name + 26.0 for name in names)]))
-    layout.width = x + PADDING
+    layout.width = max(x + PADDING, least)
     for (_, leaves), port in layout.ports.items():
         port.x, port.width = (layout.width if leaves else 0.0), 0.0
 

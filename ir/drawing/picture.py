@@ -218,13 +218,20 @@ class _Drawing:
                 node.parts.append(part)
             inner += self._results(region)
         result = operation.results[0] if operation.results else None
+        if operation.name == "agent.try" and [part.id for part in node.parts] == [f"{operation.id}#0"]:
+            # A fallback that is only a value needs no box, and so what was tried needs none either.
+            into.parts += node.parts[0].parts
+            node.parts.clear()
+            inside = True
+        else:
+            inside = bool(node.parts)
         if node.parts:
             into.parts.append(node)
             if operation.name in ("agent.if", "agent.match"):
                 for source in incoming:
                     self._edge(source, node)
-            if result is not None:
-                self.made[result.id] = tuple(_renamed(s, result.name) for s in dict.fromkeys(inner))
+        if inside and result is not None:
+            self.made[result.id] = tuple(_renamed(s, result.name) for s in dict.fromkeys(inner))
         elif result is not None:
             self.made[result.id] = tuple(_renamed(s, result.name) for s in dict.fromkeys([*incoming, *inner]))
 

@@ -80,7 +80,7 @@ def _draw(layout: Layout, x: float, y: float, edges: tuple[Edge, ...], ink: _Ink
             left, right, middle = x + item.x, x + item.x + item.width, y + item.middle
             if item.inside is not None:
                 # The edge goes on inside, from the port that it has there.
-                port = item.inside.ports.get((thread.edge, first))
+                port = item.inside.ports.get((edge.source, first))
                 middle = y + item.y + port.middle if port is not None else y + item.y + TITLE / 2
             if not first:
                 points.append((left, middle))
