@@ -50,6 +50,10 @@ class Time:
         return Time(self.seconds + other.seconds, self.assumed or other.assumed, parts)
 
     def __or__(self, other: Time) -> Time:
+        if not other.seconds.terms:
+            return self
+        if not self.seconds.terms:
+            return other
         longer = other if other.seconds.plain > self.seconds.plain else self
         return Time(self.seconds | other.seconds, self.assumed or other.assumed, longer.parts)
 

@@ -32,12 +32,12 @@ def flows(parameters: tuple[str, ...], block: program.Block, called: Mapping[str
 
 
 def _block(block: program.Block, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
-    """What reaches the value of a block, and what it emits, which leaves the pipeline too."""
     sent = _NONE
     for statement in block.statements:
         if isinstance(statement, program.Bind):
             names[statement.name] = _flow(statement.value, names, called)
         elif isinstance(statement, program.Emit):
+            # What a pipeline sends is of its result, wherever it stands.
             sent |= _flow(statement.value, names, called)
     return sent if block.result is None else sent | _flow(block.result, names, called)
 
@@ -55,33 +55,30 @@ def _flow(node: program.Expression, names: dict[str, Flow], called: Mapping[str,
             reached = (a.value for a in node.arguments if reaching is None or a.name in reaching)
             return _NONE.union(*(_flow(value, names, called) for value in reached))
         case program.MapOver():
-            over = _flow(node.over, names, called)
-            names[node.variable] = over
-            return over | _block(node.body, names, called)
+            names[node.variable] = _flow(node.over, names, called)
+            # How many items there are is control, and so is which of them are taken.
+            return _block(node.body, names, called)
         case program.If():
             # Labels follow data, not control: the condition does not count.
             return _block(node.then, names, called) | _block(node.otherwise, names, called)
         case program.Match():
             subject = _flow(node.subject, names, called)
-            names.update({b.name: subject for arm in node.arms for b in arm.binders if b is not None})
+            for arm in node.arms:
+                names.update((binder.name, subject) for binder in arm.binders if binder is not None)
             return _NONE.union(*(_block(arm.body, names, called) for arm in node.arms))
         case program.Repeat():
-            return _repeat(node, names, called)
+            # The state holds what it began with, then what a turn gave it; once more for what a turn moves along. What
+            # was found is kept, so that loops inside loops do not start again from nothing.
+            state = names.get(node.state, _NONE) | _flow(node.initial, names, called)
+            while True:
+                names[node.state] = state
+                after = state | _block(node.body, names, called)
+                if after == state:
+                    return state
+                state = after
         case program.Interruptible():
             return _block(node.body, names, called)
         case program.With():
-            # The question to a person is no part of the answer.
             return _flow(node.call, names, called)
         case _:
             return _NONE.union(*(_flow(part, names, called) for part in program.children(node)))
-
-
-def _repeat(node: program.Repeat, names: dict[str, Flow], called: Mapping[str, Flow | None]) -> Flow:
-    """What a turn gives flows into the next; each pass can only add parameters, so this ends."""
-    state = _flow(node.initial, names, called)
-    while True:
-        names[node.state] = state
-        after = state | _block(node.body, names, called)
-        if after == state:
-            return state
-        state = after

@@ -50,7 +50,7 @@ def check_for(body: Body, node: syntax.For, expected: Type | None) -> program.Ex
     return program.MapOver(
         type=type,
         span=node.span,
-        labels=over.labels | result.labels,
+        labels=result.labels,
         variable=node.variable.text,
         variable_type=element,
         over=over,

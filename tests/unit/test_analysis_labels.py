@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from agent_sources import checked
 from analysis_programs import (
     REDACT,
     arrivals,
@@ -37,6 +40,8 @@ from analysis_programs import (
 
 from agentlang.lang import program as p
 from agentlang.lang.analysis import analyse
+from agentlang.lang.analysis.flow import Flows
+from agentlang.lang.analysis.whole import Whole
 from agentlang.lang.types import TEXT, EnumType, RecordType
 
 SEND = tool("send", "network")
@@ -253,3 +258,47 @@ def test_calls_in_a_circle_and_unbound_names_are_no_fault_of_ours() -> None:
     other = pipeline("other", (parameter("mail", "pii"),), call(SEND, run("gone", mail=ref("mail"))))
     made = program(left, right, other, goals=(goal("other", keep("pii", "here")), goal("left", keep("pii", "here"))))
     assert slugs(made) == ["label-reaches-tool"]
+
+
+# --- the checker says the same
+
+
+SAME = """
+use std/text
+type Note { found: Bool, quote: Text }
+pipeline clean(mail: Text) -> Text { return text.redact(mail) }
+pipeline each(mail: Text @pii) -> [Text] { return for part in text.split(mail) where len(part) > 3 { clean(part) } }
+pipeline kept(mail: Text @pii) -> [Text] { return for part in text.split(mail) { "{part}" } }
+pipeline drafts(mail: Text @pii) -> Text { return repeat draft = "", at most 3 times { next "{draft}{mail}" } }
+pipeline ended(mail: Text @pii) -> Text { return repeat draft = "", at most 3 times { next declassify("{mail}") } }
+pipeline chosen(mail: Text? @pii) -> Text { return match mail { some(words) => "{words}", none => "" } }
+pipeline decided(mail: Text? @pii) -> Text { return match mail { some(words) => text.redact(words), none => "" } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("each", set[str]()),
+        ("kept", {"pii"}),
+        ("drafts", {"pii"}),
+        ("ended", set[str]()),
+        ("chosen", {"pii"}),
+        ("decided", set[str]()),
+    ],
+)
+def test_the_labels_of_expressions_are_those_that_flow(name: str, labels: set[str]) -> None:
+    program, problems = checked(SAME)
+    assert program is not None, [problem.title for problem in problems]
+    made = program.pipeline(name)
+    assert made is not None and made.body.result is not None
+    flow = Flows(Whole(program)).summaries[name].result
+    assert made.body.result.labels == labels
+    assert {origin[1:] for origin in flow if origin.startswith("@")} == labels
+
+
+def test_what_is_sent_is_of_the_result() -> None:
+    mail = parameter("mail", "pii")
+    inner = replace(pipeline("inner", (mail,), text()), body=p.Block((p.Emit(ref("mail"), at()),), None, at()))
+    outer = pipeline("main", (), call(SEND, run("inner", mail=text())))
+    assert slugs(program(inner, outer, goals=(goal("main", keep("pii", "here")),))) == ["label-reaches-tool"]
