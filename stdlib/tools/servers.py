@@ -23,6 +23,7 @@ from .limits import MEBIBYTE, Limits, environment
 _LIMITS = Limits(memory=4096 * MEBIBYTE)
 _PATIENCE = 30.0  # seconds for a server to say hello
 _FAREWELL = 2.0  # seconds for one to end by itself
+_LAST_WORDS = 0.3  # seconds
 _PAGES = 100
 
 
@@ -45,6 +46,7 @@ class Server:
         self._patience = patience
         self._stack = ExitStack()
         self._running: Running | None = None
+        self._greeted = False
         self._portal: Any = None
         self._client: Any = None
         self._tools: tuple[str, ...] = ()
@@ -87,11 +89,59 @@ class Server:
         try:
             await running.start()
             with anyio.fail_after(self._patience) as greeting:
-                async with Client(_lines(running), mode="legacy") as client:
+                async with Client(self._lines(running), mode="legacy") as client:
                     greeting.deadline = float("inf")
+                    self._greeted = True
                     yield client
         finally:
             await running.stop()
+
+    @asynccontextmanager
+    async def _lines(self, running: Running) -> AsyncGenerator[tuple[Any, Any]]:
+        """The streams of messages that the protocol wants, over the command's standard input and output."""
+        from mcp.shared.message import SessionMessage
+        from mcp_types import jsonrpc_message_adapter
+
+        heard_in: Any
+        heard_in, heard = anyio.create_memory_object_stream[Any](0)
+        told: Any
+        told, told_out = anyio.create_memory_object_stream[Any](0)
+
+        async def read() -> None:
+            async with heard_in:
+                async for line in _split(running):
+                    try:
+                        message = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+                    except ValueError as error:  # the session tells whoever waits
+                        await heard_in.send(error)
+                    else:
+                        await heard_in.send(message)
+
+        async def write() -> None:
+            async with told_out:
+                async for message in told_out:
+                    data = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                    try:
+                        await running.write(data.encode() + b"\n")
+                    except Gone:
+                        await heard_in.aclose()
+                        return
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_closed, read)
+            group.start_soon(_until_closed, write)
+            try:
+                yield heard, told
+            finally:
+                with anyio.CancelScope(shield=True):
+                    running.end_input()
+                    # Whoever never answered is owed no time, but for saying how it ended.
+                    with anyio.move_on_after(_FAREWELL if self._greeted else _LAST_WORDS):
+                        await running.ended()
+                    await running.stop()
+                for stream in (heard_in, heard, told, told_out):
+                    stream.close()
+                group.cancel_scope.cancel()
 
     async def tools(self, again: bool = False) -> tuple[str, ...]:
         """The names of what it offers. Raises `ServerGone`."""
@@ -153,53 +203,6 @@ class Server:
         if self._running is not None:
             self._running.let_go()
             self._running = None
-
-
-@asynccontextmanager
-async def _lines(running: Running) -> AsyncGenerator[tuple[Any, Any]]:
-    """The streams of messages that the protocol wants, over the command's standard input and output."""
-    from mcp.shared.message import SessionMessage
-    from mcp_types import jsonrpc_message_adapter
-
-    heard_in: Any
-    heard_in, heard = anyio.create_memory_object_stream[Any](0)
-    told: Any
-    told, told_out = anyio.create_memory_object_stream[Any](0)
-
-    async def read() -> None:
-        async with heard_in:
-            async for line in _split(running):
-                try:
-                    message = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-                except ValueError as error:  # the session tells whoever waits
-                    await heard_in.send(error)
-                else:
-                    await heard_in.send(message)
-
-    async def write() -> None:
-        async with told_out:
-            async for message in told_out:
-                data = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                try:
-                    await running.write(data.encode() + b"\n")
-                except Gone:
-                    await heard_in.aclose()
-                    return
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(_until_closed, read)
-        group.start_soon(_until_closed, write)
-        try:
-            yield heard, told
-        finally:
-            with anyio.CancelScope(shield=True):
-                running.end_input()
-                with anyio.move_on_after(_FAREWELL):
-                    await running.ended()
-                await running.stop()
-            for stream in (heard_in, heard, told, told_out):
-                stream.close()
-            group.cancel_scope.cancel()
 
 
 async def _until_closed(work: Callable[[], Awaitable[None]]) -> None:
