@@ -28,7 +28,7 @@ from .settings import Settings
 from .store import entry, obtain
 from .store.steps import Progress, silent
 
-OURS = ("embed", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
+OURS = ("embed", "given", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
 ENTRY_POINTS = "agentlang.kinds"
 
 # How our engines hold weights in memory: XLA and the encoder in f32, the reranker's ONNX file in int8.

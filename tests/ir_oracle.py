@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
@@ -36,6 +37,20 @@ def meaning(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> Any:
     found = graph.pipeline(pipeline)
     values = {argument.id: inputs[argument.name or ""] for argument in found.body.arguments}
     return _region(graph, found.body, values)
+
+
+def expectations(graph: Graph, test: str) -> list[bool]:
+    """What a test expects, one after the other: whether it holds."""
+    (found,) = (each for each in graph.tests if each.name == test)
+    values: dict[int, Any] = {}
+    held: list[bool] = []
+    for operation in found.body.operations:
+        operands = [values[operand.id] for operand in operation.operands]
+        if operation.name == "agent.expect":
+            held.append(operands[0])
+        for result in operation.results:
+            values[result.id] = _operation(graph, operation, operands, values)
+    return held
 
 
 def _region(graph: Graph, region: Region, outer: Values) -> Any:
@@ -146,7 +161,9 @@ def _case(operation: Operation, *payload: Any) -> Any:
 
 
 def _parse(operation: Operation, text: str) -> Any:
-    """Some value of the enum that the schema allows, by what was said."""
+    """The value that was said; some value of the enum that the schema allows, where it was none."""
+    with suppress(ValueError):
+        return json.loads(text)
     schema = json.loads(str(operation.attributes["schema"]))
     chosen = crc32(text.encode())
     options = [*schema["anyOf"][0]["enum"], *schema["anyOf"][1:]]
@@ -205,6 +222,7 @@ _STAGES: dict[str, Callable[..., Any]] = {
     "llm:transfer": lambda kv: kv,
     "llm:decode": _decode,
     "llm:detokenize": _detokenize,
+    "given:stream": lambda value: [value] if isinstance(value, str) else list(value),
     "text:redact": lambda text: f"<{text}>"[:40],
     "text:join": lambda texts, separator: separator.join(texts)[:80],
     "text:split": lambda text, tokens: tuple(text[at : at + tokens] for at in range(0, min(len(text), 8), tokens)),

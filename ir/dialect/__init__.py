@@ -4,7 +4,7 @@
 | --- | --- |
 | `values` | constant, open, template, build, field, list, binary, unary, collect, length |
 | `data` | table, index, case, convert, parse, declassify |
-| `stages` | stage, chat, tokenize, prefill, transfer, decode, detokenize, call |
+| `stages` | stage, chat, tokenize, prefill, transfer, decode, detokenize, call, given |
 | `control` | map, if, emit, expect, yield, return |
 | `branches` | match, race, arm, repeat, turn |
 | `policies` | try, guard, interruptible, buffered |

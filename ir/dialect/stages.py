@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ...lang.types import INT, MESSAGE, NONE, TEXT, HandleType, ListType, Primitive, StreamType
 from ..graph import KvType, TokensType
-from .spec import ANY_NUMBER, Is, View, arguments, is_data, operation
+from .spec import ANY_NUMBER, MOST_OPERANDS, Is, View, arguments, is_data, operation
 
 _ENTRY = re.compile(r"[\w./-]+:[\w.]+")
 _LEAF = {"entry": Is.TEXT, "parameters": Is.TEXTS}
@@ -27,7 +27,7 @@ def _entry(op: View, wanted: str | None = None) -> Iterator[str]:
         yield f"has an entry {entry!r} that is not 'module:name'"
 
 
-_TOOL = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP}
+_TOOL = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP, "known_as": Is.TEXT}
 _EFFECTS = ("reads", "writes", "spends", "network", "process")
 
 
@@ -35,7 +35,8 @@ _EFFECTS = ("reads", "writes", "spends", "network", "process")
 def stage(op: View) -> Iterator[str]:
     """A leaf: the kind behind `entry` runs it. Streams may come in and go out. `settings` are what its declaration gave
     it; a call of a tool says which (`tool`) and what that does to the world (`effects`). A tool of a server gets the
-    opened server as `self`. `needs` is what its declaration says that one execution needs.
+    opened server as `self`. `needs` is what its declaration says that one execution needs,
+    `known_as` what a test calls it that gives an answer for it.
 
     %1 = "agent.stage"(%0) {entry = "text:redact", parameters = ["text"]} : (!agent.text) -> !agent.text
     %2 = "agent.stage"(%0) {entry = "python:call", parameters = ["id"], tool = "refund",
@@ -72,7 +73,7 @@ def _is_json(text: str) -> bool:
     "chat",
     operands=ANY_NUMBER,
     attributes={"parameters": Is.TEXTS},
-    optional={"output": Is.TEXT, "schema": Is.TEXT},
+    optional={"output": Is.TEXT, "schema": Is.TEXT, "known_as": Is.TEXT},
 )
 def chat(op: View) -> Iterator[str]:
     """A chat call, before `split_llm`. `output` is the program's name for the reply, which `assume` blocks use. With a
@@ -206,3 +207,20 @@ def call(op: View) -> Iterator[str]:
     yield from arguments(op)
     if op.results and op.result == NONE:
         yield "gives nothing, and must have no result"
+
+
+@operation(
+    "given",
+    operands=(1, MOST_OPERANDS),
+    attributes={"name": Is.TEXT, "parameters": Is.TEXTS},
+    results=(0, 0),
+    inside=("agent.test",),
+)
+def given(op: View) -> Iterator[str]:
+    """In a test, until `inline_pipelines`: what a call of `name` answers there. The operands are the arguments that
+    must be equal, by `parameters`, and the answer.
+
+    "agent.given"(%0, %1) {name = "order", parameters = ["id"]} : (!agent.int, !agent.record_of<"Order">) -> ()
+    """
+    if len(op.attributes["parameters"]) != len(op.operands) - 1:
+        yield f"has {len(op.operands)} operands but {len(op.attributes['parameters'])} parameter names"

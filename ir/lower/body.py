@@ -23,8 +23,20 @@ from .names import Ids
 FORMS: dict[type[p.Typed], Form] = {**values.FORMS, **calls.FORMS, **control.FORMS, **policies.FORMS}
 
 
-def lower_body(program: p.Program, path: str, block: Any, body: p.Block, names: Mapping[str, Any]) -> None:
-    """Fill the outermost block of a pipeline or test, whose stage ids begin with `path`. `BeyondLimits` for what no
-    operation can hold."""
+def lower_body(
+    program: p.Program,
+    path: str,
+    block: Any,
+    body: p.Block,
+    names: Mapping[str, Any],
+    givens: tuple[p.Given, ...] = (),
+    answered: frozenset[str] = frozenset(),
+) -> None:
+    """Fill the outermost block of a pipeline or test, whose stage ids begin with `path`. `givens` are the test's own,
+    `answered` what any test gives an answer for. `BeyondLimits` for what no operation can hold."""
     ids = Ids(path)
-    Lowering(program, path, FORMS, block).block(body, Scope(block, names, ids, ids), "agent.return", path)
+    lowering = Lowering(program, path, FORMS, block, answered)
+    scope = Scope(block, names, ids, ids)
+    for given in givens:
+        lowering.given(given, scope)
+    lowering.block(body, scope, "agent.return", path)

@@ -34,6 +34,7 @@ def _stage(lowering: Lowering, call: p.StageCall, scope: Scope, hint: Hint) -> A
     attributes: dict[str, Any] = {"entry": stage.entry, "parameters": names, **tool_attributes(stage)}
     if stage.keyword == "tool":
         attributes["tool"] = stage.name
+    attributes |= _known_as(lowering, call)
     if stage.needs:
         attributes["needs"] = {name: need.value for name, need in stage.needs.items()}
     return lowering.result("agent.stage", call, scope, operation_id, hint, operands, attributes)
@@ -51,7 +52,17 @@ def _chat(
     operation_id = scope.ids.take(call.stage.name.rsplit(".", 1)[-1])
     operands, names = lowering.arguments(call.arguments, scope, Ids(operation_id), str)
     attributes = {"parameters": names, "output": lowering.output(hint, operation_id), **more}
+    attributes |= _known_as(lowering, call)
     return lowering.result("agent.chat", whole, scope, operation_id, hint, operands, attributes)
+
+
+def _known_as(lowering: Lowering, call: p.StageCall) -> dict[str, str]:
+    """The name by which a test gives an answer for this stage: its own, or its handle's and the method's."""
+    name = call.stage.name
+    receiver = next((a.value for a in call.arguments if a.name == "self"), None)
+    if isinstance(receiver, p.HandleReference) and call.stage.server is None:
+        name = f"{receiver.name}.{name.rsplit('.', 1)[-1]}"
+    return {"known_as": name} if name in lowering.answered else {}
 
 
 def _call(lowering: Lowering, call: p.PipelineCall, scope: Scope, hint: Hint) -> Any:

@@ -49,6 +49,8 @@ class Lowering:
     pipeline: str
     forms: Mapping[type[p.Typed], Form]
     root: Any
+    answered: frozenset[str] = frozenset()
+    """What tests give answers for, by the names that they use."""
     _opened: dict[str, Any] = field(default_factory=dict[str, Any])
     _last_open: Any = None
     _outputs: set[str] = field(default_factory=set[str])
@@ -80,6 +82,16 @@ class Lowering:
         made = None if block.result is None else self.expression(block.result, scope, Hint(output=output))
         span = block.span if block.result is None else block.result.span
         self.operation(terminator, span, scope, (made,) if made is not None and wanted else (), at)
+
+    def given(self, given: p.Given, scope: Scope) -> None:
+        """What a test answers for a call."""
+        operation_id = scope.ids.take("given")
+        below = replace(scope, inner=Ids(operation_id))
+        stated = [self.value(a.value, below, Hint(a.name)) for a in given.arguments]
+        answer = self.value(given.answer, below, Hint("answer"))
+        attributes = {"name": given.name, "parameters": [a.name for a in given.arguments]}
+        made = self.make("agent.given", given.span, operation_id, (*stated, answer), (), attributes)
+        self.append(made, scope)
 
     # --- expressions -------------------------------------------------------------------------------------------------
 

@@ -38,11 +38,12 @@ def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
         yield _declare("agent.enum", enum.span, name=enum.name, cases=cases)
     for tool in program.tools:
         yield _tool(tool)
+    answered = frozenset(given.name for test in program.tests for given in test.givens) if tests else frozenset[str]()
     for pipeline in program.pipelines:
-        yield _pipeline(program, pipeline)
+        yield _pipeline(program, pipeline, answered)
     if tests:
         for test in program.tests:
-            yield _test(program, test)
+            yield _test(program, test, answered)
     for goal in program.goals:
         yield _goal(goal)
     for fleet in program.fleets:
@@ -114,7 +115,7 @@ def _tool(tool: p.StageSignature) -> Any:
     return _declare("agent.tool", tool.span, 0, **attributes)
 
 
-def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
+def _pipeline(program: p.Program, pipeline: p.Pipeline, answered: frozenset[str]) -> Any:
     parameters: list[dict[str, Any]] = []
     for parameter in pipeline.parameters:
         entry: dict[str, Any] = {
@@ -136,14 +137,14 @@ def _pipeline(program: p.Program, pipeline: p.Pipeline) -> Any:
     places = [_mlir.location(parameter.span) for parameter in pipeline.parameters]
     block = _mlir.block_of(made.regions[0], [entry["type"] for entry in parameters], places)
     names = {parameter.name: block.arguments[i] for i, parameter in enumerate(pipeline.parameters)}
-    lower_body(program, pipeline.name, block, pipeline.body, names)
+    lower_body(program, pipeline.name, block, pipeline.body, names, answered=answered)
     return made
 
 
-def _test(program: p.Program, test: p.Test) -> Any:
+def _test(program: p.Program, test: p.Test, answered: frozenset[str]) -> Any:
     made = _declare("agent.test", test.span, 1, name=test.name)
     block = _mlir.block_of(made.regions[0])
-    lower_body(program, test_path(test.name), block, test.body, {})
+    lower_body(program, test_path(test.name), block, test.body, {}, test.givens, answered)
     return made
 
 

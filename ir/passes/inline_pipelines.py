@@ -14,6 +14,8 @@ An id below the callee's name moves below the call's id; a binding or loop varia
 (`find.hits`), which is how an `assume` block names it; a location becomes a call site, so that a problem points at the
 stage and names the calls it came through. The result keeps the caller's name.
 
+What a test gives an answer for is answered on the way, in the test only (see `givens`).
+
 A pipeline that emits can be inlined only where its stream is the caller's result: elsewhere its items would leave by
 the wrong pipeline.
 """
@@ -26,6 +28,7 @@ from ...base.problems import Problems
 from .. import _mlir, problems
 from ..library import Library
 from ..lower.names import test_path
+from .givens import Givens
 
 
 def run(module: Any, library: Library) -> Problems:
@@ -36,11 +39,20 @@ def run(module: Any, library: Library) -> Problems:
         if operation.name == "agent.pipeline"
     }
     tests = [operation for operation in _mlir.operations(_mlir.body(module)) if operation.name == "agent.test"]
+    givens = {_text(test, "name"): Givens(test) for test in tests}
+    # A test may answer for a pipeline that others call, so it looks at them as they were.
+    written = {name: body.clone().operation for name, body in bodies.items()} if tests else {}
     inliner = _Inliner(bodies)
     for name in bodies:
         inliner.finish(name, ())
     for test in tests:
-        inliner.inline_into(test, ())
+        if not inliner.problems:
+            inliner.inline_test(test, givens[_text(test, "name")], written)
+    for copy in written.values():
+        copy.erase()
+    for operation in _mlir.walk(module):
+        if "known_as" in operation.attributes:
+            del operation.attributes["known_as"]
     return tuple(inliner.problems)
 
 
@@ -63,19 +75,35 @@ class _Inliner:
     def inline_into(self, body: Any, path: tuple[str, ...]) -> None:
         for call in [operation for operation in _mlir.walk(body) if operation.name == "agent.call"]:
             callee = _text(call, "callee")
-            span = next(_mlir.spans(call.location), None)
             if callee in path:
+                span = next(_mlir.spans(call.location), None)
                 cycle = " calls ".join((*path[path.index(callee) :], callee))
                 self.problems.append(problems.unsound(f"pipelines call each other without end: {cycle}", span))
                 continue
             self.finish(callee, path)
-            emits = [op for op in _mlir.walk(self._pipelines[callee]) if op.name == "agent.emit"]
-            if (emits or _returns_nothing(self._pipelines[callee])) and not _is_result(call):
-                emitted = next(_mlir.spans(emits[0].location), None) if emits else None
-                self.problems.append(problems.call_emits(callee, span, emitted))
-                continue
-            if not self.problems:
-                _inline(call, self._pipelines[callee], callee, _path(body))
+            self._inline(call, self._pipelines[callee], body)
+
+    def inline_test(self, test: Any, givens: Givens, written: dict[str, Any]) -> None:
+        """Leave no call in a test but what it runs: one level of calls after the other, each answered where the test
+        says so. That calls end is known from the pipelines themselves."""
+        more = True
+        while more and not self.problems:
+            answered = [givens.answer(operation) for operation in list(_mlir.walk(test))]
+            calls = [operation for operation in _mlir.walk(test) if operation.name == "agent.call"]
+            for call in calls:
+                self._inline(call, written[_text(call, "callee")], test)
+            more = bool(calls) or any(answered)
+        givens.finish()
+
+    def _inline(self, call: Any, pipeline: Any, body: Any) -> None:
+        callee = _text(pipeline, "name")
+        emits = [op for op in _mlir.walk(pipeline) if op.name == "agent.emit"]
+        if (emits or _returns_nothing(pipeline)) and not _is_result(call):
+            span = next(_mlir.spans(call.location), None)
+            emitted = next(_mlir.spans(emits[0].location), None) if emits else None
+            self.problems.append(problems.call_emits(callee, span, emitted))
+        elif not self.problems:
+            _inline(call, pipeline, callee, _path(body))
 
 
 def _path(body: Any) -> str:

@@ -517,6 +517,12 @@ GOAL = '"agent.goal"() {{pipeline = "p", terms = [{0}], assume = [{1}]}}'
 TOOL = (
     '"agent.tool"() {{name = "t", parameters = {0}, result = !agent.text, entry = "python:call", effects = {1}, {2}}}'
 )
+GIVEN = (
+    '"agent.test"() ({{ %0 = "agent.constant"() {{value = 1 : i64, id = "t.c"}} : () -> !agent.int '
+    '"agent.given"(%0) {{name = "order", parameters = {0}, id = "t.given", '
+    f"operandSegmentSizes = array<i32: {', '.join(['1', *['0'] * (MOST_OPERANDS - 1)])}>}}}} : (!agent.int) -> () "
+    '"agent.return"() {{id = "t.return"}} : () -> () }}) {{name = "t"}}'
+)
 EMPTY = PIPELINE.format("", "", "", "parameters = [], result = !agent.none")
 DECLARATIONS = [
     (HANDLE.format("h", "model", "a:b"), None),
@@ -556,6 +562,8 @@ DECLARATIONS = [
     ('"agent.test"() ({ "agent.return"() {id = "t.return"} : () -> () }) {name = "t"}', None),
     ('"agent.test"() ({ "agent.return"() {id = "t.return"} : () -> () }) {name = ""}', "has no name"),
     ('"agent.test"() ({}) {name = "t"}', "has no body"),
+    (GIVEN.format("[]"), None),
+    (GIVEN.format('["id"]'), "has 1 operands but 1 parameter names"),
     ('"agent.test"() ({ "agent.yield"() {id = "t"} : () -> () }) {name = "t"}', "belongs in agent.map or agent.if or"),
     (f"{EMPTY} : () -> () " + GOAL.format('{kind = "rate", limit = 1.0, unit = "Rate"}', ""), None),
     (GOAL.format('{limit = 1.0, unit = "Rate"}', ""), "has a term without a kind"),
