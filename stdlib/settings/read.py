@@ -157,13 +157,18 @@ class _Reader:
         return tuple(cast("list[str]", items))
 
     def _secret(self, value: object, path: str) -> SecretName | None:
-        if isinstance(value, dict) and set(cast("dict[str, object]", value)) == {"secret"}:
-            name = cast("dict[str, object]", value)["secret"]
+        table: dict[str, object] = self._plain(value)
+        if set(table) == {"secret"}:
+            name = table["secret"]
             if isinstance(name, str) and _NAME.fullmatch(name):
                 return SecretName(name)
         # The value may be the secret itself: it is not repeated.
         self.found.append(problems.secret_written_out(path, self._place(path)))
         return None
+
+    @staticmethod
+    def _plain(value: object) -> dict[str, object]:
+        return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
     def _secret_or_text(self, value: object, path: str) -> str | SecretName | None:
         if isinstance(value, dict):
