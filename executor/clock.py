@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import anyio
@@ -24,13 +24,26 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's clock."""
+    """The clock of the event loop that runs when it is first asked; for use in that loop only."""
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] | None = None
 
     def now(self) -> float:
-        return anyio.current_time()
+        # Asked for every event; `anyio.current_time` looks for the loop each time.
+        if self._time is None:
+            self._time = _loop_time()
+        return self._time()
 
     async def sleep_until(self, at: float) -> None:
         await anyio.sleep_until(at)
+
+
+def _loop_time() -> Callable[[], float]:
+    try:
+        return asyncio.get_running_loop().time
+    except RuntimeError:
+        return anyio.current_time
 
 
 class _JumpingSelector(selectors.BaseSelector):

@@ -7,27 +7,29 @@ The executor never imports the library; it is handed a `Kinds` value and asks it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from ..base.frozen import EMPTY
 from ..base.problems import Problem
 from ..ir.graph import Attribute, ValueType
+from .messages import message
 from .values import NO_SHAPES, Shapes
 
 
-@dataclass(slots=True)
 class Usage:
     """What a stage counted while it ran; it adds, the executor reads. Keys are units: `tokens_in`, `tokens_out`,
     `cached_tokens`, `bytes`, `dollars`."""
 
-    counts: dict[str, float] = field(default_factory=dict[str, float])
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
 
     def add(self, unit: str, amount: float) -> None:
         self.counts[unit] = self.counts.get(unit, 0.0) + amount
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Context:
     """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None.
 

@@ -207,6 +207,14 @@ def input_failed(name: str, error: str) -> Problem:
     )
 
 
+def cassette_unreadable(name: str, line: int, what: str) -> Problem:
+    return Problem(
+        "cassette-unreadable",
+        f"line {line} of {name} is no recorded call: {what}",
+        hint="record it again with --record",
+    )
+
+
 def no_answer(stage: str, entry: str, span: Span | None) -> Problem:
     return Problem(
         "no-answer",

@@ -22,6 +22,7 @@ from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
+from anyio.lowlevel import checkpoint
 
 from . import observers as watch
 from .backends import Backend, Call
@@ -89,7 +90,8 @@ class Shell:
         self._machine = Machine(deployment, luck)
         self._shapes = Shapes.of(deployment.graph)
         self._at_once: dict[str, bool] = {}
-        self._in_a_row = 0
+        self._in_a_row = 0  # stages that ran at once since others had their turn
+        self._put_off: dict[int, orders.StartStage] = {}
         self._approvers: dict[int, Approver] = {}
         self._asking: dict[int, anyio.CancelScope] = {}
         self._backend = backend
@@ -132,7 +134,9 @@ class Shell:
     async def __aenter__(self) -> Shell:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._more_at_once = anyio.Event()
         self._group.start_soon(self._timer)
+        self._group.start_soon(self._at_once_in_turns)
         if self._signals:
             await self._group.start(self._listen)
         return self
@@ -234,7 +238,8 @@ class Shell:
         if self._telling:
             return
         self._telling = True
-        self._in_a_row = 0
+        if not self._put_off:
+            self._in_a_row = 0
         try:
             while self._told:
                 for order in self._machine.handle(self._told.popleft()):
@@ -271,8 +276,12 @@ class Shell:
     # --- stages ---
 
     def _start_stage(self, order: orders.StartStage) -> None:
-        if not order.streams and self._runs_at_once(order):
-            self._stage_at_once(order)
+        if not (order.streams or order.reads) and self._runs_at_once(order.entry):
+            if self._in_a_row < _IN_A_ROW:
+                self._stage_at_once(order)
+            else:
+                self._put_off[order.stage] = order
+                self._more_at_once.set()
             return
         live = _Live(order.run, order.operation.id, order.credits)
         self._live[order.stage] = live
@@ -310,15 +319,24 @@ class Shell:
             )
         self._spawn(self._stage, live, call)
 
-    def _runs_at_once(self, order: orders.StartStage) -> bool:
+    def _runs_at_once(self, entry: str) -> bool:
         """Whether the stage can be run here and now: what never waits needs no task, and cannot be stopped."""
-        entry = order.entry
         known = self._at_once.get(entry)
         if known is None:
             known = self._at_once[entry] = self._backend.immediate(entry)
-        if not known or self._in_a_row >= _IN_A_ROW:
-            return False
-        return not any(isinstance(value, orders.StreamInput) for value in order.arguments.values())
+        return known
+
+    async def _at_once_in_turns(self) -> None:
+        """Runs what was put off so that others get their turn in between."""
+        while True:
+            await self._more_at_once.wait()
+            self._more_at_once = anyio.Event()
+            while self._put_off:
+                await checkpoint()
+                self._in_a_row = 0
+                while self._put_off and self._in_a_row < _IN_A_ROW:
+                    number = next(iter(self._put_off))
+                    self._stage_at_once(self._put_off.pop(number))
 
     def _stage_at_once(self, order: orders.StartStage) -> None:
         self._in_a_row += 1
@@ -343,7 +361,7 @@ class Shell:
         over: events.Event
         try:
             value = self._backend.now(call)
-            if isinstance(value, Releasable):
+            if hasattr(value, "release"):
                 self._releases.setdefault(order.run, []).append(value)
             over = events.StageEnded(self._now(), number, value, usage.counts)
         except Exception as error:
@@ -360,7 +378,7 @@ class Shell:
         try:
             with live.scope:
                 value = await self._backend.run(call)
-                if isinstance(value, Releasable):
+                if hasattr(value, "release"):
                     self._releases.setdefault(live.run, []).append(value)
                 over = events.StageEnded(self._now(), call.number, value, live.usage.counts)
         except KeyboardInterrupt:
@@ -422,8 +440,10 @@ class Shell:
 
     def _stop_stage(self, order: orders.StopStage) -> None:
         live = self._live.get(order.stage)
+        if self._put_off.pop(order.stage, None) is not None:
+            self._tell(events.StageStopped(self._now(), order.stage))
         # One that ran at once has ended, and the machine is about to hear of it.
-        if live is not None:
+        elif live is not None:
             live.stopped = True
             live.scope.cancel()
 

@@ -174,7 +174,7 @@ class _Conversion:
                 fields = self._shapes.records[type_.name].fields
                 return self._fields(cast("Mapping[str, object]", value), fields, path, type_.name)
             case EnumType() if type_.name in self._shapes.enums:
-                return self._case(value, self._shapes.enums[type_.name], path)
+                return self._case(cast(object, value), self._shapes.enums[type_.name], path)
             case Primitive():
                 fits, converted = _primitive(cast(object, value), type_)
                 if fits:

@@ -10,15 +10,15 @@ cancellation, and has let go of everything when it is gone.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ...ir.graph import Handle, Operation
 from ..kinds import Usage
+from ..messages import message
 from ..values import NO_SHAPES, Shapes
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Call:
     """One execution of a leaf stage. In `arguments` a stream is an async iterator with `aclose`, an opened handle is
     `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.

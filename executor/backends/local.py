@@ -94,10 +94,11 @@ class LocalBackend:
             raise StageFailure("unreachable", problem) from None
 
     def _resolved(self, arguments: Mapping[str, object]) -> dict[str, object]:
-        opened = self._opened
-        return {
-            name: opened[value.name] if isinstance(value, HandleValue) else value for name, value in arguments.items()
-        }
+        resolved = dict(arguments)
+        for name, value in arguments.items():
+            if isinstance(value, HandleValue):
+                resolved[name] = self._opened[value.name]
+        return resolved
 
 
 def never_waits(kind: Kind) -> bool:

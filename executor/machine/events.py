@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Literal
 
 from ...base.problems import Problem
-from .message import message
+from ..messages import message
 
 
 @message

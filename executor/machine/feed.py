@@ -277,10 +277,10 @@ class Feed:
         if slot.done:
             return
         if slot.children is not None:
-            for child in tuple(slot.children):
+            children = tuple(slot.children)
+            for child in children:
                 self._drain(child)
-            if slot.children is not None:
-                slot.children = deque(child for child in slot.children if not child.done)
+            slot.children = deque(child for child in children if not child.done)
         elif slot.value is not None or slot.reader is not None:
             slot.finish()
         elif slot.cancel is not None:

@@ -19,7 +19,7 @@ from .attempts import Attempt, Attempting
 from .faults import Failure
 from .policies import Kept, Opaque, Policies, canonical
 from .prepared import Step
-from .scopes import Scope
+from .scopes import Scope, Zone
 
 if TYPE_CHECKING:
     from .core import Machine
@@ -31,12 +31,15 @@ _FINAL = ("denied", "unavailable", "interrupted")
 class Alarm:
     """One callback at one time, by the machine's heap of deadlines."""
 
-    __slots__ = ("_machine", "late")
+    __slots__ = ("_late", "_machine")
 
     def __init__(self, machine: Machine, at: float, late: Callable[[], None]) -> None:
         self._machine = machine
-        self.late = late
+        self._late = late
         machine.arm(self, at)
+
+    def late(self) -> None:
+        self._late()
 
     def cancel(self) -> None:
         self._machine.disarm(self)
@@ -74,24 +77,29 @@ class Guard(Attempting):
         if self.policies.approve:
             self._question = self.run.machine.ask(self, cast(str, self.operands()[0]))
             # A person may take days: no deadline runs meanwhile.
-            self._around(lambda zone: zone.pause())
+            for zone in self._zones():
+                zone.pause()
         else:
             self._approved()
 
     def answered(self, granted: bool, problem: Problem | None) -> None:
         self._question = None
-        self._around(lambda zone: zone.resume())
+        for zone in self._zones():
+            zone.resume()
         if granted:
             self._approved()
         else:
             said = problem or problems.approval_denied(self.operation.id, self.operation.span)
             self.give_in(Failure("denied", said, self.operation.id))
 
-    def _around(self, act: Callable[..., None]) -> None:
-        zone = self.scope.zone
+    def _zones(self) -> list[Zone]:
+        """All that this stands in."""
+        zones: list[Zone] = []
+        zone: Zone | None = self.scope.zone
         while zone is not None:
-            act(zone)
+            zones.append(zone)
             zone = zone.parent
+        return zones
 
     def _approved(self) -> None:
         self.begin()
@@ -274,7 +282,8 @@ class Guard(Attempting):
         if self._question is not None:
             self.run.machine.ask_no_more(self._question)
             self._question = None
-            self._around(lambda zone: zone.resume())
+            for zone in self._zones():
+                zone.resume()
         self._call_off()
         if self._idle is not None:
             self._idle.cancel()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ...base.problems import Problem
 from ...ir.graph import Handle, Operation
-from .message import message
+from ..messages import message
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class StartStage:
     credits: int
     deadline: float | None
     session: str | None = None
+    reads: bool = False  # whether any of the arguments is a stream
 
 
 @message

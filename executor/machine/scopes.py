@@ -163,7 +163,7 @@ class Zone:
             zone._doom(doomed)
         self.children.clear()
         for scope in self.scopes:
-            for task in scope.tasks:
+            for task in scope.tasks or ():
                 if not task.done:
                     task.done = True
                     doomed.append(task)
@@ -208,6 +208,9 @@ class Zone:
         pass
 
 
+_NO_CHANNELS: dict[int, Channel] = {}
+
+
 class Scope:
     """A region that was entered. What it sends out goes into slots under `sends`, what it yields into the slot `gives`,
     or to `result` where it has no slot; `index` are the turns of the loops around it."""
@@ -228,9 +231,10 @@ class Scope:
         self.result: Callable[[object], None] | None = None
         self.complete: Callable[[], None] | None = None
         self.values: dict[int, object] = {}
-        self.channels: dict[int, Channel] = {}
-        self.waiting: dict[int, list[Task]] = {}
-        self.tasks: list[Task] = []
+        # Made when they are needed: a loop of a thousand turns has a thousand scopes.
+        self.channels: dict[int, Channel] = {} if block.streams else _NO_CHANNELS
+        self.waiting: dict[int, list[Task]] | None = None
+        self.tasks: list[Task] | None = None
         self.open = len(block.steps)
 
     def enter(self) -> None:
@@ -240,6 +244,7 @@ class Scope:
         tracked = zone.parent is not None
         if tracked:
             zone.scopes[self] = None
+            self.tasks = []
         for value, (stage, bound, drops) in block.streams.items():
             self.channels[value] = Channel(bound or self.run.buffer, stage, drops)
         # All uses are known before the first task is made, so that no producer believes itself unwanted.
@@ -252,16 +257,14 @@ class Scope:
         ready, make = self.run.machine.ready, self.run.machine.make
         for step in block.steps:
             task = make(self, step)
-            if tracked:
+            if self.tasks is not None:
                 self.tasks.append(task)
             for need in step.needs:
                 home = self._home(need)
                 if home is not None:
-                    waiting = home.waiting.get(need)
-                    if waiting is None:
-                        home.waiting[need] = [task]
-                    else:
-                        waiting.append(task)
+                    if home.waiting is None:
+                        home.waiting = {}
+                    home.waiting.setdefault(need, []).append(task)
                     task.missing += 1
             if not task.missing:
                 ready.append(task)
@@ -295,7 +298,7 @@ class Scope:
 
     def set(self, number: int, value: object) -> None:
         self.values[number] = value
-        waiting = self.waiting.pop(number, None)
+        waiting = self.waiting.pop(number, None) if self.waiting else None
         if waiting is not None:
             ready = self.run.machine.ready
             for task in waiting:

@@ -223,6 +223,7 @@ class Leaf(Task):
             started.granted,
             limit,
             run.session,
+            bool(uses),
         )
         machine.start(started, order)
         for port in started.ports:

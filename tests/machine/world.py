@@ -191,7 +191,9 @@ class World:
                 self.stages[order.stage].credits += order.credits
             case orders.Deliver():
                 self.inboxes[order.reader].append(order.item)
-                assert len(self.inboxes[order.reader]) <= max(self.buffer, WRITTEN), "more lies at a reader than its bound"
+                assert len(self.inboxes[order.reader]) <= max(self.buffer, WRITTEN), (
+                    "more lies at a reader than its bound"
+                )
             case orders.DeliverEnd():
                 assert order.reader not in self.ended, "a stream ended twice"
                 self.ended.add(order.reader)

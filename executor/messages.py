@@ -1,5 +1,7 @@
-"""`@message`: what goes between the machine and the shell. To a type checker a frozen dataclass; when it runs a plain
-one with slots, because a frozen one takes 2 µs to make, and every stage costs three of them."""
+"""`@message`: what is made for every stage and every item, between the machine, the shell and the backends.
+
+To a type checker a frozen dataclass; when it runs a plain one with slots, because a frozen one takes 2 µs to make, and
+every stage costs five of them."""
 
 from __future__ import annotations
 
