@@ -8,14 +8,15 @@ is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import cast
 
 from ..base.problems import Fix, Problem, Problems, in_order
-from ..base.source import Source
+from ..base.source import Source, Span
 from . import lalr, syntax_problems
 from .build_declarations import Builder, actions
+from .moves import move, places
 from .scanner import Cut, Scan, scan
 from .syntax import Declaration, Ident
 from .tables import tables
@@ -33,7 +34,8 @@ MOST_CHECKED = 6
 class Chunk:
     """A part of a source, `start..end`, and what it gave. `declarations` are without docs, each with its line.
 
-    `reaching` says that it holds a long text without an end, so that it depends on all the text behind it too.
+    `reaching` says that it holds a long text without an end, so that it depends on all the text behind it too; `most`
+    is how many problems the scanner had with it at once.
     """
 
     start: int
@@ -45,13 +47,55 @@ class Chunk:
     comments: tuple[Comment, ...]
     problems: Problems
     reaching: bool
+    most: int
+
+    places: list[Span] = field(default_factory=list[Span], repr=False)
+
+    def placed(self, offset: int, line: int) -> Chunk | None:
+        """The chunk with its text elsewhere; None where it must be parsed there. The trees move, and this one is used
+        up."""
+        if (offset, line) == (self.start, self.line):
+            return self
+        if self.problems or self.reaching:
+            # Problems name lines in words.
+            return None
+        by, lines = offset - self.start, line - self.line
+        if not self.places:
+            self.places.extend(places([*(node for node, _ in self.declarations), *self.broken]))
+        move(self.places, by, lines)
+        return Chunk(
+            offset,
+            self.end + by,
+            line,
+            self.first_line and self.first_line + lines,
+            tuple([(node, at + lines) for node, at in self.declarations]),
+            self.broken,
+            tuple([replace(note, start=note.start + by, line=note.line + lines) for note in self.comments]),
+            (),
+            False,
+            self.most,
+            self.places,
+        )
 
 
-def chunks(source: Source, found: Scan, start: int = 0, line: int = 1, end: int | None = None) -> Iterator[Chunk]:
-    """The chunks of what was scanned of a source, from `start` (on `line`) to `end`, parsed as they are asked for."""
+def chunks(
+    source: Source,
+    found: Scan,
+    start: int = 0,
+    line: int = 1,
+    end: int | None = None,
+    seen: dict[str, Chunk] | None = None,
+) -> Iterator[Chunk]:
+    """The chunks of what was scanned of a source, from `start` (on `line`) to `end`, parsed as they are asked for.
+
+    `seen` are chunks by their texts, which are not parsed again; those that are taken are taken out.
+    """
     parser = _ChunkParser(source, found)
     for number, (cut, following) in enumerate(pairwise(_bounds(source, found, start, line, end))):
-        yield parser.chunk(cut, following, number in found.reaching)
+        reaching = number in found.reaching
+        known = seen.pop(source.text[cut.offset : following.offset], None) if seen and not reaching else None
+        again = known.placed(cut.offset, cut.line) if known is not None and not known.reaching else None
+        yield again or parser.chunk(cut, following, reaching, found.most[number])
 
 
 def _bounds(source: Source, found: Scan, start: int = 0, line: int = 1, end: int | None = None) -> list[Cut]:
@@ -75,7 +119,7 @@ class _ChunkParser:
     def report(self, problem: Problem) -> None:
         self.problems.append(problem)
 
-    def chunk(self, cut: Cut, end: Cut, reaching: bool) -> Chunk:
+    def chunk(self, cut: Cut, end: Cut, reaching: bool, most: int) -> Chunk:
         declarations = self.read(cut, end)
         problems = one_per_line(in_order([*self.scanned, *self.problems]))
         return Chunk(
@@ -88,6 +132,7 @@ class _ChunkParser:
             tuple(self.found.comments[cut.comments : end.comments]),
             self.with_sound_fixes(problems, cut.offset, end.offset) if problems else (),
             reaching,
+            most,
         )
 
     def read(self, cut: Cut, end: Cut) -> list[tuple[Declaration, int]]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..base.problems import Problems, in_order
 from ..base.source import Source, Span
 from .chunks import MOST_PROBLEMS, Chunk, chunks, one_per_line
+from .moves import move
 from .scanner import scan
 from .source_problems import source_too_large
 from .syntax import Declaration, Doc, File
@@ -39,8 +40,16 @@ def refused(source: Source) -> tuple[File, Problems] | None:
     return File(None, (), span=Span(source.path, 0, 0, 1, 1, 1, 1)), (problem,)
 
 
-def assembled(source: Source, parts: Iterable[Chunk]) -> tuple[File, Problems]:
-    """The file that its chunks, in order, make up. Chunks behind too many problems are not asked for."""
+Documented = dict[int, tuple[Declaration, Declaration]]
+
+
+def assembled(source: Source, parts: Iterable[Chunk], before: Documented | None = None) -> tuple[File, Problems]:
+    """The file that its chunks, in order, make up. Chunks behind too many problems are not asked for.
+
+    `before` holds declarations (by `id`) with their documented forms, which are taken where nothing changed; it is
+    replaced by those of this file.
+    """
+    after: Documented = {}
     used = list(_until_hopeless(parts))
     docs = _Docs(source, [comment for chunk in used for comment in chunk.comments])
     first = next((chunk.first_line for chunk in used if chunk.first_line is not None), None)
@@ -49,7 +58,20 @@ def assembled(source: Source, parts: Iterable[Chunk]) -> tuple[File, Problems]:
     for chunk in used:
         for declaration, line in chunk.declarations:
             doc = docs.above(line)
-            declarations.append(replace(declaration, doc=doc) if doc else declaration)
+            made = declaration
+            if doc is not None:
+                same = before.get(id(declaration)) if before else None
+                known = same[1] if same is not None else None
+                if known is not None and known.doc is not None and known.doc == doc:
+                    made = known
+                    move([known.doc.span], doc.span.start - known.doc.span.start, doc.span.line - known.doc.span.line)
+                else:
+                    made = replace(declaration, doc=doc)
+                after[id(declaration)] = declaration, made
+            declarations.append(made)
+    if before is not None:
+        before.clear()
+        before.update(after)
     broken = tuple(name for chunk in used for name in chunk.broken)
     span = source.span(0, len(source.text))
     found = in_order(problem for chunk in used for problem in chunk.problems)

@@ -65,7 +65,8 @@ class Cut(NamedTuple):
 class Scan:
     """What one source gave. `starts` are indexes of tokens with which a declaration (or a stray line) begins; `dropped`
     are the first tokens of declarations that were too deep to read. `cuts` part the source; `reaching` are the parts
-    (by the number of cuts before) that hold a long text without an end, for which all that follows was looked at."""
+    (by the number of cuts before) that hold a long text without an end, for which all that follows was looked at.
+    `most` says for each part how many problems it had at once; `broken_off` that there were too many to go on."""
 
     tokens: list[Token] = field(default_factory=list[Token])
     comments: list[Comment] = field(default_factory=list[Comment])
@@ -74,6 +75,8 @@ class Scan:
     dropped: list[Token] = field(default_factory=list[Token])
     cuts: list[Cut] = field(default_factory=list[Cut])
     reaching: set[int] = field(default_factory=set[int])
+    most: list[int] = field(default_factory=lambda: [0])
+    broken_off: bool = False
 
 
 def scan(source: Source, offset: int = 0, line: int = 1, until: Container[int] = ()) -> Scan:
@@ -120,10 +123,13 @@ class _Scanner:
         return self.source.span(start, end)
 
     def report(self, problem: Problem) -> None:
-        self.out.problems.append(problem)
-        if len(self.out.problems) >= MOST_PROBLEMS:
+        out = self.out
+        out.problems.append(problem)
+        out.most[-1] = max(out.most[-1], len(out.problems) - (out.cuts[-1].problems if out.cuts else 0))
+        if len(out.problems) >= MOST_PROBLEMS:
             # This is no program: what follows is not worth the time.
             self.text = self.text[: self.at]
+            out.broken_off = True
 
     def add(self, kind: str, start: int, end: int) -> Token:
         token = Token(kind, self.text[start:end], start, end, self.line, start - self.line_start + 1, self.first)
@@ -162,6 +168,7 @@ class _Scanner:
         out = self.out
         counts = (len(part) for part in (out.tokens, out.comments, out.problems, out.starts, out.dropped))
         out.cuts.append(Cut(offset, self.line, *counts))
+        out.most.append(0)
         if offset in self.until:
             self.text = self.text[:offset]
 
