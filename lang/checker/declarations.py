@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...base.source import Span
 from .. import problems, syntax
 from ..program import EnumCase, EnumDeclaration, RecordDeclaration, StageSignature
 from ..types import EnumType, HandleType, RecordType
-from .agents import Declarations, loop_of
 from .context import Context
-from .endless import report_endless
 from .handles import KEYWORDS, HandleNode, constructor
 from .imports import Imports, import_module
 from .signatures import declare_stage, parameters_of, text_of, with_defaults
@@ -26,8 +25,10 @@ from .symbols import (
     ToolSymbol,
     UncheckedSymbol,
 )
-from .tools import declare_program_stage, declare_tool
 from .written import resolve
+
+if TYPE_CHECKING:
+    from .agents import Declarations
 
 
 class Declared:
@@ -94,10 +95,14 @@ def declare(context: Context, file: syntax.File) -> Declared:
         found = constructor(context, node.value)
         if found is not None:
             symbol.type = found[0].result
-    for symbol, node in declared.tools:
-        declare_tool(context, symbol, node)
-    for symbol, node in declared.program_stages:
-        declare_program_stage(context, symbol, node)
+    if declared.tools or declared.program_stages:
+        # Loaded by those who have some; so are agents and endless types below.
+        from .tools import declare_program_stage, declare_tool
+
+        for symbol, node in declared.tools:
+            declare_tool(context, symbol, node)
+        for symbol, node in declared.program_stages:
+            declare_program_stage(context, symbol, node)
     for symbol, node in declared.agents:
         _expand(context, symbol, node, declared)
     return declared
@@ -105,6 +110,8 @@ def declare(context: Context, file: syntax.File) -> Declared:
 
 def _expand(context: Context, symbol: PipelineSymbol, node: syntax.AgentDecl, declared: Declared) -> None:
     """Put the loop that an agent stands for, and the types of its replies, in its place."""
+    from .agents import loop_of
+
     loop = loop_of(context, symbol, node)
     if loop is None:
         symbol.sound = False
@@ -214,7 +221,10 @@ def _types(context: Context, declared: Declared) -> None:
         _keep_record(context, symbol, RecordDeclaration(symbol.type.name, fields, node.name.span, text_of(node.doc)))
     for symbol, node in declared.enums:
         _keep_enum(context, symbol, _enum(context, symbol, node))
-    report_endless(context, [symbol.declaration for symbol, _ in (*declared.records, *declared.enums)])
+    if declared.records or declared.enums:
+        from .endless import report_endless
+
+        report_endless(context, [symbol.declaration for symbol, _ in (*declared.records, *declared.enums)])
     for symbol, node in declared.records:
         fields = with_defaults(context, node.fields, symbol.declaration.fields)
         _keep_record(context, symbol, replace(symbol.declaration, fields=fields))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...base.problems import Problem, Related, Severity, has_errors, in_order
 from ...base.source import Source
 from .. import program, syntax
 from ..analysis import analyse
 from ..program import NO_LABELS, Pipeline, Program
-from .agents import Declarations
 from .blocks import check_block
 from .body import Body, Role
 from .constants import constant
@@ -16,16 +17,16 @@ from .conversions import is_unknown
 from .declarations import Declared, declare
 from .expressions import check_expression
 from .files import Checked, Files, Resolve
-from .fleets import check_fleets
-from .goals import check_goals
 from .graph import calls_between, groups, report_recursion
 from .handles import check_handle, report_circles
 from .labels import flows
 from .language_types import without_unused_language
 from .signatures import text_of
 from .symbols import UNKNOWN, ConstantSymbol, PipelineSymbol
-from .tests import check_tests
 from .unused import report_unused, report_unused_locals
+
+if TYPE_CHECKING:
+    from .agents import Declarations
 
 
 def check_file(
@@ -35,9 +36,7 @@ def check_file(
     files = Files(source, library, resolve)
     context = Context(source, library, None, files)
     declared, own = check_declarations(context, file)
-    tests = check_tests(context, declared.tests)
-    goals = check_goals(context, declared.goals, declared.calls)
-    fleets = check_fleets(context, declared.fleets)
+    tests, goals, fleets = _promises(context, declared)
     report_unused(context, declared)
 
     parts = (own, *files.checked)
@@ -68,6 +67,28 @@ def check_file(
 
 def _is_of(problem: Problem, source: Source) -> bool:
     return problem.span is None or problem.span.path == source.path
+
+
+def _promises(
+    context: Context, declared: Declared
+) -> tuple[tuple[program.Test, ...], tuple[program.Goal, ...], tuple[program.Fleet, ...]]:
+    """Tests, goals and fleets. Most files have few of them, and each costs a command as much to load as to check."""
+    tests: tuple[program.Test, ...] = ()
+    goals: tuple[program.Goal, ...] = ()
+    fleets: tuple[program.Fleet, ...] = ()
+    if declared.tests:
+        from .tests import check_tests
+
+        tests = check_tests(context, declared.tests)
+    if declared.goals:
+        from .goals import check_goals
+
+        goals = check_goals(context, declared.goals, declared.calls)
+    if declared.fleets:
+        from .fleets import check_fleets
+
+        fleets = check_fleets(context, declared.fleets)
+    return tests, goals, fleets
 
 
 def expand_agents(
