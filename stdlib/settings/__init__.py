@@ -15,6 +15,7 @@ key = { secret = "REMOTE_KEY" }
 
 [tools]
 allow = ["127.0.0.1:8000"]            # private addresses that http tools may reach
+env = { KEY = { secret = "SHOP_KEY" } }  # for Python and process tools
 memory = "1 GiB"
 timeout = "30 s"
 

@@ -98,10 +98,12 @@ class _Reader:
 
     def _server(self, table: Mapping[str, Any], path: str) -> ServerSettings:
         self._known(table, ("command", "env"), path)
+        return ServerSettings(self._texts(table, "command", path), self._variables(table, path))
+
+    def _variables(self, table: Mapping[str, Any], path: str) -> dict[str, str | SecretName]:
         env = self._table(table.get("env", {}), f"{path}.env")
         read = {name: self._secret_or_text(value, f"{path}.env.{name}") for name, value in env.items()}
-        known = {name: value for name, value in read.items() if value is not None}
-        return ServerSettings(self._texts(table, "command", path), known)
+        return {name: value for name, value in read.items() if value is not None}
 
     def _endpoint(self, table: Mapping[str, Any], path: str) -> EndpointSettings | None:
         self._known(table, ("url", "key"), path)
@@ -113,9 +115,10 @@ class _Reader:
         return EndpointSettings(url, key) if url is not None else None
 
     def _tools(self, table: Mapping[str, Any], path: str) -> ToolSettings:
-        self._known(table, ("allow", "memory", "timeout"), path)
+        self._known(table, ("allow", "env", "memory", "timeout"), path)
         return ToolSettings(
             self._texts(table, "allow", path),
+            self._variables(table, path),
             self._amount(table, "memory", units.BYTESIZE, "1 GiB", path),
             self._amount(table, "timeout", units.DURATION, "30 s", path),
         )
@@ -151,7 +154,7 @@ class _Reader:
 
     def _texts(self, table: Mapping[str, Any], key: str, path: str) -> tuple[str, ...]:
         value = cast("object", table.get(key, []))
-        items = cast("list[object] | None", value if isinstance(value, list) else None)
+        items = _items(value)
         if items is None or not all(isinstance(item, str) for item in items):
             return self._wrong(f"{path}.{key}", "a list of texts", value, ())
         return tuple(cast("list[str]", items))
@@ -208,6 +211,10 @@ class _Reader:
                 return self.source.span(header.start() + len(header[0]) - len(header[0].lstrip()), header.end())
         found = re.search(rf"^\s*({_quotable(words[0])})\s*[.=]", text, re.MULTILINE)
         return self.source.span(found.start(1), found.end(1)) if found else self.source.span(0, 0)
+
+
+def _items(value: object) -> list[object] | None:
+    return cast("list[object]", value) if isinstance(value, list) else None
 
 
 def _dotted(words: list[str]) -> str:

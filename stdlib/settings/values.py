@@ -41,9 +41,11 @@ class EndpointSettings:
 @dataclass(frozen=True, slots=True)
 class ToolSettings:
     """Limits of tools. `allow` are private addresses (`host` or `host:port`) that http tools may reach all the same;
-    `memory` in bytes, `timeout` in seconds, each of one call; None is the built-in limit."""
+    `env` is added to the environment of Python and process tools, which see little of ours; `memory` in bytes,
+    `timeout` in seconds, each of one call; None is the built-in limit."""
 
     allow: tuple[str, ...] = ()
+    env: Mapping[str, str | SecretName] = field(default_factory=dict[str, "str | SecretName"])
     memory: float | None = None
     timeout: float | None = None
 
