@@ -62,7 +62,6 @@ class Library:
             self._the_engine,
             progress,
             warn or _unheard,
-            allow_private=settings.tools.allow,
             settings=settings,
         )
         self._stages: dict[str, Mapping[str, Kind]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base.problems import Problem
-from ..base.units import BYTESIZE, Quantity
+from ..base.units import BYTESIZE, DURATION, Quantity
 
 
 def _size(count: int) -> str:
@@ -79,6 +79,14 @@ def tool_out_of_memory(tool: str, limit: int) -> Problem:
     )
 
 
+def tool_too_slow(tool: str, seconds: float) -> Problem:
+    return Problem(
+        "tool-too-slow",
+        f"{tool} did not answer within {Quantity(seconds, DURATION)}",
+        hint="this place allows a call no more: `timeout` in the table `[tools]` of agentlang.toml",
+    )
+
+
 def tool_died(tool: str, how: str, printed: str) -> Problem:
     return Problem(
         "tool-died",
@@ -117,7 +125,7 @@ def address_refused(tool: str, place: str, why: str) -> Problem:
     return Problem(
         "address-refused",
         f"{tool} may not reach {place}: {why}",
-        hint="name the host under `allow_private` in the `[http]` table of agentlang.toml if it is meant",
+        hint="name the host under `allow` in the table `[tools]` of agentlang.toml, if it is meant",
     )
 
 

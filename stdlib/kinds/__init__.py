@@ -29,17 +29,13 @@ class Environment:
     the engine that runs models, once; `progress` hears of downloads and index builds, `warn` of
     what was left out of an index.
 
-    For tools: `allow_private` names the hosts on private networks that requests may go to (`*` for all), `passed` the
-    environment variables that their processes see beside the usual ones, `heard` is told what they print, `settings`
-    are those of `agentlang.toml`. A kind that
-    holds processes adds to `closers` what ends them."""
+    For tools: `heard` is told what they print, `secrets` are looked up when a tool needs one, `settings` are those of
+    `agentlang.toml`. A kind that holds processes adds to `closers` what ends them."""
 
     folder: Path
     engine: Callable[[], Engine]
     progress: Progress
     warn: Callable[[Problem], None]
-    allow_private: tuple[str, ...] = ()
-    passed: tuple[str, ...] = ()
     heard: Callable[[str, str], None] = print_line
     secrets: Secrets = field(default_factory=Secrets)
     settings: Settings = field(default_factory=Settings)

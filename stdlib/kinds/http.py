@@ -15,7 +15,7 @@ from ...executor.kinds import Context, Kind, Opener, StageFailure
 from ...executor.values import to_json
 from ...lang.types import TEXT, OptionType, Primitive
 from .. import tool_problems as problems
-from ..tools import web
+from ..tools import place, web
 from ..tools.answers import caller, checked
 from ..tools.limits import Limits
 from ..tools.settings import filled, text_of, used
@@ -39,7 +39,8 @@ async def ask(environment: Environment, method: str, context: Context, arguments
     tool, mask = caller(context), environment.secrets.mask
     limit = Limits().result
     try:
-        response = await web.send(_request(environment, method, context, arguments, limit))
+        with place.in_time(environment.settings.tools, tool):
+            response = await web.send(_request(environment, method, context, arguments, limit))
     except web.AnswerTooLarge:
         raise StageFailure("tool_error", problems.tool_result_too_large(tool, limit, limit)) from None
     except web.WebError as error:
@@ -99,7 +100,7 @@ def _request(
         (hidden if private else headers)[name] = filled(setting, arguments, secrets)
     if settings.get("key") is not None:
         hidden["Authorization"] = f"Bearer {filled(settings['key'], arguments, secrets)}"
-    return web.Request(method, url, headers, hidden, body, environment.allow_private, limit)
+    return web.Request(method, url, headers, hidden, body, environment.settings.tools.allow, limit)
 
 
 def _address(environment: Environment, context: Context, arguments: Mapping[str, object]) -> str:

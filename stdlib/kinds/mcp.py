@@ -19,6 +19,8 @@ from ...executor.values import to_json
 from ...lang.types import TEXT, OptionType
 from .. import tool_problems as problems
 from ..extras import need_mcp
+from ..settings import ServerSettings
+from ..tools import place
 from ..tools.answers import caller, checked
 from ..tools.servers import Server, ServerGone, ToolFailed
 from . import Environment
@@ -34,7 +36,9 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
 async def _open(environment: Environment, name: str, arguments: Mapping[str, object]) -> Server:
     need_mcp("a server of tools")
-    server = Server(name, cast("Sequence[str]", arguments["command"]), environment.folder, environment.passed)
+    known = environment.settings.servers.get(name, ServerSettings())
+    variables = place.variables(known.env, environment.secrets)
+    server = Server(name, cast("Sequence[str]", arguments["command"]), environment.folder, variables)
     try:
         await server.open()
     except ServerGone as gone:
@@ -57,7 +61,8 @@ async def call(environment: Environment, context: Context, arguments: Mapping[st
             raise StageFailure(
                 "tool_error", problems.server_tool_unknown(server.name, name, suggest(name, known), known)
             )
-        structured, texts = await server.call(name, given)
+        with place.in_time(environment.settings.tools, caller(context)):
+            structured, texts = await server.call(name, given)
     except ToolFailed as failed:
         problem = problems.server_tool_failed(server.name, caller(context), mask(str(failed)))
         raise StageFailure("tool_error", problem) from None

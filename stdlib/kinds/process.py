@@ -18,15 +18,16 @@ import anyio
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from ...lang.types import TEXT, Primitive
 from .. import tool_problems as problems
+from ..tools import place
 from ..tools.answers import caller, checked
 from ..tools.launch import Gone, Launch, Running
-from ..tools.limits import Limits, environment
+from ..tools.limits import environment
 from ..tools.network import no_network
 from ..tools.settings import filled, used
 from . import Environment
 
 _BYTES = Primitive("Bytes")
-_LIMITS = Limits(cpu=600)
+_CPU_SECONDS = 600
 _SHOWN = 500
 _TAIL = 2000
 
@@ -47,13 +48,16 @@ async def run(outside: Environment, context: Context, arguments: Mapping[str, ob
     given = context.settings.get("input")
     data = filled(given, arguments, outside.secrets).encode() if given is not None else b""
     network = any(effect.split()[0] == "network" for effect in context.effects)
-    passed = environment(outside.passed)
-    launch = Launch(command, outside.folder.resolve(), passed, _LIMITS, None if network else no_network())
+    settings = outside.settings.tools
+    visible = environment(place.variables(settings.env, outside.secrets))
+    limits = place.limits(settings, cpu=_CPU_SECONDS)
+    launch = Launch(command, outside.folder.resolve(), visible, limits, None if network else no_network())
     running = Running(launch)
     try:
-        await running.start()
-        written = await _converse(running, data, tool)
-        ending = await running.ended()
+        with place.in_time(settings, tool):
+            await running.start()
+            written = await _converse(running, data, tool, limits.result)
+            ending = await running.ended()
     except Gone:
         ending, written = await running.stop(), b""
     finally:
@@ -88,15 +92,15 @@ def _leaves(folder: Path, word: str) -> bool:
     """Whether a word that arguments filled in is a path to something outside the folder: to what is there, or could be
     made there. A word that only looks like a path, such as `/help`, is none."""
     root = folder.resolve()
-    place = root / word
+    path = root / word
     try:
-        there = os.path.lexists(place) or ("/" in word and place.parent.is_dir() and place.parent != Path("/"))
-        return there and not place.resolve().is_relative_to(root)
+        there = os.path.lexists(path) or ("/" in word and path.parent.is_dir() and path.parent != Path("/"))
+        return there and not path.resolve().is_relative_to(root)
     except (OSError, ValueError, RuntimeError):  # too long for a path, or links that go round
         return False
 
 
-async def _converse(running: Running, data: bytes, tool: str) -> bytes:
+async def _converse(running: Running, data: bytes, tool: str, most: int) -> bytes:
     """Feed it and read it at the same time: a program may write before it has read everything."""
     pieces: list[bytes] = []
     size = 0
@@ -105,14 +109,14 @@ async def _converse(running: Running, data: bytes, tool: str) -> bytes:
         while piece := await running.some():
             pieces.append(piece)
             size += len(piece)
-            if size > _LIMITS.result:
+            if size > most:
                 group.cancel_scope.cancel()
                 break
         else:
             group.cancel_scope.cancel()  # it has ended its output: what it has not read it will not
     running.end_input()
-    if size > _LIMITS.result:
-        raise StageFailure("tool_error", problems.tool_result_too_large(tool, size, _LIMITS.result))
+    if size > most:
+        raise StageFailure("tool_error", problems.tool_result_too_large(tool, size, most))
     return b"".join(pieces)
 
 

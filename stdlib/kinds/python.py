@@ -17,8 +17,8 @@ from ...base.suggest import suggest
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from ...lang.types import StreamType
 from .. import tool_problems as problems
+from ..tools import place
 from ..tools.answers import caller, checked
-from ..tools.limits import Limits
 from ..tools.workers import Died, PythonCall, TooLarge, Workers
 from . import Environment
 
@@ -27,7 +27,10 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
     def heard(tool: str, line: str) -> None:
         environment.heard(tool, environment.secrets.mask(line))
 
-    workers = Workers(environment.folder, environment.passed, heard)
+    def variables() -> dict[str, str]:
+        return place.variables(environment.settings.tools.env, environment.secrets)
+
+    workers = Workers(environment.folder, variables, heard)
     environment.closers.append(workers.aclose)
     return {"call": partial(call, environment, workers)}
 
@@ -49,18 +52,19 @@ def call(
 async def _value(
     environment: Environment, workers: Workers, context: Context, arguments: Mapping[str, object]
 ) -> object:
-    request = _call(environment.folder, context, arguments)
+    request = _call(environment, context, arguments)
     value: object = None
-    async with aclosing(_frames(environment, workers, request)) as frames:
-        async for frame in frames:
-            value = frame["value"]
+    with place.in_time(environment.settings.tools, request.tool):
+        async with aclosing(_frames(environment, workers, request)) as frames:
+            async for frame in frames:
+                value = frame["value"]
     return checked(context, value, environment.secrets)
 
 
 async def _items(
     environment: Environment, workers: Workers, context: Context, arguments: Mapping[str, object]
 ) -> AsyncIterator[object]:
-    request = replace(_call(environment.folder, context, arguments), items=True)
+    request = replace(_call(environment, context, arguments), items=True)
     async with aclosing(_frames(environment, workers, request)) as frames:
         async for frame in frames:
             if "item" in frame:
@@ -82,14 +86,11 @@ async def _frames(environment: Environment, workers: Workers, request: PythonCal
         raise StageFailure("tool_error", problem) from None
 
 
-def _call(folder: Path, context: Context, arguments: Mapping[str, object]) -> PythonCall:
+def _call(environment: Environment, context: Context, arguments: Mapping[str, object]) -> PythonCall:
     tool = caller(context)
     target = str(context.settings["target"])
-    memory = context.settings.get("memory")
-    limits = Limits()
-    if isinstance(memory, int | float):
-        limits = replace(limits, memory=max(limits.memory, int(memory)))
-    module, function, file = _find(folder, tool, target)
+    limits = place.limits(environment.settings.tools, context.settings.get("memory"))
+    module, function, file = _find(environment.folder, tool, target)
     network = any(effect.split()[0] == "network" for effect in context.effects)
     return PythonCall(tool, file, module, function, arguments, network, limits)
 
@@ -103,13 +104,13 @@ def _find(folder: Path, tool: str, target: str) -> tuple[str, str, Path]:
             raise StageFailure("denied", problems.tool_outside_folder(tool, target))
         raise _not_found(tool, target, 'is not of the form "module:function"', None)
     root = folder.resolve()
-    place = root.joinpath(*parts)
-    for file in (place / "__init__.py", place.with_name(f"{parts[-1]}.py")):
+    base = root.joinpath(*parts)
+    for file in (base / "__init__.py", base.with_name(f"{parts[-1]}.py")):
         if file.is_file():
             if not file.resolve().is_relative_to(root):
                 raise StageFailure("denied", problems.tool_outside_folder(tool, str(file.resolve())))
             return module, function, file
-    known = sorted(p.stem for p in place.parent.glob("*.py")) if place.parent.is_dir() else []
+    known = sorted(p.stem for p in base.parent.glob("*.py")) if base.parent.is_dir() else []
     meant = suggest(parts[-1], known)
     fixed = ".".join((*parts[:-1], meant)) + f":{function}" if meant else None
     raise _not_found(tool, target, f"needs {'/'.join(parts)}.py, which is not there", fixed)
@@ -155,8 +156,8 @@ def _unfit(frame: Mapping[str, Any]) -> str:
         return f"it gave {frame['type']}, which has no items"
     if frame["failed"] == "too_deep":
         return f"it gave a value nested deeper than {frame['deepest']}"
-    place = str(frame["path"]).removeprefix(".")
-    return f"it gave {frame['type']}{f' at {place}' if place else ''}, which JSON cannot say"
+    at = str(frame["path"]).removeprefix(".")
+    return f"it gave {frame['type']}{f' at {at}' if at else ''}, which JSON cannot say"
 
 
 def _died(environment: Environment, request: PythonCall, died: Died) -> StageFailure:

@@ -121,7 +121,7 @@ class Matching:
 
         folder = Path(library.__file__).parent
         if self._workers is None:
-            self._workers = Workers(folder, (), self._environment.heard)
+            self._workers = Workers(folder, dict, self._environment.heard)
             self._environment.closers.append(self._workers.aclose)
         given = {"text": text, "pattern": pattern}
         call = PythonCall(context.stage, folder / "patterns.py", "patterns", "matches", given, False, Limits())

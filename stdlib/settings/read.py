@@ -118,9 +118,9 @@ class _Reader:
         self._known(table, ("allow", "env", "memory", "timeout"), path)
         return ToolSettings(
             self._texts(table, "allow", path),
-            self._variables(table, path),
             self._amount(table, "memory", units.BYTESIZE, "1 GiB", path),
             self._amount(table, "timeout", units.DURATION, "30 s", path),
+            self._variables(table, path),
         )
 
     # --- values ------------------------------------------------------------------------------------------------------

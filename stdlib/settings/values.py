@@ -45,9 +45,9 @@ class ToolSettings:
     `timeout` in seconds, each of one call; None is the built-in limit."""
 
     allow: tuple[str, ...] = ()
-    env: Mapping[str, str | SecretName] = field(default_factory=dict[str, "str | SecretName"])
     memory: float | None = None
     timeout: float | None = None
+    env: Mapping[str, str | SecretName] = field(default_factory=dict[str, "str | SecretName"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MEBIBYTE = 1 << 20
@@ -32,8 +32,7 @@ BASELINE = 64 * MEBIBYTE
 """Bytes of data that an interpreter and its libraries hold before a tool does anything."""
 
 
-def environment(passed: Iterable[str] = ()) -> dict[str, str]:
-    """The environment of a tool: the few variables that programs need, and those named in `passed`."""
-    wanted = {*_PASSED, *passed}
-    found = {n: v for n, v in os.environ.items() if n in wanted or n.startswith(_PASSED_PREFIX)}
-    return {**found, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+def environment(added: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a tool: the few variables of ours that programs need, and those in `added`."""
+    found = {n: v for n, v in os.environ.items() if n in _PASSED or n.startswith(_PASSED_PREFIX)}
+    return {**found, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **added}

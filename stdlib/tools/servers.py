@@ -36,13 +36,13 @@ class ToolFailed(Exception):
 
 
 class Server:
-    """`command` runs in `folder`, with the environment variables named in `passed` beside the usual ones."""
+    """`command` runs in `folder`; `variables` are added to what its environment has of ours."""
 
     def __init__(
-        self, name: str, command: Sequence[str], folder: Path, passed: Sequence[str], patience: float = _PATIENCE
+        self, name: str, command: Sequence[str], folder: Path, variables: Mapping[str, str], patience: float = _PATIENCE
     ) -> None:
         self.name = name
-        self._launch = Launch(tuple(command), folder.resolve(), environment(passed), _LIMITS)
+        self._launch = Launch(tuple(command), folder.resolve(), environment(variables), _LIMITS)
         self._patience = patience
         self._stack = ExitStack()
         self._running: Running | None = None

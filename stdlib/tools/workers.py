@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -67,11 +67,14 @@ class _Worker:
 
 
 class Workers:
-    """All workers of one folder. `heard` is told what tools print: the tool and a line."""
+    """All workers of one folder. `variables` gives what their environment has beside the usual; `heard` is told what
+    tools print: the tool and a line."""
 
-    def __init__(self, folder: Path, passed: Iterable[str], heard: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, folder: Path, variables: Callable[[], Mapping[str, str]], heard: Callable[[str, str], None]
+    ) -> None:
         self._folder = folder.resolve()
-        self._passed = tuple(passed)
+        self._variables = variables
         self._heard = heard
         self._idle: list[_Worker] = []
         self._busy = 0
@@ -135,7 +138,7 @@ class Workers:
             Launch(
                 (sys.executable, "-P", "-X", "utf8", _WORKER, str(self._folder)),
                 self._folder,
-                environment(self._passed),
+                environment(self._variables()),
                 call.limits,
                 None if call.network else no_network(),
             )

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tool_calls import BACKENDS, call, context, failure, library, run, value
 from agentlang.executor.kinds import Context
 from agentlang.lang.types import INT, JSON, TEXT, OptionType, Primitive, Type
 from agentlang.stdlib.library import Library
+from agentlang.stdlib.settings import Settings, ToolSettings
 from agentlang.stdlib.tools.addresses import private
 
 
@@ -98,9 +98,7 @@ def shop() -> Generator[str]:
 
 
 def allowing(*hosts: str) -> Library:
-    found = library(Path())
-    found._environment = replace(found._environment, allow_private=hosts)  # pyright: ignore[reportPrivateUsage]
-    return found
+    return library(Path(), settings=Settings(tools=ToolSettings(allow=hosts)))
 
 
 def of(*parts: Any, result: Type = JSON, **more: Any) -> Context:

@@ -153,7 +153,7 @@ def test_what_is_no_server(tmp_path: Path, command: tuple[str, ...], says: str) 
     from agentlang.stdlib.tools.servers import ServerGone
 
     async def work() -> None:
-        server = Server("web", command, tmp_path, (), patience=1.0)
+        server = Server("web", command, tmp_path, {}, patience=1.0)
         with pytest.raises(ServerGone) as caught:
             await server.open()
         assert says in str(caught.value)

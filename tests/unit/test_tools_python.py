@@ -17,6 +17,7 @@ from agentlang.executor.values import Shapes
 from agentlang.ir.graph import RecordShape
 from agentlang.lang.types import FLOAT, INT, JSON, MONEY, TEXT, ListType, Primitive, RecordType, StreamType, Type
 from agentlang.stdlib.library import Library
+from agentlang.stdlib.settings import SecretName, Settings, ToolSettings
 from agentlang.stdlib.tools.network import no_network
 
 SHOP = """
@@ -307,6 +308,29 @@ def test_processes_that_a_tool_leaves_behind_are_ended_with_the_run(shop: Librar
     while alive(child) and time.monotonic() < until:
         time.sleep(0.01)
     assert not alive(child)
+
+
+# --- what the place says ---
+
+
+def test_a_variable_that_the_place_gives_and_its_secret_masked(
+    shop: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_SHOP", "very-secret-value")
+    given = ToolSettings(env={"SHOP_KEY": SecretName("KEY_OF_SHOP"), "PLACE": "here"})
+    shelf = library(tmp_path, settings=Settings(tools=given))
+    assert call(shelf, "python:call", of("sees"), name="PLACE") == "here"
+    failed = failure(shelf, "python:call", of("secret"))
+    assert "[secret KEY_OF_SHOP]" in failed.problem.title
+    assert "very-secret-value" not in str(failed.problem)
+
+
+def test_its_limits(shop: Library, tmp_path: Path) -> None:
+    small = library(tmp_path, settings=Settings(tools=ToolSettings(memory=float(200 << 20))))
+    assert "200 MiB" in failure(small, "python:call", of("hog")).problem.title
+    brief = library(tmp_path, settings=Settings(tools=ToolSettings(timeout=0.2)))
+    slow = failure(brief, "python:call", of("hangs"))
+    assert (slow.reason, slow.problem.slug) == ("timeout", "tool-too-slow")
 
 
 # --- what it may see ---
