@@ -310,6 +310,7 @@ class Shell:
             send,
             order.session,
             self._shapes,
+            order.began,
         )
         if self._watchers:
             self._watch(
@@ -354,6 +355,7 @@ class Shell:
             _nowhere,
             order.session,
             self._shapes,
+            order.began,
         )
         if self._watchers:
             started = watch.StageStarted(order.run, number, operation.id, order.index, order.entry, self._now())

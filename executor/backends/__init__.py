@@ -24,7 +24,7 @@ class Call:
     `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.
 
     `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
-    is a plain value (`streams` is false). `session` is the run's, `shapes` are the graph's records and enums."""
+    is a plain value (`streams` is false). `session` is the run's, `shapes` are the graph's records and enums, `began` is when the run began."""
 
     number: int
     operation: Operation
@@ -38,6 +38,7 @@ class Call:
     send: Callable[[object], None]
     session: str | None = None
     shapes: Shapes = NO_SHAPES
+    began: float | None = None
 
 
 class Backend(Protocol):

@@ -130,6 +130,7 @@ def _context(call: Call) -> Context:
         call.session,
         cast("str | None", attributes.get("tool")),
         cast("tuple[str, ...]", attributes.get("effects") or ()),
+        call.began,
     )
 
 

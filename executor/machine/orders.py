@@ -36,7 +36,7 @@ class OpenHandle:
 class StartStage:
     """Run a leaf. `index` says which turn of the enclosing `for` loops it belongs to. `streams`: the result is a
     stream, and `credits` items may be made at once. `deadline` on the shell's clock, for the stage's information;
-    `session` is the run's."""
+    `session` is the run's, `began` when that began."""
 
     stage: int
     run: int
@@ -49,6 +49,7 @@ class StartStage:
     deadline: float | None
     session: str | None = None
     reads: bool = False  # whether any of the arguments is a stream
+    began: float = 0.0
 
 
 @message

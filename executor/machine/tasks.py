@@ -224,6 +224,7 @@ class Leaf(Task):
             limit,
             run.session,
             bool(uses),
+            run.times.started,
         )
         machine.start(started, order)
         for port in started.ports:
