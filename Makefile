@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-slow check-types lint format bench clean lock help
+.PHONY: run test test-slow check-types lint format bench bench-peers clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
@@ -56,12 +56,22 @@ format: $(VENV)/.dev ## rewrite to the house style
 bench: $(VENV)/.dev ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks
 
+bench-peers: .venv-peers/.installed ## a stage and a branch beside LangGraph, pydantic-graph and Haystack
+	@.venv-peers/bin/python -W ignore -m benchmarks.peers
+
+.venv-peers/.installed: locks/peers.lock pyproject.toml setup.py
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps --only-binary=:all: -r locks/peers.lock
+	@.venv-peers/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation -e .
+	@touch $@
+
 lock: ## write the lock files again
 	@uvx=$$(command -v uv) || { echo "needs uv"; exit 2; }; \
 	for name in run dev all; do \
 	  case $$name in run) e="--extra models --extra repl";; dev) e="--extra models --extra repl --extra lsp --extra mcp --extra dev";; all) e="--all-extras";; esac; \
 	  uv pip compile pyproject.toml locks/build.in $$e --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/$$name.lock; \
-	done
+	done; \
+	uv pip compile pyproject.toml locks/build.in locks/peers.in --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/peers.lock
 
 clean: ## remove what was made here
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
