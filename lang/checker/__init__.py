@@ -8,6 +8,8 @@ one fault is reported once.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...base.problems import Problem
 from ...base.source import Source
 from ..program import Program
@@ -16,11 +18,20 @@ from .context import Library
 from .file import check_file, expand_agents
 from .files import Resolve
 
+if TYPE_CHECKING:
+    from .facts import Facts
+
 __all__ = ["Library", "Resolve", "check", "expand_agents"]
 
 
 def check(
-    file: File, source: Source, library: Library, *, files: Resolve | None = None, strict_labels: bool = False
+    file: File,
+    source: Source,
+    library: Library,
+    *,
+    files: Resolve | None = None,
+    strict_labels: bool = False,
+    facts: Facts | None = None,
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program of one file, and all problems of its meaning, in the order of the text.
 
@@ -28,6 +39,6 @@ def check(
     source that an import in the file of that path means, a problem where it may not be read (its span is filled in), or
     None. Errors of imported files are reported with their own spans, warnings are not. With `strict_labels`, what a
     label decides on carries it too. The program is None where a problem is an error. Syntax problems are the parser's;
-    a file that has some may be checked all the same.
+    a file that has some may be checked all the same. What is learned of each place of the text is added to `facts`.
     """
-    return check_file(file, source, library, files, strict_labels)
+    return check_file(file, source, library, files, strict_labels, facts)

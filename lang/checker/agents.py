@@ -122,6 +122,8 @@ def _model(context: Context, node: syntax.AgentDecl, entry: syntax.AgentEntry | 
         return None
     word = entry.model
     symbol = context.use(word.text)
+    if symbol is not None:
+        context.note(word.span, symbol)
     models = [n for n, s in context.names.items() if isinstance(s, HandleSymbol) and s.type == HandleType(_MODEL)]
     if symbol is None:
         near = context.nearest(word.text, models)
@@ -148,6 +150,8 @@ def _steps(context: Context, node: syntax.AgentDecl, entry: syntax.AgentEntry | 
         steps = whole(context, written, what)
     else:
         symbol = context.use(written.text)
+        if symbol is not None:
+            context.note(written.span, symbol)
         literal = constant(context, symbol) if isinstance(symbol, ConstantSymbol) else None
         if not isinstance(symbol, ConstantSymbol):
             constants = [n for n, s in context.names.items() if isinstance(s, ConstantSymbol)]
@@ -253,6 +257,7 @@ def _lookup(context: Context, path: syntax.Path) -> Symbol | None:
         hint = "declare it with `tool`, or name a pipeline or another agent"
         context.report(problems.unknown_name(first.text, first.span, near, what="no tool", hint=hint))
         return None
+    context.note(first.span, symbol)
     for part in rest:
         if not isinstance(symbol, ModuleSymbol):
             return symbol
@@ -265,6 +270,7 @@ def _lookup(context: Context, path: syntax.Path) -> Symbol | None:
             near = suggest(part.text, known)
             context.report(problems.unknown_member(first.text, "tool", part.text, part.span, near, known))
             return None
+        context.note(part.span, found)
         symbol = found
     return symbol
 

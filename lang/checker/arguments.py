@@ -90,6 +90,8 @@ def bind_arguments(
             given.early(body, value)
         else:
             written[name.text], at[name.text] = value, name.span
+            if body.context.facts is not None:
+                body.context.note(name.span, next(p for p in parameters if p.name == name.text), called)
     missing = tuple(p for p in parameters if p.name not in written and p.default is None and p.name not in misspelt)
     if missing:
         where = Related(declared or missing[0].span, "declared here")

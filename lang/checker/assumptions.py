@@ -45,6 +45,7 @@ class Assumptions:
         name = rest[0]
         key = f"`{node.subject.text}`{' output' if node.output else ''}"
         if len(parts) == 1 and name.text == self.pipeline.name:
+            self.context.note(name.span, self.pipeline)
             if not node.output:
                 title = f"`{name.text}` is the pipeline, of which only the output can be assumed"
                 self.context.report(problems.goal_unfit(title, node.span, f"write `{name.text} output 100 tokens`"))
@@ -56,6 +57,7 @@ class Assumptions:
         if local is None:
             self.unknown(owner, name)
             return []
+        self.context.note(name.span, local)
         if is_unknown(local.type):
             return []
         if len(rest) > 1:
@@ -106,6 +108,7 @@ class Assumptions:
         """The pipeline that a dotted name begins with, if a run of the goal's pipeline calls it."""
         symbol = self.context.names.get(name.text)
         if name.text in self.within and isinstance(symbol, PipelineSymbol):
+            self.context.note(name.span, symbol)
             return symbol
         if isinstance(symbol, PipelineSymbol):
             title = f"`{self.pipeline.name}` never calls `{name.text}`, so nothing of it can be assumed here"
@@ -141,6 +144,9 @@ class Assumptions:
             title = f"a case has no output, only a share, as in `{node.subject.text} 10 %`"
             self.context.report(problems.goal_unfit(title, node.span, "leave `output` out"))
             return []
+        if isinstance(local.type, EnumType):
+            declared_case = next(c for c in self.context.enums[local.type.name].cases if c.name == case.text)
+            self.context.note(case.span, declared_case, local.type.name)
         name = node.subject.text.rsplit(".", 1)[0]
         key = f"`{node.subject.text}`"
         if amount is None or not self._once(("assume", key), key, node.span):

@@ -135,6 +135,8 @@ class Body:
         finally:
             self.depth -= 1
             self.tail, self.turns = before
+        if self.context.facts is not None:
+            self.context.facts.value(found, node.span)
         return found if open else self.decided(found)
 
     def decided(self, found: program.Expression) -> program.Expression:
@@ -273,6 +275,7 @@ class Body:
         taken = self.context.names.get(name.text)
         first = self.locals.get(name.text)
         if first is not None:
+            self.context.note(name.span, first)
             what = f"a {first.kind}" if first.kind != "parameter" else "a parameter"
             where = "" if first.visible else ", in another block of this pipeline"
             self._taken(name, first.span, what + where)
@@ -286,6 +289,7 @@ class Body:
             self._taken(name, None, PART_OF_THE_LANGUAGE)
         local = Local(name.text, name.span, kind, type, labels, value)
         local.used = name.text in self.early
+        self.context.note(name.span, local)
         self.locals[name.text] = local
         self.order.append(local)
         return local

@@ -63,6 +63,7 @@ def module_of(body: Body, target: syntax.Expr) -> ModuleSymbol | None:
     symbol = body.context.names.get(target.text)
     if isinstance(symbol, ModuleSymbol):
         symbol.used = True
+        body.context.note(target.span, symbol)
         return symbol
     return None
 
@@ -75,6 +76,7 @@ def _by_name(body: Body, function: syntax.Name, given: Given, span: Span, expect
     local = body.locals.get(name)
     if local is not None and local.visible:
         local.used = True
+        body.context.note(function.span, local)
         if not is_unknown(local.type):
             hint = "call a stage or a pipeline; a value has fields, and a handle has methods"
             related = (Related(local.span, f"`{name}` is {local.type}"),)
@@ -86,6 +88,7 @@ def _by_name(body: Body, function: syntax.Name, given: Given, span: Span, expect
         return called_case(body, case, given, span) if case else look_inside(body, given, span)
     symbol = body.context.use(name)
     if symbol is not None:
+        body.context.note(function.span, symbol)
         return _symbol(body, symbol, name, function.span, given, span)
     if name in CALLS:
         return check_builtin(body, name, given, span, expected)
@@ -158,6 +161,7 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
             return look_inside(body, given, span)
         member = module.interface.names.get(name)
         if member is not None:
+            body.context.note(function.name.span, member)
             return _symbol(body, member, f"{module.name}.{name}", function.span, given, span)
         known = tuple(n for n, s in module.interface.names.items() if not isinstance(s, ModuleSymbol))
         suggestion = body.context.nearest(name, known)
@@ -171,7 +175,10 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
         signatures = methods.get(name)
         if signatures is not None:
             called = f"{_spelt(function.target)}.{name}"
-            return overloaded(body, signatures, called, receiver, given, span)
+            found = overloaded(body, signatures, called, receiver, given, span)
+            chosen = found.stage if isinstance(found, program.StageCall) else signatures[0]
+            body.context.note(function.name.span, chosen, receiver.type.name)
+            return found
         suggestion = body.context.nearest(name, methods)
         owner = str(receiver.type)
         body.context.report(

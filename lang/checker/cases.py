@@ -25,6 +25,7 @@ def named_case(body: Body, name: str, span: Span, expected: Type | None) -> Foun
         case = None if declared is None else case_of(declared, name)
         if declared is not None and case is not None:
             _use(body, declared)
+            body.context.note(span, case, declared.name)
             return declared, case
     if symbol is not None:
         return None
@@ -37,6 +38,8 @@ def named_case(body: Body, name: str, span: Span, expected: Type | None) -> Foun
     if not owners:
         return None
     case = case_of(owners[0], name)
+    if case is not None:
+        body.context.note(span, case, owners[0].name)
     return None if case is None else (owners[0], case)
 
 
@@ -48,6 +51,7 @@ def qualified_case(body: Body, node: syntax.Access) -> Found | tuple[()] | None:
         return None
     case = case_of(owner.declaration, node.name.text)
     if case is not None:
+        body.context.note(node.name.span, case, owner.declaration.name)
         return owner.declaration, case
     known = tuple(case.name for case in owner.declaration.cases)
     near = body.context.nearest(node.name.text, known)
@@ -70,11 +74,13 @@ def _enum(body: Body, node: syntax.Expr) -> EnumSymbol | None:
             symbol = None if module.interface is None else module.interface.names.get(node.name.text)
             if isinstance(symbol, EnumSymbol):
                 module.used = True
+                body.context.note(node.target.span, module)
         case _:
             return None
     if not isinstance(symbol, EnumSymbol):
         return None
     symbol.used = True
+    body.context.note(node.name.span if isinstance(node, syntax.Access) else node.span, symbol)
     return symbol
 
 

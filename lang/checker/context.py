@@ -16,7 +16,10 @@ from . import prelude
 from .symbols import Interface, ModuleSymbol, Symbol
 
 if TYPE_CHECKING:
+    from ..program import EnumCase, Parameter
+    from .facts import Facts, Named
     from .files import Files
+    from .symbols import Local
 
 Library = Callable[[str], "Source | None"]
 
@@ -33,8 +36,9 @@ class Context:
     """One file. `library` gives the interface source of a module; it and `files` are the only ways out of the file."""
 
     __slots__ = (
-        *("_patience", "_problems", "broken", "cases", "enums", "flows", "interface", "interfaces"),
-        *("files", "language", "library", "methods", "names", "prefix", "records", "source", "tiers", "top"),
+        *("_patience", "_problems", "broken", "cases", "enums", "facts", "flows", "interface", "interfaces"),
+        *("files", "language", "library", "methods", "names", "prefix", "records", "source"),
+        *("tier_names", "tiers", "top"),
     )
 
     def __init__(
@@ -51,6 +55,10 @@ class Context:
         self.interface = interface
         # How other files of the program are had, where they can be.
         self.files = files
+        # What is learned of each place of the text, where somebody wants to know.
+        self.facts: Facts | None = files.facts if files is not None else None
+        if self.facts is not None:
+            self.facts.contexts[source.path] = self
         # What the names of this file begin with in the program: that of the module, or of the import.
         self.prefix = f"{interface.module}." if interface is not None else prefix
         self.names: dict[str, Symbol] = {}
@@ -65,6 +73,7 @@ class Context:
         self.interfaces: dict[str, Interface] = {}
         # Of all fleets of the file, for what is placed on one.
         self.tiers: tuple[str, ...] = ()
+        self.tier_names: tuple[Ident, ...] = ()
         # Where an import may be inserted: before the first declaration.
         self.top = 0
         # For each pipeline checked so far, the parameters whose labels reach its result.
@@ -93,6 +102,21 @@ class Context:
     def rewind(self, mark: int) -> None:
         """Forget the problems since `mark`, because their place is checked again."""
         del self._problems[mark:]
+
+    def note(
+        self, span: Span, thing: Symbol | Local | Parameter | StageSignature | EnumCase | Named, owner: str = ""
+    ) -> None:
+        """Say what the word at `span` stands for, to whoever keeps facts."""
+        if self.facts is not None:
+            self.facts.note(span, thing, owner)
+
+    def note_tier(self, word: Ident) -> None:
+        """The same of a word that names a tier: the first of that name in the file."""
+        if self.facts is not None:
+            from .facts import Named
+
+            first = next((tier.span for tier in self.tier_names if tier.text == word.text), word.span)
+            self.facts.note(word.span, Named("tier", word.text, first), "")
 
     def keyword(self, word: str, before: Span, end: Span) -> Span:
         """The place of a keyword: the last before `before`, up to the end of `end`; the tree has no span of its own."""
@@ -137,6 +161,7 @@ class Context:
             self.report(problems.bound_twice(symbol.name, symbol.span, None, PART_OF_THE_LANGUAGE, hint))
             return False
         first = self.names.get(symbol.name)
+        self.note(symbol.span, symbol if first is None else first)
         if first is not None:
             self.report(
                 problems.bound_twice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,12 @@ def _expand(context: Context, symbol: PipelineSymbol, node: syntax.AgentDecl, de
         return
     written = (*loop.enums(), loop.record(), loop.pipeline())
     declared.expanded[node.name.text] = written
+    # Nobody wrote these types.
+    with nullcontext() if context.facts is None else context.facts.only():
+        _adopt(context, symbol, written, declared)
+
+
+def _adopt(context: Context, symbol: PipelineSymbol, written: Declarations, declared: Declared) -> None:
     for part in written:
         match part:
             case syntax.EnumDecl():
@@ -257,4 +264,5 @@ def _enum(context: Context, symbol: EnumSymbol, node: syntax.EnumDecl) -> EnumDe
             continue
         payload = parameters_of(context, case.fields, "field", f"{symbol.name}.{name.text}", defaults=False)
         cases[name.text] = EnumCase(name.text, payload, name.span)
+        context.note(name.span, cases[name.text], symbol.name)
     return EnumDeclaration(symbol.type.name, tuple(cases.values()), node.name.span, text_of(node.doc))

@@ -174,6 +174,7 @@ def _name(body: Body, node: syntax.Name, expected: Type | None) -> program.Expre
     local = body.locals.get(node.text)
     if local is not None and local.visible:
         local.used = True
+        body.context.note(node.span, local)
         return program.Reference(type=local.type, span=node.span, labels=local.labels, name=node.text)
     if node.text == "none":
         type = expected if isinstance(expected, OptionType) else NONE
@@ -182,6 +183,8 @@ def _name(body: Body, node: syntax.Name, expected: Type | None) -> program.Expre
     if case is not None:
         return bare_case(body, case, node.span)
     symbol = body.context.use(node.text)
+    if symbol is not None:
+        body.context.note(node.span, symbol)
     match symbol:
         case None:
             if node.text in BUILTINS:
@@ -227,6 +230,7 @@ def _access(body: Body, node: syntax.Access) -> program.Expression:
             record = body.context.records[base.type.name]
             for part in record.fields:
                 if part.name == name:
+                    body.context.note(node.name.span, part, record.name)
                     labels: Labels = base.labels | part.labels
                     return program.FieldOf(type=part.type, span=node.span, labels=labels, base=base, field_name=name)
             known = tuple(part.name for part in record.fields)
@@ -235,6 +239,7 @@ def _access(body: Body, node: syntax.Access) -> program.Expression:
         case HandleType():
             methods = body.context.methods.get(base.type.name, {})
             if name in methods:
+                body.context.note(node.name.span, methods[name][0])
                 hint = f"call it: `.{name}(…)`"
                 body.context.report(problems.not_a_value(name, f"a method of {base.type}", node.name.span, hint))
             else:
@@ -267,6 +272,8 @@ def _member(body: Body, module: ModuleSymbol, node: syntax.Access) -> program.Ex
     if module.interface is None:
         return nothing(node.span)
     member = module.interface.names.get(node.name.text)
+    if member is not None:
+        body.context.note(node.name.span, member)
     if isinstance(member, HandleSymbol):
         return program.HandleReference(type=member.type, span=node.span, name=member.qualified)
     if isinstance(member, ConstantSymbol):

@@ -27,13 +27,19 @@ from .unused import report_unused, report_unused_locals
 
 if TYPE_CHECKING:
     from .agents import Declarations
+    from .facts import Facts
 
 
 def check_file(
-    file: syntax.File, source: Source, library: Library, resolve: Resolve | None, strict_labels: bool = False
+    file: syntax.File,
+    source: Source,
+    library: Library,
+    resolve: Resolve | None,
+    strict_labels: bool = False,
+    facts: Facts | None = None,
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program with all problems of the file, in the order of the text. No program where one is an error."""
-    files = Files(source, library, resolve)
+    files = Files(source, library, resolve, facts)
     context = Context(source, library, None, files)
     declared, own = check_declarations(context, file)
     tests, goals, fleets = _promises(context, declared)
@@ -105,7 +111,8 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
     starts = [(node.doc or node).span.start for node in file.declarations]
     context.top = min(starts, default=0)
     declared = declare(context, file)
-    context.tiers = tuple(tier.name.text for fleet in declared.fleets for tier in fleet.tiers)
+    context.tier_names = tuple(tier.name for fleet in declared.fleets for tier in fleet.tiers)
+    context.tiers = tuple(name.text for name in context.tier_names)
     for symbol in context.names.values():
         if isinstance(symbol, ConstantSymbol):
             constant(context, symbol)
@@ -134,6 +141,16 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
 
 
 def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
+    if context.facts is not None and symbol.agent is not None:
+        # Of the loop that an agent stands for, its author wrote the parameters and the text for the model.
+        systems = [entry.text.span for entry in symbol.agent.entries if isinstance(entry, syntax.AgentSystem)]
+        parameters = [p.span for p in symbol.agent.parameters]
+        with context.facts.only(*systems, *parameters):
+            return _body(context, symbol)
+    return _body(context, symbol)
+
+
+def _body(context: Context, symbol: PipelineSymbol) -> Pipeline:
     node = symbol.declaration
     if not symbol.sound:
         empty = program.Block((), None, node.span)

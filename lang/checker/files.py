@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...base.problems import Problem, Related, Severity
 from ...base.source import Source, Span
@@ -16,6 +17,9 @@ from ..program import EnumDeclaration, HandleDeclaration, Pipeline, RecordDeclar
 from ..syntax_problems import too_deep
 from .context import Context, Library
 from .symbols import Interface
+
+if TYPE_CHECKING:
+    from .facts import Facts
 
 # The text of the file that `use ./shop` in the file of a path means; a problem where it may not be read; None where
 # there is none. The path of the source says which file it is.
@@ -46,8 +50,9 @@ class Checked:
 class Files:
     """The files of one program, beside the one that is checked."""
 
-    def __init__(self, root: Source, library: Library, resolve: Resolve | None) -> None:
+    def __init__(self, root: Source, library: Library, resolve: Resolve | None, facts: Facts | None = None) -> None:
         self.library = library
+        self.facts = facts
         # What all files of the program share: how labels flow through pipelines.
         self.flows: dict[str, frozenset[str] | None] = {}
         self.checked: list[Checked] = []

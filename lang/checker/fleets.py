@@ -10,6 +10,7 @@ from .. import problems, syntax
 from ..program import Fleet, Link, Tier
 from .context import Context
 from .endpoints import check_endpoint, measured, settings_of
+from .facts import Named
 from .figures import quantity, whole
 
 _SETTINGS = ("count", "price")
@@ -25,6 +26,7 @@ def check_fleets(context: Context, nodes: list[syntax.FleetDecl]) -> tuple[Fleet
             hint = "give one of the two another name"
             context.report(problems.bound_twice(name.text, name.span, first[name.text], "a fleet", hint))
         first.setdefault(name.text, name.span)
+        context.note(name.span, Named("fleet", name.text, name.span))
         fleets.append(_fleet(context, node))
     return tuple(fleets)
 
@@ -40,6 +42,7 @@ def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
             context.report(problems.bound_twice(tier.name.text, tier.name.span, first, what, hint))
             continue
         names[tier.name.text] = tier.name.span
+        context.note_tier(tier.name)
         tiers += _tier(context, tier)
     links: list[Link] = []
     reached: set[str] = set()
@@ -60,6 +63,8 @@ def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
                 hint = "the tiers are " + ", ".join(f"`{name}`" for name in names)
                 context.report(problems.unknown_name(end.text, end.span, near, what=what, hint=hint))
                 reached |= {near} if near else set()
+            elif end.text != _EVERY:
+                context.note(end.span, Named("tier", end.text, names[end.text]))
         reached |= set(names) if _EVERY in (link.left.text, link.right.text) else {link.left.text, link.right.text}
         links += _link(context, link)
     if len(names) > 1:

@@ -102,6 +102,7 @@ def _callee(body: Body, path: syntax.Path) -> _Callee | None:
         near = context.nearest(first.text, [name for name, s in context.names.items() if _may_answer(s)])
         context.report(problems.unknown_name(first.text, first.span, near))
         return None
+    context.note(first.span, symbol)
     rest = path.parts[1:]
     while rest:
         part, rest = rest[0], rest[1:]
@@ -118,6 +119,7 @@ def _callee(body: Body, path: syntax.Path) -> _Callee | None:
                         problems.unknown_member(symbol.name, "stage", part.text, part.span, near, tuple(known))
                     )
                     return None
+                context.note(part.span, found)
                 symbol = found
             case HandleSymbol() if isinstance(symbol.type, HandleType) and not rest:
                 return _method(body, symbol, symbol.type, part)
@@ -163,4 +165,5 @@ def _method(body: Body, symbol: HandleSymbol, type: HandleType, word: syntax.Ide
         body.context.report(problems.unknown_member(owner, "method", word.text, word.span, near, tuple(methods)))
         return None
     signature = signatures[0]
+    body.context.note(word.span, signature, type.name)
     return _Callee(f"{symbol.qualified}.{word.text}", signature.parameters[1:], signature.result, signature.entry)

@@ -46,6 +46,7 @@ def check_goals(context: Context, nodes: list[syntax.GoalDecl], calls: Calls) ->
             known = tuple(n for n, s in context.names.items() if isinstance(s, PipelineSymbol))
             context.report(problems.goal_unknown_pipeline(name, node.pipeline.span, suggest(name, known), known))
             continue
+        context.note(node.pipeline.span, symbol)
         if name in first:
             context.report(problems.goal_twice(name, node.pipeline.span, first[name]))
             continue
@@ -212,6 +213,8 @@ class _Reader:
                     f"the tiers are {names}" if names else "declare a `fleet` with the tiers that the label may be on"
                 )
                 self.context.report(problems.unknown_name(tier.text, tier.span, near, what="no tier", hint=hint))
+            elif self.context.facts is not None:
+                self.context.note_tier(tier)
             tiers.setdefault(tier.text, tier.span)
         if not self.once(("keep", label.text), f"`keep @{label.text}`", term.span):
             return []

@@ -41,10 +41,14 @@ def constructor(context: Context, node: syntax.Expr) -> tuple[StageSignature, st
     called = ""
     if isinstance(function, syntax.Name):
         found, called = context.use(function.text), function.text
+        if found is not None:
+            context.note(function.span, found)
     elif isinstance(function, syntax.Access):
         module = module_of(outside(context), function.target)
         if module is not None and module.interface is not None:
             found, called = module.interface.names.get(function.name.text), f"{module.name}.{function.name.text}"
+            if found is not None:
+                context.note(function.name.span, found)
     if isinstance(found, StageSymbol) and isinstance(found.signature.result, HandleType):
         return found.signature, called, Given(call, piped), node.span
     return None

@@ -28,6 +28,8 @@ def import_module(context: Context, node: syntax.UseDecl, imports: Imports) -> N
         symbol = _imported(context, path, interface, word)
         if context.bind(symbol):
             imports.append((symbol, node))
+        if interface is not None and word.text in interface.names:
+            context.note(word.span, interface.names[word.text])
 
 
 def _library(context: Context, node: syntax.UseDecl) -> Interface | None:

@@ -162,11 +162,15 @@ def _named(body: Body, pattern: syntax.CasePattern, cases: _Cases) -> EnumCase |
         body.context.report(problems.wrong_type(title, f"`{cases.owner}`", f"`{owner}`", pattern.case.span))
         return None
     if owner:
-        body.context.use(pattern.case.parts[0].text)
+        enum = body.context.use(pattern.case.parts[0].text)
+        if enum is not None:
+            body.context.note(pattern.case.parts[0].span, enum)
     case = cases.case(word.text)
     if case is None:
         near = body.context.nearest(word.text, cases.names)
         body.context.report(problems.unknown_case(cases.owner, word.text, word.span, near, cases.names))
+    elif cases.span is not None:
+        body.context.note(word.span, case, cases.owner)
     return case
 
 

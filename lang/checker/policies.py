@@ -167,6 +167,7 @@ class _Reader:
         """A tier of some fleet of the file."""
         known = self.body.context.tiers
         if tier.text in known:
+            self.body.context.note_tier(tier)
             return tier.text
         near = self.body.context.nearest(tier.text, known)
         hint = (

@@ -44,6 +44,7 @@ def parameters_of(
             context.report(problems.bound_twice(node.name.text, node.name.span, first.span, what, hint))
             continue
         found[node.name.text] = Parameter(node.name.text, type, node.name.span, labels, default)
+        context.note(node.name.span, found[node.name.text], owner)
     return tuple(found.values())
 
 

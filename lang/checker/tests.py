@@ -8,6 +8,7 @@ from .blocks import check_block
 from .body import Body, Role
 from .context import Context
 from .expressions import check_expression
+from .facts import Named
 from .givens import check_givens
 from .unused import report_unused_locals
 
@@ -23,6 +24,7 @@ def check_tests(context: Context, nodes: list[syntax.TestDecl]) -> tuple[program
             hint = "give one of the two another title, with other letters"
             context.report(problems.bound_twice(title, node.title.span, first[plain], "the title of a test", hint))
         first.setdefault(plain, node.title.span)
+        context.note(node.title.span, Named("test", title, node.title.span))
         body = Body(context, check_expression, check_block, node.body, in_test=True)
         givens, rest = check_givens(body, node.body)
         block = check_block(body, rest, None, Role(f"test {title!r}", needs_value=False))

@@ -61,9 +61,11 @@ def declare_tool(context: Context, symbol: ToolSymbol, node: syntax.ToolDecl) ->
     parameters, result, labels = _data_signature(context, node, owner)
     effects = check_effects(context, node)
     behind = _behind(context, node.implementation, owner, parameters)
-    if node.idempotent_by is not None and node.idempotent_by.text not in {p.name for p in parameters}:
+    word = node.idempotent_by
+    if word is not None and (by := next((p for p in parameters if p.name == word.text), None)) is not None:
+        context.note(word.span, by, node.name.text)
+    elif word is not None:
         known = tuple(parameter.name for parameter in parameters)
-        word = node.idempotent_by
         near = suggest(word.text, known)
         hint = "name the parameter that tells one call from another"
         context.report(problems.unknown_name(word.text, word.span, near, what=f"no parameter of {owner}", hint=hint))
@@ -171,7 +173,10 @@ def _behind(context: Context, node: syntax.Expr, owner: str, parameters: tuple[P
 def _callee(context: Context, function: syntax.Expr) -> tuple[Symbol | None, str]:
     """What is called, and how it is written."""
     if isinstance(function, syntax.Name):
-        return context.use(function.text), function.text
+        found = context.use(function.text)
+        if found is not None:
+            context.note(function.span, found)
+        return found, function.text
     if isinstance(function, syntax.Access):
         module = module_of(outside(context), function.target)
         name = function.name
@@ -185,6 +190,7 @@ def _callee(context: Context, function: syntax.Expr) -> tuple[Symbol | None, str
                 near = context.nearest(name.text, known)
                 context.report(problems.unknown_member(module.name, "stage", name.text, name.span, near, known))
                 return module, called
+            context.note(name.span, found)
             return found, called
         target = function.target
         if isinstance(target, syntax.Name) and context.names.get(target.text) is None:

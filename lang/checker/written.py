@@ -18,6 +18,7 @@ from ..types import (
     Type,
 )
 from .context import Context
+from .figures import number
 from .prelude import is_variable
 from .symbols import UNKNOWN, EnumSymbol, HandleTypeSymbol, ModuleSymbol, RecordSymbol, Symbol, UncheckedSymbol
 
@@ -82,12 +83,15 @@ def _tensor(context: Context, node: syntax.TensorType) -> Type:
         sound = False
     sizes: list[int] = []
     for size in node.shape:
-        if isinstance(size, syntax.Number) and isinstance(size.value, int) and size.value > 0:
-            sizes.append(size.value)
+        value = number(context, size) if isinstance(size, syntax.Number) else -1
+        if isinstance(value, int) and value > 0:
+            sizes.append(value)
             continue
+        sound = False
+        if value is None:
+            continue  # reported
         hint = "write whole numbers above zero, as in `Tensor[f32, 384]`"
         context.report(problems.bad_bound("a size of a tensor is no whole number", size.span, hint))
-        sound = False
     return TensorType(element.text, tuple(sizes)) if sound else UNKNOWN
 
 
@@ -102,6 +106,7 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
     if len(parts) == 1:
         symbol = context.use(first.text)
         if symbol is not None:
+            context.note(first.span, symbol)
             return _of_symbol(context, symbol, first, handles)
         if first.text == "Secret" and context.interface is None:
             hint = 'write `secret("NAME")` where a stage, tool or endpoint takes it'
@@ -114,6 +119,8 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
         _unknown(context, first)
         return UNKNOWN
     module = context.use(first.text)
+    if module is not None:
+        context.note(first.span, module)
     if isinstance(module, UncheckedSymbol):
         return UNKNOWN
     if not isinstance(module, ModuleSymbol):
@@ -133,6 +140,7 @@ def _named(context: Context, node: syntax.NamedType, handles: bool) -> Type:
         suggestion = context.nearest(wanted, known)
         context.report(problems.unknown_member(first.text, "type", wanted, parts[1].span, suggestion, known))
         return UNKNOWN
+    context.note(parts[1].span, member)
     return _of_symbol(context, member, parts[1], handles)
 
 
