@@ -86,8 +86,9 @@ def document_truncated(wanted: str, span: Span | None) -> Problem:
     )
 
 
-def expectation_failed(span: Span | None) -> Problem:
-    return Problem("expectation-failed", "what the test expects does not hold", span)
+def expectation_failed(span: Span | None, *shown: str) -> Problem:
+    """`shown` are lines about the values that decided it."""
+    return Problem("expectation-failed", "what the test expects does not hold", span, detail="\n".join(shown) or None)
 
 
 def call_timeout(stage: str, seconds: float, span: Span | None) -> Problem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from ..values import Shapes
 from . import events
 from .attempts import Attempting
 from .events import Event
+from .expectations import lines
 from .faults import Failure, Fault
 from .feed import Feed
 from .guards import Guard
@@ -240,7 +242,12 @@ class Machine:
     def _complete(self, run: Run, root: Scope) -> None:
         if root.sends is not None:
             root.sends.close()
-        self._end(run, Outcome("done", run.value))
+        unmet = next((one for one in run.expectations if not one.holds), None)
+        if unmet is None:
+            self._end(run, Outcome("done", run.value))
+        else:
+            problem = problems.expectation_failed(unmet.operation.span, *lines(unmet))
+            self._end(run, Outcome("failed", None, "expectation", problem))
 
     def fail(self, run: Run, failure: Failure) -> None:
         status = "interrupted" if failure.reason == "interrupted" else "failed"
@@ -255,6 +262,8 @@ class Machine:
         """The run is ending; it is over when its last stage is gone. The first reason counts."""
         if run.outcome is not None:
             return
+        if run.expectations:
+            outcome = replace(outcome, expectations=tuple(run.expectations))
         run.outcome = outcome
         for attempting in tuple(run.attempting):
             attempting.disarm()

@@ -144,16 +144,26 @@ class CancelTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """An `expect` of a test that was looked at: whether it holds, and the values that it shows (see the operation)."""
+
+    operation: Operation
+    holds: bool
+    values: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended. `value` where it is done and its result is no stream; `reason`, `problem` and `stage` (an
     operation's id, where one is to blame) where it failed. A run is `interrupted` by Ctrl-C, and with the reason
-    `interrupted` by a newer run of its session."""
+    `interrupted` by a newer run of its session. `expectations` in the order in which they were looked at."""
 
     status: Literal["done", "failed", "cancelled", "interrupted"]
     value: object = None
     reason: str | None = None
     problem: Problem | None = None
     stage: str | None = None
+    expectations: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

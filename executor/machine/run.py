@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .faults import Failure
-from .orders import Outcome
+from .orders import Expectation, Outcome
 from .prepared import Prepared
 from .scopes import Task, Zone
 from .stages import Port, Started
@@ -42,6 +42,7 @@ class Run:
         self.handles_failed: dict[str, Failure] = {}
         self.attempting: dict[Attempting, None] = {}  # those that may have alarms or questions open
         self.interruptible: dict[Interruptible, None] = {}
+        self.expectations: list[Expectation] = []
         self.usage: dict[str, float] = {}
         self.times = Times(event.at)
 

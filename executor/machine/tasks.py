@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import cast
 
-from .. import problems
 from ..channels import Channel, Epoch, Reader
 from .attempts import Race, Try
 from .branches import If, Match
 from .conversions import CONVERSIONS
-from .faults import Fault
 from .feed import Slot
 from .guards import Guard
 from .interrupting import Interruptible
 from .loops import MapList, MapStream, Repeat
-from .orders import HandleValue, StartStage, StreamInput
+from .orders import Expectation, HandleValue, StartStage, StreamInput
 from .prepared import Step
 from .scopes import Scope, Task
 from .semantics import LEAVES, PLAIN, evaluate, is_list, joined
@@ -58,11 +56,13 @@ class Open(Task):
 
 
 class Expect(Task):
+    """One that does not hold fails the run at its end: whoever reads the others wants to know of them too."""
+
     __slots__ = ()
 
     def fire(self) -> None:
-        if not self.operands()[0]:
-            raise Fault("expectation", problems.expectation_failed(self.operation.span))
+        holds, *values = self.operands()
+        self.run.expectations.append(Expectation(self.operation, bool(holds), tuple(values)))
         self.finish()
 
 

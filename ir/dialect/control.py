@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...lang.types import BOOL, HandleType, ListType, StreamType
 from ..graph import KvType, TokensType
-from .spec import Is, View, fits, operation
+from .spec import MOST_OPERANDS, Is, View, fits, operation
 
 YIELDING = (
     *("agent.map", "agent.if", "agent.arm", "agent.repeat"),
@@ -96,14 +96,20 @@ def emit(op: View) -> Iterator[str]:
         yield f"cannot send {op.operands[0]} out"
 
 
-@operation("expect", operands=(1, 1), results=(0, 0))
+@operation("expect", optional={"shown": Is.TEXTS, "operator": Is.TEXT}, operands=(1, MOST_OPERANDS), results=(0, 0))
 def expect(op: View) -> Iterator[str]:
-    """In a test: what must hold.
+    """In a test: what must hold. The operands after the condition are values that people see where it does not; `shown`
+    has the text of each as it is written. With an `operator`, they are the two sides of the comparison.
 
-    "agent.expect"(%0) : (!agent.bool) -> ()
+    "agent.expect"(%0, %1, %2) {operator = "==", shown = ["f(1)", "\\"x\\""]}
+      : (!agent.bool, !agent.text, !agent.text) -> ()
     """
     if op.operands[0] != BOOL:
         yield f"takes a Bool, not {op.operands[0]}"
+    if len(op.attributes.get("shown", ())) != len(op.operands) - 1:
+        yield "names each of the values that it shows"
+    if "operator" in op.attributes and len(op.operands) != 3:
+        yield "compares two values"
 
 
 @operation("yield", operands=(0, 1), results=(0, 0), inside=YIELDING, terminator=True)

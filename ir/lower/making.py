@@ -18,6 +18,7 @@ from .. import _mlir
 from ..dialect.types import to_mlir
 from .limits import within_limits
 from .names import Ids
+from .seen import seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,16 @@ class Lowering:
                 case p.Emit(value, span):
                     self.operation("agent.emit", span, scope, (self.value(value, scope, Hint()),))
                 case p.Expect(condition, span):
-                    self.operation("agent.expect", span, scope, (self.value(condition, scope, Hint()),))
+                    self._expect(condition, span, scope)
         made = None if block.result is None else self.expression(block.result, scope, Hint(output=output))
         span = block.span if block.result is None else block.result.span
         self.operation(terminator, span, scope, (made,) if made is not None and wanted else (), at)
+
+    def _expect(self, condition: p.Expression, span: Span, scope: Scope) -> None:
+        value = self.value(condition, scope, Hint())
+        shown, attributes = seen(self.program, condition, value)
+        made = self.make("agent.expect", span, scope.ids.take("expect"), (value, *shown), (), attributes)
+        self.append(made, scope)
 
     def given(self, given: p.Given, scope: Scope) -> None:
         """What a test answers for a call."""

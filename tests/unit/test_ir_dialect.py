@@ -10,7 +10,7 @@ import re
 import pytest
 
 from agentlang.ir import compile as irc
-from agentlang.ir.dialect.spec import ANY_NUMBER, MOST_OPERANDS, OPERATIONS, fits, value_fits
+from agentlang.ir.dialect.spec import MOST_OPERANDS, OPERATIONS, fits, value_fits
 from agentlang.ir.dialect.types import from_mlir, to_mlir
 from agentlang.ir.graph import KvType, TokensType, ValueType
 from agentlang.lang.types import (
@@ -72,7 +72,7 @@ def write(operation: str) -> str:
         operands = [part.split(": ")[1] for part in operands]
     inner.append(f'id = "p.{next(_IDS)}"')
     spec = OPERATIONS.get(name.removeprefix("agent."))
-    if spec is not None and spec.operands == ANY_NUMBER:
+    if spec is not None and spec.operands[1] == MOST_OPERANDS:
         ones = [1] * len(operands) + [0] * (MOST_OPERANDS - len(operands))
         inner.append(f"operandSegmentSizes = array<i32: {', '.join(map(str, ones))}>")
     result = _SHORT.sub(r"!agent.\1", shorthand or "")
@@ -141,6 +141,8 @@ GOOD = [
     '%a = agent.detokenize(self: %model, tokens: %ids) {entry = "llm:detokenize"} -> stream_of<text>',
     "agent.emit(%text)",
     "agent.expect(%bool)",
+    'agent.expect(%bool, %text) {shown = ["reply"]}',
+    'agent.expect(%bool, %int, %int) {operator = "<"; shown = ["a", "b"]}',
     "%a = agent.template(%json, %plain) {parts = [0, 1]} -> text",
     '%a = agent.table(%int, %int) {keys = ["a", "b b"]} -> map_of<int>',
     "%a = agent.constant() {value = {a = 1}} -> map_of<int>",
@@ -256,6 +258,8 @@ BAD = [
     ),
     ("agent.emit(%kv)", "cannot send kv<m> out"),
     ("agent.expect(%text)", "takes a Bool, not Text"),
+    ("agent.expect(%bool, %text)", "names each of the values that it shows"),
+    ('agent.expect(%bool, %text) {operator = "<"; shown = ["a"]}', "compares two values"),
     ("%a = agent.length(%text) {colour = 3} -> int", "has an attribute 'colour' that it does not know"),
     ("%a = agent.length(%text) {binding = 3} -> int", "has an attribute 'binding' that is not a text"),
     ("%a = agent.template(%enum) {parts = [0]} -> text", "a hole has the type E, whose payload has no text form"),
