@@ -66,3 +66,26 @@ def which_pipeline(path: str, names: list[str]) -> Problem:
 def no_settings(profile: str) -> Problem:
     hint = f"write [profiles.{profile}] into an agentlang.toml beside the program, or ask for no profile"
     return Problem("settings-unknown-profile", f"there is no agentlang.toml, so no profile `{profile}`", hint=hint)
+
+
+def project_name(name: str, mended: str | None, longest: int) -> Problem:
+    hint = "begin with a letter, then letters, digits and `_`, so that other files can import it"
+    if len(name) > longest:
+        hint = f"take at most {longest} characters"
+    if mended is not None and mended != name:
+        hint = f"write: agentlang init {mended}"
+    return Problem("project-name", f"{name!r} cannot be the name of a project", hint=hint)
+
+
+def project_exists(path: str, names: list[str] | None) -> Problem:
+    """`names` is what lies in the folder; None if it is no folder."""
+    if names is None:
+        title = f"{path} exists, and is not a folder"
+    else:
+        more = ", …" if len(names) > 3 else ""
+        title = f"the folder {path} is not empty: it has {', '.join(names[:3])}{more}"
+    return Problem("project-exists", title, hint="take another name; nothing was written")
+
+
+def project_not_written(path: str, reason: str) -> Problem:
+    return Problem("not-written", f"{path} cannot be written: {reason}", hint="check the path and its permissions")

@@ -17,6 +17,7 @@ from ..base.problems import OutsideError
 from .console import Console, Exit
 
 COMMANDS: dict[str, str] = {
+    "init": "a new folder with a program that works",
     "check": "parse, resolve and type; all problems",
     "fmt": "canonical text, comments kept",
     "run": "compile, plan and run; streams the result",
