@@ -17,6 +17,8 @@ pipeline NAME(question: Text) -> T {
 }
 ```
 
+Where T is Text, the last chat gives it as it is, and there is no NAME.Final: a plain text cannot end too early.
+
 It is checked as if it had been written, so that an agent has no rules of its own; every part has the span of what in
 the agent it comes from.
 """
@@ -27,7 +29,7 @@ from collections.abc import Callable
 
 from ...base.source import Span
 from .. import syntax as s
-from ..types import MESSAGE, EnumType, ListType, RecordType, Type
+from ..types import MESSAGE, TEXT, EnumType, ListType, RecordType, Type
 from .agent_words import Tool, is_plain
 
 # Reasons for which a tool fails that the model is told; of the others it is told that the tool failed.
@@ -95,9 +97,14 @@ class Loop:
         )
         answer = s.CaseDecl(self._word("Answer"), (self._field("answer", self.result, self.at),), span=self.at)
         use = s.CaseDecl(self._word("Use"), (self._field("calls", ListType(self.call_type), self.at),), span=self.at)
-        return (
+        made = (
             self._enum(self.call_name, calls, f"A call of one of the tools of `{name}`."),
             self._enum(self.step_name, (use, answer), f"What the model of `{name}` does next."),
+        )
+        if self.result == TEXT:
+            return made
+        return (
+            *made,
             self._enum(self.final_name, (answer,), f"The answer of `{name}`, once it may use no more tools."),
         )
 
@@ -212,13 +219,18 @@ class Loop:
         said = s.Access(self._name(done), self._word("said"), span=self.at)
         found, answer = self.free("found"), self.free("answer")
         hurry = s.Template((s.TextPart("No more tools may be used. Answer now.", span=self.at),), span=self.at)
-        asked = self._into(self._chat(self._plus(said, self._list(self._message("User", hurry)))), self.final_type)
+        chat = self._chat(self._plus(said, self._list(self._message("User", hurry))))
+        subject = s.Access(self._name(done), self._word("answer"), span=self.at)
+        if self.result == TEXT:
+            whole = s.Call(s.Name("all", span=chat.span), (s.Argument(None, chat, span=chat.span),), span=chat.span)
+            arms = (self._arm("some", (found,), self._name(found)), self._arm("none", (), whole))
+            return s.Match(subject, arms, span=self.at)
+        asked = self._into(chat, self.final_type)
         last = s.Bind(self._word(self.free("last")), asked, span=self.model.span)
         chosen = s.Match(
             self._name(last.name.text), (self._arm("Answer", (answer,), self._name(answer)),), span=self.at
         )
         block = s.Block((last, s.ExprStatement(chosen, span=self.at)), span=self.at)
-        subject = s.Access(self._name(done), self._word("answer"), span=self.at)
         arms = (self._arm("some", (found,), self._name(found)), self._arm("none", (), block))
         return s.Match(subject, arms, span=self.at)
 
