@@ -16,7 +16,8 @@ from ..base import paths
 from ..base.problems import OutsideError
 from ..base.units import BYTESIZE, Quantity
 from ..stdlib import store
-from ..stdlib.extras import MODELS, missing
+from ..stdlib.extras import MCP, MODELS, missing
+from ..stdlib.tools.network import no_network
 from .console import Console, Exit
 
 
@@ -62,6 +63,22 @@ def _findings() -> Iterator[Finding]:
     yield _home()
     yield from _models()
     yield _hardware()
+    yield _tools()
+    absent = missing(MCP)
+    says = "cannot be started: the package mcp is not installed" if absent else "can be started"
+    yield Finding("servers of tools", not absent, says, "pip install 'agentlang-toolchain[mcp]'", needed=False)
+
+
+def _tools() -> Finding:
+    """Whether a tool that does not declare `network` is kept from it."""
+    if sys.platform == "win32":
+        return Finding(
+            "tools", False, "Python tools and programs do not run on Windows", "use Linux, macOS or WSL", False
+        )
+    if no_network() is None:
+        says = "run in processes of their own; the network is NOT closed to those that do not declare it"
+        return Finding("tools", False, says, "this needs Linux on x86-64 or ARM64, with seccomp filters", needed=False)
+    return Finding("tools", True, "run in processes of their own, without network unless they declare it")
 
 
 def _packages(what: str, modules: Mapping[str, str], step: str, needed: bool) -> Finding:
