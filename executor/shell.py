@@ -22,25 +22,24 @@ from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import checkpoint
 
 from . import observers as watch
+from .asking import People
+from .at_once import AtOnce
 from .backends import Backend, Call
 from .clock import Clock, LoopClock
 from .deployment import Deployment
-from .failures import approver_failed, handle_failed, input_failed, stage_failed
+from .failures import handle_failed, input_failed, stage_failed
 from .frames import End, Frame, Item, ProblemFrame, Start
 from .kinds import Releasable, Usage
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
-from .problems import nobody_to_ask
-from .running import Approver, Question, Running
+from .running import Approver, Running
 from .streams import Credits, InputStream
+from .timer import Timer
 from .values import Shapes
 
 _LOG = logging.getLogger(__name__)
-_EARLY = 1e-6  # seconds by which an event loop may wake a timer too early
-_IN_A_ROW = 256  # stages that run at once, before others get their turn
 
 
 def open_shell(
@@ -89,15 +88,9 @@ class Shell:
         self.deployment = deployment
         self._machine = Machine(deployment, luck)
         self._shapes = Shapes.of(deployment.graph)
-        self._at_once: dict[str, bool] = {}
-        self._in_a_row = 0  # stages that ran at once since others had their turn
-        self._put_off: dict[int, orders.StartStage] = {}
-        self._approvers: dict[int, Approver] = {}
-        self._asking: dict[int, anyio.CancelScope] = {}
         self._backend = backend
         self._watchers = Watchers(observers)
         self._now = clock.now
-        self._clock = clock
         self._signals = signals
         self._group: TaskGroup | None = None
         self._runs: dict[int, Running] = {}
@@ -106,12 +99,13 @@ class Shell:
         self._streams: dict[int, InputStream] = {}
         self._sources: dict[tuple[int, str], AsyncIterable[object]] = {}
         self._releases: dict[int, list[object]] = {}
-        self._timer_at: float | None = None
-        self._timer_scope: anyio.CancelScope | None = None
         self._told: deque[events.Event] = deque()
         self._telling = False
         self._closing = False
         self._broken = False  # the machine raised: a bug, and nothing will end by itself any more
+        self._timer = Timer(clock, self._tell)
+        self._people = People(self._tell, self._now, self._spawn)
+        self._at_once = AtOnce(backend, self._shapes, self._watchers, self._now, self._tell, self._keep)
         self._perform: dict[type, Callable[[Any], None]] = {
             orders.OpenHandle: self._open_handle,
             orders.StartStage: self._start_stage,
@@ -121,11 +115,11 @@ class Shell:
             orders.Deliver: self._deliver,
             orders.DeliverEnd: self._deliver_end,
             orders.Withdraw: self._withdraw,
-            orders.AskPerson: self._ask,
-            orders.StopAsking: self._stop_asking,
+            orders.AskPerson: self._people.ask,
+            orders.StopAsking: self._people.stop,
             orders.EmitItem: self._emit_item,
-            orders.SetTimer: self._set_timer,
-            orders.CancelTimer: self._cancel_timer,
+            orders.SetTimer: self._timer.set,
+            orders.CancelTimer: self._timer.cancel,
             orders.FinishRun: self._finish_run,
         }
 
@@ -134,9 +128,8 @@ class Shell:
     async def __aenter__(self) -> Shell:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._more_at_once = anyio.Event()
-        self._group.start_soon(self._timer)
-        self._group.start_soon(self._at_once_in_turns)
+        self._group.start_soon(self._timer.run)
+        self._group.start_soon(self._at_once.in_turns)
         if self._signals:
             await self._group.start(self._listen)
         return self
@@ -192,8 +185,7 @@ class Shell:
         running.put(Start(running.number, pipeline, self.deployment.graph.digest))
         now = self._now()
         self._watchers.tell(lambda o: o.run_started(watch.RunStarted(running.number, pipeline, now)))
-        if approve is not None:
-            self._approvers[running.number] = approve
+        self._people.begin(running.number, approve)
         self._tell(events.RunRequested(now, running.number, pipeline, values, timeout, session))
         return running
 
@@ -238,8 +230,7 @@ class Shell:
         if self._telling:
             return
         self._telling = True
-        if not self._put_off:
-            self._in_a_row = 0
+        self._at_once.others_ran()
         try:
             while self._told:
                 for order in self._machine.handle(self._told.popleft()):
@@ -276,12 +267,7 @@ class Shell:
     # --- stages ---
 
     def _start_stage(self, order: orders.StartStage) -> None:
-        if not (order.streams or order.reads) and self._runs_at_once(order.entry):
-            if self._in_a_row < _IN_A_ROW:
-                self._stage_at_once(order)
-            else:
-                self._put_off[order.stage] = order
-                self._more_at_once.set()
+        if not (order.streams or order.reads) and self._at_once.start(order):
             return
         live = _Live(order.run, order.operation.id, order.credits)
         self._live[order.stage] = live
@@ -320,68 +306,12 @@ class Shell:
             )
         self._spawn(self._stage, live, call)
 
-    def _runs_at_once(self, entry: str) -> bool:
-        """Whether the stage can be run here and now: what never waits needs no task, and cannot be stopped."""
-        known = self._at_once.get(entry)
-        if known is None:
-            known = self._at_once[entry] = self._backend.immediate(entry)
-        return known
-
-    async def _at_once_in_turns(self) -> None:
-        """Runs what was put off so that others get their turn in between."""
-        while True:
-            await self._more_at_once.wait()
-            self._more_at_once = anyio.Event()
-            while self._put_off:
-                await checkpoint()
-                self._in_a_row = 0
-                while self._put_off and self._in_a_row < _IN_A_ROW:
-                    number = next(iter(self._put_off))
-                    self._stage_at_once(self._put_off.pop(number))
-
-    def _stage_at_once(self, order: orders.StartStage) -> None:
-        self._in_a_row += 1
-        number, operation, usage = order.stage, order.operation, Usage()
-        call = Call(
-            number,
-            operation,
-            order.index,
-            order.entry,
-            order.arguments,
-            False,
-            order.deadline,
-            usage,
-            _never,
-            _nowhere,
-            order.session,
-            self._shapes,
-            order.began,
-        )
-        if self._watchers:
-            started = watch.StageStarted(order.run, number, operation.id, order.index, order.entry, self._now())
-            self._watch(lambda o: o.stage_started(started))
-        over: events.Event
-        try:
-            value = self._backend.now(call)
-            if hasattr(value, "release"):
-                self._releases.setdefault(order.run, []).append(value)
-            over = events.StageEnded(self._now(), number, value, usage.counts)
-        except Exception as error:
-            failed = stage_failed(error, operation.id, operation.span)
-            over = events.StageFailed(self._now(), number, *failed, usage.counts)
-        if self._watchers:
-            how = "ended" if isinstance(over, events.StageEnded) else "failed"
-            event = watch.StageOver(order.run, number, operation.id, how, 0, dict(usage.counts), over.at)
-            self._watch(lambda o: o.stage_over(event))
-        self._tell(over)
-
     async def _stage(self, live: _Live, call: Call) -> None:
         over: events.Event | None = None
         try:
             with live.scope:
                 value = await self._backend.run(call)
-                if hasattr(value, "release"):
-                    self._releases.setdefault(live.run, []).append(value)
+                self._keep(live.run, value)
                 over = events.StageEnded(self._now(), call.number, value, live.usage.counts)
         except KeyboardInterrupt:
             self.interrupt()
@@ -392,6 +322,11 @@ class Shell:
             over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts)
         finally:
             self._over(call.number, live, over)
+
+    def _keep(self, run: int, value: object) -> None:
+        """What holds something is let go of when its run is over."""
+        if hasattr(value, "release"):
+            self._releases.setdefault(run, []).append(value)
 
     def _start_input(self, order: orders.StartInput) -> None:
         live = _Live(order.run, order.name, order.credits)
@@ -442,7 +377,7 @@ class Shell:
 
     def _stop_stage(self, order: orders.StopStage) -> None:
         live = self._live.get(order.stage)
-        if self._put_off.pop(order.stage, None) is not None:
+        if self._at_once.stop(order.stage):
             self._tell(events.StageStopped(self._now(), order.stage))
         # One that ran at once has ended, and the machine is about to hear of it.
         elif live is not None:
@@ -472,32 +407,6 @@ class Shell:
         elif order.reader in self._streams:
             self._streams[order.reader].withdraw(order.places)
 
-    # --- people ---
-
-    def _ask(self, order: orders.AskPerson) -> None:
-        approver = self._approvers.get(order.run)
-        if approver is None:
-            problem = nobody_to_ask(order.stage, order.text)
-            self._tell(events.Answered(self._now(), order.question, False, problem))
-        else:
-            self._spawn(self._asked, order, approver)
-
-    async def _asked(self, order: orders.AskPerson, approver: Approver) -> None:
-        granted, problem = False, None
-        with anyio.CancelScope() as scope:
-            self._asking[order.question] = scope
-            try:
-                granted = await approver(Question(order.run, order.stage, order.text, order.session))
-            except Exception as error:
-                problem = approver_failed(error, order.stage)
-        del self._asking[order.question]
-        self._tell(events.Answered(self._now(), order.question, granted, problem))
-
-    def _stop_asking(self, order: orders.StopAsking) -> None:
-        scope = self._asking.get(order.question)
-        if scope is not None:
-            scope.cancel()
-
     def _emit_item(self, order: orders.EmitItem) -> None:
         self._runs[order.run].put(Item(order.item, order.stage, order.seq, order.t), order.reader)
 
@@ -506,7 +415,7 @@ class Shell:
     def _finish_run(self, order: orders.FinishRun) -> None:
         for key in [key for key in self._sources if key[0] == order.run]:
             del self._sources[key]
-        self._approvers.pop(order.run, None)
+        self._people.over(order.run)
         held = self._releases.pop(order.run, None)
         if held:
             self._spawn(self._release, order, held)
@@ -536,31 +445,7 @@ class Shell:
     def _watch(self, call: Callable[[Observer], None]) -> None:
         self._watchers.tell(call)
 
-    # --- time and signals ---
-
-    def _set_timer(self, order: orders.SetTimer) -> None:
-        self._timer_at = order.at
-        if self._timer_scope is not None:
-            self._timer_scope.cancel()
-
-    def _cancel_timer(self, order: orders.CancelTimer) -> None:
-        del order
-        self._timer_at = None
-        if self._timer_scope is not None:
-            self._timer_scope.cancel()
-
-    async def _timer(self) -> None:
-        while True:
-            at = self._timer_at
-            if at is not None and self._now() >= at - _EARLY:
-                self._timer_at = None
-                self._tell(events.TimerFired(max(at, self._now())))
-                continue
-            with anyio.CancelScope() as self._timer_scope:
-                if at is None:
-                    await anyio.sleep_forever()
-                else:
-                    await self._clock.sleep_until(at)
+    # --- signals ---
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(*self._signals) as received:
@@ -568,15 +453,6 @@ class Shell:
             async for _ in received:
                 self.interrupt()
                 return
-
-
-async def _never() -> None:
-    raise AssertionError("a stage without a stream makes no items")
-
-
-def _nowhere(item: object) -> None:
-    del item
-    raise AssertionError("a stage without a stream makes no items")
 
 
 def _first(error: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -21,6 +21,7 @@ STAGES = {
     "check:five": "a stream of 0 1 2 3 4",
     "check:fail": "fails with StageFailure or OutsideError",
     "check:long": "a stream of many items, one a second",
+    "check:quick": "gives the text 'quick' and counts 1 tokens_out, without waiting",
 }
 HANDLE = Handle("thing", "check.Thing", "check:thing", {})
 _SOON = 5.0
@@ -59,6 +60,7 @@ async def check_backend(make: Callable[[], Backend]) -> None:
         fails_by_name,
         stops_when_cancelled,
         takes_many_at_once,
+        runs_at_once_what_never_waits,
     ):
         backend = make()
         await backend.open(HANDLE)
@@ -119,3 +121,14 @@ async def takes_many_at_once(backend: Backend) -> None:
         for recorder in recorders:
             group.start_soon(backend.run, recorder.call)
     assert anyio.current_time() - start < 10, "calls do not wait for each other"
+
+
+async def runs_at_once_what_never_waits(backend: Backend) -> None:
+    recorder = Recorder("check:quick", streams=False)
+    if backend.immediate("check:quick"):
+        assert backend.now(recorder.call) == "quick"
+    else:
+        assert await backend.run(recorder.call) == "quick"
+    assert recorder.usage.counts == {"tokens_out": 1}
+    assert not backend.immediate("check:value"), "what waits is not immediate"
+    assert not backend.immediate("check:nothing"), "what is not there fails when it is run, and not before"

@@ -14,6 +14,7 @@ from agentlang.base.problems import Problem
 from agentlang.executor.backends import Backend
 from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.backends.null import Answer, NullBackend, by_name
+from agentlang.executor.backends.recorded import RecordingBackend, ReplayBackend
 from agentlang.executor.clock import VirtualEventLoop
 from agentlang.executor.kinds import Context, Kind, Opener, StageFailure
 
@@ -32,7 +33,8 @@ class Checked:
     """The stages of `check_backend.STAGES` as kinds."""
 
     def kind(self, entry: str) -> Kind:
-        return {"check:value": value, "check:five": five, "check:fail": fail, "check:long": long}[entry]
+        kinds = {"check:value": value, "check:five": five, "check:fail": fail, "check:long": long, "check:quick": quick}
+        return kinds[entry]
 
     def opener(self, entry: str) -> Opener:
         return {"check:thing": thing}[entry]
@@ -42,6 +44,11 @@ async def value(context: Context, _: Arguments) -> str:
     await anyio.sleep(1)
     context.usage.add("tokens_out", 3)
     return "value"
+
+
+async def quick(context: Context, _: Arguments) -> str:
+    context.usage.add("tokens_out", 1)
+    return "quick"
 
 
 async def five(_context: Context, _: Arguments) -> AsyncIterator[int]:
@@ -70,6 +77,7 @@ def local() -> Backend:
 def null() -> Backend:
     answers = {
         "check:value": Answer("value", seconds=1, usage={"tokens_out": 3}),
+        "check:quick": Answer("quick", usage={"tokens_out": 1}),
         "check:five": Answer(items=(0, 1, 2, 3, 4)),
         "check:long": Answer(items=tuple(range(1000)), seconds=1, gap=1),
     }
@@ -77,6 +85,15 @@ def null() -> Backend:
     return NullBackend(by_name(answers), opening={"thing": 0.5})
 
 
-@pytest.mark.parametrize("make", [local, null])
+def recording() -> Backend:
+    return RecordingBackend(local(), lambda _: None)
+
+
+def replaying() -> Backend:
+    """Nothing is recorded: everything is run by the other."""
+    return ReplayBackend((), local())
+
+
+@pytest.mark.parametrize("make", [local, null, recording, replaying])
 async def test_backend(make: Any) -> None:
     await check_backend(make)
