@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ def check(source: Source, strict_labels: bool = False) -> Checked:
     from .stdlib.interfaces import interface
 
     file, found = parse(source)
-    files = _Imports(source)
+    files = Imports(source)
     program, more = check_file(file, source, interface, files=files.find, strict_labels=strict_labels)
     found = (*found, *more)
     if not file.declarations and not has_errors(found):
@@ -115,11 +115,15 @@ def check(source: Source, strict_labels: bool = False) -> Checked:
     return Checked(source, file, None if has_errors(found) else program, found, sources)
 
 
-class _Imports:
-    """The files that a program imports. They lie in the folder of the file that is checked, or below it."""
+class Imports:
+    """The files that a program imports. They lie in the folder of the file that is checked, or below it.
 
-    def __init__(self, root: Source) -> None:
+    `unsaved` gives the text of a file (by its real path) that somebody is editing, which is then not read.
+    """
+
+    def __init__(self, root: Source, unsaved: Callable[[Path, str], Source | None] | None = None) -> None:
         path = Path(root.path)
+        self._unsaved = unsaved
         self._folder = path.parent.resolve()
         self._known = {path.resolve(): root}
         self.sources: dict[str, Source] = {}
@@ -138,6 +142,10 @@ class _Imports:
             return import_outside(module)
         if real in self._known:
             return self._known[real]
+        edited = self._unsaved(real, name) if self._unsaved is not None else None
+        if edited is not None:
+            self._known[real] = self.sources[name] = edited
+            return edited
         if not real.is_file():
             return None
         source, found = read(name)

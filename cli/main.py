@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
     "models": "list, pull, where, remove",
     "hardware": "list, show, measure",
+    "lsp": "the language server, for editors",
     "doctor": "what works here and what is missing",
 }
 

@@ -1,0 +1,163 @@
+"""The files that the client has open, as they are in its buffers, and an analysis of each that is made when asked for.
+
+What is not open is read from the disk. A file that imports an open one sees its buffer, saved or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lsprotocol import types
+from pygls import uris
+
+from ...api import Imports, read
+from ...base.source import Source
+from ...lang.ide import Analysis, Document
+from ...stdlib.interfaces import interface
+from .text import Lines
+
+# Files of a folder that are looked through for uses of a name.
+MOST_FILES = 500
+
+
+class Buffer:
+    """One file: its text and its analysis, which stays good until the text or one that it imports changes."""
+
+    def __init__(self, uri: str, path: str, text: str, version: int | None) -> None:
+        self.uri = uri
+        self.source = Source(path, text)
+        self.version = version
+        self.document = Document(interface)
+        self.analysis: Analysis | None = None
+        self.lines: Lines | None = None
+
+    def set(self, text: str, version: int | None) -> None:
+        self.source = Source(self.source.path, text)
+        self.version = version
+        self.analysis = self.lines = None
+
+
+class Workspace:
+    """`encoding` is how the client counts characters; it is known once the client has said hello."""
+
+    def __init__(self) -> None:
+        self.encoding = types.PositionEncodingKind.Utf16
+        self.folders: list[Path] = []
+        self._buffers: dict[str, Buffer] = {}
+        self._by_path: dict[Path, Buffer] = {}
+
+    # --- buffers
+
+    def open(self, uri: str, text: str, version: int | None) -> Buffer:
+        self.close(uri)
+        path = _path(uri)
+        buffer = Buffer(uri, path, text, version)
+        self._buffers[uri] = buffer
+        self._by_path[_real(path)] = buffer
+        self.forget(buffer)
+        return buffer
+
+    def close(self, uri: str) -> None:
+        buffer = self._buffers.pop(uri, None)
+        if buffer is not None:
+            self._by_path.pop(_real(buffer.source.path), None)
+            self.forget(buffer)
+
+    def get(self, uri: str) -> Buffer | None:
+        """The open file, or the one on the disk, or None."""
+        buffer = self._buffers.get(uri)
+        if buffer is not None:
+            return buffer
+        source, _ = read(_path(uri)) if uri.startswith("file:") else (None, ())
+        return None if source is None else Buffer(uri, source.path, source.text, None)
+
+    def opened(self, uri: str) -> Buffer | None:
+        return self._buffers.get(uri)
+
+    def buffers(self) -> tuple[Buffer, ...]:
+        return tuple(self._buffers.values())
+
+    def forget(self, changed: Buffer) -> list[Buffer]:
+        """Forget the analyses that a change of one file makes stale: those of the files that import it."""
+        stale: list[Buffer] = []
+        for buffer in self._buffers.values():
+            known = buffer.analysis
+            if buffer is not changed and (known is None or _imports(known, changed.source.path)):
+                buffer.analysis = None
+                stale.append(buffer)
+        return stale
+
+    def forget_all(self) -> None:
+        for buffer in self._buffers.values():
+            buffer.analysis = None
+
+    # --- analyses
+
+    def analysis(self, buffer: Buffer) -> Analysis:
+        if buffer.analysis is None:
+            files = Imports(buffer.source, self._unsaved)
+            buffer.analysis = buffer.document.update(buffer.source, files.find)
+        return buffer.analysis
+
+    def lines(self, buffer: Buffer) -> Lines:
+        if buffer.lines is None:
+            buffer.lines = Lines(buffer.source.text, self.encoding)
+        return buffer.lines
+
+    def lines_of(self, source: Source) -> Lines:
+        """The lines of any text that an analysis points into."""
+        buffer = self._by_path.get(_real(source.path))
+        if buffer is not None and buffer.source.text == source.text:
+            return self.lines(buffer)
+        return Lines(source.text, self.encoding)
+
+    def _unsaved(self, real: Path, name: str) -> Source | None:
+        buffer = self._by_path.get(real)
+        return None if buffer is None else Source(name, buffer.source.text)
+
+    # --- files beside each other
+
+    def uri(self, path: str) -> str:
+        """The address of a file, which is the client's own where it has the file open."""
+        buffer = self._by_path.get(_real(path))
+        if buffer is not None:
+            return buffer.uri
+        return uris.from_fs_path(path) or path
+
+    def neighbours(self, path: str) -> Iterator[Buffer]:
+        """The programs that may import a file: those in its folder and in the folders above it, up to the workspace."""
+        seen: set[Path] = set()
+        folder = _real(path).parent
+        roots = [root for root in self.folders if folder.is_relative_to(root)]
+        while True:
+            for file in sorted(folder.rglob("*.agent") if folder in roots or not roots else folder.glob("*.agent")):
+                real = _real(str(file))
+                if real not in seen and len(seen) < MOST_FILES:
+                    seen.add(real)
+                    buffer = self._by_path.get(real) or self.get(uris.from_fs_path(str(file)) or "")
+                    if buffer is not None:
+                        yield buffer
+            if not roots or folder in roots:
+                return
+            folder = folder.parent
+
+
+def _path(uri: str) -> str:
+    """The path of a file; what is no file (an untitled buffer) keeps its address, which no file has."""
+    return (uris.to_fs_path(uri) if uri.startswith("file:") else None) or uri
+
+
+def _real(path: str) -> Path:
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(path)
+
+
+def _imports(analysis: Analysis, path: str) -> bool:
+    """Whether a file uses another, or failed to find one, which may be this."""
+    real = _real(path)
+    return any(_real(known) == real for known in analysis.sources) or any(
+        problem.slug == "import-not-found" for problem in analysis.problems
+    )
