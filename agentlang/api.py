@@ -257,9 +257,14 @@ def plan(
     chosen, found = (None, ()) if here else choose_fleet(program, fleet)
     if found:
         return None, found
+    graph = compiled.graph
+    if here:
+        graph, found = _here(compiled, pipeline)
+        if found:
+            return None, found
     machine = machine or hardware.load_or_measure()
     return place(
-        compiled.graph,
+        graph,
         pipeline,
         machine,
         goal=program.goal(pipeline),
@@ -268,6 +273,17 @@ def plan(
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
         options=options,
     )
+
+
+def _here(compiled: Compiled, pipeline: str) -> tuple[Graph, Problems]:
+    """The graph as it runs on this machine: a model that is known by its shape alone gives way to its fallback, and is
+    a problem where it has none."""
+    from .planner.absent import needed, without
+    from .stdlib.declared import shapes_alone
+
+    alone = shapes_alone(compiled.program)
+    graph = without(compiled.graph, frozenset(alone))
+    return graph, tuple(alone[str(o.attributes["name"])] for o in needed(graph, pipeline, frozenset(alone)))
 
 
 @asynccontextmanager

@@ -50,6 +50,17 @@ def models(program: Program) -> Iterator[tuple[HandleDeclaration, str, Span]]:
             yield handle, *argument
 
 
+def shapes_alone(program: Program) -> dict[str, Problem]:
+    """The declared models that no machine can run, because only their shape is known; by the declaration's name, with
+    the problem that says so."""
+    known = catalogue()
+    return {
+        handle.name: problems.model_shape_only(name, span)
+        for handle, name, span in models(program)
+        if name in known and not known[name].runs
+    }
+
+
 def _model_problems(program: Program) -> Iterator[Problem]:
     known = catalogue()
     for handle, name, span in models(program):
