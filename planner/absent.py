@@ -9,8 +9,10 @@ A model that nothing stands in for stays, so that the plan can say what is missi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
+from ..ir.formula import constant
 from ..ir.graph import Graph, GraphPipeline, Operation, Region, walk
 
 
@@ -31,7 +33,13 @@ def _pipeline(pipeline: GraphPipeline, absent: frozenset[str]) -> GraphPipeline:
     opened = {o.results[0].id for o in walk(pipeline.body) if o.name == "agent.open" and o.attributes["name"] in absent}
     body = _region(pipeline.body, frozenset(opened))
     used = {value.id for operation in walk(body) for value in operation.operands}
-    return replace(pipeline, body=_without(body, frozenset(opened - used)))
+    # What is tried in vain fails each time.
+    failing = {f"{o.id.removeprefix(f'{pipeline.name}.')}.failed" for o in walk(pipeline.body) if _fails(o, opened)}
+    sizes = tuple(
+        replace(size, default=constant(1.0), basis="program") if size.name in failing else size
+        for size in pipeline.sizes
+    )
+    return replace(pipeline, body=_without(body, frozenset(opened - used)), sizes=sizes)
 
 
 def _region(region: Region, opened: frozenset[int]) -> Region:
@@ -40,13 +48,16 @@ def _region(region: Region, opened: frozenset[int]) -> Region:
 
 def _operation(operation: Operation, opened: frozenset[int]) -> Operation:
     regions = tuple(_region(region, opened) for region in operation.regions)
-    if operation.name == "agent.try" and _uses(regions[0], opened):
+    if _fails(operation, opened):
         regions = (regions[1], regions[1])
     return replace(operation, regions=regions)
 
 
-def _uses(region: Region, opened: frozenset[int]) -> bool:
-    return any(value.id in opened for operation in walk(region) for value in operation.operands)
+def _fails(operation: Operation, opened: Collection[int]) -> bool:
+    """Whether what a `try` tries uses one of the values `opened`."""
+    if operation.name != "agent.try":
+        return False
+    return any(value.id in opened for inner in walk(operation.regions[0]) for value in inner.operands)
 
 
 def _without(region: Region, values: frozenset[int]) -> Region:
