@@ -107,6 +107,8 @@ def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
     if found:
         return None, tuple(found)
     tier = fleet.tiers[0]
+    if tier.endpoint is not None:
+        return None, (problems.several_tiers(fleet.name, "an endpoint", tier.span),)
     if tier.device not in catalogue():
         found.append(problems.unknown_device(tier.device, tuple(catalogue()), tier.span))
     return tier, tuple(found)

@@ -130,7 +130,10 @@ class Placement:
             energy=energy,
             certificate=(held, *(inequality(term) for term in goals if term.met or term.soft is None)),
             search=Search("only choice", 0.0, considered),
-            notes=tuple(f"no demand is known of {stage}: it counts as free" for stage in self.run.free),
+            notes=(
+                *(f"no demand is known of {stage}: it counts as free" for stage in self.run.free),
+                *(f"model {name} is served by {tier}: it is not here" for name, tier in self.run.elsewhere.items()),
+            ),
         )
 
     def inputs(self) -> Inputs:

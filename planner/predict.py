@@ -18,6 +18,7 @@ from ..lang.types import StreamType
 from .bodies import BODIES
 from .calibrate import Calibration
 from .cost import ENGINE_OPERATIONS, HOST, Sizes, StageTime, stage_time
+from .endpoints import ENDPOINT, endpoint_time, served
 from .flows import Flow, State
 from .moments import ZERO, Moment, latest, spent
 from .rates import Rates
@@ -28,7 +29,8 @@ class Forecast:
     """One run. `first` is when the first item (or the result) leaves, `gap` the time between items of a stream (None
     for a value), `busy` the machine-seconds by stage: heavy stages count in full, light ones by their share of the
     cores. `executions` is how often the run executes a stage, `at_once` how many of them may be open together. `opened`
-    are the declared models and resources in use. `free` names leaf stages that no demand is known of."""
+    are the declared models and resources in use here, `elsewhere` those that an endpoint serves, with its tier. `free`
+    names leaf stages that no demand is known of."""
 
     first: Moment
     gap: Moment | None
@@ -40,6 +42,7 @@ class Forecast:
     channels: tuple[tuple[str, str], ...]
     operations: Mapping[str, Operation]
     opened: tuple[str, ...]
+    elsewhere: Mapping[str, str]
     free: tuple[str, ...]
 
     @property
@@ -70,7 +73,8 @@ def forecast(
         busy=busy,
         channels=tuple(dict.fromkeys(walker.channels)),
         operations=walker.operations,
-        opened=tuple(dict.fromkeys(walker.handles.values())),
+        opened=tuple(name for name in dict.fromkeys(walker.handles.values()) if name not in walker.served),
+        elsewhere={name: walker.served[name].tier for name in walker.handles.values() if name in walker.served},
         free=tuple(dict.fromkeys(walker.free)),
     )
 
@@ -80,6 +84,7 @@ class _Walker:
 
     def __init__(self, graph: Graph, sizes: Sizes, rates: Rates, calibration: Calibration, engine: str) -> None:
         self.graph, self.sizes, self.rates, self.calibration, self.engine = graph, sizes, rates, calibration, engine
+        self.served = served(graph) if rates.here else {}
         self.times: dict[str, StageTime] = {}
         self.executions: dict[str, float] = {}
         self.at_once: dict[str, float] = {}
@@ -146,7 +151,8 @@ class _Walker:
         self.executions[operation.id] = weight
         self.at_once[operation.id] = state.at_once
         whole = spent(operation.id, time.seconds)
-        (state.heavy if time.heavy else state.light).extend(whole.path)
+        if time.engine != ENDPOINT:
+            (state.heavy if time.heavy else state.light).extend(whole.path)
         for value in operation.operands:
             if isinstance(value.type, StreamType) and value.id in self.makers:
                 self.channels.append((self.makers[value.id], operation.id))
@@ -184,17 +190,25 @@ class _Walker:
         known = self.times.get(operation.id)
         if known is None:
             assert operation.demand is not None
-            engine = self.engine if operation.name in ENGINE_OPERATIONS else HOST
-            known = stage_time(
-                operation,
-                operation.demand,
-                self.sizes,
-                self.rates,
-                self.calibration,
-                model=self.model(operation),
-                engine=engine,
-                fitted_for=self.behind(self.model(operation)),
-            )
+            model = self.model(operation)
+            name = self.behind(model)
+            if model in self.served:
+                place = self.served[model]
+                known = endpoint_time(
+                    operation, operation.demand, self.sizes, self.calibration, place, model=model, fitted_for=name
+                )
+            else:
+                engine = self.engine if operation.name in ENGINE_OPERATIONS else HOST
+                known = stage_time(
+                    operation,
+                    operation.demand,
+                    self.sizes,
+                    self.rates,
+                    self.calibration,
+                    model=model,
+                    engine=engine,
+                    fitted_for=name,
+                )
             self.times[operation.id] = known
             self.operations[operation.id] = operation
         return known
