@@ -1,8 +1,8 @@
-"""Cassettes: what stages answered, written down so that a test can run again without models and tools.
+"""Cassettes: what models and tools answered, written down so that a program can run again without them.
 
 A cassette is JSON Lines, to be read and compared by people: a first line that says what it is, then one line for each
-call in the order in which calls ended. A call is found again by its `key`, a digest of who was called with what; the
-arguments beside it are for the reader, and may be masked.
+call in the order in which calls ended. A call is found again by its `key`, a salted digest of who was called with what;
+the arguments beside it are for the reader, and may be masked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..base.problems import Problem, Problems
 from . import problems
 from .values import to_json
 
-_VERSION = 1
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One call. `name` is the tool's name or the entry, `value` and `items` are JSON data; `failure` is a reason and a
-    title where it failed. A stream may have both, items first."""
+    """One call. `name` is what people call it (`order`, `writer.chat`), `value` and `items` are JSON data; `failure` is
+    a reason and a title where it failed. A stream may have both, items first. One that was `stopped` gave no more,
+    because nobody wanted it any more or it took too long. `masked` are the labels for which its answer is not told;
+    `run` names the test or pipeline that made the call."""
 
     name: str
     key: str
@@ -41,32 +43,69 @@ class Recorded:
     items: tuple[object, ...] | None = None
     failure: tuple[str, str] | None = None
     reads: Mapping[str, Read] = field(default_factory=dict[str, Read])
+    stopped: bool = False
+    masked: tuple[str, ...] = ()
+    run: str = ""
 
 
-def digest(value: object) -> str:
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """Recorded calls. `salt` goes into every key, so that two cassettes do not show that they hold the same value;
+    `programs` are the files that were run, `kept` the labels whose values are told."""
+
+    calls: tuple[Recorded, ...] = ()
+    salt: str = ""
+    programs: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+def digest(value: object, salt: str = "") -> str:
     """Of JSON data: 16 hex digits of the SHA-256 of its canonical text. Numbers of different types differ."""
-    text = json.dumps(to_json(value), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    text = salt + json.dumps(to_json(value), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
-def write(recorded: Iterable[Recorded]) -> str:
+def write(cassette: Cassette) -> str:
     """The text of a cassette."""
-    lines = [{"cassette": _VERSION}, *map(_line, recorded)]
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    return first_line(cassette) + "".join(map(line, cassette.calls))
 
 
-def read(text: str, name: str) -> tuple[tuple[Recorded, ...], Problems]:
-    """The calls of a cassette; `name` is the file's, for problems. A line that is none is left out, with a problem."""
+def first_line(cassette: Cassette) -> str:
+    said: dict[str, object] = {"cassette": VERSION, "salt": cassette.salt, "programs": cassette.programs}
+    return _text({**said, "kept": cassette.kept} if cassette.kept else said)
+
+
+def line(call: Recorded) -> str:
+    """One call, with its newline."""
+    said: dict[str, object] = {"call": call.name, "arguments": call.arguments}
+    if call.items is not None:
+        said["items"] = call.items
+    if call.failure is not None:
+        said["failed"] = {"reason": call.failure[0], "problem": call.failure[1]}
+    elif call.items is None and not call.stopped:
+        said["value"] = call.value
+    if call.stopped:
+        said["stopped"] = True
+    if call.masked:
+        said["masked"] = call.masked
+    if call.reads:
+        said["reads"] = {name: {"items": one.items, "digest": one.digest} for name, one in call.reads.items()}
+    return _text({**said, "stage": call.stage, "run": call.run, "key": call.key})
+
+
+def read(text: str, name: str) -> tuple[Cassette, Problems]:
+    """A cassette; `name` is the file's, for problems. A line that is none is left out, with a problem. A last line
+    without its end was cut off while it was written, and counts as not there."""
     found: list[Problem] = []
     calls: list[Recorded] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    head = Cassette()
+    for number, written in enumerate(text.split("\n")[:-1], 1):
+        if not written.strip():
             continue
         try:
-            data = json.loads(line)
+            data = json.loads(written)
             if number == 1:
-                if data.get("cassette") != _VERSION:
-                    raise ValueError(f'its first line must be {{"cassette": {_VERSION}}}')
+                head = _head(data)
             else:
                 calls.append(_call(data))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -74,20 +113,22 @@ def read(text: str, name: str) -> tuple[tuple[Recorded, ...], Problems]:
             found.append(problems.cassette_unreadable(name, number, said))
             if number == 1:
                 break
-    return tuple(calls), tuple(found)
+    if not text.partition("\n")[1]:
+        found.append(problems.cassette_unreadable(name, 1, "it has no first line"))
+    return Cassette(tuple(calls), head.salt, head.programs, head.kept), tuple(found)
 
 
-def _line(call: Recorded) -> dict[str, object]:
-    line: dict[str, object] = {"call": call.name, "arguments": to_json(call.arguments)}
-    if call.items is not None:
-        line["items"] = to_json(call.items)
-    if call.failure is not None:
-        line["failed"] = {"reason": call.failure[0], "problem": call.failure[1]}
-    elif call.items is None:
-        line["value"] = to_json(call.value)
-    if call.reads:
-        line["reads"] = {name: {"items": one.items, "digest": one.digest} for name, one in call.reads.items()}
-    return {**line, "stage": call.stage, "key": call.key}
+def _text(data: object) -> str:
+    return json.dumps(to_json(data), ensure_ascii=False) + "\n"
+
+
+def _head(data: Mapping[str, Any]) -> Cassette:
+    version = data.get("cassette")
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        what = f"it is of version {version}, and this agentlang reads {VERSION}" if newer else "no cassette begins so"
+        raise ValueError(what)
+    return Cassette((), str(data["salt"]), _texts(data.get("programs")), _texts(data.get("kept")))
 
 
 def _call(data: Mapping[str, Any]) -> Recorded:
@@ -102,4 +143,11 @@ def _call(data: Mapping[str, Any]) -> Recorded:
         None if items is None else tuple(items),
         None if failed is None else (str(failed["reason"]), str(failed["problem"])),
         {name: Read(int(one["items"]), str(one["digest"])) for name, one in data.get("reads", {}).items()},
+        bool(data.get("stopped")),
+        _texts(data.get("masked")),
+        str(data.get("run", "")),
     )
+
+
+def _texts(data: Iterable[object] | None) -> tuple[str, ...]:
+    return tuple(map(str, data or ()))

@@ -223,3 +223,33 @@ def no_answer(stage: str, entry: str, span: Span | None) -> Problem:
         span,
         hint="record one, or give the backend an answer for every stage",
     )
+
+
+def not_recorded(call: str, nearest: str | None, span: Span | None) -> Problem:
+    near = f"the nearest that is recorded: {_short(nearest)}" if nearest else None
+    return Problem(
+        "not-recorded",
+        f"no answer is recorded for {_short(call)}",
+        span,
+        hint="record again with --record, or run without --replay",
+        detail=near,
+    )
+
+
+def recorded_masked(call: str, labels: tuple[str, ...], span: Span | None) -> Problem:
+    said = " ".join(f"@{label}" for label in labels)
+    keep = " ".join(f"--keep-label {label}" for label in labels)
+    return Problem(
+        "recorded-masked",
+        f"the recorded answer of {_short(call)} is masked, for it carries {said}",
+        span,
+        hint=f"give the call an answer with `given`, or record with {keep}",
+    )
+
+
+def recorded_failure(title: str, span: Span | None) -> Problem:
+    return Problem("recorded-failure", title, span)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else text[:299] + "…"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from os.path import commonprefix
 
 from ...base.units import Quantity
 from ...base.units import show as show_quantity
@@ -57,7 +56,8 @@ def text(value: object, type_: ValueType) -> str:
 
 def _parting(left: str, right: str) -> str:
     """Where two texts of which one is too long to be shown differ."""
-    at = len(commonprefix((left, right)))
+    both = zip(left, right, strict=False)
+    at = next((i for i, (one, other) in enumerate(both) if one != other), min(len(left), len(right)))
     start = max(0, at - _AROUND)
     pieces = [json.dumps(one[start : at + _AROUND], ensure_ascii=False) for one in (left, right)]
     return f"they part at character {at + 1:,}: {pieces[0]} and {pieces[1]}"

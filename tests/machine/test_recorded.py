@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -13,8 +13,9 @@ from test_shell import Arguments, Library, end_of, items_of
 from agentlang.base.problems import Problem
 from agentlang.executor.backends import Backend, Call
 from agentlang.executor.backends.local import LocalBackend
-from agentlang.executor.backends.recorded import Given, RecordingBackend, ReplayBackend
-from agentlang.executor.cassettes import Recorded, read, write
+from agentlang.executor.backends.recording import RecordingBackend
+from agentlang.executor.backends.replaying import ReplayBackend
+from agentlang.executor.cassettes import Cassette, Recorded, digest, read, write
 from agentlang.executor.deployment import Deployment
 from agentlang.executor.frames import Frame
 from agentlang.executor.kinds import Context, StageFailure
@@ -77,33 +78,56 @@ class Cache:
     tokens: list[int]
 
 
-async def record(graph: Graph, backend: Backend, **inputs: object) -> tuple[list[Frame], tuple[Recorded, ...]]:
+async def record(graph: Graph, backend: Backend, **inputs: object) -> tuple[list[Frame], Cassette]:
     """A run, and its cassette as it comes out of its text."""
     calls: list[Recorded] = []
-    frames = await run(graph, RecordingBackend(backend, calls.append), **inputs)
-    again, problems = read(write(calls), "x.jsonl")
+    frames = await run(graph, RecordingBackend(backend, calls.append, salt="s"), **inputs)
+    written = Cassette(tuple(calls), "s", ("x.agent",))
+    again, problems = read(write(written), "x.jsonl")
     assert not problems
+    assert again == written
     return frames, again
 
 
-async def test_a_chat_is_played_back_without_its_model() -> None:
+class Nothing:
+    """Runs nothing: what is replayed needs nobody behind it."""
+
+    async def open(self, handle: Any) -> None:
+        raise AssertionError(handle)
+
+    def immediate(self, entry: str) -> bool:
+        raise AssertionError(entry)
+
+    def now(self, call: Call) -> object:
+        raise AssertionError(call)
+
+    async def run(self, call: Call) -> object:
+        raise AssertionError(call)
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_chat_is_one_call_and_is_played_back_without_its_model() -> None:
     model = Model()
     first, cassette = await record(hello(), LocalBackend(model.library()), name="Ada")
-    assert [call.name for call in cassette] == ["llm:tokenize", "llm:detokenize", "llm:decode"]
-    assert cassette[0].arguments == {"self": {"handle": "writer"}, "prompt": "Greet Ada in one short sentence."}
-    frames = await run(hello(), ReplayBackend(cassette), name="Ada")
+    (call,) = cassette.calls
+    assert (call.name, call.items) == ("writer.chat", tuple("Greet"))
+    assert call.arguments["prompt"] == "Greet Ada in one short sentence."
+    assert call.arguments["max_tokens"] == 32
+    frames = await run(hello(), ReplayBackend(cassette, Nothing()), name="Ada")
     assert items_of(frames) == items_of(first) == list("Greet")
     assert model.opened == 1
 
 
-async def test_what_was_not_recorded_fails_or_is_run() -> None:
-    model = Model()
-    _, cassette = await record(hello(), LocalBackend(model.library()), name="Ada")
-    outcome = end_of(await run(hello(), ReplayBackend(cassette), name="Bob")).outcome
-    assert outcome.reason == "unreachable" and outcome.problem is not None and outcome.problem.slug == "no-answer"
-    frames = await run(hello(), ReplayBackend(cassette, LocalBackend(model.library())), name="Bob")
-    assert items_of(frames) == list("Greet")
-    assert model.opened == 2
+async def test_what_was_not_recorded_fails_beside_the_nearest_call() -> None:
+    _, cassette = await record(hello(), LocalBackend(Model().library()), name="Ada")
+    missing: list[Problem] = []
+    outcome = end_of(await run(hello(), ReplayBackend(cassette, Nothing(), missing.append), name="Bob")).outcome
+    assert outcome.reason == "not_recorded" and outcome.problem is not None and outcome.problem.slug == "not-recorded"
+    assert "Greet Bob" in outcome.problem.title
+    assert outcome.problem.detail is not None and "Greet Ada" in outcome.problem.detail
+    assert [problem.slug for problem in missing] == ["not-recorded"]
 
 
 def tool(entry: str = "python:call") -> Graph:
@@ -153,7 +177,7 @@ async def test_equal_calls_are_answered_in_the_order_in_which_they_were(immediat
     first, cassette = await record(tool(), inner, items=(1, 2, 1))
     expected = ("order 1, call 1", "order 2, call 2", "order 1, call 3")
     assert end_of(first).outcome.value == expected
-    again = await run(tool(), ReplayBackend(cassette), items=(1, 2, 1, 1))
+    again = await run(tool(), ReplayBackend(cassette, Nothing()), items=(1, 2, 1, 1))
     assert end_of(again).outcome.value == (*expected, "order 1, call 3"), "the last one again"
     assert inner.calls == 3
 
@@ -161,39 +185,69 @@ async def test_equal_calls_are_answered_in_the_order_in_which_they_were(immediat
 @pytest.mark.parametrize("immediate", [True, False])
 async def test_failures_are_played_back(immediate: bool) -> None:
     _, cassette = await record(tool(), Backing(immediate), items=(3,))
-    outcome = end_of(await run(tool(), ReplayBackend(cassette), items=(3,))).outcome
+    outcome = end_of(await run(tool(), ReplayBackend(cassette, Nothing()), items=(3,))).outcome
     assert outcome.reason == "tool_error" and outcome.problem is not None
     assert outcome.problem.title == "no order 3"
 
 
-async def test_what_is_masked_is_still_found() -> None:
-    def mask(call: Call, name: str | None, value: object) -> object:
-        return "(masked)" if name == "id" else value
+def argument(operation: Any, name: str | None) -> tuple[str, ...]:
+    return ("pii",) if name == "id" else ()
 
+
+def answer(operation: Any, name: str | None) -> tuple[str, ...]:
+    return ("pii",)
+
+
+async def taped(labels: Any, kept: tuple[str, ...] = ()) -> tuple[str, Cassette]:
     calls: list[Recorded] = []
-    await run(tool(), RecordingBackend(Backing(False), calls.append, mask), items=(7,))
-    text = write(calls)
-    assert "(masked)" in text and '"id": 7' not in text
-    cassette, _ = read(text, "x.jsonl")
-    assert end_of(await run(tool(), ReplayBackend(cassette), items=(7,))).outcome.value == ("order 7, call 1",)
+    backend = RecordingBackend(Backing(False), calls.append, salt="s", labels=labels, kept=kept)
+    await run(tool(), backend, items=(7345,))
+    text = write(Cassette(tuple(calls), "s", kept=kept))
+    return text, read(text, "x.jsonl")[0]
 
 
-@pytest.mark.parametrize("answers", [[Given("order", "the first", {"id": 1}), Given("order", "any")]])
-async def test_given_answers_come_first(answers: Iterable[Given]) -> None:
-    frames = await run(tool(), ReplayBackend((), None, tuple(answers)), items=(1, 2))
-    assert end_of(frames).outcome.value == ("the first", "any")
+async def test_a_masked_argument_is_still_found() -> None:
+    text, cassette = await taped(argument)
+    assert '"id": "<@pii>"' in text and '"id": 7345' not in text
+    outcome = end_of(await run(tool(), ReplayBackend(cassette, Nothing()), items=(7345,))).outcome
+    assert outcome.value == ("order 7345, call 1",)
 
 
-async def test_a_chat_can_be_given_its_answer() -> None:
-    frames = await run(hello(), ReplayBackend((), None, (Given("writer.chat", "Hello!"),)), name="Ada")
-    assert "".join(map(str, items_of(frames))) == "Hello!"
+async def test_a_masked_answer_fails_by_name_and_a_label_that_is_kept_does_not() -> None:
+    text, cassette = await taped(answer)
+    assert "7345" not in text
+    outcome = end_of(await run(tool(), ReplayBackend(cassette, Nothing()), items=(7345,))).outcome
+    assert outcome.reason == "not_recorded" and outcome.problem is not None
+    assert outcome.problem.slug == "recorded-masked" and "@pii" in outcome.problem.title
+    assert "7345" not in outcome.problem.title
+    _, cassette = await taped(answer, ("pii",))
+    outcome = end_of(await run(tool(), ReplayBackend(cassette, Nothing()), items=(7345,))).outcome
+    assert outcome.value == ("order 7345, call 1",)
+
+
+def test_equal_values_have_other_keys_on_another_cassette() -> None:
+    assert digest([1], "a") != digest([1], "b")
 
 
 def test_a_cassette_that_was_edited_into_something_else_says_where() -> None:
-    good = write([Recorded("order", "k", "p.order", {"id": 1}, "x")])
-    calls, problems = read(good + "{\n[]\n" + '{"call": "order"}\n', "x.jsonl")
-    assert len(calls) == 1
+    good = write(Cassette((Recorded("order", "k", "p.order", {"id": 1}, "x"),), "s"))
+    cassette, problems = read(good + "{\n[]\n" + '{"call": "order"}\n', "x.jsonl")
+    assert len(cassette.calls) == 1
     assert [problem.title.partition(" is no")[0] for problem in problems] == [
         f"line {number} of x.jsonl" for number in (3, 4, 5)
     ]
-    assert read("{}", "x.jsonl")[1][0].slug == "cassette-unreadable"
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "{}", '{"cassette": 2, "salt": ""}\n', '{"cassette": 1}\n', "[1]\n"])
+def test_what_is_no_cassette_is_not_read(text: str) -> None:
+    cassette, problems = read(text, "x.jsonl")
+    assert cassette.calls == ()
+    assert [problem.slug for problem in problems] == ["cassette-unreadable"]
+
+
+def test_what_was_cut_off_while_it_was_written_is_read_up_to_there() -> None:
+    whole = write(Cassette(tuple(Recorded("order", str(n), "p.order", {"id": n}, "x") for n in range(3)), "s"))
+    for cut in range(whole.index("\n") + 1, len(whole) + 1):
+        cassette, problems = read(whole[:cut], "x.jsonl")
+        assert not problems
+        assert len(cassette.calls) == whole[:cut].count("\n") - 1
