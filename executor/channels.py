@@ -20,6 +20,7 @@ wherever it waits, and wherever it would go on to.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Protocol
 
 
@@ -63,6 +64,11 @@ class Epoch:
 
     def lies_in(self, channel: Channel) -> None:
         self._channels[channel] = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything of it lies anywhere and was not taken."""
+        return any(channel.holds_of(self) for channel in self._channels)
 
     def interrupt(self) -> None:
         """Make it stale, and drop its items everywhere."""
@@ -266,6 +272,18 @@ class Channel:
     def drop(self, reader: Reader) -> None:
         self.readers.remove(reader)
         self._fewer()
+
+    def holds_of(self, epoch: Epoch) -> bool:
+        """Whether an item of that epoch waits for a use, or lies at one and was not taken."""
+        for reader in self.readers:
+            if any(given is epoch for given in reader.given or ()):
+                return True
+        if not self.readers and not (self.holds or self.kept_holds):
+            return False
+        lowest = min((reader.position for reader in self.readers), default=self.base) - self.base
+        return any(
+            isinstance(item, _Tagged) and item.epoch is epoch for item in islice(self.items, max(lowest, 0), None)
+        )
 
     def drop_stale(self) -> None:
         """Take out the items whose epoch has become stale, those too that were handed out and not taken."""

@@ -294,6 +294,8 @@ class Machine:
             run.superseded = True
             for interruptible in tuple(run.interruptible):
                 interruptible.interrupt()
+            for epoch in run.epochs:
+                epoch.interrupt()
 
     def _cancel_requested(self, event: events.CancelRequested) -> None:
         run = self.runs.get(event.run)

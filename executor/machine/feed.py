@@ -93,6 +93,11 @@ class Slot:
         self._kill()
         self.feed.pump()
 
+    def drain(self) -> None:
+        """Nobody wants what it holds and will hold: those who fill it are told that it is through."""
+        self.feed.drain(self)
+        self.feed.pump()
+
     def _kill(self) -> None:
         if self.done:
             return
@@ -172,7 +177,7 @@ class Feed:
 
     def _run(self) -> None:
         if self.dead:
-            self._drain(self.root)
+            self.drain(self.root)
             return
         while (slot := self._up(self.root)) is not None:
             if slot.reader is not None:
@@ -273,13 +278,14 @@ class Feed:
             slot.children = None
         return None
 
-    def _drain(self, slot: Slot) -> None:
+    def drain(self, slot: Slot) -> None:
+        """For slots: take out what is under this one."""
         if slot.done:
             return
         if slot.children is not None:
             children = tuple(slot.children)
             for child in children:
-                self._drain(child)
+                self.drain(child)
             slot.children = deque(child for child in children if not child.done)
         elif slot.value is not None or slot.reader is not None:
             slot.finish()

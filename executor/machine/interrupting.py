@@ -39,9 +39,12 @@ class Interruptible(Attempting):
             if slot is not None:
                 slot.epoch = self.epoch
         run.interruptible[self] = None
+        if run.session is not None:
+            run.epochs = [epoch for epoch in run.epochs if not epoch.stale]
+            run.epochs.append(self.epoch)
         turns = self._turns()
         for turn in turns:
-            turn.interruptible[self] = None
+            turn.enters(self, self.epoch)
         attempt.enter()
         self.release()
         if run.superseded:

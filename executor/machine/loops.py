@@ -50,15 +50,20 @@ class Turn:
         else:
             self._body(item)
 
+    def enters(self, interruptible: Interruptible, epoch: Epoch) -> None:
+        """Something begins in it that a newer item interrupts."""
+        self.interruptible[interruptible] = None
+        self.loop.says(epoch)
+
     def supersede(self) -> None:
         """A newer item is here: what is interruptible ends, the turn gives nothing more, and the next one starts."""
-        if self.superseded or not self.interruptible:
+        if self.superseded or not (self.interruptible or self.loop.unheard):
             return
         self.superseded = True
         for interruptible in tuple(self.interruptible):
             interruptible.interrupt()
         if self.gives is not None:
-            self.gives.kill()
+            self.gives.drain()
         self.loop.turn_superseded()
 
     def _scope(self, block: int, item: object) -> Scope:
@@ -153,6 +158,10 @@ class MapList(Regions):
         self._turns()
 
     newer = False
+    unheard = False
+
+    def says(self, epoch: Epoch) -> None:
+        """See `turn_superseded`."""
 
     def turn_superseded(self) -> None:
         """The turns of a list are no inputs that come one after another."""
@@ -162,13 +171,14 @@ class MapStream(Regions):
     """`for` over a stream: one turn at a time, the next when what the last one gave has left, or when it is here and
     has interrupted the last."""
 
-    __slots__ = ("alive", "next", "reader", "turn")
+    __slots__ = ("alive", "epochs", "next", "reader", "turn")
 
     def fire(self) -> None:
         use = self.step.uses[0]
         self.turn: Turn | None = None  # the one that the next item waits for
         self.alive = 0  # it, and those that were interrupted and have things left to do
         self.next = 0
+        self.epochs: list[Epoch] = []  # what was interruptible in the turns so far, and may not be heard yet
         self.reader: Reader = self.scope.channel(use.value).open(self, use.kept)
         if self.feed is not None:
             self.give(self.feed.target)
@@ -201,6 +211,10 @@ class MapStream(Regions):
         if reader.ready and not stop:
             self.next += 1
             self.alive += 1
+            # What the turns before have said and nobody has taken is as stale as what they would still say.
+            for epoch in self.epochs:
+                epoch.interrupt()
+            self.epochs.clear()
             item = reader.hand_out()
             turn = self.turn = Turn(self, self.next - 1, self.step.blocks[0].interruptible)
             if reader.epoch is not None:
@@ -216,6 +230,14 @@ class MapStream(Regions):
     def newer(self) -> bool:
         """Whether an item waits that comes after the turn at hand."""
         return self.reader.ready
+
+    def says(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether something that was interruptible is through, and was not taken."""
+        return any(epoch.waits for epoch in self.epochs)
 
     def turn_gave(self, number: int, value: tuple[object, ...]) -> None:
         """A `for` over a stream whose result is not used: nothing to keep."""

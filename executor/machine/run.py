@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..channels import Epoch
 from .faults import Failure
 from .orders import Expectation, Outcome
 from .prepared import Prepared
@@ -42,6 +43,7 @@ class Run:
         self.handles_failed: dict[str, Failure] = {}
         self.attempting: dict[Attempting, None] = {}  # those that may have alarms or questions open
         self.interruptible: dict[Interruptible, None] = {}
+        self.epochs: list[Epoch] = []  # of all that was interruptible, where the run has a session
         self.expectations: list[Expectation] = []
         self.usage: dict[str, float] = {}
         self.times = Times(event.at)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from graphs import Body
 from hypothesis import strategies as st
 
-from agentlang.ir.graph import Graph, Value
+from agentlang.ir.graph import Attribute, Graph, Value
 from agentlang.lang.types import BOOL, TEXT, ListType, MapType, OptionType, StreamType, TurnType, Type
 
 TEXTS, STREAM = ListType(TEXT), StreamType(TEXT)
@@ -21,8 +21,9 @@ Draw = Callable[[st.SearchStrategy[int]], int]
 
 
 class _Writer:
-    def __init__(self, draw: Draw, sends: bool) -> None:
+    def __init__(self, draw: Draw, sends: bool, timed: bool) -> None:
         self._draw = draw
+        self.timed = timed
         self.sends = sends
         self.fragile = False  # whether stages may fail here
         self.newer = False  # whether a newer item may interrupt what is here
@@ -132,7 +133,7 @@ class _Writer:
             made = body.interruptible(region, kind)
         else:
             self.fragile = fragile and kind == TEXT
-            policies = {
+            policies: dict[str, Attribute] = {
                 "retries": self.pick(3),
                 "backoff": (0.0, 3.0)[self.pick(2)],
                 "hedge": (None, 2.0)[self.pick(2)] if not self.sends else None,
@@ -140,6 +141,14 @@ class _Writer:
                 "cache": (None, 1e6)[self.pick(2)],
                 "buffer": (None, 1, 3)[self.pick(3)],
             }
+            if self.timed:
+                policies |= {
+                    "timeout": (None, 4.0, 20.0)[self.pick(3)],
+                    "idle": (None, 2.0)[self.pick(2)],
+                    "breaker": (None, 2)[self.pick(2)],
+                    "breaker_pause": 10.0,
+                    "drop": ("wait", "oldest")[self.pick(2)],
+                }
             made = body.guard(region, kind, **policies)
         self.sends, self.fragile = sends, fragile
         return made
@@ -186,9 +195,10 @@ class _Writer:
 
 
 @st.composite
-def graphs(draw: Draw) -> Graph:
+def graphs(draw: Draw, timed: bool = False) -> Graph:
+    """`timed`: with policies that make what comes out depend on time."""
     result = (TEXT, STREAM)[draw(st.integers(0, 1))]
-    writer = _Writer(draw, sends=result == STREAM)
+    writer = _Writer(draw, sends=result == STREAM, timed=timed)
     body = Body("p")
     pool = [body.input("question", TEXT), body.constant("abcd1")]
     return body.graph(writer.block(body, pool, result, depth=2))

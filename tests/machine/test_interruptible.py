@@ -59,6 +59,44 @@ def test_an_item_that_comes_after_the_reply_interrupts_nothing() -> None:
     assert there.out[1] == ["a1", "b1"] and there.stopped == []
 
 
+def test_what_is_ready_and_not_heard_is_not_said() -> None:
+    there = begun(talking(), takes=False)
+    there.item("listen", "hello")
+    for number in range(4):
+        there.item("reply", f"a{number}")
+    there.end("reply")
+    there.take()
+    there.item("listen", "wait")
+    assert there.waiting[1] == []
+    assert there.arguments("reply") == {"text": "wait"}
+    there.item("reply", "b0")
+    there.end("reply")
+    there.end("listen")
+    there.take()
+    assert there.out[1] == ["a0", "b0"]
+    there.check_idle()
+
+
+def test_what_is_left_to_do_when_all_was_heard_is_waited_for() -> None:
+    """The next words are answered with what the last answer has stored."""
+    body = Body("p")
+    heard = body.stage("x:listen", STREAM)
+
+    def turn(inner: Body, item: Value) -> Value:
+        said = inner.interruptible(stage("reply", STREAM, text=item), STREAM)
+        inner.stage("x:store", TEXT, text=inner.collect(said))
+        return said
+
+    there = begun(body.graph(body.each(heard, turn, STREAM)))
+    there.item("listen", "hello")
+    there.item("reply", "a1")
+    there.end("reply")
+    there.item("listen", "more")
+    assert there.running() == ["listen", "store"]
+    there.end("store")
+    assert there.running() == ["listen", "reply"]
+
+
 def test_what_was_said_and_not_taken_is_dropped_at_every_hop() -> None:
     """Some lies at the stage that speaks, some in the channels before it, and some of what it made at the caller."""
     there = begun(talking(then="speak"), takes=False, buffer=2)
