@@ -14,7 +14,7 @@ from agentlang.base.problems import Problem
 from agentlang.executor.backends import Backend
 from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.backends.null import Answer, NullBackend, by_name
-from agentlang.executor.backends.recorded import RecordingBackend, ReplayBackend
+from agentlang.executor.backends.recording import RecordingBackend
 from agentlang.executor.clock import VirtualEventLoop
 from agentlang.executor.kinds import Context, Kind, Opener, StageFailure
 
@@ -89,11 +89,6 @@ def recording() -> Backend:
     return RecordingBackend(local(), lambda _: None)
 
 
-def replaying() -> Backend:
-    """Nothing is recorded: everything is run by the other."""
-    return ReplayBackend((), local())
-
-
-@pytest.mark.parametrize("make", [local, null, recording, replaying])
+@pytest.mark.parametrize("make", [local, null, recording])
 async def test_backend(make: Any) -> None:
     await check_backend(make)
