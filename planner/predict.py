@@ -144,7 +144,7 @@ class _Walker:
         return _structural(operation, operands)
 
     def leaf(self, operation: Operation, operands: list[Flow], state: State) -> Flow:
-        if operation.demand == FREE and "tool" in operation.attributes:
+        if operation.demand == FREE and operation.name == "agent.stage":
             self.free.append(operation.id)
         time = self.time(operation)
         weight = state.weight if operation.times is None else operation.times.value(self.sizes)

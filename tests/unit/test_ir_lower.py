@@ -67,7 +67,8 @@ def test_hello() -> None:
 
 
 def test_every_operation_is_where_its_expression_is() -> None:
-    program, _ = checked(EXAMPLES[1].read_text("utf-8"), "hello.agent")
+    (hello,) = (path for path in EXAMPLES if path.stem == "hello")
+    program, _ = checked(hello.read_text("utf-8"), "hello.agent")
     assert program is not None
     text = program.source.text
     operations = by_id(graph_of(program).pipeline("hello"))
@@ -172,8 +173,9 @@ def test_the_examples_compile_with_the_real_library(path: Path) -> None:
                 assert operation.demand is not None
                 named = [getattr(operation.demand, name).value(numbers) for name in NAMES]
                 assert min(named) >= 0
-                # Everything that runs needs something.
-                assert max(named) > 0, operation.id
+                # Everything that runs needs something; what a tool or a session needs is not known.
+                strange = "tool" in operation.attributes or str(operation.attributes["entry"]).startswith("memory:")
+                assert max(named) > 0 or strange, operation.id
 
 
 def test_a_filter_a_branch_and_an_emit() -> None:
