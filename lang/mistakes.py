@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.suggest import suggest
+from . import lalr
 from . import syntax_problems as problems
 from .fault_words import made
 from .faults import Edit, Fault, Verdict
-from .suspects import bracket_before_continuation, doubled, missing_word, misspelt_keyword
+from .suspects import bracket_before_continuation, doubled, missing_word, misspelt_keyword, unclosed_case
 from .tokens import DECLARATION_WORDS, OPENERS, RESERVED, Token
 
 _COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
@@ -180,10 +181,33 @@ def _else_if(fault: Fault) -> Verdict | None:
 
 
 def _while(fault: Fault) -> Verdict | None:
-    word = fault.previous
-    if word is None or word.text not in ("while", "loop") or word.kind != "NAME" or not word.first:
+    word, before = fault.previous, fault.ahead(-2)
+    if word is None or word.text not in ("while", "until", "loop") or word.kind != "NAME":
+        return None
+    if not word.first and (before is None or before.kind != "REPEAT"):
         return None
     return Verdict(problems.no_while(fault.place(word), word.text))
+
+
+def _unbounded(fault: Fault) -> Verdict | None:
+    """`repeat state = first {`: the block begins where the bound should stand."""
+    if not fault.is_kind("LBRACE") or fault.takes.isdisjoint(("COMMA", lalr.POLICY_COMMA)):
+        return None
+    depth = 0
+    for index in range(fault.index - 1, -1, -1):
+        kind = fault.tokens[index].kind
+        depth += (kind in OPENERS) - (kind in OPENERS.values())
+        if depth < 0 or (depth == 0 and kind in ("COMMA", lalr.POLICY_COMMA)):
+            return None
+        if depth == 0 and kind == "REPEAT":
+            break
+    else:
+        return None
+    kinds = (("COMMA", ","), ("NAME", "at"), ("NAME", "most"), ("NUMBER", "3"), ("NAME", "times"))
+    tokens = tuple(
+        made(kind, fault.tokens, fault.index, False)[0]._replace(kind=kind, text=text) for kind, text in kinds
+    )
+    return Verdict(problems.unbounded(fault.gap()), Edit(fault.index, 0, tokens))
 
 
 def _in_place(fault: Fault) -> Verdict | None:
@@ -341,6 +365,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside("retrun q"), *_INSTEAD, "`return`", 2),
     Mistake(_inside("return f(q) with timeout 2 s, retyr 1"), *_INSTEAD, "`retry`", 2),
     Mistake("goal g {\n  finish p95 <= 3 s\n  prefr cheapest\n}", *_INSTEAD, "`prefer`", 3),
+    Mistake("enum A { B(x: Int, C, D(y: Int) }", *_BRACKET, "`)`", 1, unclosed_case),
     Mistake(_inside("return f(q\n    otherwise g(q)"), *_BRACKET, "`)`", 2, bracket_before_continuation),
     Mistake("def p(q: Text) -> Text {\n  return q\n}", "not-a-declaration", "`pipeline` is", 1),
     Mistake("import std/llm", "not-a-declaration", "`use` is", 1),
@@ -364,7 +389,10 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside("next = 3\n  return q"), "reserved-word", "`next`", 2, _reserved_binding),
     Mistake("pipeline match() -> Text {\n  return x\n}", "reserved-word", "`match`", 1),
     Mistake(_inside("x = if a { 1 } elif b { 2 } else { 3 }\n  x"), "unexpected-token", "`else if`", 2, _else_if),
-    Mistake(_inside("while q {\n    f(q)\n  }\n  return q"), "unexpected-token", "no `while`", 2, _while),
+    Mistake(_inside("while q {\n    f(q)\n  }\n  return q"), "unbounded-loop", "no `while`", 2, _while),
+    Mistake(_inside("x = repeat while q { f(q) }\n  return x"), "unbounded-loop", "no `while`", 2),
+    Mistake(_inside("return repeat x = q {\n    next f(x)\n  }"), "unbounded-loop", "how often", 2, _unbounded),
+    Mistake(_inside("return repeat x = f(q, 1) { next f(x) }"), "unbounded-loop", "how often", 2),
     Mistake(_inside("x += 1\n  return x"), "unexpected-token", "bound once", 2, _in_place),
     Mistake(_inside("x = 3 y = 4\n  return x"), "missing-token", "a new line", 2),
     Mistake(_inside("x = f(q\n  y = g(x)\n  return y"), "unclosed-bracket", "`)` is missing", 2),

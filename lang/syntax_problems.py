@@ -364,10 +364,19 @@ def empty_block(span: Span) -> Problem:
 
 def no_while(span: Span, word: str) -> Problem:
     return Problem(
-        "unexpected-token",
+        "unbounded-loop",
         f"there is no `{word}`: a loop says how often it may turn",
         span,
         hint="write `repeat state = first, at most 3 times { … next … }`",
+    )
+
+
+def unbounded(span: Span) -> Problem:
+    return Problem(
+        "unbounded-loop",
+        "a loop says how often it may turn at most",
+        span,
+        hint="write `, at most 3 times` before the `{`, with the number that you mean",
     )
 
 
