@@ -21,7 +21,7 @@ SLUGS = sorted(set(re.findall(r'"(plan-[a-z-]+)"', Path(str(problems.__file__)).
 
 def programs() -> list[tuple[str, str]]:
     texts = {slug: (PAGES / f"{slug}.md").read_text("utf-8") for slug in SLUGS}
-    found = {slug: re.findall(r"```agent\n(.*?)```", text, re.DOTALL) for slug, text in texts.items()}
+    found = {slug: re.findall(r"```agent[^\n]*\n(.*?)```", text, re.DOTALL) for slug, text in texts.items()}
     return [(slug, text) for slug, blocks in found.items() for text in blocks]
 
 
