@@ -94,13 +94,14 @@ def check(source: Source, strict_labels: bool = False) -> Checked:
     """Parse, resolve and type, with the imported files of its folder. All problems, in the order of the text. With
     `strict_labels`, what a label decides on (which branch runs, which items are taken) carries it too."""
     from .lang.checker import check as check_file
+    from .lang.echoes import without_echoes
     from .lang.parser import parse
     from .stdlib.interfaces import interface
 
     file, found = parse(source)
     files = Imports(source)
     program, more = check_file(file, source, interface, files=files.find, strict_labels=strict_labels)
-    found = (*found, *more)
+    found = (*found, *without_echoes(file, found, more))
     if not file.declarations and not has_errors(found):
         found = (*found, problems.empty_file(source.path, source.span(0, 0)))
     found = in_order(found)

@@ -118,6 +118,24 @@ def bracket_before_continuation(fault: Fault) -> Verdict | None:
     return None
 
 
+def unclosed_case(fault: Fault) -> Verdict | None:
+    """`Question(topic: Text, Other`, in an enum: what looks like a field without a type is the next case."""
+    name, comma = fault.previous, fault.ahead(-2)
+    if fault.tokens[0].text != "enum" or fault.state.brackets[-1:] != ["LPAR"] or fault.takes != frozenset({"COLON"}):
+        return None
+    if name is None or comma is None or comma.kind != "COMMA":
+        return None
+    before = fault.tokens[fault.index - 3]
+    width = before.end - before.start
+    closing = Token("RPAR", ")", before.end, before.end, before.line, before.column + width, False)
+    edit = Edit(fault.index - 2, 0, (closing,))
+    if not mends(fault, edit):
+        return None
+    gap = fault.gap(fault.index - 2)
+    opening = next(token for token in reversed(fault.tokens[: fault.index]) if token.kind == "LPAR")
+    return Verdict(problems.unclosed(gap, ")", ")", fault.place(opening), gap), edit)
+
+
 def missing_word(fault: Fault) -> Verdict | None:
     """A declaration without its first word: the one with which most of it parses is meant."""
     token = fault.token

@@ -9,6 +9,7 @@ from pathlib import Path
 from agentlang.base.problems import Problem, in_order
 from agentlang.base.source import Source
 from agentlang.lang.checker import check
+from agentlang.lang.echoes import without_echoes
 from agentlang.lang.parser import parse
 from agentlang.lang.problems import import_outside
 from agentlang.lang.program import Program
@@ -35,7 +36,7 @@ def checked(text: str, path: str = "page.agent") -> tuple[Program | None, tuple[
         return source if f"{module.removeprefix('./')}.agent" == origin else None
 
     program, found = check(file, source, interface, files=files)
-    return program, in_order((*problems, *found))
+    return program, in_order((*problems, *without_echoes(file, problems, found)))
 
 
 def slugs(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from agentlang.base.source import Source
 from agentlang.lang import lalr
+from agentlang.lang.parser import parse
 from agentlang.lang.scanner import Scan, scan
 from agentlang.lang.tokens import RESERVED, Token
 
@@ -77,6 +78,8 @@ def mutations(text: str, names: bool = False) -> list[Mutation]:
     found = scan(Source("m", text))
     tokens = found.tokens
     words = {token.start for token in keywords(found)}
+    # Where a name is declared it is spelt right by definition, and a fault wherever it is used: most often the first.
+    declared = {token.start for token in {token.text: token for token in reversed(tokens)}.values()}
     lines = text.count("\n") + 1
     starts = [tokens[index].line for index in found.starts]
     ends = [line - 1 for line in starts[1:]] + [lines]
@@ -98,13 +101,16 @@ def mutations(text: str, names: bool = False) -> list[Mutation]:
         if token.start in words:
             add("misspelt keyword", token, misspelt(token.text, draw))
             add("missing keyword", token, "")
-        elif names and token.kind == "NAME":
+        elif names and token.kind == "NAME" and token.start not in declared:
             add("misspelt name", token, misspelt(token.text, draw))
     return out
 
 
 def sample(text: str, count: int, seed: str, faulty: Callable[[str], bool], names: bool = False) -> list[Mutation]:
-    """`count` mutations that `faulty` sees a fault in, of as many kinds as there are, the same each time."""
+    """`count` mutations that `faulty` sees a fault in, of as many kinds as there are, the same each time.
+
+    Without one letter a program may parse, and mean something else elsewhere: only misspelt names may do that.
+    """
     draw = random.Random(seed)
     by_kind: dict[str, list[Mutation]] = {}
     for mutation in mutations(text, names):
@@ -117,7 +123,8 @@ def sample(text: str, count: int, seed: str, faulty: Callable[[str], bool], name
         for kind in order:
             while by_kind[kind]:
                 mutation = by_kind[kind].pop()
-                if faulty(mutation.text):
+                parses = not parse(Source("m", mutation.text))[1]
+                if parses == (kind == "misspelt name") and faulty(mutation.text):
                     out.append(mutation)
                     break
     return out[:count]
