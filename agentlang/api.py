@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .planner.report import Compared
     from .stdlib.library import Library
     from .stdlib.settings import Settings
+    from .tapes import Recording, Tape
 
 LARGEST_SOURCE = 2 << 20
 """Bytes that are read at all: what the parser takes in characters, at four bytes each."""
@@ -104,6 +105,10 @@ def check(source: Source, strict_labels: bool = False) -> Checked:
     found = (*found, *without_echoes(file, found, more))
     if not file.declarations and not has_errors(found):
         found = (*found, problems.empty_file(source.path, source.span(0, 0)))
+    if program is not None and program.fleets:
+        from .stdlib.declared import tier_notes
+
+        found = (*found, *tier_notes(program))
     found = in_order(found)
     sources = {source.path: source, **files.sources}
     if program is not None:
@@ -220,15 +225,16 @@ def lowered(
     return module, found
 
 
-def compile(program: Program, library: Library) -> tuple[Compiled | None, Problems]:
-    """All passes, then the frozen graph. A model that the catalogue does not know is a problem at its line."""
+def compile(program: Program, library: Library, tests: bool = False) -> tuple[Compiled | None, Problems]:
+    """All passes, then the frozen graph, with `tests` that of each test too. A model that the catalogue does not know
+    is a problem at its line."""
     from .ir.compile import compile_graph
     from .stdlib.declared import model_problems
 
     wrong = model_problems(program)
     if wrong:
         return None, wrong
-    graph, found = compile_graph(program, library)
+    graph, found = compile_graph(program, library, tests)
     return (Compiled(program, graph, library) if graph is not None else None), found
 
 
@@ -298,18 +304,27 @@ async def run(
     observers: Iterable[Observer] = (),
     session: str | None = None,
     approve: Approver | None = None,
+    record: Recording | None = None,
+    replay: Tape | None = None,
+    missing: Callable[[Problem], None] | None = None,
 ) -> AsyncGenerator[Running]:
     """One run here: `async with run(…) as frames: async for frame in frames: …`, the last of which is `End`.
 
     `inputs` are runtime values (`executor.values.bind` makes them from JSON). Leaving early stops the run and waits
     until its last stage is gone. The first of `signals` interrupts it. `session` names whose memory the run uses;
-    `approve` asks a person what the program has to ask.
+    `approve` asks a person what the program has to ask. `record` writes down what models and tools answer, `replay`
+    answers by what was written; `missing` then hears of calls that are not there, even where a fallback catches that.
     """
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
     from .executor.shell import open_shell
 
-    shell = open_shell(Deployment(compiled.graph), LocalBackend(compiled.library), signals=signals, observers=observers)
+    backend = LocalBackend(compiled.library)
+    if replay is not None:
+        backend = replay.backend(backend, compiled.graph, missing)
+    if record is not None:
+        backend = record.backend(backend, compiled.graph, compiled.library)
+    shell = open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers)
     async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
         yield running
 

@@ -42,6 +42,31 @@ def document_problems(program: Program, folder: Path) -> Problems:
     return tuple(found)
 
 
+# The most devices that share one model in the plans that we make.
+_SHARED_BY = 8
+
+
+def tier_notes(program: Program) -> Problems:
+    """Tiers of several that could run none of the program's models: nothing but plain stages can be placed there."""
+    if not any(len(fleet.tiers) > 1 for fleet in program.fleets):
+        return ()
+    from ..planner.catalogue import catalogue as devices
+
+    known = catalogue()
+    named = dict.fromkeys(name for _, name, _ in models(program) if name in known)
+    found: list[Problem] = []
+    for tier in (tier for fleet in program.fleets if len(fleet.tiers) > 1 for tier in fleet.tiers):
+        if tier.endpoint is not None:
+            suits = any(name in tier.endpoint.serves for name in named)
+        else:
+            device = devices().get(tier.device)
+            room = device.memory.value * min(_SHARED_BY, tier.count[1]) if device else 0.0
+            suits = device is None or any(known[name].shape.weight_bytes <= room for name in named)
+        if named and not suits:
+            found.append(problems.tier_unsuitable(tier.name, tuple(named), tier.span))
+    return tuple(found)
+
+
 def models(program: Program) -> Iterator[tuple[HandleDeclaration, str, Span]]:
     """The models that a program declares: declaration, catalogue name, and where the name stands."""
     for handle in program.handles:

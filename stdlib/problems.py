@@ -155,3 +155,9 @@ def memory_unreadable(session: str, file: str, why: str) -> Problem:
         f"the memory of session {session!r} cannot be read or written: {why}",
         hint=f"move {file} away to begin a new one, or make its folder yours to write in",
     )
+
+
+def tier_unsuitable(tier: str, models: tuple[str, ...], span: Span) -> Problem:
+    title = f"tier `{tier}` suits none of the models ({', '.join(models)})"
+    hint = "leave it out, or give it a device with more memory (an endpoint: what it serves)"
+    return Problem("tier-unsuitable", title, span, Severity.NOTE, hint)
