@@ -130,6 +130,8 @@ def _missing(fault: Fault, edit: Edit, kinds: list[str]) -> Problem:
     if len(kinds) <= 4 and all(kind in OPENERS for kind in kinds):
         return _unclosed(fault, edit, kinds, place)
     shapes = [shape(kind) for kind in kinds] if len(kinds) < 3 else [shape(kinds[0])]
+    if len(kinds) > 2 and all(kind in OPENERS for kind in kinds[1:]):
+        shapes.append(f"`{''.join(map(written, kinds[1:]))}`")
     if kinds[0] == "NAME" and _is_value(fault, edit):
         shapes[0] = "a value"
     elif kinds == ["IS", "NAME"]:

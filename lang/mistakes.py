@@ -396,6 +396,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside("x += 1\n  return x"), "unexpected-token", "bound once", 2, _in_place),
     Mistake(_inside("x = 3 y = 4\n  return x"), "missing-token", "a new line", 2),
     Mistake(_inside("x = f(q\n  y = g(x)\n  return y"), "unclosed-bracket", "`)` is missing", 2),
+    Mistake(_inside("x = f((\n  y = g(x)\n  return y"), "missing-token", "a value", 2),
     Mistake(_inside("x = for y in q {\n    f(y)\n  return x"), "unclosed-bracket", "`}` is missing", 4),
     Mistake(_inside("x = q\n    + q\n  return x"), "unexpected-token", "cannot begin", 3),
     Mistake(_inside("x = match q {\n    A -> 1\n    B => 2\n  }\n  return x"), "unexpected-token", "`=>`", 3),

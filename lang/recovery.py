@@ -177,7 +177,7 @@ class Repair:
 
     def insertions(self, state: State, at: int) -> Iterator[tuple[Edit, float]]:
         tokens = self.tokens
-        takes = state.takes()
+        takes = takes_before = state.takes()
         for kind in sorted(takes - _NEVER):
             if kind != lalr.NEWLINE and not ("NAME" in takes and kind in _LIKE_NAMES):
                 cost = 1.0 if kind in _CHEAP else 1.5 if kind in ("NAME", "NUMBER", "QUANTITY") else 2.0
@@ -205,6 +205,9 @@ class Repair:
             made = tuple(token for kind in closers[:count] for token in self.made(kind, at, False))
             empty = at > 0 and tokens[at - 1].kind == "LBRACE"
             yield Edit(at, 0, made), 1.0 * count + (1.5 if empty else 0.0)
+            if "NAME" in takes_before:
+                # `f((` at the end of a line: a value is missing too.
+                yield Edit(at, 0, (*self.made("NAME", at, False), *made)), 1.0 * count + 1.0
 
     def double(self, fault: Fault) -> Iterator[_Trial]:
         state = self.before(fault.index)

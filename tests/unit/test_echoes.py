@@ -20,7 +20,8 @@ def test_what_a_broken_part_used_is_not_unused() -> None:
 
 
 def test_what_is_wrong_before_the_fault_and_elsewhere_stays() -> None:
-    text = "pipeline p(q: Text) -> Text {\n  a = qq\n  b = f((\n  return a\n}\n\npipeline r() -> Text {\n  return nope\n}\n"
+    text = "pipeline p(q: Text) -> Text {\n  a = qq\n  b = f((\n  return a\n}\n"
+    text += "\npipeline r() -> Text {\n  return nope\n}\n"
     lines = [(problem.slug, problem.span.line) for problem in checked(text)[1] if problem.span]
     assert ("unknown-name", 2) in lines
     assert ("unknown-name", 8) in lines
