@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from ..base.problems import OutsideError
 from .console import Console, Exit
@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "run": "compile, plan and run; streams the result",
     "plan": "the placement for a pipeline's goal, or why there is none",
     "compile": "show each step from syntax to StableHLO",
+    "test": "the file's test blocks",
     "explain": "the page of a problem, or what stands in a line",
     "repl": "definitions one at a time, expressions at once",
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
@@ -42,7 +43,25 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage is one line on what is wrong and one on what to do; exit code 2."""
+    """Wrong usage is one line on what is wrong and one on what to do; exit code 2. Options may stand anywhere among
+    the other words, which argparse takes only when it is told to."""
+
+    _mixes = True
+
+    def add_subparsers(self, **settings: Any) -> Any:
+        # What follows the name of a command is for the command's own parser, as it stands.
+        self._mixes = False
+        return super().add_subparsers(**settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not self._mixes:
+            return super().parse_known_args(args, namespace)
+        # Mixing calls this again, for the options and then for the rest.
+        self._mixes = False
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixes = True
 
     def error(self, message: str) -> NoReturn:
         sys.stderr.write(f"error[usage]: {message}\n  = next: {self.prog} --help\n")

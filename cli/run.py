@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import signal
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..base import units
 from ..base.problems import Problem, has_errors
-from . import problems as words
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
+from .tapes import configure as configure_tapes
+from .tapes import open_tapes, tell_recorded
 from .target import Refused, Target, open_target
+from .times import seconds
 
 if TYPE_CHECKING:
     from ..executor.frames import End
@@ -26,19 +28,21 @@ if TYPE_CHECKING:
     from ..planner.hardware import Machine
     from ..planner.plan import Plan
     from ..planner.report import Compared
-
-_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h)")
+    from ..tapes import Recording, Tape
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE[:PIPELINE]")
-    parser.add_argument("values", nargs="*", metavar="name=value", help="inputs: question=…, @file, @- for stdin")
+    parser.add_argument(
+        "values", nargs="*", default=[], metavar="name=value", help="inputs: question=…, @file, @- for stdin"
+    )
     parser.add_argument("--input", metavar="FILE", help="a JSON object with inputs; - for stdin")
     parser.add_argument("--on", choices=("local",), default="local", help="where stages run (this machine)")
     parser.add_argument("--plan", metavar="FILE", help="run by this plan (agentlang plan --out FILE)")
     parser.add_argument("--timeout", metavar="TIME", help="stop after this time: 30s, 500ms, 2min")
     parser.add_argument("--session", metavar="NAME", help="whose memory to use; a session with a name is kept")
     parser.add_argument("--approve", choices=CHOICES, default="ask", help="what to answer where the program asks")
+    configure_tapes(parser)
     parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
@@ -49,7 +53,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     from .inputs import gather
     from .models import Watch
 
-    timeout, wrong = _seconds(arguments.timeout)
+    timeout, wrong = seconds("--timeout", arguments.timeout)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
     watch = Watch(console)
@@ -72,10 +76,21 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return console.fail((*target.problems, *found), target.sources, Exit.USAGE)
     if not console.json:
         console.problems(target.problems, target.sources)
+    tapes = open_tapes(arguments, [Path(target.compiled.program.source.path).name], console)
+    if isinstance(tapes, int):
+        return tapes
+    record, replay = tapes
+    run = _Run(target, inputs, timeout, arguments, console)
+    if replay is not None:
+        return run.replayed(replay)
     planned, machine, found = _plan(target, arguments.plan, console)
     if planned is None:
         return console.fail(found, target.sources)
-    return _run(target, inputs, planned, machine, timeout, arguments, console)
+    with record or nullcontext():
+        code = run.measured(planned, machine, record)
+    if record is not None and not console.json:
+        tell_recorded(record, console)
+    return code
 
 
 def _plan(target: Target, given: str | None, console: Console) -> tuple[Plan | None, Machine, tuple[Problem, ...]]:
@@ -92,40 +107,65 @@ def _plan(target: Target, given: str | None, console: Console) -> tuple[Plan | N
     return planned, machine, tuple(p for p in found if has_errors((p,)))
 
 
-def _run(
-    target: Target,
-    inputs: dict[str, object],
-    planned: Plan,
-    machine: Machine,
-    timeout: float | None,
-    arguments: argparse.Namespace,
-    console: Console,
-) -> int:
-    from functools import partial
+@dataclass
+class _Run:
+    """One run as it was asked for."""
 
-    import anyio
+    target: Target
+    inputs: dict[str, object]
+    timeout: float | None
+    arguments: argparse.Namespace
+    console: Console
 
-    from ..api import compare, learn, run
-    from ..planner.report import comparison_text
+    def measured(self, planned: Plan, machine: Machine, record: Recording | None) -> int:
+        """Run, with what was predicted beside what was measured."""
+        from ..api import compare, learn
+        from ..planner.report import comparison_text
 
-    running = run(
-        target.compiled,
-        target.pipeline,
-        inputs,
-        timeout=timeout,
-        signals=(signal.SIGINT, signal.SIGTERM),
-        session=arguments.session,
-        approve=approver(arguments.approve, console),
-    )
-    end = anyio.run(partial(_show, running, target, console))
-    compared = compare(target.compiled, planned, end, machine) if end.outcome.status == "done" else ()
-    if console.json:
-        console.line(_last_line(end, compared))
-    elif compared and not arguments.quiet:
-        console.note("\n" + comparison_text(_worth_showing(compared, end)))
-    if end.outcome.status == "done":
-        learn(target.compiled, target.pipeline, machine, end)
-    return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
+        target, console, arguments = self.target, self.console, self.arguments
+        end = self._end(record=record)
+        done = end.outcome.status == "done"
+        if record is not None and end.outcome.status == "interrupted":
+            record.interrupted()
+        compared = compare(target.compiled, planned, end, machine) if done else ()
+        if console.json:
+            console.line(_last_line(end, compared))
+        elif compared and not arguments.quiet:
+            console.note("\n" + comparison_text(_worth_showing(compared, end)))
+        if done:
+            learn(target.compiled, target.pipeline, machine, end)
+        return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
+
+    def replayed(self, tape: Tape) -> int:
+        """Run from a cassette: its times say nothing of this machine. A call that is not there fails the command even
+        where the program has a fallback for it."""
+        missing: list[Problem] = []
+        end = self._end(replay=tape, missing=missing.append)
+        if self.console.json:
+            self.console.line(_last_line(end, ()))
+        caught = tuple(p for p in dict.fromkeys(missing) if p != end.outcome.problem)
+        if caught and not self.console.json:
+            self.console.problems(caught, self.target.sources)
+        return Exit.OUTSIDE if missing else _code(end, False, self.console)
+
+    def _end(self, **tapes: Any) -> End:
+        from functools import partial
+
+        import anyio
+
+        from ..api import run
+
+        running = run(
+            self.target.compiled,
+            self.target.pipeline,
+            self.inputs,
+            timeout=self.timeout,
+            signals=(signal.SIGINT, signal.SIGTERM),
+            session=self.arguments.session,
+            approve=approver(self.arguments.approve, self.console),
+            **tapes,
+        )
+        return anyio.run(partial(_show, running, self.target, self.console))
 
 
 async def _show(running: AbstractAsyncContextManager[Running], target: Target, console: Console) -> End:
@@ -198,12 +238,3 @@ def _code(end: End, missed: bool, console: Console) -> int:
             return Exit.INTERRUPTED
         case "failed":
             return Exit.OUTSIDE
-
-
-def _seconds(text: str | None) -> tuple[float | None, Problem | None]:
-    if text is None:
-        return None, None
-    match = _TIME.fullmatch(text.strip())
-    if match is None or float(match[1]) == 0:
-        return None, words.not_a_time("--timeout", text)
-    return units.quantity(float(match[1]), match[2]).value, None

@@ -103,3 +103,14 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     place, (problem,) = create("shop", tmp_path / "gone")
     assert place is None
     assert problem.slug == "not-written"
+
+
+def test_options_stand_anywhere(shop: Path) -> None:
+    for words in (["--quiet", "FILE", "id=7"], ["FILE", "--quiet", "id=7"], ["FILE", "id=7", "--quiet"]):
+        done = agentlang("run", *(word.replace("FILE", "shop.agent:note") for word in words), cwd=shop)
+        assert (done.code, done.out, done.err) == (0, "There is no order 7.\n", "")
+    done = agentlang("run", "--quiet", cwd=shop)
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        "error[usage]: the following arguments are required: FILE[:PIPELINE]",
+    )
