@@ -89,3 +89,18 @@ def project_exists(path: str, names: list[str] | None) -> Problem:
 
 def project_not_written(path: str, reason: str) -> Problem:
     return Problem("not-written", f"{path} cannot be written: {reason}", hint="check the path and its permissions")
+
+
+def no_cassette(path: str, part: str | None) -> Problem:
+    hint = f"{part} has what an interrupted recording got so far" if part else "record it first: --record FILE"
+    return Problem("no-such-file", f"there is no cassette {path}", hint=hint)
+
+
+def cassette_unread(path: str, why: str) -> Problem:
+    hint = "check the path, or record it again with --record"
+    return Problem("cassette-unreadable", f"the cassette {path} cannot be read: {why}", hint=hint)
+
+
+def cassette_unwritable(path: str, why: str) -> Problem:
+    hint = "check its folder, or record to another place"
+    return Problem("cassette-unwritable", f"the cassette {path} cannot be written: {why}", hint=hint)

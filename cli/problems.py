@@ -88,3 +88,29 @@ def word_needs(word: str, what: str) -> Problem:
 
 def not_written(name: str, reason: str) -> Problem:
     return Problem("not-written", f"{name} cannot be written: {reason}", hint="check the path and its permissions")
+
+
+def no_such_test(text: str, titles: list[str]) -> Problem:
+    near = suggest(text, titles)
+    if near is None:
+        # A part of a title may be misspelt as well.
+        parts = {word: title for title in titles for word in title.split()}
+        word = suggest(text, parts)
+        near = parts[word] if word else None
+    has = ", ".join(repr(title) for title in titles[:5]) + (", …" if len(titles) > 5 else "")
+    hint = f"did you mean {near!r}?" if near else f"there are {has}" if titles else "leave out --filter"
+    return Problem("no-such-test", f"no test has {text!r} in its title", hint=hint)
+
+
+def record_and_replay() -> Problem:
+    hint = "record first, then replay what was recorded"
+    return Problem("record-and-replay", "--record and --replay cannot be used together", hint=hint)
+
+
+def report_unwritable(path: str, reason: str) -> Problem:
+    return Problem("report-unwritable", f"--junit: {path} cannot be written: {reason}", hint="check its folder")
+
+
+def stream_line(name: str, where: str, why: str) -> Problem:
+    hint = "give one JSON value a line with --input, or plain lines of text with name=@file"
+    return Problem("stream-line", f"the stream {name} breaks off: {where} {why}", hint=hint)

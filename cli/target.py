@@ -51,23 +51,46 @@ def open_target(
 ) -> Target | Refused:
     """Read, check, choose and compile."""
     name, suffix = split(word)
-    source, problems = read(name)
-    if source is None:
-        return Refused(problems, {}, unread(problems))
-    checked: Checked = check(source)
-    if checked.program is None:
-        return Refused(checked.problems, checked.sources, Exit.ERRORS)
+    checked = open_checked(name)
+    if isinstance(checked, Refused):
+        return checked
+    assert checked.program is not None
     chosen, found = choose(checked.program, pipeline or suffix)
     if chosen is None:
         code = Exit.ERRORS if any(p.slug == "no-pipeline" for p in found) else Exit.USAGE
         return Refused((*checked.problems, *found), checked.sources, code)
+    return open_compiled(name, checked, chosen.name, progress, warn, profile)
+
+
+def open_checked(name: str) -> Checked | Refused:
+    """Read and check; what is checked has a program."""
+    source, problems = read(name)
+    if source is None:
+        return Refused(problems, {}, unread(problems))
+    checked = check(source)
+    if checked.program is None:
+        return Refused(checked.problems, checked.sources, Exit.ERRORS)
+    return checked
+
+
+def open_compiled(
+    name: str,
+    checked: Checked,
+    pipeline: str = "",
+    progress: Progress = silent,
+    warn: Callable[[Problem], None] | None = None,
+    profile: str | None = None,
+    tests: bool = False,
+) -> Target | Refused:
+    """Compile by the settings of its folder; with `tests`, the file's tests too."""
+    assert checked.program is not None
     settings, found = settings_of(Path(name).parent, profile)
     if has_errors(found):
         sources = checked.sources | ({settings.source.path: settings.source} if settings.source else {})
         return Refused((*checked.problems, *found), sources, Exit.ERRORS)
     program = applied(checked.program, settings)
-    compiled, found = compile(program, Library(Path(name).parent, progress, warn, settings=settings))
+    compiled, found = compile(program, Library(Path(name).parent, progress, warn, settings=settings), tests)
     problems = (*checked.problems, *found)
     if compiled is None or has_errors(problems):
         return Refused(problems, checked.sources, Exit.ERRORS)
-    return Target(compiled, chosen.name, problems, checked.sources)
+    return Target(compiled, pipeline, problems, checked.sources)

@@ -136,6 +136,10 @@ class Library:
                 out[handle.name] = export_steps(open_chat(files["weights"], known.name).functions())
         return out
 
+    def mask(self, text: str) -> str:
+        """The text with every secret that this program has asked for replaced by its name."""
+        return self._environment.secrets.mask(text)
+
     async def aclose(self) -> None:
         """End what kinds keep running between calls, such as the workers of Python tools. It may be used again."""
         for close in self._environment.closers:

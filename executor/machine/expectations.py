@@ -39,9 +39,10 @@ def lines(expectation: Expectation) -> tuple[str, ...]:
         return tuple(said)
     names = operation.attributes.get("shown") or ()
     assert isinstance(names, tuple)
-    return tuple(
+    said = [
         f"{name} is {text(value, type_)}" for name, value, type_ in zip(names, expectation.values, types, strict=True)
-    )
+    ]
+    return tuple(dict.fromkeys(said))
 
 
 def text(value: object, type_: ValueType) -> str:

@@ -1,0 +1,156 @@
+"""The `test` blocks of a program, run one after the other on one executor: models are opened once, and only those that
+some test really calls.
+
+    compiled, problems = compile(program, library, tests=True)
+    async for tested in run_tests(compiled): ...
+
+A test passes where its body runs to its end and every `expect` holds. It fails where one does not, and it is an error
+where something else failed: a tool, a model, a call that is not on the cassette.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from .base.problems import Problem, Problems
+from .base.source import Span
+
+if TYPE_CHECKING:
+    import signal
+
+    from .api import Compiled
+    from .executor.frames import End
+    from .executor.machine.orders import Expectation
+    from .executor.running import Approver
+    from .ir.graph import GraphPipeline
+    from .tapes import Recording, Tape
+
+Status: TypeAlias = Literal["passed", "failed", "error", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An `expect`: whether it `holds` (None: the test ended before it), and lines about the values that decided it."""
+
+    span: Span
+    text: str
+    holds: bool | None
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What became of a test. `problems` say why it did not pass; `seconds` include opening what it used."""
+
+    title: str
+    span: Span
+    status: Status
+    seconds: float
+    expected: tuple[Expected, ...] = ()
+    problems: Problems = ()
+    reason: str | None = None
+
+
+def titles(compiled: Compiled) -> tuple[str, ...]:
+    """The titles of a program's tests, in the order of the file."""
+    return tuple(test.name for test in compiled.program.tests)
+
+
+async def run_tests(
+    compiled: Compiled,
+    wanted: Iterable[str] | None = None,
+    *,
+    record: Recording | None = None,
+    replay: Tape | None = None,
+    timeout: float | None = None,
+    signals: Iterable[signal.Signals] = (),
+    approve: Approver | None = None,
+) -> AsyncGenerator[Tested]:
+    """The tests of a program that was compiled with its tests, those `wanted` by title, each as it ends.
+
+    `record` writes down what models and tools answer, `replay` answers by what was written. `timeout` in seconds is
+    for each test. The first of `signals` interrupts the test that runs and leaves out the rest. Nothing is asked of a
+    person unless `approve` does. ValueError for a program that was compiled without its tests.
+    """
+    from .executor.backends.local import LocalBackend
+    from .executor.deployment import Deployment
+    from .executor.shell import open_shell
+
+    graph = compiled.graph
+    by_title = {test.name: test for test in graph.tests}
+    if len(by_title) != len(compiled.program.tests):
+        raise ValueError("compile(…, tests=True) keeps the tests of a program")
+    chosen = [title for title in by_title if wanted is None or title in set(wanted)]
+    missing: list[Problem] = []
+    backend = LocalBackend(compiled.library)
+    if replay is not None:
+        backend = replay.backend(backend, graph, missing.append)
+    if record is not None:
+        backend = record.backend(backend, graph, compiled.library)
+    # Calls of pipelines are part of each test by now, so tests are all that this executor has to run.
+    deployment = Deployment(replace(graph, pipelines=graph.tests, tests=()))
+    async with open_shell(deployment, backend, signals=signals) as shell:
+        for title in chosen:
+            missing.clear()
+            end = await shell.start(title, {}, timeout, approve=approve).result()
+            tested = _tested(compiled, by_title[title], end, tuple(dict.fromkeys(missing)))
+            if tested.status == "interrupted" and record is not None:
+                record.interrupted()
+            yield tested
+            if tested.status == "interrupted":
+                return
+
+
+def _tested(compiled: Compiled, test: GraphPipeline, end: End, missing: Problems) -> Tested:
+    outcome = end.outcome
+    expected = _expected(compiled, test, outcome.expectations)
+    problems = missing
+    match outcome.status:
+        case "cancelled" | "interrupted":
+            status: Status = "interrupted"
+        case "failed" if outcome.reason != "expectation":
+            status = "error"
+            # The run may have failed for what is missing itself.
+            problems = tuple(dict.fromkeys((*missing, *((outcome.problem,) if outcome.problem else ()))))
+        case _ if missing:
+            status = "error"
+        case "failed":
+            status = "failed"
+            problems = tuple(_unmet(one) for one in expected if one.holds is False)
+        case "done":
+            status = "passed"
+    reason = "not_recorded" if missing else outcome.reason
+    span = test.span or compiled.program.source.span(0, 0)
+    return Tested(test.name, span, status, end.timings.finish, expected, problems, reason)
+
+
+def _unmet(expected: Expected) -> Problem:
+    from .executor.problems import expectation_failed
+
+    return expectation_failed(expected.span, *expected.shown)
+
+
+def _expected(compiled: Compiled, test: GraphPipeline, looked: tuple[Expectation, ...]) -> tuple[Expected, ...]:
+    """All that the test expects, in the order of the text; in a loop an `expect` counts once for each turn."""
+    from .executor.machine.expectations import lines
+    from .ir.graph import walk
+
+    found: list[Expected] = []
+    for operation in walk(test.body):
+        if operation.name != "agent.expect" or operation.span is None:
+            continue
+        text = _text(compiled, operation.span)
+        turns = [one for one in looked if one.operation is operation]
+        found += [Expected(operation.span, text, one.holds, lines(one)) for one in turns]
+        if not turns:
+            found.append(Expected(operation.span, text, None))
+    return tuple(found)
+
+
+def _text(compiled: Compiled, span: Span) -> str:
+    for source in (compiled.program.source, *compiled.program.sources):
+        if source.path == span.path:
+            return " ".join(source.text[span.start : span.end].split())
+    return ""
