@@ -15,7 +15,9 @@ from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
 from ..executor.values import Shapes, from_text, to_json
 from ..ir.graph import Graph, GraphPipeline
+from ..lang.types import StreamType
 from . import problems as words
+from .streaming import stream_of
 
 LARGEST_INPUT = 64 << 20
 
@@ -25,9 +27,18 @@ def gather(
 ) -> tuple[dict[str, object], Problems]:
     """JSON data by parameter name, and what is wrong with how it was given."""
     found: list[Problem] = []
-    data = dict(_from_file(input_file, found)) if input_file else {}
     types = {parameter.name: parameter.type for parameter in pipeline.inputs}
     shapes = Shapes.of(graph)
+    streams = [(name, type.element) for name, type in types.items() if isinstance(type, StreamType)]
+    if input_file and len(streams) == 1:
+        # The file is the stream; what else the pipeline takes is given by name.
+        name, element = streams[0]
+        there = _is_there(input_file, found)
+        data: dict[str, object] = {}
+        if there:
+            data[name] = stream_of(name, element, shapes, input_file, plain=False)
+    else:
+        data = dict(_from_file(input_file, found)) if input_file else {}
     for word in values:
         name, equals, text = word.partition("=")
         if not equals:
@@ -35,6 +46,13 @@ def gather(
             continue
         if name in data:
             found.append(words.input_twice(name))
+            continue
+        stream = types.get(name)
+        if isinstance(stream, StreamType) and text.startswith("@"):
+            if _is_there(text[1:], found):
+                data[name] = stream_of(name, stream.element, shapes, text[1:], plain=True)
+            else:
+                types.pop(name)
             continue
         if text.startswith("@"):
             text = _read(text[1:], name, found)
@@ -50,6 +68,21 @@ def gather(
             del data[name]
             types.pop(name)
     return data, tuple(found)
+
+
+def _is_there(name: str, found: list[Problem]) -> bool:
+    """Whether a stream's file can be opened; its content is looked at as it is read."""
+    try:
+        if name != "-":
+            Path(name).open("rb").close()
+    except FileNotFoundError:
+        near = suggest(Path(name).name, (p.name for p in Path(name).parent.glob("*")))
+        found.append(words.input_missing("--input", name, str(Path(name).parent / near) if near else None))
+        return False
+    except OSError as error:
+        found.append(words.input_unreadable("--input", name, (error.strerror or str(error)).lower()))
+        return False
+    return True
 
 
 def _from_file(name: str, found: list[Problem]) -> Mapping[str, object]:
