@@ -73,6 +73,20 @@ class Fault:
     def is_kind(self, *kinds: str) -> bool:
         return self.token is not None and self.token.kind in kinds
 
+    def exchange(self, index: int, kind: str, text: str) -> Edit:
+        """Reads the token at `index` as another."""
+        return Edit(index, 1, (self.tokens[index]._replace(kind=kind, text=text),))
+
+    def bracket_end(self) -> int | None:
+        """The index of the bracket that closes the one at the fault."""
+        depth = 0
+        for index in range(self.index, len(self.tokens)):
+            kind = self.tokens[index].kind
+            depth += (kind in OPENERS.values()) - (kind in OPENERS)
+            if depth == 0:
+                return index
+        return None
+
     def place(self, token: Token) -> Span:
         return self.source.span(token.start, token.end)
 

@@ -16,10 +16,19 @@ from . import lalr
 from . import syntax_problems as problems
 from .fault_words import made
 from .faults import Edit, Fault, Verdict
+from .mistaken_expressions import (
+    bare_key,
+    braced_record,
+    chain,
+    foreign_type,
+    policies,
+    single_equals,
+    ternary,
+    text_prefix,
+)
 from .suspects import bracket_before_continuation, doubled, missing_word, misspelt_keyword, unclosed_case
 from .tokens import DECLARATION_WORDS, OPENERS, RESERVED, Token
 
-_COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
 _OTHER_LANGUAGES = {
     "def": "pipeline",
     "fn": "pipeline",
@@ -44,21 +53,6 @@ def recognise(fault: Fault) -> Verdict | None:
     return None
 
 
-def _replace(fault: Fault, index: int, kind: str, text: str) -> Edit:
-    return Edit(index, 1, (fault.tokens[index]._replace(kind=kind, text=text),))
-
-
-def _bracket_end(fault: Fault, opening: int) -> int | None:
-    """The index of the bracket that closes the one at `opening`."""
-    depth = 0
-    for index in range(opening, len(fault.tokens)):
-        kind = fault.tokens[index].kind
-        depth += (kind in OPENERS.values()) - (kind in OPENERS)
-        if depth == 0:
-            return index
-    return None
-
-
 # Outside of declarations
 
 
@@ -71,9 +65,7 @@ def _misspelt_declaration(fault: Fault) -> Verdict | None:
     word = _OTHER_LANGUAGES.get(token.text) or suggest(token.text, DECLARATION_WORDS)
     if word is None:
         return None
-    return Verdict(
-        problems.misspelt_declaration(fault.place(token), token.text, word), _replace(fault, 0, "NAME", word)
-    )
+    return Verdict(problems.misspelt_declaration(fault.place(token), token.text, word), fault.exchange(0, "NAME", word))
 
 
 def _loose_binding(fault: Fault) -> Verdict | None:
@@ -166,7 +158,7 @@ def _reserved_binding(fault: Fault) -> Verdict | None:
     if word is None or not fault.is_kind("IS") or word.text not in RESERVED or not word.first:
         return None
     return Verdict(
-        problems.reserved_word(fault.place(word), word.text), _replace(fault, fault.index - 1, "NAME", word.text)
+        problems.reserved_word(fault.place(word), word.text), fault.exchange(fault.index - 1, "NAME", word.text)
     )
 
 
@@ -219,114 +211,6 @@ def _in_place(fault: Fault) -> Verdict | None:
         return None
     place = fault.place(operator).to(fault.place(token))
     return Verdict(problems.in_place(place, operator.text + "="), Edit(fault.index - 1, 1))
-
-
-# Expressions
-
-
-def _policies(fault: Fault) -> Verdict | None:
-    if not fault.is_kind("WITH") or fault.token is None:
-        return None
-    depth, end = 0, fault.index
-    while end < len(fault.tokens):
-        kind = fault.tokens[end].kind
-        if depth == 0 and end > fault.index and kind in (*OPENERS, "COMMA", "LBRACE"):
-            break
-        depth += (kind in OPENERS.values()) - (kind in OPENERS)
-        end += 1
-    return Verdict(problems.policies_in_list(fault.place(fault.token)), Edit.remove(fault.tokens, fault.index, end))
-
-
-def _chain(fault: Fault) -> Verdict | None:
-    token = fault.token
-    if token is None or token.kind not in _COMPARISONS or "AND" not in fault.takes:
-        return None
-    earlier = [t for t in fault.tokens[: fault.index] if t.line == token.line and t.kind in _COMPARISONS]
-    if not earlier:
-        return None
-    return Verdict(problems.comparison_chain(fault.place(token)), _replace(fault, fault.index, "AND", "and"))
-
-
-def _single_equals(fault: Fault) -> Verdict | None:
-    token = fault.token
-    if token is None or token.kind != "IS" or "EQ" not in fault.takes or "LBRACE" not in fault.takes:
-        return None
-    return Verdict(
-        problems.instead(fault.place(token), "`=`, which binds a name,", "`==`", "=="),
-        _replace(fault, fault.index, "EQ", "=="),
-    )
-
-
-def _braced_record(fault: Fault) -> Verdict | None:
-    name, colon = fault.ahead(1), fault.ahead(2)
-    if not fault.is_kind("LBRACE") or name is None or colon is None or (name.kind, colon.kind) != ("NAME", "COLON"):
-        return None
-    before, brace, end = fault.previous, fault.token, _bracket_end(fault, fault.index)
-    if before is None or brace is None or before.kind != "NAME" or end is None or "LPAR" not in fault.takes:
-        return None
-    middle = fault.tokens[fault.index + 1 : end]
-    closing = fault.tokens[end]
-    edit = Edit(
-        fault.index,
-        end + 1 - fault.index,
-        (brace._replace(kind="LPAR", text="("), *middle, closing._replace(kind="RPAR", text=")")),
-    )
-    return Verdict(
-        problems.braced_record(
-            fault.place(brace).to(fault.place(closing)), fault.place(brace), fault.place(closing), before.text
-        ),
-        edit,
-    )
-
-
-def _bare_key(fault: Fault) -> Verdict | None:
-    key, brace, colon = fault.token, fault.previous, fault.ahead(1)
-    if key is None or brace is None or colon is None or (key.kind, colon.kind) != ("NAME", "COLON"):
-        return None
-    if brace.kind not in ("LBRACE", "COMMA") or "TEXT" not in fault.takes or "NAME" in fault.takes:
-        return None
-    texts = (
-        key._replace(kind="TEXT", text='"', end=key.start),
-        key._replace(kind="TEXT_PART", first=False),
-        key._replace(kind="TEXT_END", text='"', start=key.end, column=key.column + key.end - key.start, first=False),
-    )
-    return Verdict(problems.bare_key(fault.place(key), key.text), Edit(fault.index, 1, texts))
-
-
-def _ternary(fault: Fault) -> Verdict | None:
-    token = fault.token
-    if token is None or token.kind != "MAYBE" or "LPAR" not in fault.takes:
-        return None
-    end = next((i for i in range(fault.index, len(fault.tokens)) if fault.tokens[i].first), len(fault.tokens))
-    return Verdict(problems.ternary(fault.place(token)), Edit.remove(fault.tokens, fault.index, end))
-
-
-def _text_prefix(fault: Fault) -> Verdict | None:
-    prefix, token = fault.previous, fault.token
-    if prefix is None or token is None or token.kind != "TEXT" or prefix.end != token.start or len(prefix.text) > 2:
-        return None
-    if prefix.kind != "NAME":
-        return None
-    edit = Edit.remove(fault.tokens, fault.index - 1, fault.index)
-    return Verdict(problems.text_prefix(fault.place(prefix), prefix.text), edit)
-
-
-def _foreign_type(fault: Fault) -> Verdict | None:
-    """`List<Text>`, `list[Text]`"""
-    name, token, item = fault.previous, fault.token, fault.ahead(1)
-    if name is None or token is None or item is None or token.kind not in ("LT", "LSQB") or "LABEL" not in fault.takes:
-        return None
-    if name.text.lower() not in ("list", "array", "vec", "optional", "option") or item.kind != "NAME":
-        return None
-    end = fault.ahead(2)
-    if end is None or end.kind not in ("GT", "RSQB"):
-        return None
-    place = fault.place(name).to(fault.place(end))
-    wanted = f"{item.text}?" if name.text.lower().startswith("opt") else f"[{item.text}]"
-    return Verdict(
-        problems.instead(place, f"`{fault.source.text[name.start : end.end]}`", f"`{wanted}`", wanted),
-        Edit(fault.index - 1, 4, (item,)),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,14 +286,14 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside("x = match q {\n    A -> 1\n    B => 2\n  }\n  return x"), "unexpected-token", "`=>`", 3),
     Mistake(_inside("return q;"), "bad-character", "`;`", 2),
     # Expressions
-    Mistake(_inside("return f(g(q) with timeout 2 s, 3)"), "policies-in-list", "parentheses", 2, _policies),
-    Mistake(_inside("return if 1 < q < 3 { q } else { q }"), "comparison-chain", "chain", 2, _chain),
-    Mistake(_inside("return if q = 3 { q } else { q }"), "unexpected-token", "`==`", 2, _single_equals),
-    Mistake(_inside("return A { x: 1, y: 2 }"), "unexpected-token", "`A(field: value)`", 2, _braced_record),
-    Mistake(_inside("return { a: 1 }"), "unexpected-token", "keys", 2, _bare_key),
-    Mistake(_inside("x = q ? 1 : 2\n  return x"), "unexpected-token", "`if", 2, _ternary),
-    Mistake(_inside('return f"hello {q}"'), "unexpected-token", "already a template", 2, _text_prefix),
-    Mistake("pipeline p(q: list[Text]) -> Text {\n  return q\n}", "unexpected-token", "`[Text]`", 1, _foreign_type),
+    Mistake(_inside("return f(g(q) with timeout 2 s, 3)"), "policies-in-list", "parentheses", 2, policies),
+    Mistake(_inside("return if 1 < q < 3 { q } else { q }"), "comparison-chain", "chain", 2, chain),
+    Mistake(_inside("return if q = 3 { q } else { q }"), "unexpected-token", "`==`", 2, single_equals),
+    Mistake(_inside("return A { x: 1, y: 2 }"), "unexpected-token", "`A(field: value)`", 2, braced_record),
+    Mistake(_inside("return { a: 1 }"), "unexpected-token", "keys", 2, bare_key),
+    Mistake(_inside("x = q ? 1 : 2\n  return x"), "unexpected-token", "`if", 2, ternary),
+    Mistake(_inside('return f"hello {q}"'), "unexpected-token", "already a template", 2, text_prefix),
+    Mistake("pipeline p(q: list[Text]) -> Text {\n  return q\n}", "unexpected-token", "`[Text]`", 1, foreign_type),
     Mistake("pipeline p(q: Option<Text>) -> Text {\n  return q\n}", "unexpected-token", "`Text?`", 1),
     Mistake(_inside("return f(top = 8)"), "unexpected-token", "`:`", 2),
     Mistake(_inside("return f(a b)"), "missing-token", "`,`", 2),
