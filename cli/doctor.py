@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from ..api import settings_of
 from ..base import paths
 from ..base.problems import OutsideError
+from ..base.render import concise
 from ..base.units import BYTESIZE, Quantity
 from ..stdlib import store
 from ..stdlib.extras import MCP, MODELS, missing
 from ..stdlib.tools.network import no_network
+from ..stdlib.tools.secrets import is_set
 from .console import Console, Exit
 
 
@@ -67,6 +70,21 @@ def _findings() -> Iterator[Finding]:
     absent = missing(MCP)
     says = "cannot be started: the package mcp is not installed" if absent else "can be started"
     yield Finding("servers of tools", not absent, says, "pip install 'agentlang-toolchain[mcp]'", needed=False)
+    yield from _settings()
+
+
+def _settings() -> Iterator[Finding]:
+    """The `agentlang.toml` of this folder, and whether the secrets that it names have values."""
+    settings, problems = settings_of(Path())
+    if problems:
+        first = problems[0]
+        yield Finding("settings", False, concise(first), first.hint or "", needed=False)
+    elif settings.source is not None:
+        profile = f", profile {settings.profile}" if settings.profile else ""
+        yield Finding("settings", True, f"{settings.source.path}{profile}")
+    for name in settings.secrets():
+        has = is_set(name)
+        yield Finding(f"secret {name}", has, "set" if has else "not set", f"export {name}=…", needed=False)
 
 
 def _tools() -> Finding:

@@ -65,3 +65,10 @@ class Settings:
         """The catalogue's name for what a program calls `name`."""
         known = self.models.get(name)
         return known.use if known is not None else name
+
+    def secrets(self) -> tuple[str, ...]:
+        """The names of all secrets that the file speaks of, each once."""
+        held = [value for server in self.servers.values() for value in server.env.values()]
+        held += [value for endpoint in self.endpoints.values() for value in (endpoint.url, endpoint.key)]
+        held += self.tools.env.values()
+        return tuple(dict.fromkeys(value.name for value in held if isinstance(value, SecretName)))

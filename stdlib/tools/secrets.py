@@ -39,6 +39,11 @@ class Secrets:
         return text
 
 
+def is_set(name: str) -> bool:
+    """Whether a secret has a value here."""
+    return bool(os.environ.get(name) or _from_keyring(name))
+
+
 def _from_keyring(name: str) -> str | None:
     if find_spec("keyring") is None:
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from agent_sources import ROOT, blocks
+from cli_runs import agentlang
 
 from agentlang.base.source import Source
 from agentlang.stdlib.settings import EndpointSettings, SecretName, ServerSettings, Settings, ToolSettings, find, read
@@ -30,6 +32,18 @@ def test_the_page_shows_settings_that_are_read() -> None:
     assert settings.servers["web"] == ServerSettings(("uvx", "web-search"), {"KEY": SecretName("SEARCH_KEY")})
     assert settings.endpoints["cloud"] == EndpointSettings("https://models.example/v1", SecretName("REMOTE_KEY"))
     assert settings.tools == ToolSettings(("127.0.0.1:8000",), 2.0**30, 30.0)
+
+
+def test_doctor_says_which_secrets_are_set(tmp_path: Path) -> None:
+    (tmp_path / "agentlang.toml").write_text(page())
+    done = agentlang("doctor", "--json", cwd=tmp_path, SEARCH_KEY="sesame")
+    found = {finding["what"]: finding for finding in json.loads(done.out)}
+    assert found["settings"]["good"] and found["settings"]["says"].endswith("agentlang.toml")
+    assert [found[f"secret {name}"]["good"] for name in ("SEARCH_KEY", "REMOTE_KEY")] == [True, False]
+    assert "sesame" not in done.out + done.err
+    (tmp_path / "agentlang.toml").write_text("[tool]\n")
+    done = agentlang("doctor", cwd=tmp_path)
+    assert "settings-unknown-key" in done.out
 
 
 def test_a_profile_is_put_over_the_rest() -> None:
