@@ -7,6 +7,7 @@ whose result type is what the checker finds. There is no second semantics for th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ EVALUATED = "it"
 
 # The pipeline that an expression becomes. Its name is seen in the ids of stages.
 _PIPELINE = "input"
+_WORD = re.compile(r"\w+")
 _WRAPPED = "pipeline {name}() -> Text {{\n{text}\n}}\n"
 
 
@@ -124,7 +126,9 @@ class Session:
         if has_errors(problems) or not body.declarations:
             return None, tuple(_moved(p, start, where) for p in problems)
         used = _words(body.declarations[0])
-        needed = self._needed(used)
+        # A value brings its type along, whose declaration the input need not name.
+        types = (str(v.type) for n, v in self.variables.items() if n in used)
+        needed = self._needed(used | {word for text in types for word in _WORD.findall(text)})
         before, _ = _joined(d.text for d in needed)
         whole = Source(INPUT, f"{before}{wrapped}")
         file, problems = parse(whole)
