@@ -80,6 +80,11 @@ def mutations(text: str, names: bool = False) -> list[Mutation]:
     words = {token.start for token in keywords(found)}
     # Where a name is declared it is spelt right by definition, and a fault wherever it is used: most often the first.
     declared = {token.start for token in {token.text: token for token in reversed(tokens)}.values()}
+    for start, end in itertools.pairwise([*found.starts, len(tokens)]):
+        declared.add(tokens[min(start + 1, end - 1)].start)
+        head = itertools.takewhile(lambda index: tokens[index].kind != "RETURNS", range(start, end - 1))
+        if tokens[start].text in ("type", "enum", "pipeline", "agent", "tool", "stage"):
+            declared.update(tokens[index].start for index in head if tokens[index + 1].kind == "COLON")
     lines = text.count("\n") + 1
     starts = [tokens[index].line for index in found.starts]
     ends = [line - 1 for line in starts[1:]] + [lines]

@@ -18,7 +18,7 @@ from agentlang.lang.parser import parse
 # Whether the problems of meaning are counted too, and names are misspelt, not only words of the language.
 WITH_CHECKER = True
 COPIES = 20
-MANY = 400
+MANY = 150
 
 TEXTS = {path.name: path.read_text("utf-8") for path in [*EXAMPLES, *sorted(ACCEPTANCE.glob("*.agent"))]}
 TEXTS |= {"whole.agent": WHOLE}
