@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, cast
 
 from ..base.problems import Problem, Problems
@@ -78,7 +79,13 @@ def first_line(cassette: Cassette) -> str:
 def line(call: Recorded) -> str:
     """One call, with its newline."""
     said: dict[str, object] = {"call": call.name, "arguments": call.arguments}
-    if call.items is not None:
+    later: dict[str, object] = {"stage": call.stage, "run": call.run, "key": call.key}
+    if call.items and all(isinstance(item, str) for item in call.items):
+        # A text that came piece by piece is read as a whole; how long the pieces were stands behind it.
+        pieces = cast("tuple[str, ...]", call.items)
+        said["text"] = "".join(pieces)
+        later["pieces"] = list(map(len, pieces))
+    elif call.items is not None:
         said["items"] = call.items
     if call.failure is not None:
         said["failed"] = {"reason": call.failure[0], "problem": call.failure[1]}
@@ -90,7 +97,7 @@ def line(call: Recorded) -> str:
         said["masked"] = call.masked
     if call.reads:
         said["reads"] = {name: {"items": one.items, "digest": one.digest} for name, one in call.reads.items()}
-    return _text({**said, "stage": call.stage, "run": call.run, "key": call.key})
+    return _text({**said, **later})
 
 
 def read(text: str, name: str) -> tuple[Cassette, Problems]:
@@ -133,7 +140,7 @@ def _head(data: Mapping[str, Any]) -> Cassette:
 
 def _call(data: Mapping[str, Any]) -> Recorded:
     failed = cast("Mapping[str, str] | None", data.get("failed"))
-    items = data.get("items")
+    items = _pieces(data) if "text" in data else data.get("items")
     return Recorded(
         str(data["call"]),
         str(data["key"]),
@@ -147,6 +154,15 @@ def _call(data: Mapping[str, Any]) -> Recorded:
         _texts(data.get("masked")),
         str(data.get("run", "")),
     )
+
+
+def _pieces(data: Mapping[str, Any]) -> list[str]:
+    """A text in the pieces in which it came; in one, where it was edited and they do not fit any more."""
+    text, lengths = str(data["text"]), [int(length) for length in data.get("pieces", ())]
+    if sum(lengths) != len(text) or min(lengths, default=0) < 0:
+        return [text]
+    ends = list(accumulate(lengths))
+    return [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 def _texts(data: Iterable[object] | None) -> tuple[str, ...]:

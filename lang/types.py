@@ -129,6 +129,9 @@ NONE = Primitive("None")
 ROLE = EnumType("Role")
 MESSAGE = RecordType("Message")
 
+# What a model says of a claim (`judge.agrees(…)`), declared by `std/llm`: `type Verdict { why: Text, ok: Bool }`.
+VERDICT = RecordType("llm.Verdict")
+
 # The types that are quantities, and what they measure.
 DIMENSIONS: dict[str, units.Dimension] = {
     "Duration": units.DURATION,

@@ -30,14 +30,13 @@ _CHAT = ("agent.tokenize", "agent.prefill", "agent.transfer", "agent.decode", "a
 @dataclass(frozen=True, slots=True)
 class Known:
     """A call, as it is known. `arguments` are JSON data; `labels` of each argument that has some; `hidden` goes into
-    the key but is no argument; the end of a chat is `unlinked` while its beginning is not known."""
+    the key but is no argument."""
 
     name: str
     key: str
     arguments: dict[str, object] = field(default_factory=dict[str, object])
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     hidden: str = ""
-    unlinked: bool = False
 
     @property
     def all_labels(self) -> set[str]:
@@ -54,6 +53,15 @@ class Stand:
 
     async def release(self) -> None:
         """There is nothing to let go of."""
+
+
+@dataclass(slots=True)
+class Chat:
+    """A chat between its last two stages: what was said of it so far, and whether it is `told` already."""
+
+    known: Known
+    items: list[object] = field(default_factory=list[object])
+    told: bool = False
 
 
 def is_plain(call: Call) -> bool:
@@ -85,7 +93,7 @@ class Keys:
         self._salt = salt
         self._labels = labels
         self._made: dict[int, tuple[object, Known]] = {}
-        self._streams: dict[tuple[int, tuple[int, ...]], Known] = {}
+        self._streams: dict[tuple[int, tuple[int, ...]], Chat] = {}
 
     def digest(self, value: object) -> str:
         return digest(value, self._salt)
@@ -94,14 +102,12 @@ class Keys:
         operation = call.operation
         streams = streams_of(call)
         name = _name(call)
-        linked = operation.name != "agent.detokenize"
         arguments: dict[str, object] = {}
         labels: dict[str, tuple[str, ...]] = {}
         hidden = str(operation.attributes.get("schema") or "")
         for word, value in call.arguments.items():
             before = self._before(call, word, value)
             if before is not None:
-                linked = True
                 name, hidden = before.name, before.hidden or hidden
                 arguments = {**before.arguments, **arguments}
                 labels = {**before.labels, **labels}
@@ -119,7 +125,7 @@ class Keys:
             key = self.digest([name, operation.name.partition(".")[2], arguments, hidden])
         else:
             key = self.digest([name, arguments, sorted(streams), hidden])
-        return Known(name, key, arguments, labels, hidden, not linked)
+        return Known(name, key, arguments, labels, hidden)
 
     def answer_labels(self, call: Call, known: Known) -> tuple[str, ...]:
         found = set(self._labels(call.operation, None))
@@ -129,10 +135,15 @@ class Keys:
         """A value without a JSON form came out of a call. It is kept, so that no other gets its identity."""
         self._made[id(value)] = (value, known)
 
-    def sends(self, call: Call, known: Known) -> None:
+    def decodes(self, call: Call, known: Known) -> Chat:
         """A call sends token ids: who reads them goes on with its chat."""
-        if call.operation.name == "agent.decode":
-            self._streams[call.operation.results[0].id, call.index] = known
+        chat = self._streams[call.operation.results[0].id, call.index] = Chat(known)
+        return chat
+
+    def chat(self, call: Call) -> Chat | None:
+        """The chat that a call reads the token ids of, once that has begun."""
+        position = leaf(call.operation)[1].index("tokens")
+        return self._streams.get((call.operation.operands[position].id, call.index))
 
     def _before(self, call: Call, word: str, value: object) -> Known | None:
         """The call that made an argument which has no JSON form."""
@@ -141,8 +152,8 @@ class Keys:
         if id(value) in self._made:
             return self._made[id(value)][1]
         if call.operation.name == "agent.detokenize" and word == "tokens":
-            position = leaf(call.operation)[1].index(word)
-            return self._streams.get((call.operation.operands[position].id, call.index))
+            chat = self.chat(call)
+            return None if chat is None else chat.known
         return None
 
 

@@ -52,9 +52,11 @@ class RecordingBackend:
     async def run(self, call: Call) -> object:
         if is_plain(call):
             return await self._inner.run(call)
+        if call.operation.name == "agent.decode":
+            return await self._decode(call)
+        if call.operation.name == "agent.detokenize":
+            return await self._detokenize(call)
         known = self._keys.of(call)
-        self._keys.sends(call, known)
-        in_chat = call.operation.name in ("agent.decode", "agent.detokenize")
         reading = {name: _Noting(stream) for name, stream in streams_of(call).items()}
         items: list[object] | None = [] if call.streams else None
 
@@ -63,25 +65,46 @@ class RecordingBackend:
             items.append(item)
             call.send(item)
 
-        failure: tuple[str, str] | None = None
+        how = _How()
         value: object = None
-        over = False
         try:
-            value = await self._inner.run(replace(call, arguments={**call.arguments, **reading}, send=send))
-            over = True
-        except (StageFailure, OutsideError) as failed:
-            failure = _failure(failed)
-            over = True
-            raise
-        except Exception as error:  # a bug in the stage's code ends the run; a cassette does not repeat it
-            failure = ("crashed", type(error).__name__)
-            raise
+            with how:
+                value = await self._inner.run(replace(call, arguments={**call.arguments, **reading}, send=send))
         finally:
-            if call.operation.name == "agent.detokenize":
-                known = self._keys.of(call)  # it may have begun before its tokens did
-            reads = {} if in_chat else {n: Read(len(r.items), self._keys.digest(r.items)) for n, r in reading.items()}
-            self._note(call, known, value, items, failure, reads, stopped=not over and failure is None)
+            reads = {name: Read(len(one.items), self._keys.digest(one.items)) for name, one in reading.items()}
+            self._note(call, known, value, items, how.failure, reads, how.stopped)
         return value
+
+    async def _decode(self, call: Call) -> object:
+        """Token ids are told by what they say. Where there are no more of them, the chat is told as it was until then:
+        the stage that reads them is only stopped."""
+        chat = self._keys.decodes(call, self._keys.of(call))
+        how = _How()
+        try:
+            with how:
+                return await self._inner.run(call)
+        finally:
+            if how.failure is not None and not chat.told:
+                chat.told = True
+                self._note(call, chat.known, items=chat.items or None, failure=how.failure)
+
+    async def _detokenize(self, call: Call) -> object:
+        def send(item: object) -> None:
+            chat = self._keys.chat(call)
+            assert chat is not None, "a text without token ids"
+            chat.items.append(item)
+            call.send(item)
+
+        how = _How()
+        try:
+            with how:
+                return await self._inner.run(replace(call, send=send))
+        finally:
+            # It may have begun before the stage that makes its token ids, and may be stopped before it too.
+            chat = self._keys.chat(call)
+            if chat is not None and not chat.told:
+                chat.told = True
+                self._note(call, self._keys.of(call), None, chat.items, how.failure, stopped=how.stopped)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -96,19 +119,15 @@ class RecordingBackend:
         reads: Mapping[str, Read] | None = None,
         stopped: bool = False,
     ) -> None:
-        if is_opaque(call) or call.operation.name == "agent.decode":
-            # A chat is told at its end, unless it does not come so far.
+        if is_opaque(call):
             if failure is None:
-                if is_opaque(call):
-                    self._keys.made(value, known)
-                return
-            value = items = None
-        if known.unlinked:
-            return  # it was stopped before its chat had begun
+                self._keys.made(value, known)
+                return  # a chat is told at its end
+            value = None
         secret = tuple(label for label in self._keys.answer_labels(call, known) if label not in self._kept)
         if secret:
             value = mask(secret)
-            items = None if items is None else [value] * min(1, len(items))
+            items = None if items is None else list[object]([value] * min(1, len(items)))
         recorded = Recorded(
             known.name,
             known.key,
@@ -123,6 +142,24 @@ class RecordingBackend:
             run_of(call),
         )
         self._sink(recorded)
+
+
+class _How:
+    """How a call ended: its `failure`, or that it was `stopped`; as a context manager around it."""
+
+    failure: tuple[str, str] | None = None
+    stopped = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StageFailure | OutsideError):
+            self.failure = _failure(error)
+        elif isinstance(error, Exception):
+            self.failure = ("crashed", type(error).__name__)  # a bug in the code behind the stage
+        else:
+            self.stopped = error is not None
 
 
 class _Noting:

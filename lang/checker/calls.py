@@ -14,6 +14,8 @@ from .cases import called_case, named_case, qualified_case
 from .context import BUILTINS
 from .conversions import collected, is_unknown
 from .generics import Variables, accepts, instance
+from .judging import ENTRY as JUDGED
+from .judging import judged
 from .labels import ends_labels
 from .names import unknown_local
 from .symbols import (
@@ -178,7 +180,7 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
             found = overloaded(body, signatures, called, receiver, given, span)
             chosen = found.stage if isinstance(found, program.StageCall) else signatures[0]
             body.context.note(function.name.span, chosen, receiver.type.name)
-            return found
+            return judged(body, found) if isinstance(found, program.StageCall) and chosen.entry == JUDGED else found
         suggestion = body.context.nearest(name, methods)
         owner = str(receiver.type)
         body.context.report(

@@ -8,6 +8,7 @@ from ..types import JSON, TEXT, HandleType, StreamType, Type
 from .arguments import Given, bind_arguments
 from .body import Body
 from .conversions import collected, is_unknown
+from .judging import ENTRY as JUDGED
 from .symbols import (
     HandleSymbol,
     ModuleSymbol,
@@ -165,5 +166,11 @@ def _method(body: Body, symbol: HandleSymbol, type: HandleType, word: syntax.Ide
         body.context.report(problems.unknown_member(owner, "method", word.text, word.span, near, tuple(methods)))
         return None
     signature = signatures[0]
+    if signature.entry == JUDGED:
+        hint = f'give `{symbol.name}.chat` an answer: `llm.Verdict(why: "…", ok: true)`'
+        body.context.report(
+            problems.not_callable(f"`{symbol.name}.{word.text}`, a chat with the model,", word.span, hint)
+        )
+        return None
     body.context.note(word.span, signature, type.name)
     return _Callee(f"{symbol.qualified}.{word.text}", signature.parameters[1:], signature.result, signature.entry)
