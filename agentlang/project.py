@@ -96,6 +96,7 @@ Answers questions about orders. `{name}.agent` is the program, `tools.py` holds 
 
 ```console
 $ agentlang check {name}.agent
+$ agentlang test {name}.agent
 $ agentlang run {name}.agent:note id=1042
 $ agentlang run {name}.agent id=1042 question="Where is my order?"
 $ agentlang plan {name}.agent

@@ -80,6 +80,7 @@ def follow(page: Path, folder: Path, models: bool) -> None:
             wrong += typing(block, folder, repl, page)
         elif block.file:
             last = block.file
+            (folder / last).parent.mkdir(exist_ok=True)
             (folder / last).write_text(block.text)
         elif block.kind == "agent" and block.goes_on and last and not block.slugs:
             (folder / last).write_text(f"{(folder / last).read_text()}\n{block.text}")

@@ -37,6 +37,7 @@ def test_programs_check(page: Path, tmp_path: Path) -> None:
     for block in blocks(page.read_text()):
         if block.kind != "agent":
             if block.file:
+                (tmp_path / block.file).parent.mkdir(exist_ok=True)
                 (tmp_path / block.file).write_text(block.text)
             continue
         if not block.goes_on:
