@@ -11,6 +11,7 @@ from .body import DEEPEST, Body, Role, Turns, nothing
 from .branches import labels_of_block
 from .conversions import is_unknown
 from .effects import has_effects
+from .valueless import check_valueless, has_no_value
 
 
 def check_block(body: Body, node: syntax.Block, expected: Type | None, role: Role) -> program.Block:
@@ -49,7 +50,9 @@ class _Reader:
                 self.body.use_all(syntax.Block(written[position:], span=self.node.span))
                 break
             self.statement(statement, position)
-        if self.result is None and self.role.needs_value and not (self.emits and self.role.may_return):
+        # What a pipeline sends may be all that it gives.
+        sends = self.emits and self.node is self.body.written
+        if self.result is None and self.role.needs_value and not sends:
             self.no_value()
             self.result = nothing(self.node.span)
         return self.folded()
@@ -61,6 +64,8 @@ class _Reader:
                 value = body.plain(body.value(statement.value))
                 body.bind(statement.name, "binding", value.type, value.labels, value)
                 self.statements.append(program.Bind(statement.name.text, value, statement.span))
+            case syntax.ExprStatement() if self.sends(statement, position):
+                self.effect(statement)
             case syntax.ExprStatement() if position == len(self.node.statements) - 1 and role.needs_value:
                 self.last(statement)
             case syntax.ExprStatement(value=syntax.If() as branch) if role.turns is not None and _stops(branch):
@@ -86,6 +91,21 @@ class _Reader:
                 hint = "move it up" if body.in_test else "a test says what a call answers there"
                 body.context.report(problems.misplaced("given", where, statement.span, hint))
                 body.use_all(statement)
+
+    def sends(self, statement: syntax.ExprStatement, position: int) -> bool:
+        """Whether a line stands for what its blocks emit, and for no value."""
+        if position < len(self.node.statements) - 1 or not self.role.needs_value:
+            return has_no_value(statement.value, False)
+        return self.node is self.body.written and has_no_value(statement.value, True)
+
+    def effect(self, statement: syntax.ExprStatement) -> None:
+        self.emits = True
+        value = check_valueless(self.body, statement.value)
+        if value is None:
+            self.body.context.report(too_deep(statement.span, "expressions", DEEPEST))
+            self.body.use_all(statement)
+        else:
+            self.statements.append(program.Evaluate(value, statement.span))
 
     def last(self, statement: syntax.ExprStatement) -> None:
         """The last line, which is the block's value; in a loop, that of the next turn unless its branches say."""

@@ -9,7 +9,7 @@ from ...base.problems import Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
-from ..types import Type
+from ..types import NONE, Type
 from .body import Body, Role, nothing
 from .conversions import common, convert, is_open, is_unknown
 from .symbols import UNKNOWN
@@ -34,9 +34,9 @@ def agree(
     return wanted, fitted
 
 
-def check_if(body: Body, node: syntax.If, expected: Type | None) -> program.Expression:
-    """All branches of a chain of `if … else if … else` give values of one type."""
-    role = Role("this branch of `if`", may_return=body.tail, turns=body.turns)
+def check_if(body: Body, node: syntax.If, expected: Type | None, *, valueless: bool = False) -> program.Expression:
+    """All branches of a chain of `if … else if … else` give values of one type; `valueless`: none gives one."""
+    role = Role("this branch of `if`", needs_value=not valueless, may_return=body.tail, turns=body.turns)
     conditions: list[tuple[program.Expression, Span]] = []
     branches: list[program.Block] = []
     part: syntax.If | syntax.Block | None = node
@@ -49,10 +49,14 @@ def check_if(body: Body, node: syntax.If, expected: Type | None) -> program.Expr
         branches.append(block)
         guide = guide or guide_of(block.result)
         part = part.otherwise if isinstance(part, syntax.If) else None
+    if len(branches) == len(conditions) and valueless:
+        branches.append(program.Block((), None, node.span))
     if len(branches) == len(conditions):
         body.context.report(problems.if_without_else(node.span))
         return nothing(node.span)
-    type, branches = agree_blocks(body, branches, expected, "the value of every branch of this `if`")
+    type: Type = NONE
+    if not valueless:
+        type, branches = agree_blocks(body, branches, expected, "the value of every branch of this `if`")
     rest = branches.pop()
     for (condition, span), then in reversed(list(zip(conditions, branches, strict=True))):
         labels = labels_of_block(then) | labels_of_block(rest)

@@ -94,11 +94,16 @@ def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> pr
         case syntax.MapLiteral():
             return check_map(body, node, expected)
         case syntax.Interruptible():
-            return _interruptible(body, node, expected)
+            return check_interruptible(body, node, expected)
 
 
-def _interruptible(body: Body, node: syntax.Interruptible, expected: Type | None) -> program.Expression:
-    block = check_block(body, node.body, expected, Role("this `interruptible`", may_return=body.tail))
+def check_interruptible(
+    body: Body, node: syntax.Interruptible, expected: Type | None, *, valueless: bool = False
+) -> program.Expression:
+    role = Role("this `interruptible`", needs_value=not valueless, may_return=body.tail)
+    block = check_block(body, node.body, expected, role)
+    if valueless:
+        return program.Interruptible(type=NONE, span=node.span, body=block)
     result = block.result or nothing(node.body.span)
     return program.Interruptible(type=result.type, span=node.span, labels=result.labels, body=block)
 

@@ -7,7 +7,7 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels
 from ..syntax_problems import too_deep
-from ..types import INT, ListType, OptionType, StreamType, TurnType, Type
+from ..types import INT, NONE, ListType, OptionType, StreamType, TurnType, Type
 from .body import Body, Role, nothing
 from .conversions import convert, is_open, is_unknown, join
 from .symbols import UNKNOWN
@@ -19,7 +19,8 @@ _AT_ONCE = 16
 # --- for -------------------------------------------------------------------------------------------------------------
 
 
-def check_for(body: Body, node: syntax.For, expected: Type | None) -> program.Expression:
+def check_for(body: Body, node: syntax.For, expected: Type | None, *, valueless: bool = False) -> program.Expression:
+    """A list of what the body gives, or a stream of it; `valueless`: nothing, since it stands for what it does."""
     guide = expected.element if isinstance(expected, ListType | StreamType) else None
     over = body.value(node.source)
     element = UNKNOWN
@@ -38,7 +39,9 @@ def check_for(body: Body, node: syntax.For, expected: Type | None) -> program.Ex
     with body.scope():
         body.bind(node.variable, "loop variable", element, over.labels)
         where = None if node.condition is None else body.condition(node.condition, "the condition of `where`")
-        block = body.block(node.body, guide, Role("the body of this `for`"))
+        block = body.block(node.body, guide, Role("the body of this `for`", needs_value=not valueless))
+    if valueless:
+        return _loop(node, NONE, NO_LABELS, element, over, where, at_most, block)
     result = block.result or nothing(node.body.span)
     result = body.decided(result if guide is None else convert(result, guide) or result)
     if not streaming:
@@ -47,10 +50,23 @@ def check_for(body: Body, node: syntax.For, expected: Type | None) -> program.Ex
     given = result.type
     # Over a stream, a body that gives a stream is flattened: the items of one turn follow those of the turn before.
     type: Type = ListType(given) if not streaming else given if isinstance(given, StreamType) else StreamType(given)
+    return _loop(node, type, result.labels, element, over, where, at_most, block)
+
+
+def _loop(
+    node: syntax.For,
+    type: Type,
+    labels: Labels,
+    element: Type,
+    over: program.Expression,
+    where: program.Expression | None,
+    at_most: int,
+    block: program.Block,
+) -> program.MapOver:
     return program.MapOver(
         type=type,
         span=node.span,
-        labels=result.labels,
+        labels=labels,
         variable=node.variable.text,
         variable_type=element,
         over=over,

@@ -6,7 +6,7 @@ from ...base.problems import Edit, Fix, Related
 from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, EnumCase, Parameter
-from ..types import BOOL, FLOAT, INT, TEXT, EnumType, ListType, OptionType, Type
+from ..types import BOOL, FLOAT, INT, NONE, TEXT, EnumType, ListType, OptionType, Type
 from .body import Body, Role, nothing
 from .branches import agree_blocks, guide_of, labels_of_block
 from .conversions import is_unknown
@@ -31,11 +31,14 @@ class _Cases:
         return next((case for case in self.cases if case.name == name), None)
 
 
-def check_match(body: Body, node: syntax.Match, expected: Type | None) -> program.Expression:
+def check_match(
+    body: Body, node: syntax.Match, expected: Type | None, *, valueless: bool = False
+) -> program.Expression:
+    """All arms give values of one type; `valueless`: none gives one."""
     turns, may_return = body.turns, body.tail
     subject = body.plain(body.settled(body.value(node.subject), "what `match` decides over"))
     cases = _cases_of(body, subject)
-    role = Role("this arm of `match`", may_return=may_return, turns=turns)
+    role = Role("this arm of `match`", needs_value=not valueless, may_return=may_return, turns=turns)
     arms: list[program.Arm] = []
     taken: dict[str, Span] = {}
     rest: Span | None = None
@@ -58,7 +61,9 @@ def check_match(body: Body, node: syntax.Match, expected: Type | None) -> progra
         guide = guide or (guide_of(block.result) if turns is None else None)
         arms.append(program.Arm(case, binders, block, arm.span))
     what = "the value of every arm of this `match`"
-    type, blocks = agree_blocks(body, [arm.body for arm in arms], expected, what)
+    type, blocks = NONE, [arm.body for arm in arms]
+    if not valueless:
+        type, blocks = agree_blocks(body, blocks, expected, what)
     if cases is None:
         return nothing(node.span, type)
     missing = tuple(case for case in cases.cases if case.name not in taken)
