@@ -7,8 +7,9 @@ here. Values are frozen; tables are tuples in source order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
+from typing import Any
 
 from ..base.frozen import EMPTY, frozen
 from ..base.source import Source, Span
@@ -617,84 +618,63 @@ class Program:
         return next((g for g in self.goals if g.pipeline == pipeline), None)
 
 
-def children(expression: Expression) -> Iterator[Expression]:
+def children(expression: Expression) -> tuple[Expression, ...]:
     """The direct sub-expressions, in order, those of blocks included."""
-    match expression:
-        case Template():
-            yield from (part for part in expression.parts if not isinstance(part, str))
-        case StageCall() | PipelineCall():
-            yield from (argument.value for argument in expression.arguments)
-        case BuildRecord():
-            yield from (argument.value for argument in expression.fields)
-        case FieldOf():
-            yield expression.base
-        case ListOf():
-            yield from expression.items
-        case MapOver():
-            yield expression.over
-            if expression.where is not None:
-                yield expression.where
-            yield from block_expressions(expression.body)
-        case If():
-            yield expression.condition
-            yield from block_expressions(expression.then)
-            yield from block_expressions(expression.otherwise)
-        case Binary():
-            yield expression.left
-            yield expression.right
-        case Unary():
-            yield expression.operand
-        case Collect():
-            yield expression.stream
-        case Length():
-            yield expression.of
-        case TableOf():
-            yield from (entry.value for entry in expression.entries)
-        case IndexOf():
-            yield expression.base
-            yield expression.index
-        case BuildCase():
-            yield from (argument.value for argument in expression.payload)
-        case Convert() | Declassify() | Turn():
-            yield expression.value
-        case Buffered():
-            yield expression.stream
-        case Into():
-            yield expression.call
-        case Match():
-            yield expression.subject
-            for arm in expression.arms:
-                yield from block_expressions(arm.body)
-        case Repeat():
-            yield expression.initial
-            yield from block_expressions(expression.body)
-        case Race():
-            yield from expression.branches
-        case Otherwise():
-            yield expression.value
-            yield expression.fallback
-        case Interruptible():
-            yield from block_expressions(expression.body)
-        case With():
-            yield expression.call
-            if expression.policies.approve is not None:
-                yield expression.policies.approve
-        case Literal() | Reference() | HandleReference():
-            pass
+    return _PARTS[expression.__class__](expression)
 
 
-def block_expressions(block: Block) -> Iterator[Expression]:
+def block_expressions(block: Block) -> tuple[Expression, ...]:
     """The expressions that stand directly in a block, in order."""
-    for statement in block.statements:
-        yield statement.condition if isinstance(statement, Expect) else statement.value
-    if block.result is not None:
-        yield block.result
+    values = (s.condition if isinstance(s, Expect) else s.value for s in block.statements)
+    return (*values, block.result) if block.result is not None else tuple(values)
 
 
 def walk(block: Block) -> Iterator[Expression]:
     """Every expression in a block, parents before children."""
-    stack = list(block_expressions(block))[::-1]
+    stack = [*block_expressions(block)][::-1]
     while stack:
         expression = stack.pop()
         yield expression
-        stack.extend(list(children(expression))[::-1])
+        stack += children(expression)[::-1]
+
+
+def _values(arguments: tuple[Argument, ...]) -> tuple[Expression, ...]:
+    return tuple([argument.value for argument in arguments])
+
+
+def _nothing(_: Expression) -> tuple[Expression, ...]:
+    return ()
+
+
+# By class, since whoever looks at a whole program asks this of every expression several times; most have no parts.
+_PARTS: Mapping[type, Callable[[Any], tuple[Expression, ...]]] = {
+    Literal: _nothing,
+    Template: lambda e: tuple([part for part in e.parts if not isinstance(part, str)]),
+    Reference: _nothing,
+    HandleReference: _nothing,
+    StageCall: lambda e: _values(e.arguments),
+    PipelineCall: lambda e: _values(e.arguments),
+    BuildRecord: lambda e: _values(e.fields),
+    FieldOf: lambda e: (e.base,),
+    ListOf: lambda e: e.items,
+    MapOver: lambda e: (e.over, *((e.where,) if e.where is not None else ()), *block_expressions(e.body)),
+    If: lambda e: (e.condition, *block_expressions(e.then), *block_expressions(e.otherwise)),
+    Binary: lambda e: (e.left, e.right),
+    Unary: lambda e: (e.operand,),
+    Collect: lambda e: (e.stream,),
+    Length: lambda e: (e.of,),
+    TableOf: lambda e: _values(e.entries),
+    IndexOf: lambda e: (e.base, e.index),
+    BuildCase: lambda e: _values(e.payload),
+    Convert: lambda e: (e.value,),
+    Declassify: lambda e: (e.value,),
+    Buffered: lambda e: (e.stream,),
+    Into: lambda e: (e.call,),
+    Match: lambda e: (e.subject, *[part for arm in e.arms for part in block_expressions(arm.body)]),
+    Repeat: lambda e: (e.initial, *block_expressions(e.body)),
+    Turn: lambda e: (e.value,),
+    Race: lambda e: e.branches,
+    Otherwise: lambda e: (e.value, e.fallback),
+    Interruptible: lambda e: block_expressions(e.body),
+    With: lambda e: (e.call,) if e.policies.approve is None else (e.call, e.policies.approve),
+}

@@ -72,7 +72,7 @@ def _uses(node: p.Expression, inside: dict[str, tuple[Use, ...]]) -> tuple[Use, 
         while stack:
             found = stack.pop()
             yield found
-            stack += list(p.children(found))[::-1]
+            stack += p.children(found)[::-1]
 
     return _first_of_each(below(), inside)
 

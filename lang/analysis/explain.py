@@ -229,7 +229,7 @@ class _Reader:
         # What stands around a call is told together with it.
         together = isinstance(node, p.With | p.Into | p.Collect | p.Buffered) and told
         for part in _direct(node):
-            yield from self.inside(inside, part, together and part is next(p.children(node)))
+            yield from self.inside(inside, part, together and part is p.children(node)[0])
 
     def around(self) -> Iterator[Fact]:
         """The innermost call or form whose text the line is in the middle of, such as a prompt of many lines."""

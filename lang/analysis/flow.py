@@ -226,7 +226,7 @@ class _Body:
                 return self.flow(node.call, _Where(place, placed, approved, where.control))
             case p.Convert() | p.Length() | p.Binary() | p.Unary():
                 # What is made of a whole value holds whatever its parts hold.
-                parts = tuple(p.children(node))
+                parts = p.children(node)
                 return joined(
                     flow for part in parts for flow in (self.flow(part, where), self.whole.contained(part.type))
                 )
