@@ -136,7 +136,7 @@ class Body:
             self.depth -= 1
             self.tail, self.turns = before
         if self.context.facts is not None:
-            self.context.facts.value(found, node.span)
+            self.context.facts.value(found, node.span, expected)
         return found if open else self.decided(found)
 
     def decided(self, found: program.Expression) -> program.Expression:

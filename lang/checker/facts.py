@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...base.source import Span
 from ..program import EnumCase, Expression, Parameter, StageSignature
+from ..types import Type
 
 if TYPE_CHECKING:
     from .context import Context
@@ -29,9 +30,6 @@ class Named:
         self.kind = kind
         self.name = name
         self.span = span
-
-
-Thing = "Symbol | Local | Parameter | StageSignature | EnumCase | Named"
 
 
 class Mention:
@@ -52,11 +50,13 @@ class Facts:
     A place that is looked at twice (a loop whose turns say more than its first value) has what was found last.
     """
 
-    __slots__ = ("contexts", "mentions", "values", "within")
+    __slots__ = ("contexts", "expected", "mentions", "values", "within")
 
     def __init__(self) -> None:
         self.mentions: dict[Place, Mention] = {}
         self.values: dict[Place, Expression] = {}
+        # What the values around a place want there, where they want something.
+        self.expected: dict[Place, Type] = {}
         self.contexts: dict[str, Context] = {}
         # Where the author wrote something, while what an agent stands for is checked: the rest is nobody's text.
         self.within: tuple[Span, ...] | None = None
@@ -67,9 +67,11 @@ class Facts:
         if self.within is None or self._written(span):
             self.mentions[span.path, span.start, span.end] = Mention(span, thing, owner)
 
-    def value(self, found: Expression, span: Span) -> None:
+    def value(self, found: Expression, span: Span, expected: Type | None) -> None:
         if self.within is None or self._written(span):
             self.values[span.path, span.start, span.end] = found
+            if expected is not None:
+                self.expected[span.path, span.start, span.end] = expected
 
     @contextmanager
     def only(self, *spans: Span) -> Generator[None]:

@@ -42,6 +42,7 @@ class Index:
                 self.words.append(Word(outer(start), outer(end, last=True), mention))
         self.words.sort(key=_start)
         self._starts = [word.start for word in self.words]
+        self._fields: set[Place] | None = None
         self._uses: dict[Place, list[Mention]] | None = None
 
     def word(self, offset: int) -> Word | None:
@@ -63,12 +64,21 @@ class Index:
         return span
 
     def uses(self, target: Span) -> list[Mention]:
-        """All words that stand for what is declared at a place, its declaration included, in all files of the program."""
+        """All words, in all files of the program, that stand for what is declared at a place, its own included."""
         if self._uses is None:
             self._uses = defaultdict(list)
             for mention in self._mentions.values():
                 self._uses[_place(self.target(mention))].append(mention)
         return self._uses.get(_place(target), [])
+
+    def is_field(self, mention: Mention) -> bool:
+        """Whether a parameter is a field of a record, or of what a case holds."""
+        if self._fields is None:
+            contexts = self._analysis.facts.contexts.values()
+            records = (field for c in contexts for record in c.records.values() for field in record.fields)
+            cases = (f for c in contexts for enum in c.enums.values() for case in enum.cases for f in case.payload)
+            self._fields = {_place(field.span) for field in (*records, *cases)}
+        return _place(mention.thing.span) in self._fields
 
     def value(self, offset: int) -> Expression | None:
         """The innermost typed expression around an offset."""
@@ -77,6 +87,15 @@ class Index:
         for (file, start, end), found in self._analysis.facts.values.items():
             if file == path and start <= inner <= end and (best is None or end - start <= best[0]):
                 best = end - start, found
+        return None if best is None else best[1]
+
+    def ending(self, offset: int) -> Expression | None:
+        """The longest typed expression that ends at an offset, such as the one before a point."""
+        inner, path = self._analysis.layout.inner(offset, last=True), self._analysis.path
+        best: tuple[int, Expression] | None = None
+        for (file, start, end), found in self._analysis.facts.values.items():
+            if end == inner and file == path and (best is None or start < best[0]):
+                best = start, found
         return None if best is None else best[1]
 
     def value_of(self, span: Span) -> Expression | None:

@@ -5,7 +5,7 @@ What is not open is read from the disk. A file that imports an open one sees its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lsprotocol import types
@@ -29,6 +29,8 @@ class Buffer:
         self.source = Source(path, text)
         self.version = version
         self.document = Document(interface)
+        # For texts that are only tried, such as one with a word at the cursor.
+        self.scratch = Document(interface)
         self.analysis: Analysis | None = None
         self.lines: Lines | None = None
 
@@ -100,6 +102,28 @@ class Workspace:
             buffer.analysis = buffer.document.update(buffer.source, files.find)
         return buffer.analysis
 
+    def looker(self, buffer: Buffer) -> Callable[[str], Analysis]:
+        """Analyses texts that stand in for a file's."""
+
+        def look(text: str) -> Analysis:
+            if text == buffer.source.text:
+                return self.analysis(buffer)
+            source = Source(buffer.source.path, text)
+            return buffer.scratch.update(source, Imports(source, self._unsaved).find)
+
+        return look
+
+    def tried(self, texts: Mapping[str, str], paths: Iterable[str]) -> Iterator[Analysis]:
+        """Analyses of files as they would be with other texts, by path; files that are not named stay as they are."""
+        by_real = {_real(path): text for path, text in texts.items()}
+
+        def unsaved(real: Path, name: str) -> Source | None:
+            return Source(name, by_real[real]) if real in by_real else self._unsaved(real, name)
+
+        for path in paths:
+            source = Source(path, texts[path])
+            yield Document(interface).update(source, Imports(source, unsaved).find)
+
     def lines(self, buffer: Buffer) -> Lines:
         if buffer.lines is None:
             buffer.lines = Lines(buffer.source.text, self.encoding)
@@ -127,20 +151,36 @@ class Workspace:
 
     def neighbours(self, path: str) -> Iterator[Buffer]:
         """The programs that may import a file: those in its folder and in the folders above it, up to the workspace."""
-        seen: set[Path] = set()
         folder = _real(path).parent
         roots = [root for root in self.folders if folder.is_relative_to(root)]
-        while True:
-            for file in sorted(folder.rglob("*.agent") if folder in roots or not roots else folder.glob("*.agent")):
-                real = _real(str(file))
-                if real not in seen and len(seen) < MOST_FILES:
-                    seen.add(real)
-                    buffer = self._by_path.get(real) or self.get(uris.from_fs_path(str(file)) or "")
+        above = [folder]
+        while roots and above[-1] not in roots:
+            above.append(above[-1].parent)
+        # Below the workspace's own folder, everything; an import reaches no folder above its file's.
+        wide = above[-1].rglob("*.agent") if roots else above[-1].glob("*.agent")
+        files = [*(file for folder in above[:-1] for file in sorted(folder.glob("*.agent"))), *sorted(wide)]
+        seen: set[Path] = set()
+        for buffer in self.buffers():
+            if _real(buffer.source.path).parent in above:
+                seen.add(_real(buffer.source.path))
+                yield buffer
+        for file in files[:MOST_FILES]:
+            if _real(str(file)) not in seen:
+                seen.add(_real(str(file)))
+                if (found := self.get(uris.from_fs_path(str(file)) or "")) is not None:
+                    yield found
+
+    def everywhere(self) -> Iterator[Buffer]:
+        """All files of the workspace, and those that are open."""
+        seen = {_real(buffer.source.path) for buffer in self._buffers.values()}
+        yield from self.buffers()
+        for root in self.folders:
+            for file in sorted(root.rglob("*.agent"))[:MOST_FILES]:
+                if _real(str(file)) not in seen:
+                    seen.add(_real(str(file)))
+                    buffer = self.get(uris.from_fs_path(str(file)) or "")
                     if buffer is not None:
                         yield buffer
-            if not roots or folder in roots:
-                return
-            folder = folder.parent
 
 
 def _path(uri: str) -> str:
