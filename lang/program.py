@@ -114,7 +114,7 @@ class TableOf(Typed):
 
 @frozen
 class IndexOf(Typed):
-    """`base[index]`. A list gives the element, and fails with `bad_value` outside of it; a map or Json gives an option."""
+    """`base[index]`. A list gives the element, and fails with `bad_value` outside it; a map or Json gives an option."""
 
     base: Expression
     index: Expression
@@ -229,9 +229,9 @@ class Interruptible(Typed):
 class Policies:
     """What follows `with`; each as it was written, or None. Durations in seconds, times of one attempt.
 
-    `timeout` of each attempt; `idle` the longest time between two items of a stream; `retries` beyond the first attempt,
-    `backoff` before the first of them (doubled for each, jittered); `hedge` the time after which a second attempt starts
-    beside the first; `breaker` failures in a row after which calls fail with `unavailable` for `breaker_pause`; `rate`
+    `timeout` of each attempt; `idle` the longest time between two items of a stream; `retries` beyond the first
+    attempt, `backoff` before the first of them (doubled for each, jittered); `hedge` the time after which a second
+    attempt starts beside the first; `breaker` failures in a row after which calls fail with `unavailable` for `breaker_pause`; `rate`
     the most calls a second, `cache` how long an answer is kept, `buffer` the items a stream may hold and `drop` what a
     full one does (`wait`, `oldest`); `place` a tier; `approve` the question to a person.
     """
