@@ -2,7 +2,8 @@
 
 An operation carries the labels of its result. A value that a body is entered with (the item of a `for`, the payload of
 a case) has those of what it was taken from; a parameter of a pipeline counts as labelled where the call that takes it
-gives something labelled, for labels follow data.
+gives something labelled, for labels follow data. `@untrusted` says where a value comes from, not that it is nobody's
+business, so it is left out here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..ir.graph import Graph, Operation, Region, Value
 from .machine.semantics import LEAVES, leaf
 
 Labels = tuple[str, ...]
+_UNTRUSTED = "untrusted"
 
 
 def labels_of(graph: Graph) -> Callable[[Operation, str | None], Labels]:
@@ -35,7 +37,8 @@ def _region(
 ) -> None:
     made: dict[int, Operation] = {}
     for operation in region.operations:
-        own = cast("Labels", operation.attributes.get("labels") or ())
+        said = cast("Labels", operation.attributes.get("labels") or ())
+        own = tuple(label for label in said if label != _UNTRUSTED)
         for result in operation.results:
             known[result.id] = own
             made[result.id] = operation

@@ -225,8 +225,10 @@ def no_answer(stage: str, entry: str, span: Span | None) -> Problem:
     )
 
 
-def not_recorded(call: str, nearest: str | None, span: Span | None) -> Problem:
+def not_recorded(call: str, nearest: str | None, programs: tuple[str, ...], span: Span | None) -> Problem:
     near = f"the nearest that is recorded: {_short(nearest)}" if nearest else None
+    if near is None and programs:
+        near = f"nothing like it is recorded; the cassette was recorded from {', '.join(programs)}"
     return Problem(
         "not-recorded",
         f"no answer is recorded for {_short(call)}",

@@ -87,7 +87,7 @@ class ReplayBackend:
         answer = self._take(call, known.key, read or {})
         if answer is None:
             shown = _said(known.name, {n: masked(known, n, self._cassette.kept) for n in known.arguments})
-            self._fail(problems.not_recorded(shown, self._nearest(known), call.operation.span))
+            self._fail(problems.not_recorded(shown, self._nearest(known), self._cassette.programs, call.operation.span))
         elif answer.masked:
             shown = _said(answer.name, answer.arguments)
             self._fail(problems.recorded_masked(shown, answer.masked, call.operation.span))
