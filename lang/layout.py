@@ -92,6 +92,7 @@ class _Layout:
         self.line = Line(0, True, None)
         self.in_module = False
         self.unary = False
+        self.reason: Token | None = None  # the last word of `otherwise on WORD, WORD`, with `on` itself
         self.last_line = 0  # of the source, up to which all is printed
         self.at_comment = 0
 
@@ -188,6 +189,7 @@ class _Layout:
         elif kind in ("COLON", "AS") or (self.line.starts and len(self.line.parts) == 1):
             self.in_module = False
         self.unary = kind == "MINUS" and (previous is None or not self.is_operand(previous) or token.first)
+        self.note_reason(index, token, previous)
         if kind in CLOSERS:
             tight = kind == "LBRACE" and self.is_map(index, token, previous)
             self.open.append(_Open(token, self.line.indent, tight))
@@ -198,8 +200,20 @@ class _Layout:
         is_contains = token.text == "contains" and previous is not None and self.is_operand(previous)
         self.state.previous = "CONTAINS" if is_contains and not token.first else kind
 
+    def note_reason(self, index: int, token: Token, previous: Token | None) -> None:
+        if previous is None or token.kind not in ("NAME", "COMMA"):
+            self.reason = None
+        elif token.text == "on" and previous.kind == "OTHERWISE":
+            following = self.tokens[index + 1] if index + 1 < len(self.tokens) else None
+            self.reason = token if following is not None and following.kind == "NAME" else None
+        elif self.reason is not None and token.kind == "NAME":
+            # One word follows `on`, and one each comma; another one begins the value.
+            is_reason = previous.kind == "COMMA" or (previous is self.reason and previous.text == "on")
+            self.reason = token if is_reason else None
+
     def is_operand(self, token: Token) -> bool:
-        return token.kind in OPERAND_ENDS
+        """Whether a token ends what an operator or a `(` can stand behind."""
+        return token.kind in OPERAND_ENDS and token is not self.reason
 
     def is_map(self, index: int, token: Token, previous: Token | None) -> bool:
         """Whether a brace opens a map (or its type) and not a block or a list of entries."""
@@ -231,7 +245,7 @@ class _Layout:
             tight = (before == "LBRACE" and kind == "RBRACE") or (bool(self.open) and self.open[-1].tight)
             return 0 if tight else 1
         if kind == "LPAR":
-            return 0 if before in OPERAND_ENDS else 1
+            return 0 if self.is_operand(previous) else 1
         if kind == "LSQB" and before in OPERAND_ENDS:
             # An index or a list after a word such as `tools`: the author knows.
             return 0 if previous.end == token.start else 1

@@ -164,3 +164,9 @@ def test_any_text_gives_a_file(text: str) -> None:
     for problem in problems:
         assert problem.span is not None
         assert 0 <= problem.span.start <= problem.span.end <= len(text)
+
+
+def test_a_value_behind_a_reason_is_no_operand_of_it() -> None:
+    body = "  return f(x) otherwise on bad_value -1 otherwise on a, b (x) otherwise on - 1\n"
+    text = f"pipeline p(x: Int) -> Int {{\n{body}}}\n"
+    assert format_source(Source("page.agent", text))[0] == text
