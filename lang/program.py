@@ -232,8 +232,8 @@ class Policies:
     `timeout` of each attempt; `idle` the longest time between two items of a stream; `retries` beyond the first
     attempt, `backoff` before the first of them (doubled for each, jittered); `hedge` the time after which a second
     attempt starts beside the first; `breaker` failures in a row after which calls fail with `unavailable` for
-    `breaker_pause`; `rate` the most calls a second, `cache` how long an answer is kept, `buffer` the items a stream may hold and `drop` what a
-    full one does (`wait`, `oldest`); `place` a tier; `approve` the question to a person.
+    `breaker_pause`; `rate` the most calls a second, `cache` how long an answer is kept, `buffer` the items a stream
+    may hold and `drop` what a full one does (`wait`, `oldest`); `place` a tier; `approve` the question to a person.
     """
 
     timeout: float | None = None
