@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar, dataclass_transform, overload
 
 _T = TypeVar("_T")
@@ -42,8 +43,8 @@ def _define(cls: type[Any], kw_only: bool) -> type[Any]:
     own = fields(cls)
     cls.__frozen_fields__ = tuple(part.name for part in own)
     cls.__frozen_defined__ = frozenset(cls.__frozen_fields__)
-    cls.__frozen_compared__ = tuple(part.name for part in own if part.compare)
-    cls.__frozen_defaults__ = tuple((part.name, part.default) for part in own if _has_default(part))
+    cls.__frozen_compared__ = staticmethod(_values([part.name for part in own if part.compare]))
+    cls.__frozen_defaults__ = {part.name: part.default for part in own if _has_default(part)}
     for name, method in _METHODS:
         setattr(cls, name, method)
     return cls
@@ -55,33 +56,41 @@ def _has_default(part: Field[Any]) -> bool:
     return part.default is not MISSING
 
 
+def _values(names: list[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """What gives the values of these names as one that can be compared and hashed."""
+    return itemgetter(*names) if names else lambda _: ()
+
+
 # --- the methods of every frozen class -------------------------------------------------------------------------------
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
-    state = self.__dict__
     cls = self.__class__
-    state.update(zip(cls.__match_args__, values, strict=False))
-    state.update(named)
-    if len(state) != len(values) + len(named):
-        raise TypeError(f"{cls.__name__}: too many values, or one given twice: {values!r} {named!r}")
-    if len(state) < len(cls.__frozen_fields__):
-        for name, default in cls.__frozen_defaults__:
-            state.setdefault(name, default)
-    if state.keys() != cls.__frozen_defined__:
-        raise TypeError(f"{cls.__name__} takes {', '.join(cls.__frozen_fields__)}, not {', '.join(state)}")
+    if values:
+        count = len(values) + len(named)
+        named.update(zip(cls.__match_args__, values, strict=False))
+        if len(named) != count:
+            raise TypeError(f"{cls.__name__}: too many values, or one given twice: {values!r} {named!r}")
+    if len(named) < len(cls.__frozen_fields__):
+        named = cls.__frozen_defaults__ | named
+    if named.keys() != cls.__frozen_defined__:
+        raise TypeError(f"{cls.__name__} takes {', '.join(cls.__frozen_fields__)}, not {', '.join(named)}")
+    # What was given by name is a mapping of this call's own, so it need not be copied.
+    object.__setattr__(self, "__dict__", named)
 
 
 def _eq(self: Any, other: object) -> bool:
-    if self.__class__ is not other.__class__:
+    if self is other:
+        return True
+    cls = self.__class__
+    if cls is not other.__class__:
         return NotImplemented
-    mine, theirs = self.__dict__, other.__dict__
-    return self is other or all(mine[name] == theirs[name] for name in self.__frozen_compared__)
+    compared = cls.__frozen_compared__
+    return bool(compared(self.__dict__) == compared(other.__dict__))
 
 
 def _hash(self: Any) -> int:
-    state = self.__dict__
-    return hash(tuple(state[name] for name in self.__frozen_compared__))
+    return hash(self.__frozen_compared__(self.__dict__))
 
 
 def _repr(self: Any) -> str:
