@@ -82,10 +82,9 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
 def _eq(self: Any, other: object) -> bool:
     if self is other:
         return True
-    cls = self.__class__
-    if cls is not other.__class__:
+    if self.__class__ is not other.__class__:
         return NotImplemented
-    compared = cls.__frozen_compared__
+    compared = self.__frozen_compared__
     return bool(compared(self.__dict__) == compared(other.__dict__))
 
 
