@@ -124,15 +124,16 @@ def _model(context: Context, node: syntax.AgentDecl, entry: syntax.AgentEntry | 
     symbol = context.use(word.text)
     if symbol is not None:
         context.note(word.span, symbol)
-    models = [n for n, s in context.names.items() if isinstance(s, HandleSymbol) and s.type == HandleType(_MODEL)]
+    chats = HandleType(_MODEL)
     if symbol is None:
+        models = [n for n, s in context.names.items() if isinstance(s, HandleSymbol) and s.type == chats]
         near = context.nearest(word.text, models)
         hint = f"the models are {', '.join(f'`{name}`' for name in models)}" if models else "declare one with `model`"
         context.report(problems.unknown_name(word.text, word.span, near, what="no model", hint=hint))
         return None
     if isinstance(symbol, UncheckedSymbol) or (isinstance(symbol, HandleSymbol) and is_unknown(symbol.type)):
         return None
-    if isinstance(symbol, HandleSymbol) and symbol.type == HandleType(_MODEL):
+    if isinstance(symbol, HandleSymbol) and symbol.type == chats:
         return word
     is_what = str(symbol.type) if isinstance(symbol, HandleSymbol) else symbol.what
     what = f"the model of agent `{node.name.text}`"

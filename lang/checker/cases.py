@@ -29,7 +29,7 @@ def named_case(body: Body, name: str, span: Span, expected: Type | None) -> Foun
             return declared, case
     if symbol is not None:
         return None
-    owners = body.context.cases.get(name, ())
+    owners = tuple(body.context.cases.get(name, {}).values())
     for owner in owners:
         _use(body, owner)
     if len(owners) > 1:

@@ -69,7 +69,7 @@ class Context:
         self.records: dict[str, RecordDeclaration] = {"Message": prelude.MESSAGE_DECLARATION}
         self.enums: dict[str, EnumDeclaration] = {"Role": prelude.ROLE_DECLARATION}
         # The enums that have a case of a name, for cases written without their enum. Names of the file come first.
-        self.cases: dict[str, list[EnumDeclaration]] = {}
+        self.cases: dict[str, dict[str, EnumDeclaration]] = {}
         self.interfaces: dict[str, Interface] = {}
         # Of all fleets of the file, for what is placed on one.
         self.tiers: tuple[str, ...] = ()
@@ -132,8 +132,9 @@ class Context:
     def offer_cases(self, declaration: EnumDeclaration) -> None:
         """Let the cases of an enum be written without it. A second time, its declaration is renewed."""
         for case in declaration.cases:
-            known = self.cases.setdefault(case.name, [])
-            known[:] = [*(enum for enum in known if enum.name != declaration.name), declaration]
+            known = self.cases.setdefault(case.name, {})
+            known.pop(declaration.name, None)
+            known[declaration.name] = declaration
 
     def use(self, name: str) -> Symbol | None:
         symbol = self.names.get(name) or self.language.get(name)

@@ -20,16 +20,23 @@ def report_endless(context: Context, own: list[Declaration]) -> None:
     with a case whose payload can. Lists, maps and options can always be built, empty.
     """
     endless = {declaration.name: declaration for declaration in own}
-    found = True
-    while found:
-        found = [name for name, declaration in endless.items() if _can_be_built(declaration, endless)]
-        for name in found:
+    holders: dict[str, list[str]] = {}
+    for declaration in own:
+        for field in _fields(declaration):
+            if _holds(field, endless):
+                holders.setdefault(str(field.type), []).append(declaration.name)
+    waiting = list(endless)
+    while waiting:
+        name = waiting.pop()
+        if name in endless and _can_be_built(endless[name], endless):
             del endless[name]
+            waiting += holders.get(name, ())
+    order = {name: position for position, name in enumerate(endless)}
     for name, declaration in endless.items():
         circle = _circle(name, endless)
         if circle is None:
             continue  # it only holds one that is reported
-        first = min(circle, key=lambda part: list(endless).index(part))
+        first = min(circle, key=order.__getitem__)
         if first == name:
             held = next(field for field in _fields(declaration) if str(field.type) == circle[1 % len(circle)])
             related = tuple(Related(endless[part].span, f"`{part}` is declared here") for part in circle[1:])
@@ -57,16 +64,20 @@ def _fields(declaration: Declaration) -> Iterator[Parameter]:
 
 def _circle(start: str, endless: dict[str, Declaration]) -> list[str] | None:
     """The shortest way from a type back to itself, the type first; None where there is none."""
-    ways = [[start]]
-    seen: set[str] = set()
-    for way in ways:
-        for field in _fields(endless[way[-1]]):
+    # Nearest first, each with the type that it was found in.
+    found: dict[str, str] = {}
+    waiting = [start]
+    for name in waiting:
+        for field in _fields(endless[name]):
             if not _holds(field, endless):
                 continue
             held = str(field.type)
             if held == start:
-                return way
-            if held not in seen:
-                seen.add(held)
-                ways.append([*way, held])
+                way = [name]
+                while way[-1] != start:
+                    way.append(found[way[-1]])
+                return way[::-1]
+            if held not in found:
+                found[held] = name
+                waiting.append(held)
     return None

@@ -12,7 +12,9 @@ from ..types import MESSAGE, ROLE, VERDICT, ListType, MapType, OptionType, Strea
 
 def without_unused_language(whole: Program) -> Program:
     """The program without the records and enums of the language that nothing in it is of."""
-    found = {_innermost(type) for type in _types(whole)}
+    # Most values share the one object of their type.
+    types = {id(type): type for type in _types(whole)}
+    found = {_innermost(type) for type in types.values()}
     messages = MESSAGE in found
     roles = messages or ROLE in found
     unused = {record.name for record in (MESSAGE, VERDICT) if record not in found}

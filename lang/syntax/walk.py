@@ -17,6 +17,10 @@ class Node(Protocol):
     def span(self) -> Span: ...
 
 
+# What most fields hold that are no node.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(part.name for part in fields(kind) if part.name != "span")
@@ -24,12 +28,18 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly inside, in the order of the fields (that of the source, except a `doc`, which comes late)."""
-    for name in _names(type(node)):
+    return iter(_inside(node))
+
+
+def _inside(node: Node) -> list[Node]:
+    found: list[Node] = []
+    for name in _names(node.__class__):
         value = getattr(node, name)
-        if isinstance(value, tuple):
-            yield from cast("tuple[Node, ...]", value)
-        elif hasattr(value, "span"):
-            yield cast("Node", value)
+        if value.__class__ is tuple:
+            found += cast("tuple[Node, ...]", value)
+        elif value.__class__ not in _PLAIN and hasattr(value, "span"):
+            found.append(cast("Node", value))
+    return found
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -38,4 +48,4 @@ def walk(node: Node) -> Iterator[Node]:
     while waiting:
         current = waiting.pop()
         yield current
-        waiting.extend(reversed(list(children(current))))
+        waiting += _inside(current)[::-1]
