@@ -35,11 +35,12 @@ class Refused:
 
 
 def split(word: str) -> tuple[str, str | None]:
-    """`f.agent:answer` is a file and a pipeline; a colon that belongs to an existing path stays in it."""
+    """`f.agent:answer` is a file and a pipeline; a colon that belongs to an existing path stays in it. A dot in the
+    name (`f.agent:shop.clean`, of an imported file) is one only behind a file that is there."""
     path, colon, name = word.rpartition(":")
-    if not colon or Path(word).exists() or not name.isidentifier():
+    if not colon or Path(word).exists() or not all(part.isidentifier() for part in name.split(".")):
         return word, None
-    return path, name
+    return (path, name) if name.isidentifier() or Path(path).is_file() else (word, None)
 
 
 def open_target(

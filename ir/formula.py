@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Monomial = tuple[str, ...]
-_TERM = re.compile(r"\s*([0-9.eE+-]+)((?:\*[A-Za-z_][\w.]*)*)\s*")
+_TERM = re.compile(r"\s*([0-9.eE+-]+)((?:\*[^\W\d][\w.]*)*)\s*")
 
 
 @dataclass(frozen=True, slots=True)

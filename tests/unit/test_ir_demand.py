@@ -288,6 +288,7 @@ def test_an_assume_block_by_name() -> None:
 
 
 def test_formulas_read_and_come_back() -> None:
+    assert parse(str(variable("größe.tokens") * variable("名前.items"))).variables == {"größe.tokens", "名前.items"}
     formula = variable("a.items") * variable("b.tokens") * 2.5 + 7.0 + variable("a.items") * -1.0
     assert str(formula) == "7 + -1*a.items + 2.5*a.items*b.tokens"
     assert parse(str(formula)) == formula
