@@ -321,9 +321,9 @@ async def run(
 
     backend = LocalBackend(compiled.library)
     if replay is not None:
-        backend = replay.backend(backend, compiled.graph, missing)
+        backend = replay.backend(backend, compiled, missing)
     if record is not None:
-        backend = record.backend(backend, compiled.graph, compiled.library)
+        backend = record.backend(backend, compiled)
     shell = open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers)
     async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
         yield running

@@ -19,9 +19,8 @@ from .executor.cassettes import Cassette, Recorded, first_line, line
 from .executor.cassettes import read as read_text
 
 if TYPE_CHECKING:
+    from .api import Compiled
     from .executor.backends import Backend
-    from .ir.graph import Graph
-    from .stdlib.library import Library
 
 LARGEST = 1 << 30
 """Bytes of a cassette that is read."""
@@ -65,17 +64,19 @@ class Recording:
         """What is recorded is not all: it stays in `part`."""
         self._whole = False
 
-    def backend(self, inner: Backend, graph: Graph, library: Library) -> Backend:
+    def backend(self, inner: Backend, compiled: Compiled) -> Backend:
         """Runs by `inner`, and writes down what models and tools answer."""
         from .executor.backends.recording import RecordingBackend
         from .executor.labels import labels_of
 
         def sink(recorded: Recorded) -> None:
             self.calls += 1
-            self._write(line(_without_secrets(recorded, library.mask)))
+            self._write(line(_without_secrets(recorded, compiled.library.mask)))
 
         head = self._head
-        return RecordingBackend(inner, sink, salt=head.salt, labels=labels_of(graph), kept=head.kept)
+        return RecordingBackend(
+            inner, sink, salt=head.salt, labels=labels_of(compiled.graph, compiled.program), kept=head.kept
+        )
 
     def _write(self, text: str) -> None:
         assert self._file is not None
@@ -95,12 +96,12 @@ class Tape:
     path: str
     cassette: Cassette
 
-    def backend(self, inner: Backend, graph: Graph, missing: Callable[[Problem], None] | None = None) -> Backend:
+    def backend(self, inner: Backend, compiled: Compiled, missing: Callable[[Problem], None] | None = None) -> Backend:
         """Gives the recorded answers; `inner` runs what only computes. `missing` hears of what is not there."""
         from .executor.backends.replaying import ReplayBackend
         from .executor.labels import labels_of
 
-        return ReplayBackend(self.cassette, inner, missing, labels_of(graph))
+        return ReplayBackend(self.cassette, inner, missing, labels_of(compiled.graph, compiled.program))
 
 
 def read(path: Path | str) -> tuple[Tape | None, Problems]:

@@ -10,22 +10,28 @@ where something else failed: a tool, a model, a call that is not on the cassette
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .base.problems import Problem, Problems
+from .base.problems import OutsideError, Problem, Problems
 from .base.source import Span
 
 if TYPE_CHECKING:
     import signal
 
     from .api import Compiled
+    from .executor.backends import Backend
     from .executor.frames import End
     from .executor.machine.orders import Expectation
     from .executor.running import Approver
-    from .ir.graph import GraphPipeline
+    from .ir.graph import GraphPipeline, Region
     from .tapes import Recording, Tape
+
+# What `inline_pipelines` puts around a call that a test may answer.
+_GIVEN = re.compile(r"\.given\.if(_[0-9]+)?$")
 
 Status: TypeAlias = Literal["passed", "failed", "error", "interrupted"]
 
@@ -41,7 +47,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Result:
     """What became of a test. `problems` say why it did not pass; `seconds` include opening what it used."""
 
     title: str
@@ -67,15 +73,17 @@ async def run_tests(
     timeout: float | None = None,
     signals: Iterable[signal.Signals] = (),
     approve: Approver | None = None,
-) -> AsyncGenerator[Tested]:
+) -> AsyncGenerator[Result]:
     """The tests of a program that was compiled with its tests, those `wanted` by title, each as it ends.
 
     `record` writes down what models and tools answer, `replay` answers by what was written. `timeout` in seconds is
     for each test. The first of `signals` interrupts the test that runs and leaves out the rest. Nothing is asked of a
     person unless `approve` does. ValueError for a program that was compiled without its tests.
     """
+    from .executor.backends.lazy import LazyBackend
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
+    from .executor.kinds import StageFailure
     from .executor.shell import open_shell
 
     graph = compiled.graph
@@ -84,16 +92,20 @@ async def run_tests(
         raise ValueError("compile(…, tests=True) keeps the tests of a program")
     chosen = [title for title in by_title if wanted is None or title in set(wanted)]
     missing: list[Problem] = []
-    backend = LocalBackend(compiled.library)
+    lazy = LazyBackend(LocalBackend(compiled.library))
+    backend: Backend = lazy
     if replay is not None:
-        backend = replay.backend(backend, graph, missing.append)
+        backend = replay.backend(backend, compiled, missing.append)
     if record is not None:
-        backend = record.backend(backend, graph, compiled.library)
+        backend = record.backend(backend, compiled)
     # Calls of pipelines are part of each test by now, so tests are all that this executor has to run.
     deployment = Deployment(replace(graph, pipelines=graph.tests, tests=()))
     async with open_shell(deployment, backend, signals=signals) as shell:
         for title in chosen:
             missing.clear()
+            surely, lazy.perhaps = _handles(by_title[title])
+            with suppress(StageFailure, OutsideError):  # told by the call that needs it
+                await lazy.need(surely)
             end = await shell.start(title, {}, timeout, approve=approve).result()
             tested = _tested(compiled, by_title[title], end, tuple(dict.fromkeys(missing)))
             if tested.status == "interrupted" and record is not None:
@@ -103,7 +115,26 @@ async def run_tests(
                 return
 
 
-def _tested(compiled: Compiled, test: GraphPipeline, end: End, missing: Problems) -> Tested:
+def _handles(test: GraphPipeline) -> tuple[frozenset[str], frozenset[str]]:
+    """The handles that a test needs, and those that it needs only where a call is not one that it answers itself."""
+    names: dict[int, str] = {}
+    surely: set[str] = set()
+
+    def look(region: Region, given: bool) -> None:
+        for operation in region.operations:
+            if operation.name == "agent.open":
+                names[operation.results[0].id] = str(operation.attributes["name"])
+            elif not given:
+                surely.update(names[value.id] for value in operation.operands if value.id in names)
+            inside = given or _GIVEN.search(operation.id) is not None
+            for inner in operation.regions:
+                look(inner, inside)
+
+    look(test.body, False)
+    return frozenset(surely), frozenset(names.values()) - surely
+
+
+def _tested(compiled: Compiled, test: GraphPipeline, end: End, missing: Problems) -> Result:
     outcome = end.outcome
     expected = _expected(compiled, test, outcome.expectations)
     problems = missing
@@ -123,7 +154,7 @@ def _tested(compiled: Compiled, test: GraphPipeline, end: End, missing: Problems
             status = "passed"
     reason = "not_recorded" if missing else outcome.reason
     span = test.span or compiled.program.source.span(0, 0)
-    return Tested(test.name, span, status, end.timings.finish, expected, problems, reason)
+    return Result(test.name, span, status, end.timings.finish, expected, problems, reason)
 
 
 def _unmet(expected: Expected) -> Problem:

@@ -13,13 +13,13 @@ from ..base.render import terminal
 from ..base.source import Source
 
 if TYPE_CHECKING:
-    from ..testing import Tested
+    from ..testing import Result
 
 # What XML 1.0 has no form for, not even an escaped one.
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def report(suites: Sequence[tuple[str, Sequence[Tested]]], sources: Mapping[str, Source]) -> bytes:
+def report(suites: Sequence[tuple[str, Sequence[Result]]], sources: Mapping[str, Source]) -> bytes:
     """The report of files by name. Times in seconds."""
     everything = [tested for _, suite in suites for tested in suite]
     root = Xml.Element("testsuites", {"name": "agentlang", **_counts(everything)})
@@ -31,7 +31,7 @@ def report(suites: Sequence[tuple[str, Sequence[Tested]]], sources: Mapping[str,
     return Xml.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def _case(parent: Xml.Element, name: str, tested: Tested, sources: Mapping[str, Source]) -> None:
+def _case(parent: Xml.Element, name: str, tested: Result, sources: Mapping[str, Source]) -> None:
     named = {"classname": name.removesuffix(".agent"), "name": tested.title, "file": name}
     given = {**named, "line": str(tested.span.line), "time": f"{tested.seconds:.6f}"}
     case = Xml.SubElement(parent, "testcase", {key: _clean(value) for key, value in given.items()})
@@ -52,7 +52,7 @@ def _reason(case: Xml.Element, tag: str, problems: Sequence[Problem], sources: M
     reason.text = _clean("\n\n".join(terminal(problem, sources) for problem in problems))
 
 
-def _counts(suite: Sequence[Tested]) -> dict[str, str]:
+def _counts(suite: Sequence[Result]) -> dict[str, str]:
     statuses = [tested.status for tested in suite]
     return {
         "tests": str(len(statuses)),

@@ -28,7 +28,7 @@ from .times import seconds
 
 if TYPE_CHECKING:
     from ..tapes import Recording, Tape
-    from ..testing import Expected, Tested
+    from ..testing import Expected, Result
 
 _SHOWN = {"passed": "passed", "failed": "FAILED", "error": "ERROR", "interrupted": "stopped"}
 _COLOURS = {"passed": "32", "failed": "31;1", "error": "31;1", "interrupted": "33"}
@@ -41,7 +41,7 @@ class _Suite:
     name: str
     target: Target
     titles: list[str]
-    tested: list[Tested] = field(default_factory=list["Tested"])
+    tested: list[Result] = field(default_factory=list["Result"])
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +162,7 @@ async def _run(
 # --- for people ------------------------------------------------------------------------------------------------------
 
 
-def _show(tested: Tested, suite: _Suite, console: Console) -> None:
+def _show(tested: Result, suite: _Suite, console: Console) -> None:
     word = _SHOWN[tested.status]
     shown = f"\x1b[{_COLOURS[tested.status]}m{word}\x1b[0m" if console.colour(console.out) else word
     width = max(map(len, suite.titles))
@@ -210,7 +210,7 @@ def _document(suites: list[_Suite], elapsed: float) -> dict[str, object]:
     return {"tests": tests, **counts, "seconds": round(elapsed, 6)}
 
 
-def _as_json(name: str, tested: Tested) -> dict[str, object]:
+def _as_json(name: str, tested: Result) -> dict[str, object]:
     out: dict[str, object] = {
         "file": name,
         "title": tested.title,

@@ -1,8 +1,7 @@
 """The labels of what an operation is called with and of what it answers, for those who write values down.
 
 An operation carries the labels of its result. A value that a body is entered with (the item of a `for`, the payload of
-a case) has those of what it was taken from; a parameter of a pipeline counts as labelled where the call that takes it
-gives something labelled, for labels follow data. `@untrusted` says where a value comes from, not that it is nobody's
+a case) has those of what it was taken from. `@untrusted` says where a value comes from, not that it is nobody's
 business, so it is left out here.
 """
 
@@ -12,18 +11,23 @@ from collections.abc import Callable
 from typing import cast
 
 from ..ir.graph import Graph, Operation, Region, Value
+from ..lang.program import Program
 from .machine.semantics import LEAVES, leaf
 
 Labels = tuple[str, ...]
 _UNTRUSTED = "untrusted"
 
 
-def labels_of(graph: Graph) -> Callable[[Operation, str | None], Labels]:
-    """Looks up an operation of the graph: the labels of its argument by name, or of its answer (None)."""
+def labels_of(graph: Graph, program: Program) -> Callable[[Operation, str | None], Labels]:
+    """Looks up an operation of the graph: the labels of its argument by name, or of its answer (None). The graph is
+    that of the program, which knows the labels of parameters."""
+    declared = {pipeline.name: pipeline.parameters for pipeline in program.pipelines}
     arguments: dict[str, dict[str, Labels]] = {}
     answers: dict[str, Labels] = {}
     for pipeline in (*graph.pipelines, *graph.tests):
         known: dict[int, Labels] = {}
+        for argument, parameter in zip(pipeline.body.arguments, declared.get(pipeline.name, ()), strict=False):
+            known[argument.id] = tuple(sorted(parameter.labels))
         _region(pipeline.body, known, arguments, answers)
 
     def find(operation: Operation, name: str | None) -> Labels:
@@ -47,7 +51,7 @@ def _region(
             _backwards(operation.operands[0], own, made, known, answers)
         if operation.name in LEAVES:
             names = leaf(operation)[1]
-            found = {name: known.get(value.id, own) for name, value in zip(names, operation.operands, strict=False)}
+            found = {name: known.get(value.id, ()) for name, value in zip(names, operation.operands, strict=False)}
             arguments[operation.id] = {name: labels for name, labels in found.items() if labels}
             answers[operation.id] = own
         entered = tuple(sorted({label for value in operation.operands for label in known.get(value.id, ())}))
