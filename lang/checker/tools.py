@@ -17,7 +17,7 @@ from ...base.source import Span
 from ...base.suggest import suggest
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Parameter, Setting, StageSignature
-from ..types import TEXT, Primitive, Type
+from ..types import TEXT, Primitive, StreamType, Type
 from .arguments import Given, bind_arguments
 from .body import Body
 from .calls import module_of
@@ -101,7 +101,7 @@ def declare_program_stage(context: Context, symbol: StageSymbol, node: syntax.St
     parameters, result, labels = _data_signature(context, node, owner)
     needs = _needs(context, node)
     target = None
-    if isinstance(node.implementation, syntax.Call) and node.implementation.function == _PYTHON:
+    if isinstance(node.implementation, syntax.Call) and _is_python(node.implementation):
         target = _python(context, node.implementation)
     else:
         context.report(problems.bad_implementation(owner, node.implementation.span, stage=True))
@@ -123,9 +123,15 @@ def _data_signature(
             title = f"parameter `{parameter.name}` of {owner} cannot be {_article(parameter.type)}"
             context.report(problems.not_data(title, parameter.span, hint))
     result, labels = resolve(context, node.result)
-    if not is_data(result) and not is_unknown(result):
+    # A generator in Python gives a stream; programs, addresses and servers answer once.
+    given = result.element if isinstance(result, StreamType) and _is_python(node.implementation) else result
+    if not is_data(given) and not is_unknown(given):
         context.report(problems.not_data(f"{owner} cannot give {_article(result)}", node.result.span, hint))
     return parameters, result, labels
+
+
+def _is_python(node: syntax.Expr) -> bool:
+    return isinstance(node, syntax.Call) and node.function == _PYTHON
 
 
 def _article(type: Type) -> str:
