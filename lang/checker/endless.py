@@ -9,8 +9,11 @@ from .. import problems
 from ..program import EnumDeclaration, Parameter, RecordDeclaration
 from ..types import EnumType, RecordType
 from .context import Context
+from .graph import Calls, groups
 
 Declaration = RecordDeclaration | EnumDeclaration
+# Types that hold each other, of which each is asked for a circle of its own.
+_MOST_TOGETHER = 50
 
 
 def report_endless(context: Context, own: list[Declaration]) -> None:
@@ -32,15 +35,16 @@ def report_endless(context: Context, own: list[Declaration]) -> None:
             del endless[name]
             waiting += holders.get(name, ())
     order = {name: position for position, name in enumerate(endless)}
-    for name, declaration in endless.items():
-        circle = _circle(name, endless)
-        if circle is None:
-            continue  # it only holds one that is reported
-        first = min(circle, key=order.__getitem__)
-        if first == name:
-            held = next(field for field in _fields(declaration) if str(field.type) == circle[1 % len(circle)])
-            related = tuple(Related(endless[part].span, f"`{part}` is declared here") for part in circle[1:])
-            context.report(problems.endless_type(name, held.span, tuple(circle[1:]), related))
+    holds = {name: [(str(f.type), f.span) for f in _fields(d) if _holds(f, endless)] for name, d in endless.items()}
+    # A type lies in a circle only with those of its group; one that is alone holds itself, or one that is reported.
+    for group in sorted((sorted(group, key=order.__getitem__) for group in groups(holds)), key=lambda g: order[g[0]]):
+        within = set(group)
+        for name in group[:_MOST_TOGETHER]:
+            circle = _circle(name, holds, within)
+            if circle is not None and min(circle, key=order.__getitem__) == name:
+                held = next(span for held, span in holds[name] if held == circle[1 % len(circle)])
+                related = tuple(Related(endless[part].span, f"`{part}` is declared here") for part in circle[1:])
+                context.report(problems.endless_type(name, held, tuple(circle[1:]), related))
 
 
 def _can_be_built(declaration: Declaration, endless: dict[str, Declaration]) -> bool:
@@ -62,22 +66,19 @@ def _fields(declaration: Declaration) -> Iterator[Parameter]:
             yield from case.payload
 
 
-def _circle(start: str, endless: dict[str, Declaration]) -> list[str] | None:
+def _circle(start: str, holds: Calls, within: set[str]) -> list[str] | None:
     """The shortest way from a type back to itself, the type first; None where there is none."""
     # Nearest first, each with the type that it was found in.
     found: dict[str, str] = {}
     waiting = [start]
     for name in waiting:
-        for field in _fields(endless[name]):
-            if not _holds(field, endless):
-                continue
-            held = str(field.type)
+        for held, _ in holds[name]:
             if held == start:
                 way = [name]
                 while way[-1] != start:
                     way.append(found[way[-1]])
                 return way[::-1]
-            if held not in found:
+            if held in within and held not in found:
                 found[held] = name
                 waiting.append(held)
     return None
