@@ -88,16 +88,17 @@ def report_recursion(
     """A problem on each call that is part of a circle."""
     hint = "a bounded loop over one value is written `repeat state = first, at most N times { … }`"
     for group in grouped:
+        members = set(group)
         for name in group:
             who = f"{'pipeline' if own[name].agent is None else 'agent'} `{name}`"
             for target, span in calls[name]:
-                if target not in group:
+                if target not in members:
                     continue
                 if target == name:
                     title = f"{who} calls itself, and nothing bounds that"
                     context.report(problems.recursion(title, span, hint))
                     continue
-                back = next(s for t, s in calls[target] if t in group)
+                back = next(s for t, s in calls[target] if t in members)
                 related = (Related(back, f"`{target}` leads back from here"),)
                 title = f"{who} calls `{target}`, which leads back to it, and nothing bounds that"
                 context.report(problems.recursion(title, span, hint, related))
