@@ -139,7 +139,7 @@ class Loop:
         backend = self.kept().backend()
         shell = open_shell(Deployment(compiled.graph), backend)
         async with shell, shell.start(ready.pipeline.name, ready.inputs, None, session="repl") as running:
-            value, ended = await self._shown(running)
+            value, ended = await self._shown(running, ready)
         self.seconds = anyio.current_time() - began
         if ended != "done":
             return False
@@ -153,7 +153,7 @@ class Loop:
             self.console.note(f"{ready.name}: {type}")
         return True
 
-    async def _shown(self, running: object) -> tuple[object, str]:
+    async def _shown(self, running: object, ready: Ready) -> tuple[object, str]:
         """Prints what leaves a run as it comes; its value (the items together, where it is a stream) and its end."""
         from collections.abc import AsyncIterable
         from typing import cast
@@ -173,7 +173,8 @@ class Loop:
                 else:
                     self.console.print(_shown_as(to_json(frame.output)))
             elif isinstance(frame, ProblemFrame):
-                self.console.problems((frame.problem,), {})
+                placed, source = ready.placed(frame.problem)
+                self.show((placed,), source)
             elif isinstance(frame, End):
                 end = frame
         if text:

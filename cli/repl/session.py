@@ -28,6 +28,8 @@ EVALUATED = "it"
 _PIPELINE = "input"
 _WORD = re.compile(r"\w+")
 _WRAPPED = "pipeline {name}() -> Text {{\n{text}\n}}\n"
+_AFTER = "\n}\n"
+"""What `_WRAPPED` puts behind an input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,23 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An expression as a program: run `pipeline` with `inputs`. `name` is what its value will be bound to."""
+    """An expression as a program: run `pipeline` with `inputs`. `name` is what its value will be bound to; the input
+    stands in the program's text from `start` on."""
 
     program: Program
     pipeline: Pipeline
     inputs: Mapping[str, object]
     name: str
+    whole: Source
+    start: int
+
+    def placed(self, problem: Problem) -> tuple[Problem, Source]:
+        """A problem of the run, at its place in what was typed; what went wrong in a definition keeps its place among
+        all that the input stands on."""
+        if problem.span is not None and problem.span.start < self.start:
+            return problem, self.whole
+        typed = self.whole.text[self.start :].removesuffix(_AFTER)
+        return _moved(problem, self.start, source := Source(INPUT, typed)), source
 
 
 @dataclass(slots=True)
@@ -158,7 +171,8 @@ class Session:
             return None, in_order(moved) if has_errors(moved) else in_order((*moved, *others))
         pipeline = program.pipeline(node.name.text)
         assert pipeline is not None
-        return Ready(program, pipeline, {n: v.value for n, v in variables.items()}, name), in_order(moved)
+        inputs = {n: v.value for n, v in variables.items()}
+        return Ready(program, pipeline, inputs, name, whole, start), in_order(moved)
 
     def keep(self, name: str, type: Type, value: object) -> None:
         """Bind a value for later inputs. Handles have no value to keep."""

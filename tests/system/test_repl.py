@@ -118,3 +118,13 @@ def test_inputs_from_a_pipe(tmp_path: Path, environment: dict[str, str]) -> None
     done = subprocess.run(REPL, input="1 +* 2\n3\n", capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (done.returncode, done.stdout) == (1, "3\n")
     assert "Traceback" not in done.stderr
+
+
+def test_what_fails_while_it_runs_is_shown_at_its_place(tmp_path: Path, environment: dict[str, str]) -> None:
+    text = (
+        "type Order { ids: [Int] }\no = Order(ids: [1])\npipeline p(n: Int) -> Float { return 1 / n }\no.ids[5]\np(0)\n"
+    )
+    done = subprocess.run(REPL, input=text, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.stdout == '{"ids": [1]}\n'
+    assert " --> input:1:1\n  |\n1 | o.ids[5]\n  | ^^^^^^^^\n" in done.stderr
+    assert "{ return 1 / n }\n" in done.stderr
