@@ -37,13 +37,13 @@ def function_unreadable(name: str, model: str, why: str) -> Problem:
     )
 
 
-def beyond_limits(what: str, span: Span | None) -> Problem:
-    """Something is larger than an operation can hold."""
+def beyond_limits(what: str, span: Span | None, hint: str = "split it: a record in a record, a call in two") -> Problem:
+    """Something is larger than an operation, or a pipeline, can hold."""
     return Problem(
         "beyond-limits",
         f"this is too large to compile: {what}",
         span,
-        hint="split it: a record in a record, a call in two",
+        hint=hint,
     )
 
 

@@ -30,6 +30,11 @@ from ..library import Library
 from ..lower.names import test_path
 from .givens import Givens
 
+DEEPEST = 100
+"""How deep pipelines may call each other: what stands there is named by all of its callers."""
+MOST_OPERATIONS = 20_000
+"""What a pipeline may hold with all that it calls. Each call is a copy, so calls in calls grow without measure."""
+
 
 def run(module: Any, library: Library) -> Problems:
     del library
@@ -64,24 +69,49 @@ class _Inliner:
     def __init__(self, pipelines: dict[str, Any]) -> None:
         self.problems: list[Any] = []
         self._pipelines = pipelines
-        self._finished: set[str] = set()
+        # How many operations a pipeline holds once it is finished, and how deep its calls went.
+        self._sizes: dict[str, int] = {}
+        self._depths: dict[str, int] = {}
+        self._full = False
 
     def finish(self, name: str, path: tuple[str, ...]) -> None:
         """Leave no call in that pipeline. Callees come first, so that what is copied holds no calls."""
-        if name not in self._finished:
+        if name not in self._sizes:
             self.inline_into(self._pipelines[name], (*path, name))
-            self._finished.add(name)
 
     def inline_into(self, body: Any, path: tuple[str, ...]) -> None:
-        for call in [operation for operation in _mlir.walk(body) if operation.name == "agent.call"]:
+        operations = list(_mlir.walk(body))
+        size, depth = len(operations), 0
+        for call in [operation for operation in operations if operation.name == "agent.call"]:
             callee = _text(call, "callee")
             if callee in path:
                 span = next(_mlir.spans(call.location), None)
                 cycle = " calls ".join((*path[path.index(callee) :], callee))
                 self.problems.append(problems.unsound(f"pipelines call each other without end: {cycle}", span))
                 continue
-            self.finish(callee, path)
+            if len(path) <= DEEPEST:
+                self.finish(callee, path)
+            size += self._sizes.get(callee, 0)
+            depth = max(depth, self._depths.get(callee, DEEPEST) + 1)
+            if not self._fits(size, depth, call):
+                break
             self._inline(call, self._pipelines[callee], body)
+        self._sizes[path[-1]] = size
+        self._depths[path[-1]] = depth
+
+    def _fits(self, size: int, depth: int, call: Any) -> bool:
+        """Whether a body may grow so large; else it is reported at the call, once, and nothing more is copied."""
+        what = None
+        if depth > DEEPEST:
+            what = f"pipelines call each other deeper than {DEEPEST}"
+        elif size > MOST_OPERATIONS:
+            what = f"more than {MOST_OPERATIONS:,} operations, with all that is called"
+        if what is not None and not self._full:
+            span = next(_mlir.spans(call.location), None)
+            hint = "call fewer pipelines from each other, or the same work in a `for` over a list"
+            self.problems.append(problems.beyond_limits(what, span, hint))
+            self._full = True
+        return not self._full
 
     def inline_test(self, test: Any, givens: Givens, written: dict[str, Any]) -> None:
         """Leave no call in a test but what it runs: one level of calls after the other, each answered where the test
@@ -90,6 +120,9 @@ class _Inliner:
         while more and not self.problems:
             answered = [givens.answer(operation) for operation in list(_mlir.walk(test))]
             calls = [operation for operation in _mlir.walk(test) if operation.name == "agent.call"]
+            size = sum(self._sizes.get(_text(call, "callee"), 0) for call in calls)
+            if calls and not self._fits(size, 0, calls[0]):
+                break
             for call in calls:
                 self._inline(call, written[_text(call, "callee")], test)
             more = bool(calls) or any(answered)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from agent_sources import ROOT
 from program_runs import compiled, ran
 
-from agentlang.api import Compiled, read
+from agentlang.api import Compiled, check, compile, read
 from agentlang.cli.main import main
 from agentlang.lang.format import format_source
+from agentlang.stdlib.library import Library
 
 FOLDER = ROOT / "tests" / "system" / "programs"
 FILES = sorted(path.stem for path in FOLDER.glob("*.agent"))
@@ -175,3 +177,21 @@ def test_a_program_is_drawn_planned_and_explained(name: str, capsys: pytest.Capt
         assert code == 0 or (code == 2 and "[nothing-to-explain]" in said.err), said.err
         explained += code == 0
     assert explained
+
+
+@pytest.mark.parametrize(
+    ("calls", "count", "says"),
+    [("p{n}(x)", 2000, "deeper than 100"), ("p{n}(x) + p{n}(x)", 40, "more than 20,000 operations")],
+)
+def test_calls_in_calls_grow_only_so_far(tmp_path: Path, calls: str, count: int, says: str) -> None:
+    lines = [f"pipeline p{n}(x: Int) -> Int {{ {calls.format(n=n + 1)} }}\n" for n in range(count)]
+    path = tmp_path / "p.agent"
+    path.write_text("".join(lines) + f'pipeline p{count}(x: Int) -> Int {{ x }}\ntest "t" {{ expect p0(1) == 1 }}\n')
+    source, _ = read(path)
+    assert source is not None
+    program = check(source).program
+    assert program is not None
+    done, problems = compile(program, Library(tmp_path))
+    assert done is None
+    assert [problem.slug for problem in problems] == ["beyond-limits"]
+    assert says in problems[0].title
