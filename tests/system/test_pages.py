@@ -19,7 +19,7 @@ from cli_runs import COMMAND as AGENTLANG
 from cli_runs import LIMIT, ROOT, models_here
 from pages import COMMAND, INPUT, Block, Entry, blocks, entries, fits
 
-from agentlang.base.paths import home
+from agentlang.base.paths import home, models_home, private
 from agentlang.cli.console import Console
 from agentlang.cli.repl.loop import Loop
 from agentlang.cli.repl.session import Session
@@ -43,7 +43,7 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home without models, which no page can fill or damage; what was measured of this machine is known there."""
     place = tmp_path_factory.mktemp("home")
@@ -64,9 +64,17 @@ def test_what_is_typed_prints_what_is_shown(
 
 @pytest.mark.models
 @pytest.mark.parametrize("page", typed(models=True), ids=name)
-def test_what_is_typed_prints_what_is_shown_with_models(page: Path, tmp_path: Path) -> None:
+def test_what_is_typed_prints_what_is_shown_with_models(
+    page: Path, tmp_path: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not models_here(*MODELS):
         pytest.skip("the models of the pages are not on this machine")
+    # Weights and what is compiled are shared; sessions and indexes of the pages are not left behind.
+    (bare / "private").mkdir(mode=0o700)
+    (bare / "private" / "xla").symlink_to(private("xla"))
+    (bare / "models").symlink_to(models_home())
+    monkeypatch.setenv("AGENTLANG_HOME", str(bare))
+    monkeypatch.setenv("AGENTLANG_OFFLINE", "1")
     follow(page, tmp_path, models=True)
 
 

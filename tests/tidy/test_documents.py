@@ -14,6 +14,7 @@ from agentlang.api import check
 from agentlang.base.render import terminal
 from agentlang.base.source import Source
 from agentlang.cli.main import COMMANDS
+from agentlang.lang.format import format_source
 
 ROOT = Path(__file__).parents[2]
 # Pages of problems have a harness of their own: their first program must fail.
@@ -23,7 +24,10 @@ PAGES = sorted(
     if "problems" not in p.parts
 )
 ALL = [*PAGES, *sorted(ROOT.glob("docs/problems/*.md"))]
-NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 QUOTED = [p for p in PAGES if p.parent.parent.name == "examples"]
@@ -31,7 +35,7 @@ QUOTED = [p for p in PAGES if p.parent.parent.name == "examples"]
 STANDING = [p for p in ALL if p not in QUOTED and p.stem not in CHECKED]
 
 
-@pytest.mark.parametrize("page", STANDING, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", STANDING, ids=name)
 def test_programs_check(page: Path, tmp_path: Path) -> None:
     """Whole programs check without a problem, or with those that the block names; the first on the page of a problem
     may have that one."""
@@ -59,6 +63,13 @@ def test_programs_check(page: Path, tmp_path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in QUOTED], ids=name)
+def test_programs_are_formatted(page: Path) -> None:
+    for block in blocks(page.read_text()):
+        if block.kind == "agent" and not block.slugs:
+            assert format_source(Source(page.name, block.text)) == (block.text, ()), block.line
+
+
 @pytest.mark.parametrize("page", QUOTED, ids=lambda page: page.parent.name)
 def test_pages_of_examples_quote_their_program(page: Path) -> None:
     program = (page.parent / f"{page.parent.name}.agent").read_text()
@@ -68,14 +79,14 @@ def test_pages_of_examples_quote_their_program(page: Path) -> None:
             assert [line for line in lines if line.strip() not in program] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ALL, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ALL, ids=name)
 def test_commands_exist(page: Path) -> None:
     """In blocks, and in `agentlang …` in a sentence."""
     text = page.read_text()
