@@ -15,13 +15,14 @@ from ...base.source import Source
 from ..program import Program
 from ..syntax import File
 from .context import Library
-from .file import check_file, expand_agents
+from .file import check_file, expand_agents, finished
 from .files import Resolve
 
 if TYPE_CHECKING:
     from .facts import Facts
+    from .memory import Memory
 
-__all__ = ["Library", "Resolve", "check", "expand_agents"]
+__all__ = ["Library", "Resolve", "check", "expand_agents", "finished"]
 
 
 def check(
@@ -32,6 +33,7 @@ def check(
     files: Resolve | None = None,
     strict_labels: bool = False,
     facts: Facts | None = None,
+    memory: Memory | None = None,
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program of one file, and all problems of its meaning, in the order of the text.
 
@@ -39,6 +41,7 @@ def check(
     source that an import in the file of that path means, a problem where it may not be read (its span is filled in), or
     None. Errors of imported files are reported with their own spans, warnings are not. With `strict_labels`, what a
     label decides on carries it too. The program is None where a problem is an error. Syntax problems are the parser's;
-    a file that has some may be checked all the same. What is learned of each place of the text is added to `facts`.
+    a file that has some may be checked all the same. What is learned of each place of the text is added to `facts`;
+    with a `memory`, what was found of unchanged bodies is not looked for again.
     """
-    return check_file(file, source, library, files, strict_labels, facts)
+    return check_file(file, source, library, files, strict_labels, facts, memory)

@@ -73,6 +73,12 @@ class Facts:
             if expected is not None:
                 self.expected[span.path, span.start, span.end] = expected
 
+    def add(self, other: Facts) -> None:
+        """Everything that others learned, of places that are not looked at here."""
+        self.mentions.update(other.mentions)
+        self.values.update(other.values)
+        self.expected.update(other.expected)
+
     @contextmanager
     def only(self, *spans: Span) -> Generator[None]:
         """Keep what is said of these places, and of no others."""

@@ -28,6 +28,7 @@ from .unused import report_unused, report_unused_locals
 if TYPE_CHECKING:
     from .agents import Declarations
     from .facts import Facts
+    from .memory import Memory
 
 
 def check_file(
@@ -37,11 +38,12 @@ def check_file(
     resolve: Resolve | None,
     strict_labels: bool = False,
     facts: Facts | None = None,
+    memory: Memory | None = None,
 ) -> tuple[Program | None, tuple[Problem, ...]]:
     """The typed program with all problems of the file, in the order of the text. No program where one is an error."""
     files = Files(source, library, resolve, facts)
     context = Context(source, library, None, files)
-    declared, own = check_declarations(context, file)
+    declared, own = check_declarations(context, file, memory)
     tests, goals, fleets = _promises(context, declared)
     report_unused(context, declared)
 
@@ -64,11 +66,18 @@ def check_file(
         },
     )
     # A fault in one declaration hides none in another, so what is sound is looked at as a whole all the same.
-    more = (q for q in analyse(whole, strict_labels) if q.severity is Severity.ERROR or _is_of(q, source))
+    wider = analyse(whole, strict_labels) if memory is None else memory.analyse(whole, strict_labels)
+    more = (q for q in wider if q.severity is Severity.ERROR or _is_of(q, source))
     found = in_order((*context.problems, *files.problems, *more))
     if context.broken or file.broken or has_errors(found):
         return None, found
-    return without_unused_language(whole), found
+    # Who remembers checks often and runs seldom: what only a run needs waits (`finished`).
+    return (without_unused_language(whole) if memory is None else whole), found
+
+
+def finished(whole: Program) -> Program:
+    """A program that was checked with a memory, as a check without one gives it."""
+    return without_unused_language(whole)
 
 
 def _is_of(problem: Problem, source: Source) -> bool:
@@ -106,10 +115,10 @@ def expand_agents(
     return declare(context, file).expanded
 
 
-def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, Checked]:
+def check_declarations(context: Context, file: syntax.File, memory: Memory | None = None) -> tuple[Declared, Checked]:
     """Everything that can be called or named, of the file that is checked or of one that it imports."""
-    starts = [(node.doc or node).span.start for node in file.declarations]
-    context.top = min(starts, default=0)
+    first = file.declarations[0] if file.declarations else None
+    context.top = 0 if first is None else (first.doc or first).span.start
     declared = declare(context, file)
     context.tier_names = tuple(tier.name for fleet in declared.fleets for tier in fleet.tiers)
     context.tiers = tuple(name.text for name in context.tier_names)
@@ -120,13 +129,13 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
     kept = tuple(handle for handle in handles if handle is not None)
     report_circles(context, kept)
 
-    declared.calls = calls_between(declared.pipelines)
+    declared.calls = calls_between(declared.pipelines, memory)
     grouped = groups(declared.calls)
     own = {symbol.name: symbol for symbol in declared.pipelines}
     checked: dict[str, Pipeline] = {}
     for group in grouped:
         for name in group:
-            checked[name] = _pipeline(context, own[name])
+            checked[name] = _pipeline(context, own[name], memory)
     report_recursion(context, declared.calls, grouped, own)
     return declared, Checked(
         records=dict(context.records),
@@ -140,13 +149,15 @@ def check_declarations(context: Context, file: syntax.File) -> tuple[Declared, C
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
 
-def _pipeline(context: Context, symbol: PipelineSymbol) -> Pipeline:
+def _pipeline(context: Context, symbol: PipelineSymbol, memory: Memory | None) -> Pipeline:
     if context.facts is not None and symbol.agent is not None:
         # Of the loop that an agent stands for, its author wrote the parameters and the text for the model.
         systems = [entry.text.span for entry in symbol.agent.entries if isinstance(entry, syntax.AgentSystem)]
         parameters = [p.span for p in symbol.agent.parameters]
         with context.facts.only(*systems, *parameters):
             return _body(context, symbol)
+    if memory is not None and symbol.agent is None:
+        return memory.body(context, symbol, lambda: _body(context, symbol))
     return _body(context, symbol)
 
 

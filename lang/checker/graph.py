@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...base.problems import Related
 from ...base.source import Span
@@ -11,15 +12,22 @@ from ..syntax.walk import walk
 from .context import Context
 from .symbols import PipelineSymbol
 
+if TYPE_CHECKING:
+    from .memory import Memory
+
 Calls = Mapping[str, Sequence[tuple[str, Span]]]
 
 
-def calls_between(own: Iterable[PipelineSymbol]) -> dict[str, list[tuple[str, Span]]]:
+def calls_between(own: Iterable[PipelineSymbol], memory: Memory | None = None) -> dict[str, list[tuple[str, Span]]]:
     """For each pipeline of the file, the pipelines of the file that it calls and where. From the text alone: no name
     hides another."""
     pipelines = {symbol.name: symbol for symbol in own}
     calls: dict[str, list[tuple[str, Span]]] = {name: [] for name in pipelines}
     for name, symbol in pipelines.items():
+        if memory is not None and symbol.agent is None:
+            known = memory.calls(symbol.declaration)
+            calls[name] += [(callee, node.span) for callee, node in known if callee in pipelines]
+            continue
         for node in walk(symbol.declaration.body):
             if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name):
                 callee = node.function.text

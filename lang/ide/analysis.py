@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...base.problems import Problems
 from ...base.source import Source, Span
+from ..checker import finished
 from ..checker.facts import Facts
 from ..program import Program
 from ..syntax import File
@@ -37,11 +38,15 @@ class Analysis:
     ) -> None:
         self.source = source
         self.file = file
-        self.program = program
+        self._program = program
         self.problems = problems
         self.facts = facts
         self.layout = layout
         self.sources = sources
+
+    @cached_property
+    def program(self) -> Program | None:
+        return None if self._program is None else finished(self._program)
 
     @property
     def path(self) -> str:

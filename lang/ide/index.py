@@ -55,8 +55,11 @@ class Index:
 
     def target(self, mention: Mention) -> Span:
         """Where what a word stands for is declared. What an import brings is declared where it comes from."""
+        layout, path = self._analysis.layout, self._analysis.path
         span = mention.thing.span
         for _ in range(8):
+            if span.path == path:
+                span = layout.current(span)
             through = self._mentions.get(_place(span))
             if through is None or _place(through.thing.span) == _place(span):
                 break

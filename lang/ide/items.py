@@ -87,8 +87,9 @@ def names(context: Context) -> Iterator[Item]:
 def cases(context: Context) -> Iterator[Item]:
     """The cases that mean one thing by their name alone."""
     for name, owners in context.cases.items():
-        if len(owners) == 1 and "." not in owners[0].name and name not in context.names:
-            yield from (of(case, CASES) for case in owners[0].cases if case.name == name)
+        owner = next(iter(owners.values()), None)
+        if owner is not None and len(owners) == 1 and "." not in owner.name and name not in context.names:
+            yield from (of(case, CASES) for case in owner.cases if case.name == name)
 
 
 def cases_of(context: Context, type: Type | None) -> Iterator[Item]:

