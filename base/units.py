@@ -6,11 +6,12 @@ each base dimension. `runs` and `items` are counts, a dimension of their own so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from .frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Dimension:
     """Exponents of the base dimensions."""
 
@@ -79,7 +80,7 @@ class Notation(Enum):
     BEFORE = "before"
 
 
-@dataclass(frozen=True)
+@frozen
 class Unit:
     """A unit's factor to base units and its dimension."""
 
@@ -114,7 +115,7 @@ class DimensionError(Exception):
     """Two quantities whose dimensions do not fit the operator."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Quantity:
     """A number of base units with a dimension."""
 
@@ -162,11 +163,20 @@ _SCALES: dict[Dimension, tuple[tuple[float, str], ...]] = {
 
 
 def show(value: Quantity) -> str:
-    """For people: at most four significant digits in the largest unit that keeps the number at or above one."""
+    """For people: four significant digits (whole numbers have all) in the largest unit that keeps the number at or
+    above one. Money has its cents."""
     if value.dimension == MONEY:
-        return f"${value.value:.2f}" if abs(value.value) >= 0.01 or value.value == 0 else f"${value.value:.3g}"
+        amount, sign = abs(value.value), "-" if value.value < 0 else ""
+        return f"{sign}${amount:.2f}" if amount >= 0.01 or amount == 0 else f"{sign}${amount:.3g}"
     scales = _SCALES.get(value.dimension)
     if scales is None:
-        return f"{value.value:.4g}" if value.dimension == NUMBER else f"{value.value:.4g} {value.dimension}"
-    factor, name = next(((f, n) for f, n in scales if abs(value.value) >= f), scales[-1])
-    return f"{value.value / factor:.4g} {name}"
+        return _digits(value.value) if value.dimension == NUMBER else f"{_digits(value.value)} {value.dimension}"
+    plain = next(scale for scale in scales if scale[0] == 1.0)
+    # Nothing is nothing of the unit itself.
+    near = plain if value.value == 0 else scales[-1]
+    factor, name = next(((f, n) for f, n in scales if abs(value.value) >= f), near)
+    return f"{_digits(value.value / factor)} {name}"
+
+
+def _digits(number: float) -> str:
+    return f"{number:.4g}" if not 1e4 <= abs(number) < 1e15 else f"{number:.0f}"

@@ -13,6 +13,52 @@ def _seconds(duration: float) -> str:
     return str(Quantity(duration, DURATION))
 
 
+_EXAMPLES = {
+    "Text": "a text; in JSON it stands in double quotes",
+    "Bool": "true or false",
+    "Int": "a whole number, as in 12",
+    "Float": "a number, as in 0.5",
+    "Bytes": 'the bytes in base64, as in "aGVsbG8="',
+    "Json": 'JSON, as in {"a": 1}; a text stands in double quotes',
+}
+_UNITS = {
+    "Money": "${}",
+    "Duration": "{} s",
+    "Bytesize": "{} GiB",
+    "Bandwidth": "{} GB/s",
+    "Rate": "{} per s",
+    "Energy": "{} Wh",
+    "Power": "{} W",
+    "Tokens": "{} tokens",
+}
+
+
+def _next_step(wanted: str, given: object, near: str | None) -> str:
+    """How a value of that type is written; where a number was given without its unit, with it."""
+    kind = wanted.rstrip("?")
+    if near is not None:
+        return f"did you mean {near!r}?"
+    if kind in _UNITS:
+        text = str(given).strip() if isinstance(given, str | int | float) else ""
+        is_number = text.replace(".", "", 1).replace("_", "").isdecimal() and len(text) < 20
+        quoted = ", in single quotes where a shell reads it" if kind == "Money" else ""
+        return f"write {'' if is_number else 'it as in '}`{_UNITS[kind].format(text if is_number else 4)}`{quoted}"
+    if kind.startswith("stream "):
+        return "give its items by --input FILE (or - for stdin), one JSON value in each line"
+    if kind.startswith("["):
+        return f"give a JSON list with items of type {kind[1:-1]}, as in [{'1, 2' if kind == '[Int]' else '…'}]"
+    if kind.startswith("{"):
+        return 'give a JSON object, as in {"key": …}'
+    return f"give {_EXAMPLES.get(kind, f'a value of type {wanted}')}"
+
+
+def field_missing(owner: str, name: str, wanted: str) -> Problem:
+    """A record or case in JSON lacks a field."""
+    return Problem(
+        "argument-missing", f"{owner} needs a value for {name!r} ({wanted})", hint=f'add "{name}": … to the JSON object'
+    )
+
+
 def argument_missing(pipeline: str, name: str, wanted: str, span: Span | None = None) -> Problem:
     return Problem(
         "argument-missing",
@@ -31,12 +77,15 @@ def argument_unknown(pipeline: str, name: str, known: tuple[str, ...], suggestio
     )
 
 
-def argument_type(path: str, wanted: str, given: str, span: Span | None = None) -> Problem:
+def argument_type(
+    path: str, wanted: str, given: str, span: Span | None = None, *, value: object = None, near: str | None = None
+) -> Problem:
+    """`given` says what `value` is; `near` is what was most likely meant."""
     return Problem(
         "argument-type",
         f"{path} must be {wanted}, not {given}",
         span,
-        hint=f"give a value of type {wanted}",
+        hint=_next_step(wanted, value, near),
     )
 
 

@@ -40,7 +40,8 @@ from ..lang.types import (
 )
 from . import problems
 
-_NUMBER = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*(\S*)")
+_UNDERSCORE = re.compile(r"(?<=[0-9])_(?=[0-9])")
+_NUMBER = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*(per\s+\S+|\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,16 @@ def from_text(text: str, type_: Type, shapes: Shapes, path: str) -> tuple[object
         return text, ()
     if isinstance(type_, OptionType) and text == "none":
         return None, ()
-    if isinstance(wanted, Primitive) and wanted.name in DIMENSIONS:
+    if isinstance(wanted, Primitive) and (wanted.name in DIMENSIONS or wanted.name == "Bytes"):
         return from_json(text, wanted, shapes, path)
     if isinstance(wanted, EnumType) and not text.lstrip().startswith(("{", '"')):
         return from_json(text, wanted, shapes, path)
+    if wanted in (INT, FLOAT):
+        text = _UNDERSCORE.sub("", text)
     try:
         data: object = json.loads(text)
     except (ValueError, RecursionError):
-        return None, (problems.argument_type(path, str(type_), f"{_short(text)}"),)
+        return None, (problems.argument_type(path, str(type_), f"{_short(text)}", value=text),)
     return from_json(data, type_, shapes, path)
 
 
@@ -181,7 +184,9 @@ class _Conversion:
                     return converted
             case _:
                 pass
-        self._found.append(problems.argument_type(path, str(type_), _short(cast(object, value))))
+        self._found.append(
+            problems.argument_type(path, str(type_), _short(cast(object, value)), value=cast(object, value))
+        )
         return None
 
     def _fields(
@@ -198,7 +203,7 @@ class _Conversion:
             if name in value or isinstance(field_type, OptionType):
                 result[name] = self.convert(value.get(name), field_type, f"{path}.{name}")
             else:
-                self._found.append(problems.argument_missing(f"{path} ({owner})", name, str(field_type)))
+                self._found.append(problems.field_missing(f"{path} ({owner})", name, str(field_type)))
         return result
 
     def _case(self, value: object, shape: EnumShape, path: str) -> object:
@@ -212,7 +217,10 @@ class _Conversion:
                 given = cast("Mapping[str, object]", payload)
                 return {name: self._fields(given, fields, f"{path}.{name}", f"{shape.name}.{name}")}
         shown = ", ".join(name + ("(…)" if fields else "") for name, fields in shape.cases)
-        self._found.append(problems.argument_type(path, f"{shape.name} ({shown})", _short(cast(object, value))))
+        near = suggest(value, cases) if isinstance(value, str) else None
+        self._found.append(
+            problems.argument_type(path, f"{shape.name} ({shown})", _short(cast(object, value)), near=near)
+        )
         return None
 
 
@@ -263,10 +271,15 @@ def _quantity(value: object, dimension: units.Dimension) -> tuple[bool, object]:
     if not isinstance(value, str):
         return False, None
     text = value.strip()
-    number, unit = (text[1:], "$") if text.startswith("$") else (text, "")
+    # `-$4` is how an amount is printed.
+    sign, amount = ("-", text[1:]) if text.startswith("-$") else ("", text)
+    number, unit = (sign + amount[1:], "$") if amount.startswith("$") else (text, "")
     match = _NUMBER.fullmatch(number)
-    if match is None:
+    if match is None or (sign and match[1].startswith(("--", "-+"))):
         return False, None
+    per = units.UNITS.get(match[2].removeprefix("per").strip()) if match[2].startswith("per ") else None
+    if dimension == units.RATE and per is not None and per.dimension == units.DURATION:
+        return True, float(match[1]) / per.factor
     known = units.UNITS.get(unit or match[2])
     if known is None or known.dimension != dimension or (unit and match[2]):
         return False, None

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from agentlang.executor.values import Shapes, bind, from_json, from_text, text_form, to_json
+from agentlang.base.units import quantity
+from agentlang.executor.values import NO_SHAPES, Shapes, bind, from_json, from_text, text_form, to_json
 from agentlang.ir.graph import EnumShape, Graph, GraphPipeline, Input, RecordShape, Region
 from agentlang.lang.types import (
     BOOL,
@@ -161,3 +162,41 @@ def test_text_forms(value: object, type_: Type, expected: str) -> None:
 def test_anything_can_be_written_as_json() -> None:
     value = {"a": (1, b"hi", None, float("inf")), "b": object()}
     assert json.loads(json.dumps(to_json(value))) == {"a": [1, "aGk=", None, "inf"], "b": "<object>"}
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "value"),
+    [
+        ("-$1", "Money", -1.0),
+        ("4.50 $", "Money", 4.5),
+        ("4 per s", "Rate", 4.0),
+        ("6 per min", "Rate", 0.1),
+        ("1_000 tokens", "Tokens", 1000.0),
+        ("1_000", "Int", 1000),
+        ("YWJj", "Bytes", b"abc"),
+    ],
+)
+def test_values_are_written_as_in_the_language(text: str, type_: str, value: object) -> None:
+    assert from_text(text, Primitive(type_), NO_SHAPES, "x") == (value, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "hint"),
+    [
+        ("4", Primitive("Money"), "write `$4`, in single quotes where a shell reads it"),
+        ("€4", Primitive("Money"), "write it as in `$4`, in single quotes where a shell reads it"),
+        ("3", Primitive("Duration"), "write `3 s`"),
+        ("3 GiB", Primitive("Duration"), "write it as in `4 s`"),
+        ("yes", Primitive("Bool"), "give true or false"),
+        ("1,2", ListType(INT), "give a JSON list with items of type Int, as in [1, 2]"),
+    ],
+)
+def test_a_wrong_value_is_told_how_it_is_written(text: str, type_: Type, hint: str) -> None:
+    value, (problem,) = from_text(text, type_, NO_SHAPES, "x")
+    assert value is None
+    assert (problem.slug, problem.hint) == ("argument-type", hint)
+
+
+def test_amounts_are_shown_as_people_write_them() -> None:
+    shown = {(-1.0, "$"): "-$1.00", (123_456, "tokens"): "123456 tokens", (0.0, "s"): "0 s", (0.25, "s"): "250 ms"}
+    assert {key: str(quantity(*key)) for key in shown} == shown
