@@ -71,11 +71,36 @@ def test_history_and_words(terminal: Terminal) -> None:
     terminal.expect("\n42\n")
     terminal.expect("»")
     terminal.type(":he\t")
-    terminal.expect(":help")
+    terminal.expect("lp")  # a terminal is told what changes on its line, and no more
     terminal.type("\r")
     terminal.expect("its type, without running it")
     terminal.type(":quit\r")
     assert terminal.ends() == 0
+
+
+def test_completion_knows_what_was_defined(terminal: Terminal) -> None:
+    """Tab completes what only one word can be: a name, a field, an argument, a unit."""
+    terminal.type("type Order { amount: Int, note: Text }\r")
+    terminal.expect("Order is defined")
+    terminal.type("pipeline raised(of: Int, margin: Int = 3) -> Int { of + margin }\r")
+    terminal.expect("raised is defined")
+    # What was typed is completed before the next key is pressed, as people do.
+    terminal.type("first = Order(amo\t")
+    terminal.expect("unt: ")
+    terminal.type('4, note: "x")\r')
+    terminal.expect("first: Order")
+    terminal.type("rais\t")
+    terminal.expect("ed")
+    terminal.type("(first.am\t")
+    terminal.expect("ount")
+    terminal.type(", marg\t")
+    terminal.expect("in: ")
+    terminal.type("2)\r")
+    terminal.expect("\n6\n")
+    terminal.type("1 mi\t")
+    terminal.expect("n")
+    terminal.type(" / (30 s)\r")
+    terminal.expect("\n2.0\n")
 
 
 def test_save_load_reset(terminal: Terminal, tmp_path: Path) -> None:
