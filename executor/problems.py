@@ -189,7 +189,7 @@ def nobody_to_ask(stage: str, question: str) -> Problem:
     return Problem(
         "nobody-to-ask",
         f"{stage} needs a person's approval, and nobody is there to ask",
-        hint="run it where somebody can answer",
+        hint="run it where somebody can answer, or say the answer beforehand with `--approve yes`",
         detail=question,
     )
 

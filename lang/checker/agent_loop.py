@@ -218,7 +218,8 @@ class Loop:
         """The answer of the loop, or that of a last call which may use no tools."""
         said = s.Access(self._name(done), self._word("said"), span=self.at)
         found, answer = self.free("found"), self.free("answer")
-        hurry = s.Template((s.TextPart("No more tools may be used. Answer now.", span=self.at),), span=self.at)
+        plainly = " Answer now, in plain words." if self.result == TEXT else " Answer now."
+        hurry = s.Template((s.TextPart(f"No more tools may be used.{plainly}", span=self.at),), span=self.at)
         chat = self._chat(self._plus(said, self._list(self._message("User", hurry))))
         subject = s.Access(self._name(done), self._word("answer"), span=self.at)
         if self.result == TEXT:
