@@ -6,15 +6,14 @@ the event loop) is imported by the step that needs it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import problems
+from .base.frozen import frozen
 from .base.problems import Problem, Problems, has_errors, in_order
 from .base.source import Source
 
@@ -40,7 +39,7 @@ LARGEST_SOURCE = 2 << 20
 """Bytes that are read at all: what the parser takes in characters, at four bytes each."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Checked:
     """A file after `check`: its tree always, its program only without errors. `sources` are for rendering problems."""
 
@@ -51,7 +50,7 @@ class Checked:
     sources: dict[str, Source]
 
 
-@dataclass(frozen=True)
+@frozen
 class Compiled:
     """A program after all passes, frozen, with the library that it was compiled against."""
 
@@ -256,6 +255,8 @@ def plan(
 ) -> tuple[Plan | None, Problems]:
     """The placement of one pipeline for its goal. `here` plans for this machine whatever the file's fleet says, which
     is what a run on this machine wants. `machine` is what was measured of it; measured now if nothing was."""
+    import hashlib
+
     from .planner import calibrate, hardware
     from .planner.place import choose_fleet
     from .planner.place import plan as place

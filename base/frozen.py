@@ -28,7 +28,8 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[_T]], type[_T]]: ...
 def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
     """Make a class of annotated fields an immutable value class, compared and hashed by its fields.
 
-    Fields with `compare=False` take no part in equality. A `default_factory` and `__post_init__` are not supported.
+    Fields with `compare=False` take no part in equality. A `default_factory` and `__post_init__` are not supported. A
+    method that the class writes itself is kept.
     """
     if cls is None:
         return partial(_define, kw_only=kw_only)
@@ -45,8 +46,10 @@ def _define(cls: type[Any], kw_only: bool) -> type[Any]:
     cls.__frozen_defined__ = frozenset(cls.__frozen_fields__)
     cls.__frozen_compared__ = staticmethod(_values([part.name for part in own if part.compare]))
     cls.__frozen_defaults__ = {part.name: part.default for part in own if _has_default(part)}
+    written = cls.__dict__
     for name, method in _METHODS:
-        setattr(cls, name, method)
+        if name not in written:
+            setattr(cls, name, method)
     return cls
 
 

@@ -7,9 +7,9 @@ has a page in `docs/problems/` whose failing example must produce it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from .frozen import frozen
 from .source import Span
 
 
@@ -19,7 +19,7 @@ class Severity(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True)
+@frozen
 class Related:
     """Another place that explains the problem, with a few words why."""
 
@@ -27,7 +27,7 @@ class Related:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Edit:
     """Replace the text of `span` by `text`; an empty span inserts."""
 
@@ -35,7 +35,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Fix:
     """A change that a machine can apply."""
 
@@ -43,7 +43,7 @@ class Fix:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """One thing that is wrong.
 

@@ -8,13 +8,14 @@ points, an end column is exclusive.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
+from .frozen import frozen
 
-@dataclass(frozen=True, order=True)
+
+@frozen
 class Span:
-    """A half-open range `start..end` (code-point offsets) of the source named `path`."""
+    """A half-open range `start..end` (code-point offsets) of the source named `path`. Ordered by its fields."""
 
     path: str
     start: int
@@ -24,6 +25,23 @@ class Span:
     end_line: int
     end_column: int
 
+    def __init__(self, path: str, start: int, end: int, line: int, column: int, end_line: int, end_column: int) -> None:
+        # Every word of a file has a place, so making one is written out.
+        state = self.__dict__
+        state["path"] = path
+        state["start"] = start
+        state["end"] = end
+        state["line"] = line
+        state["column"] = column
+        state["end_line"] = end_line
+        state["end_column"] = end_column
+
+    def __lt__(self, other: Span) -> bool:
+        return (self.path, self.start, self.end) < (other.path, other.start, other.end)
+
+    def __le__(self, other: Span) -> bool:
+        return not other < self
+
     def to(self, other: Span) -> Span:
         """The smallest span from the start of this one to the end of `other` (same path)."""
         return Span(self.path, self.start, other.end, self.line, self.column, other.end_line, other.end_column)
@@ -32,7 +50,7 @@ class Span:
         return f"{self.path}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """One text and the path that people know it by. Reading files is the caller's job."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -113,7 +112,9 @@ class Bar:
         if now - self._last < 0.05 and not finished:
             return
         self._last = now
-        room = max(10, min(40, shutil.get_terminal_size().columns - len(self.label) - 30))
+        from shutil import get_terminal_size  # archives come with it, which no other command needs
+
+        room = max(10, min(40, get_terminal_size().columns - len(self.label) - 30))
         filled = int(room * done / total) if total else 0
         text = f"\r{self.label} [{'█' * filled}{'·' * (room - filled)}] {_mebibytes(done)} / {_mebibytes(total or 0)} "
         self.console.err.write(text + ("\n" if finished else ""))

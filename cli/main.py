@@ -104,9 +104,12 @@ def _parser(given: list[str]) -> argparse.ArgumentParser:
 
     parser = Parser(prog="agentlang", description="Check, compile, plan and run agent pipelines.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"agentlang {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    # With its own `prog`, no help is laid out to find it; and only one command is made, unless all are to be told.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="agentlang", parser_class=Parser)
     wanted = next((word for word in given if not word.startswith("-")), None)
     for name, words in COMMANDS.items():
+        if wanted in COMMANDS and name != wanted:
+            continue
         child = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
         if name == wanted:
             child.add_argument("--json", action="store_true", help="one JSON document (or JSON Lines) on stdout")

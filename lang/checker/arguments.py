@@ -10,7 +10,7 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import NO_LABELS, Labels, Parameter
 from .body import Body, nothing
-from .conversions import is_open, is_unknown
+from .conversions import convert, is_open, is_unknown
 from .generics import Variables, filled, has_variables, unify
 
 
@@ -130,6 +130,9 @@ def _fit(
     wanted = filled(parameter.type, variables)
     if is_open(wanted):
         return body.decided(found)
+    converted = convert(found, wanted)
+    if converted is not None:
+        return converted
     what = f"argument `{parameter.name}` of `{called}`"
     declared = (Related(parameter.span, f"`{parameter.name}` is declared here: {parameter.type}"),)
     return body.fit(found, wanted, what, declared)

@@ -27,14 +27,8 @@ from .calls import check_call, first_stage, module_of
 from .cases import bare_case, named_case, qualified_case
 from .context import BUILTINS
 from .conversions import inside, is_unknown
-from .fallbacks import check_otherwise, check_race
 from .figures import number, quantity
-from .loops import check_for, check_repeat
-from .match import check_match
 from .names import unknown_local
-from .operators import check_binary, check_unary
-from .policies import check_with
-from .structured import check_as, check_into
 from .symbols import (
     UNKNOWN,
     ConstantSymbol,
@@ -47,7 +41,10 @@ from .tables import check_index, check_list, check_map
 
 
 def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> program.Expression:
-    """The typed expression; problems go to the body's context."""
+    """The typed expression; problems go to the body's context.
+
+    What a small file often has no use for is loaded by the first that has.
+    """
     match node:
         case syntax.Name():
             return _name(body, node, expected)
@@ -62,12 +59,18 @@ def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> pr
         case syntax.Pipe():
             return check_call(body, node.call, node.value, expected)
         case syntax.For():
+            from .loops import check_for
+
             return check_for(body, node, expected)
         case syntax.If():
             return check_if(body, node, expected)
         case syntax.Binary():
+            from .operators import check_binary
+
             return check_binary(body, node, expected)
         case syntax.Unary():
+            from .operators import check_unary
+
             return check_unary(body, node, expected)
         case syntax.ListLiteral():
             return check_list(body, node, expected)
@@ -76,18 +79,32 @@ def check_expression(body: Body, node: syntax.Expr, expected: Type | None) -> pr
         case syntax.Bool():
             return program.Literal(type=BOOL, span=node.span, value=node.value)
         case syntax.Match():
+            from .match import check_match
+
             return check_match(body, node, expected)
         case syntax.With():
+            from .policies import check_with
+
             return check_with(body, node, expected)
         case syntax.Otherwise():
+            from .fallbacks import check_otherwise
+
             return check_otherwise(body, node, expected)
         case syntax.Into():
+            from .structured import check_into
+
             return check_into(body, node)
         case syntax.As():
+            from .structured import check_as
+
             return check_as(body, node)
         case syntax.Repeat():
+            from .loops import check_repeat
+
             return check_repeat(body, node, expected)
         case syntax.Race():
+            from .fallbacks import check_race
+
             return check_race(body, node, expected)
         case syntax.Index():
             return check_index(body, node)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from .. import program, syntax
 from .body import Body
 from .branches import check_if
-from .loops import check_for
-from .match import check_match
 
 
 def has_no_value(node: syntax.Expr, last: bool) -> bool:
@@ -49,10 +47,14 @@ def check_valueless(body: Body, node: syntax.Expr) -> program.Expression | None:
     try:
         match node:
             case syntax.For():
+                from .loops import check_for
+
                 return check_for(body, node, None, valueless=True)
             case syntax.If():
                 return check_if(body, node, None, valueless=True)
             case syntax.Match():
+                from .match import check_match
+
                 return check_match(body, node, None, valueless=True)
             case _:
                 from .expressions import check_interruptible
