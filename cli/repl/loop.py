@@ -14,7 +14,7 @@ import anyio
 from ...base.problems import OutsideError, Problem, Problems
 from ...base.source import Source
 from ...executor.backends.kept import KeptHandles
-from ...lang.types import StreamType
+from ...lang.types import OptionType, StreamType
 from ..console import Console, Exit
 from ..models import Watch
 from .reading import COMMAND, is_declaration, statements
@@ -189,6 +189,8 @@ class Loop:
             self.console.print(value)
         elif value is not None:
             self.console.print(_shown_as(to_json(value)))
+        elif isinstance(ready.pipeline.result, OptionType):
+            self.console.print("none")
         return value, "done"
 
     # --- what it holds -----------------------------------------------------------------------------------------------
