@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import syntax_problems as problems
 from .faults import Edit, Fault, Verdict
-from .tokens import OPENERS
+from .tokens import OPENERS, POLICY_WORDS
 
 _COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
 
@@ -15,7 +15,9 @@ def policies(fault: Fault) -> Verdict | None:
     depth, end = 0, fault.index
     while end < len(fault.tokens):
         kind = fault.tokens[end].kind
-        if depth == 0 and end > fault.index and kind in (*OPENERS, "COMMA", "LBRACE"):
+        # A comma goes on with policies where one of their words follows it.
+        more = kind == "COMMA" and end + 1 < len(fault.tokens) and fault.tokens[end + 1].text in POLICY_WORDS
+        if depth == 0 and end > fault.index and kind in (*OPENERS, "COMMA", "LBRACE") and not more:
             break
         depth += (kind in OPENERS.values()) - (kind in OPENERS)
         end += 1

@@ -287,6 +287,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside("return q;"), "bad-character", "`;`", 2),
     # Expressions
     Mistake(_inside("return f(g(q) with timeout 2 s, 3)"), "policies-in-list", "parentheses", 2, policies),
+    Mistake(_inside("return f(g(q) with retry 2 backoff 1 s, timeout 2 s, h(3), 3)"), "policies-in-list", "paren", 2),
     Mistake(_inside("return if 1 < q < 3 { q } else { q }"), "comparison-chain", "chain", 2, chain),
     Mistake(_inside("return if q = 3 { q } else { q }"), "unexpected-token", "`==`", 2, single_equals),
     Mistake(_inside("return A { x: 1, y: 2 }"), "unexpected-token", "`A(field: value)`", 2, braced_record),

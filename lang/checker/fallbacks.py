@@ -71,8 +71,11 @@ def _report_unused(body: Body, node: syntax.Otherwise, value: program.Expression
     else:
         why = "what stands before it cannot fail"
         hint = "leave `otherwise` out"
-        if isinstance(value, program.Reference):
-            hint = f"a name is not called again: write `otherwise` where `{value.name}` is bound"
+        named = value
+        while isinstance(named, program.Buffered | program.Collect):
+            named = named.stream
+        if isinstance(named, program.Reference):
+            hint = f"a name is not called again: write `otherwise` where `{named.name}` is bound"
     related: tuple[Related, ...] = body.origin(value)
     if isinstance(node.value, syntax.Otherwise):
         before = node.value.fallback.span
