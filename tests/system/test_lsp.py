@@ -262,7 +262,7 @@ def test_formatting_gives_canonical_text(tmp_path: Path) -> None:
         formatted = apply(client.texts["main.agent"], edits)
         assert "\n  found = order(3)\n" in formatted
         client.replace("main.agent", formatted)
-        assert await client.ask(types.TEXT_DOCUMENT_FORMATTING, params) == []
+        assert not await client.ask(types.TEXT_DOCUMENT_FORMATTING, params)
 
     drive(tmp_path, test)
 
