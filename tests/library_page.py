@@ -18,8 +18,8 @@ HEAD = """\
 
 `use std/llm` brings a module under its last name: `llm.chat(…)`. A method is called on what it belongs to:
 `writer.chat(…)`. `T` stands for any type. A stage with several signatures goes by the type of its first argument.
-What is always in scope, without `use`, is in [the language](language.md#declarations). Programs with `std/speech` check and
-plan; nothing that hears or speaks stands behind it yet.
+What is always in scope, without `use`, is in [the language](language.md#declarations). Programs with `std/speech`
+check and plan; nothing that hears or speaks stands behind it yet.
 """
 
 
