@@ -75,4 +75,4 @@ class Analysis:
         """A place of the tree, in the text. Places in other files stay what they are."""
         if span.path != self.path:
             return span
-        return self.source.span(self.layout.outer(span.start), self.layout.outer(span.end, last=True))
+        return self.source.span(self.layout.outer(span.start), self.layout.outer(span.end))

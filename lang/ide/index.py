@@ -39,7 +39,7 @@ class Index:
         for (file, start, end), mention in self._mentions.items():
             # A word that no program can write stands for something made up.
             if file == path and start < end:
-                self.words.append(Word(outer(start), outer(end, last=True), mention))
+                self.words.append(Word(outer(start), outer(end), mention))
         self.words.sort(key=_start)
         self._starts = [word.start for word in self.words]
         self._fields: set[Place] | None = None

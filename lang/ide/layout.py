@@ -9,7 +9,7 @@ the layout, which says where each part is now. An edit costs the parts that it t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...base.source import Source, Span
@@ -61,9 +61,8 @@ class Layout:
         piece = self.pieces[at]
         return piece.chunk.start + min(offset - piece.start, piece.size)
 
-    def outer(self, offset: int, last: bool = False) -> int:
+    def outer(self, offset: int) -> int:
         """Where a place of the sheet is in the text. What is no longer there is the start of the text."""
-        del last
         piece = self._piece(offset)
         if piece is None:
             found = self._renewed(offset)
@@ -96,9 +95,6 @@ class Layout:
             return None
         piece = self._by_sheet[at]
         return piece if offset <= piece.chunk.end else None
-
-    def touched(self, first: int, last: int) -> Iterator[Piece]:
-        return (piece for piece in self.pieces if piece.start <= last and first <= piece.end)
 
 
 def _on_sheet(piece: Piece) -> int:

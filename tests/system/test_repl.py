@@ -86,7 +86,7 @@ def test_completion_knows_what_was_defined(terminal: Terminal) -> None:
     terminal.expect("raised is defined")
     # What was typed is completed before the next key is pressed, as people do.
     terminal.type("first = Order(amo\t")
-    terminal.expect("unt: ")
+    terminal.expect("unt:")
     terminal.type('4, note: "x")\r')
     terminal.expect("first: Order")
     terminal.type("rais\t")
@@ -94,7 +94,7 @@ def test_completion_knows_what_was_defined(terminal: Terminal) -> None:
     terminal.type("(first.am\t")
     terminal.expect("ount")
     terminal.type(", marg\t")
-    terminal.expect("in: ")
+    terminal.expect("in:")
     terminal.type("2)\r")
     terminal.expect("\n6\n")
     terminal.type("1 mi\t")
