@@ -170,7 +170,7 @@ class _Run:
 
 async def _show(running: AbstractAsyncContextManager[Running], target: Target, console: Console) -> End:
     from ..executor.frames import End, Item, ProblemFrame, frame_json
-    from ..executor.values import to_json
+    from ..executor.values import to_json, with_unit
 
     text = False
     last: End | None = None
@@ -194,7 +194,8 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     if text:
         console.print()
     if not console.json and last.outcome.status == "done" and not last.timings.items:
-        _print_value(last.outcome.value, console)
+        result = target.compiled.graph.pipeline(target.pipeline).result
+        _print_value(with_unit(last.outcome.value, result) or last.outcome.value, console)
     return last
 
 

@@ -76,6 +76,13 @@ def text_form(value: object, type_: ValueType) -> str:
     return json.dumps(to_json(value), ensure_ascii=False)
 
 
+def with_unit(value: object, type_: ValueType) -> str | None:
+    """A quantity as people write it (`4 s`, `$0.40`), where the value is one."""
+    inner = type_.element if isinstance(type_, OptionType) else type_
+    is_quantity = isinstance(inner, Primitive) and inner.name in DIMENSIONS
+    return text_form(value, inner) if is_quantity and value is not None else None
+
+
 def to_json(value: object) -> object:
     """Plain data for `json.dumps`. Opaque values (handles, caches) become a text that only says what they are."""
     if value is None or isinstance(value, str | bool | int):

@@ -263,7 +263,7 @@ def disk_rates(folder: Path, clock: Clock, size: int = 64 * _MIB, repeats: int =
     """
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    place = folder if os.access(folder, os.W_OK) else None
+    place = folder if folder.is_dir() and os.access(folder, os.W_OK) else None
     evict = getattr(os, "posix_fadvise", None)
     with tempfile.TemporaryFile(dir=place, buffering=0) as file:
         block = os.urandom(_MIB)  # random, so that no file system stores it compressed

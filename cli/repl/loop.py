@@ -159,7 +159,7 @@ class Loop:
         from typing import cast
 
         from ...executor.frames import End, Frame, Item, ProblemFrame
-        from ...executor.values import to_json
+        from ...executor.values import to_json, with_unit
 
         items: list[object] = []
         end: End | None = None
@@ -185,8 +185,9 @@ class Loop:
         if items:
             return "".join(cast("list[str]", items)) if text else tuple(items), "done"
         value = end.outcome.value
-        if isinstance(value, str):
-            self.console.print(value)
+        quantity = with_unit(value, ready.pipeline.result)
+        if isinstance(value, str) or quantity is not None:
+            self.console.print(quantity or str(value))
         elif value is not None:
             self.console.print(_shown_as(to_json(value)))
         elif isinstance(ready.pipeline.result, OptionType):

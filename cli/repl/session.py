@@ -275,7 +275,8 @@ def _returning(node: syntax.PipelineDecl) -> tuple[str, syntax.PipelineDecl]:
     if isinstance(last, syntax.Bind):
         name = last.name.text
         last = syntax.Return(last.value, span=last.span)
-    elif isinstance(last, syntax.ExprStatement):
+    elif isinstance(last, syntax.ExprStatement | syntax.Emit):
+        # What is sent is shown at once here, as a value is.
         last = syntax.Return(last.value, span=last.span)
     return name, replace(node, body=replace(node.body, statements=(*others, last)))
 

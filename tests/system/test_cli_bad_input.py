@@ -163,3 +163,12 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
     done = agentlang("models", "pull", "all-minilm-l6-v2", AGENTLANG_HOME=str(file / "home"))
     assert done.code == 3
     assert "error[store-unusable]" in done.err
+
+
+def test_a_home_that_is_no_folder_costs_only_what_would_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "p.agent").write_text("pipeline p(x: Duration) -> Duration {\n  return x * 2\n}\n")
+    (tmp_path / "home").write_text("")
+    for words in (["check", "p.agent"], ["run", "p.agent", "x=2 s", "--quiet"], ["plan", "p.agent"]):
+        done = agentlang(*words, cwd=tmp_path, AGENTLANG_HOME=str(tmp_path / "home"))
+        assert done.code == 0, done.err
+        assert words[0] != "run" or done.out == "4 s\n"

@@ -153,3 +153,13 @@ def test_what_fails_while_it_runs_is_shown_at_its_place(tmp_path: Path, environm
     assert done.stdout == '{"ids": [1]}\n'
     assert " --> input:1:1\n  |\n1 | o.ids[5]\n  | ^^^^^^^^\n" in done.stderr
     assert "{ return 1 / n }\n" in done.stderr
+
+
+def test_quantities_are_shown_with_their_units_and_what_is_sent_as_a_value(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    lines = ("x = $4", "-x", "1 GiB / (1 GiB/s)", "emit 3", "(" * 10_000, "1 + 1")
+    text = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(REPL, input=text, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.stdout == "$4.00\n-$4.00\n1 s\n3\n2\n"
+    assert done.stderr.count("error[too-deep]") == 1
