@@ -143,7 +143,7 @@ def test_after_edits_all_is_known_that_a_fresh_look_tells(text: str, changes: li
 
 
 @pytest.mark.slow
-@relaxed(2000)
+@relaxed(400)
 @given(st.sampled_from([*TEXTS, OWN, OWN, OWN, WHOLE, ""]), edits)
 def test_after_many_edits(text: str, changes: list[tuple[float, int, str]]) -> None:
     edited(text, changes)
