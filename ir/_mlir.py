@@ -262,11 +262,17 @@ def operations(block: MlirBlock) -> list[MlirOperation]:
 
 def walk(operation: MlirOperation) -> Iterator[MlirOperation]:
     """Every operation inside, parents first."""
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in operations(block):
-                yield inner
-                yield from walk(inner)
+    # Not recursive: what is deep inside would pass through a generator for each operation around it.
+    waiting = _held(operation)
+    while waiting:
+        inner = waiting.pop()
+        yield inner
+        waiting += _held(inner)
+
+
+def _held(operation: MlirOperation) -> list[MlirOperation]:
+    """What the bodies of an operation hold, last first."""
+    return [inner for region in operation.regions for block in region.blocks for inner in operations(block)][::-1]
 
 
 def owner(value: MlirValue) -> MlirOperation | None:

@@ -8,7 +8,7 @@ or `best.items`; units are those of the field that holds the formula (see `ir.gr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Monomial = tuple[str, ...]
@@ -69,6 +69,15 @@ def variable(name: str) -> Formula:
 
 def as_formula(value: Formula | float) -> Formula:
     return value if isinstance(value, Formula) else constant(value)
+
+
+def total(parts: Iterable[Formula]) -> Formula:
+    """The sum of any number of formulas, in time that grows with their terms."""
+    terms: dict[Monomial, float] = {}
+    for part in parts:
+        for variables, coefficient in part.terms:
+            terms[variables] = terms.get(variables, 0.0) + coefficient
+    return _of(terms)
 
 
 def parse(text: str) -> Formula:

@@ -22,10 +22,29 @@ Broken = Iterator[tuple[Any, str]]
 _BODIES = ("agent.pipeline", "agent.test")
 
 
+class Held:
+    """What a module holds, walked once for all laws: its declarations, and what is inside its pipelines and tests, in
+    order and by the names of operations. (An arm is a part of its operation, so no stage.)"""
+
+    __slots__ = ("declarations", "inside", "stages")
+
+    def __init__(self, module: Any) -> None:
+        self.declarations = _mlir.operations(_mlir.body(module))
+        self.inside: dict[str, list[Any]] = {}
+        self.stages: list[Any] = []
+        for body in self.declarations:
+            if body.name in _BODIES:
+                for operation in _mlir.walk(body):
+                    name = operation.name
+                    self.inside.setdefault(name, []).append(operation)
+                    if name != "agent.arm":
+                        self.stages.append(operation)
+
+
 @dataclass(frozen=True, slots=True)
 class Law:
     name: str
-    check: Callable[[Any], Broken]
+    check: Callable[[Held], Broken]
     after: str | None = None
 
 
@@ -33,9 +52,10 @@ def check(module: Any, done: tuple[str, ...] = ()) -> Problems:
     """The laws that hold after the passes in `done`, as problems at the places of the operations that break them."""
     found: list[Any] = []
     with _mlir.working():
+        held = Held(module)
         for law in LAWS:
             if law.after is None or law.after in done:
-                found += [problems.unsound(text, _place(operation)) for operation, text in law.check(module)]
+                found += [problems.unsound(text, _place(operation)) for operation, text in law.check(held)]
     return tuple(found)
 
 
@@ -43,51 +63,43 @@ def _place(operation: Any) -> Any:
     return next(_mlir.spans(operation.location), None)
 
 
-def _declared(module: Any, kind: str) -> dict[str, Any]:
-    return {_text(op, "name"): op for op in _mlir.operations(_mlir.body(module)) if op.name == kind}
+def _declared(module: Held, kind: str) -> dict[str, Any]:
+    return {_text(op, "name"): op for op in module.declarations if op.name == kind}
 
 
 def _text(operation: Any, name: str) -> str:
     return operation.attributes[name].value
 
 
-def _bodies(module: Any) -> Iterator[Any]:
-    return (op for op in _mlir.operations(_mlir.body(module)) if op.name in _BODIES)
+def _inside(module: Held, *names: str) -> Iterator[Any]:
+    """The operations of these names in all bodies."""
+    return (op for name in names for op in module.inside.get(name, ()))
 
 
-def _inside(module: Any, *names: str) -> Iterator[Any]:
-    for body in _bodies(module):
-        yield from (op for op in _mlir.walk(body) if op.name in names)
-
-
-def unique_ids(module: Any) -> Broken:
+def unique_ids(module: Held) -> Broken:
     """Every operation in a pipeline has a stage id, and no two the same. (An arm is a part of its operation.)"""
     seen: set[str] = set()
-    for body in _bodies(module):
-        for operation in _mlir.walk(body):
-            if operation.name == "agent.arm":
-                continue
-            if "id" not in operation.attributes:
-                yield operation, f"'{operation.name}' has no stage id"
-                continue
-            stage_id = _text(operation, "id")
-            if stage_id in seen:
-                yield operation, f"two operations have the stage id {stage_id!r}"
-            seen.add(stage_id)
+    for operation in module.stages:
+        if "id" not in operation.attributes:
+            yield operation, f"'{operation.name}' has no stage id"
+            continue
+        stage_id = _text(operation, "id")
+        if stage_id in seen:
+            yield operation, f"two operations have the stage id {stage_id!r}"
+        seen.add(stage_id)
 
 
-def ours_only(module: Any) -> Broken:
+def ours_only(module: Held) -> Broken:
     """A pipeline holds operations of the `agent` dialect only."""
-    for body in _bodies(module):
-        for operation in _mlir.walk(body):
-            if not operation.name.startswith("agent."):
-                yield operation, f"'{operation.name}' has no place in a pipeline"
+    for name, operations in module.inside.items():
+        if not name.startswith("agent."):
+            yield from ((operation, f"'{name}' has no place in a pipeline") for operation in operations)
 
 
-def unique_names(module: Any) -> Broken:
+def unique_names(module: Held) -> Broken:
     """No two declarations of one kind share a name."""
     seen: set[tuple[str, str]] = set()
-    for operation in _mlir.operations(_mlir.body(module)):
+    for operation in module.declarations:
         name = "pipeline" if operation.name == "agent.goal" else "name"
         if name in operation.attributes:
             key = (operation.name, _text(operation, name))
@@ -96,7 +108,7 @@ def unique_names(module: Any) -> Broken:
             seen.add(key)
 
 
-def handles_declared(module: Any) -> Broken:
+def handles_declared(module: Held) -> Broken:
     """Every open names a declared handle and has its type, every handle argument a handle declared before."""
     handles = _declared(module, "agent.handle")
     for operation in _inside(module, "agent.open"):
@@ -113,7 +125,7 @@ def handles_declared(module: Any) -> Broken:
         known.add(name)
 
 
-def calls_resolve(module: Any) -> Broken:
+def calls_resolve(module: Held) -> Broken:
     """Every call names a pipeline and gives it what it takes."""
     pipelines = _declared(module, "agent.pipeline")
     for operation in _inside(module, "agent.call"):
@@ -134,7 +146,7 @@ def calls_resolve(module: Any) -> Broken:
                 yield operation, f"{given['callee']!r} does not give {from_mlir(value.type)}"
 
 
-def records_fit(module: Any) -> Broken:
+def records_fit(module: Held) -> Broken:
     """Every build and field fits the declaration of its record; every record that a type names is declared."""
     records: dict[str, dict[str, ValueType]] = {
         name: {field["name"]: from_mlir(field["type"]) for field in _mlir.attributes_of(operation)["fields"]}
@@ -162,7 +174,7 @@ def records_fit(module: Any) -> Broken:
             yield operation, f"{base}.{name} is {wanted}, not {from_mlir(operation.results[0].type)}"
 
 
-def enums_fit(module: Any) -> Broken:
+def enums_fit(module: Held) -> Broken:
     """Every case and match fits the declaration of its enum, every template has holes of what has a text form."""
     enums: dict[str, dict[str, tuple[tuple[str, ValueType], ...]]] = {
         name: {
@@ -208,21 +220,21 @@ def _match_fits(match: Any, enum: str, cases: dict[str, tuple[tuple[str, ValueTy
         yield match, f"no arm is for {enum}.{min(missing)}"
 
 
-def goals_resolve(module: Any) -> Broken:
+def goals_resolve(module: Held) -> Broken:
     """Every goal is of a declared pipeline."""
     pipelines = _declared(module, "agent.pipeline")
-    for operation in _mlir.operations(_mlir.body(module)):
+    for operation in module.declarations:
         if operation.name == "agent.goal" and _text(operation, "pipeline") not in pipelines:
             yield operation, f"{_text(operation, 'pipeline')!r} is no pipeline"
 
 
-def no_calls(module: Any) -> Broken:
+def no_calls(module: Held) -> Broken:
     """After inlining no call is left."""
     for operation in _inside(module, "agent.call"):
         yield operation, "a call of a pipeline is left after inlining"
 
 
-def no_chats(module: Any) -> Broken:
+def no_chats(module: Held) -> Broken:
     """After the split no chat is left, every cache is prefilled, moved and decoded, each once."""
     for operation in _inside(module, "agent.chat"):
         yield operation, "a chat call is left after the split"
@@ -232,16 +244,13 @@ def no_chats(module: Any) -> Broken:
             yield operation, f"a KV cache has {len(uses)} uses: decoding consumes it"
 
 
-def demands_everywhere(module: Any) -> Broken:
+def demands_everywhere(module: Held) -> Broken:
     """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs."""
-    for body in _bodies(module):
-        for operation in _mlir.walk(body):
-            if operation.name == "agent.arm":
-                continue
-            if "times" not in operation.attributes:
-                yield operation, f"'{operation.name}' does not say how often it runs"
-            if "entry" in operation.attributes and "demand" not in operation.attributes:
-                yield operation, f"'{operation.name}' does not say what it needs"
+    for operation in module.stages:
+        if "times" not in operation.attributes:
+            yield operation, f"'{operation.name}' does not say how often it runs"
+        if "entry" in operation.attributes and "demand" not in operation.attributes:
+            yield operation, f"'{operation.name}' does not say what it needs"
 
 
 LAWS: tuple[Law, ...] = (

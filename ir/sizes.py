@@ -68,6 +68,7 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
         if not fitting:
             unused.append(key)
         chosen.update(dict.fromkeys(fitting, value))
+    left = _left(table, chosen)
     values: dict[str, float] = {}
     bounds: dict[str, float] = {}
     out: list[Resolved] = []
@@ -76,7 +77,7 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
         if size.name in chosen:
             values[size.name] = chosen[size.name]
         elif size.group is not None:
-            values[size.name] = _left(size.group, table, chosen)
+            values[size.name] = left[size.group]
         else:
             values[size.name] = size.default.value(values)
         bound = None
@@ -86,11 +87,18 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
     return tuple(out), tuple(unused)
 
 
-def _left(group: str, table: tuple[Size, ...], chosen: Mapping[str, float]) -> float:
-    """The share of each size of a group that nothing is stated of."""
-    names = [size.name for size in table if size.group == group]
-    stated = [chosen[name] for name in names if name in chosen]
-    return max(0.0, 1.0 - sum(stated)) / (len(names) - len(stated))
+def _left(table: tuple[Size, ...], chosen: Mapping[str, float]) -> dict[str, float]:
+    """For each group the share of a size that nothing is stated of. A group that is stated whole has none."""
+    groups: dict[str, list[str]] = {}
+    for size in table:
+        if size.group is not None:
+            groups.setdefault(size.group, []).append(size.name)
+    shares: dict[str, float] = {}
+    for group, names in groups.items():
+        stated = [chosen[name] for name in names if name in chosen]
+        if len(stated) < len(names):
+            shares[group] = max(0.0, 1.0 - sum(stated)) / (len(names) - len(stated))
+    return shares
 
 
 def _fitting(key: str, table: tuple[Size, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from ...lang.types import EnumType, ListType, OptionType, StreamType
-from ..formula import ZERO, Formula, constant
+from ..formula import ZERO, Formula, constant, total
 from ..graph import Graph, Operation, Region, Value
 from ..library import Sized
 from .sizing import ASSUMED, BRANCH_SHARE, Sizes, blended, part_of
@@ -72,10 +72,11 @@ def _match(walk: Walk, operation: Operation, times: Formula) -> Sized:
     alike = constant(1.0 / len(cases))
     shares = {case: walk.sizes.name(f"{whole}.{case}", alike, constant(1.0), ASSUMED, group=whole) for case in cases}
     covered = cast("tuple[str, ...]", operation.attributes["cases"])
+    named = frozenset(covered)
     parts: list[tuple[Formula, Sized]] = []
     for case, region in zip(covered, operation.regions, strict=True):
-        left = (share for name, share in shares.items() if name not in covered)
-        share = sum(left, ZERO) if case == "_" else shares[case]
+        left = (share for name, share in shares.items() if name not in named)
+        share = total(left) if case == "_" else shares[case]
         for at, argument in enumerate(region.arguments):
             # The payload is told of the whole, of which it is a part; what an option holds is the whole.
             known = sized if isinstance(subject.type, OptionType) else part_of(sized, len(region.arguments))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from ...lang.types import JSON, MESSAGE, TEXT, ListType, MapType, OptionType, Primitive, StreamType
-from ..formula import ZERO, Formula, constant, variable
+from ..formula import ZERO, Formula, constant, total, variable
 from ..graph import Attribute, Size, ValueType
 from ..library import Sized
 
@@ -122,7 +122,7 @@ def average(parts: list[Sized]) -> Sized:
     tokens = [part.tokens for part in parts if part.tokens is not None]
     if len(tokens) != len(parts):
         return Sized()
-    return Sized(tokens=_sum(tokens) * (1.0 / len(parts)))
+    return Sized(tokens=total(tokens) * (1.0 / len(parts)))
 
 
 def added(left: Sized, right: Sized) -> Sized:
@@ -140,7 +140,7 @@ def blended(parts: list[tuple[Formula, Sized]]) -> Sized:
         known = [size for size in sizes if size is not None]
         if len(known) != len(parts):
             return None
-        return _sum([share * size for (share, _), size in zip(parts, known, strict=True)])
+        return total([share * size for (share, _), size in zip(parts, known, strict=True)])
 
     return Sized(
         tokens=blend([sized.tokens for _, sized in parts]),
@@ -159,11 +159,4 @@ def part_of(whole: Sized, parts: int) -> Sized:
 def together(parts: list[Sized]) -> Formula | None:
     """The tokens of all parts, where they are known of all."""
     tokens = [part.tokens for part in parts if part.tokens is not None]
-    return _sum(tokens) if len(tokens) == len(parts) else None
-
-
-def _sum(parts: list[Formula]) -> Formula:
-    total = Formula()
-    for part in parts:
-        total = total + part
-    return total
+    return total(tokens) if len(tokens) == len(parts) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from ...lang.types import HandleType, RecordType, Type
-from ..formula import ZERO, Formula, constant
+from ..formula import ZERO, Formula, constant, total
 from ..graph import (
     Attribute,
     Demand,
@@ -137,11 +137,11 @@ class _Walk:
 
     def _template(self, operation: Operation, operands: list[Sized]) -> Sized:
         written = "".join(part for part in _parts(operation.attributes["parts"]) if isinstance(part, str))
-        total = constant(text_tokens(written))
+        tokens = [constant(text_tokens(written))]
         for part in _parts(operation.attributes["parts"]):
             if isinstance(part, int):
-                total = total + llm.known(operands[part].tokens, 1.0)
-        return Sized(tokens=total)
+                tokens.append(llm.known(operands[part].tokens, 1.0))
+        return Sized(tokens=total(tokens))
 
     def _field(self, operation: Operation, base: Sized) -> Sized:
         name = str(operation.attributes["name"])

@@ -29,14 +29,14 @@ def _match_arms(op: View) -> Iterator[str]:
     if wrong:
         yield from wrong
         return
-    subject, seen = op.operands[0], list[str]()
+    subject, seen = op.operands[0], set[str]()
     for case, body in op.arms:
         if case is None:
             yield "has an arm without a case"
             continue
         if case in seen or "_" in seen:
             yield f"never comes to its arm {case!r}"
-        seen.append(case)
+        seen.add(case)
         if isinstance(subject, OptionType):
             if case not in ("none", "some", "_"):
                 yield f"has an arm {case!r}, which no option is"

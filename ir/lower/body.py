@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def lower_body(
     `answered` what any test gives an answer for. `BeyondLimits` for what no operation can hold."""
     ids = Ids(path)
     lowering = Lowering(program, path, FORMS, block, answered)
-    scope = Scope(block, names, ids, ids)
+    scope = Scope(block, ChainMap(dict(names)), ids, ids)
     for given in givens:
         lowering.given(given, scope)
     lowering.block(body, scope, "agent.return", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...lang import program as p
@@ -30,11 +31,11 @@ def _map(lowering: Lowering, loop: p.MapOver, scope: Scope, hint: Hint) -> Any:
     body = _mlir.block_of(made.regions[0], *item)
     inside = Ids(path)
     below = Ids(inside.take("where")) if loop.where is not None else inside
-    names = {**scope.names, loop.variable: body.arguments[0]}
+    names = scope.names.new_child({loop.variable: body.arguments[0]})
     lowering.block(loop.body, Scope(body, names, inside, inside), "agent.yield", hint.output, not without)
     if loop.where is not None:
         filtered = _mlir.block_of(made.regions[1], *item)
-        names = {**scope.names, loop.variable: filtered.arguments[0]}
+        names = scope.names.new_child({loop.variable: filtered.arguments[0]})
         condition = p.Block((), loop.where, loop.where.span)
         lowering.block(condition, Scope(filtered, names, below, below), "agent.yield", None)
     return lowering.append(made, scope)
@@ -78,9 +79,10 @@ def _match(lowering: Lowering, choice: p.Match, scope: Scope, hint: Hint) -> Any
         regions=1,
     )
     arms = _mlir.block_of(made.regions[0])
+    payloads = _payloads(lowering.program, choice)
     for arm, path in zip(choice.arms, paths, strict=True):
         case = arm.case or "_"
-        given = payload(lowering.program, choice, arm)
+        given = payloads.get(case, ())
         attributes: dict[str, Any] = {"case": case}
         if any(arm.binders):
             attributes["binders"] = [binder.name if binder is not None else "" for binder in arm.binders]
@@ -89,7 +91,7 @@ def _match(lowering: Lowering, choice: p.Match, scope: Scope, hint: Hint) -> Any
         block = _mlir.block_of(each.regions[0], [to_mlir(kind) for kind in given], places)
         bound = {b.name: block.arguments[at] for at, b in enumerate(arm.binders) if b is not None}
         ids = Ids(path)
-        inside = Scope(block, {**scope.names, **bound}, ids, ids)
+        inside = Scope(block, scope.names.new_child(bound), ids, ids)
         lowering.block(arm.body, inside, "agent.yield", hint.output, not without)
         arms.append(each)
     return lowering.append(made, scope)
@@ -110,7 +112,7 @@ def _repeat(lowering: Lowering, loop: p.Repeat, scope: Scope, hint: Hint) -> Any
     place = _mlir.location(loop.span)
     block = _mlir.block_of(made.regions[0], [to_mlir(loop.state_type)], [place])
     below = Ids(scope.ids.take(loop.state))
-    names = {**scope.names, loop.state: block.arguments[0]}
+    names = scope.names.new_child({loop.state: block.arguments[0]})
     lowering.block(loop.body, Scope(block, names, below, below), "agent.yield", None)
     return lowering.append(made, scope)
 
@@ -130,14 +132,13 @@ def _race(lowering: Lowering, race: p.Race, scope: Scope, hint: Hint) -> Any:
     return lowering.append(made, scope)
 
 
-def payload(program: p.Program, choice: p.Match, arm: p.Arm) -> tuple[Type, ...]:
-    """The types of what the case of an arm holds, whether the arm names it or not."""
+def _payloads(program: p.Program, choice: p.Match) -> Mapping[str, tuple[Type, ...]]:
+    """The types of what each case of the subject holds, whether its arm names it or not."""
     subject = choice.subject.type
     if isinstance(subject, OptionType):
-        return (subject.element,) if arm.case == "some" else ()
+        return {"some": (subject.element,), "none": ()}
     assert isinstance(subject, EnumType), f"{choice.span}: a match over {subject}"
-    cases = {case.name: case.payload for case in program.enums[subject.name].cases}
-    return tuple(field.type for field in cases[arm.case]) if arm.case is not None else ()
+    return {case.name: tuple(field.type for field in case.payload) for case in program.enums[subject.name].cases}
 
 
 FORMS: dict[type[p.Typed], Form] = {

@@ -6,6 +6,7 @@ pipeline, at its top, so that bodies of loops use them from outside.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -37,7 +38,7 @@ class Scope:
     of the expression at hand."""
 
     block: Any
-    names: Mapping[str, Any]
+    names: ChainMap[str, Any]
     ids: Ids
     inner: Ids
 
@@ -69,11 +70,12 @@ class Lowering:
     ) -> None:
         """Lower a block to the end of `scope.block`. It hands out its value if that is `wanted` and there is one. `at`
         is the id of its terminator, where it is not the scope's next."""
+        # Names of its own, so that what is bound here is not known outside, and no statement copies what is.
+        scope.names = scope.names.new_child()
         for statement in block.statements:
             match statement:
                 case p.Bind(name, value):
-                    made = self.value(value, scope, Hint(name, name, name))
-                    scope.names = {**scope.names, name: made}
+                    scope.names[name] = self.value(value, scope, Hint(name, name, name))
                 case p.Evaluate(value):
                     self.expression(value, scope, Hint())
                 case p.Emit(value, span):
