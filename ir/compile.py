@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,22 +76,39 @@ def run_passes(
     library: Library,
     until: str | None = None,
     after: Callable[[str, Module], None] | None = None,
+    *,
+    passes: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    laws: bool = True,
+    timed: Callable[[str, float], None] | None = None,
 ) -> tuple[Module | None, Problems]:
-    """The module after the passes, up to and including `until`; `after` sees each result. See `ir.passes`.
+    """The module after the passes, up to and including `until`: by default those of `PASSES` that it has not been
+    through, or `passes` in their order, whatever it has been through.
 
-    KeyError for a pass that does not exist.
+    `options` are a pass's own, by its name. `after` sees each result, `timed` hears how many seconds each pass took,
+    checks left out. With `laws`, each result is verified and the laws are checked: a pass that leaves an unsound module
+    is a bug of ours, found where it is. The first pass that leaves problems which are errors is the last.
+
+    KeyError for a pass that does not exist; TypeError for an option that it does not have.
     """
     from .pipeline import run
 
-    return run(module, library, until, after)
+    return run(module, library, until=until, passes=passes, options=options, laws=laws, after=after, timed=timed)
 
 
-def compile_graph(program: Program, library: Library, tests: bool = False) -> tuple[Graph | None, Problems]:
-    """Lower, run all passes, read."""
+def compile_graph(
+    program: Program,
+    library: Library,
+    tests: bool = False,
+    *,
+    passes: Sequence[str] | None = None,
+    laws: bool = True,
+) -> tuple[Graph | None, Problems]:
+    """Lower, run all passes (or `passes`), read."""
     module, found = lower(program, tests)
     if module is None:
         return None, found
-    module, more = run_passes(module, library)
+    module, more = run_passes(module, library, passes=passes, laws=laws)
     return (None if module is None else module.graph()), (*found, *more)
 
 

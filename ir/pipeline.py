@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problem, Problems, has_errors
@@ -16,28 +17,41 @@ if TYPE_CHECKING:
 
 
 def run(
-    module: Module, library: Library, until: str | None, after: Callable[[str, Module], None] | None
+    module: Module,
+    library: Library,
+    *,
+    until: str | None = None,
+    passes: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    laws: bool = True,
+    after: Callable[[str, Module], None] | None = None,
+    timed: Callable[[str, float], None] | None = None,
 ) -> tuple[Module | None, Problems]:
-    """The module after the passes that it has not been through, up to and including `until`.
-
-    The first pass that leaves problems which are errors, or an unsound module, is the last. KeyError for a pass that
-    does not exist.
-    """
+    """See `compile.run_passes`."""
     from .compile import Module
 
-    last = PASSES.index(until) if until in PASSES else len(PASSES) - 1
-    if until is not None and until not in PASSES:
-        raise KeyError(until)
+    chosen = tuple(PASSES if passes is None else passes)
+    runs = [load(name) for name in chosen]
+    if until is not None:
+        if until not in chosen:
+            raise KeyError(until)
+        chosen = chosen[: chosen.index(until) + 1]
     found: list[Problem] = []
-    for name in PASSES[: last + 1]:
-        if name in module.passes:
+    operation = None
+    for name, change in zip(chosen, runs, strict=False):
+        if name in module.passes and passes is None:
             continue
-        operation = module.operation.clone().operation
-        done = (*module.passes, name)
+        began = time.perf_counter()
+        # The module that was given is nobody's to change, nor is one that somebody has seen.
+        if operation is None or after is not None:
+            operation = module.operation.clone().operation
+        done = (*module.passes, *(() if name in module.passes else (name,)))
         with _mlir.working():
-            found += load(name)(operation, library)
+            found += change(operation, library, **(options or {}).get(name, {}))
             operation.attributes["agent.passes"] = _mlir.attribute(done)
-        if not has_errors(found):
+        if timed is not None:
+            timed(name, time.perf_counter() - began)
+        if laws and not has_errors(found):
             found += verify(operation, done)
         if has_errors(found):
             return None, tuple(found)

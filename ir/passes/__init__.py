@@ -1,30 +1,48 @@
 """The passes, in order: one file each, which opens with its picture, before => after.
 
-A pass is a function `run(module, library) -> problems` that changes the module it is given; `ir.pipeline` gives it a
-clone, and verifies and checks the laws of `ir.laws` afterwards. `PASSES` are names, so that a command can list and
-check them without loading MLIR; a pass is imported when it runs.
+A pass is a function `run(module, library, *, option=default, …) -> problems` that changes the module it is given;
+`ir.pipeline` gives it a clone, and verifies and checks the laws of `ir.laws` afterwards. Passes are names here, so that
+a command can list and check them without loading MLIR; a pass is imported when it runs.
+
+What a pass keeps, beside the program's meaning (docs/execution.md): stage ids are unique, places stay, a label is never
+lost, and a name that an `assume` block may use stands somewhere (an operation that does the work of another keeps the
+other's names in `also`).
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ...base.problems import Problems
-from ..library import Library
 
-Pass: TypeAlias = Callable[[Any, Library], Problems]
+Pass: TypeAlias = Callable[..., Problems]
 
 PASSES: tuple[str, ...] = (
     "inline_pipelines",
     "split_llm",
     "annotate_demand",
 )
+"""What every program goes through, in this order."""
+
+PLAIN: tuple[str, ...] = tuple(
+    name for name in PASSES if name in ("split_agent", "inline_pipelines", "split_tool", "split_llm", "annotate_demand")
+)
+"""Those without which a program does not run: what is left when nothing is optimised, and what shows a program as it is
+written."""
+
+OPTIMISING: tuple[str, ...] = tuple(name for name in PASSES if name not in PLAIN)
+"""Those that make it cheaper and change nothing else."""
+
+PLACING: tuple[str, ...] = ()
+"""Those that work on a placed module, whose leaves say their tier. No program goes through them by default."""
+
+ALL: tuple[str, ...] = (*PASSES, *PLACING)
 
 
 def load(name: str) -> Pass:
     """The pass of that name. KeyError if there is none."""
-    if name not in PASSES:
+    if name not in ALL:
         raise KeyError(name)
     return importlib.import_module(f"{__name__}.{name}").run
