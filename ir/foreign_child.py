@@ -1,0 +1,70 @@
+"""The child of `ir.foreign`: reads one module from its standard input and says on its standard output what it is.
+
+Its limits come first, before anything of the module is looked at. Whatever it raises is for its parent to tell.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from ..base.problems import Problems, has_errors
+
+# Less than who asked has for sure, so that what is read here can be read there.
+_STACK = 4 << 20
+
+
+def _limit(seconds: float, memory: int) -> None:
+    try:
+        import resource
+    except ImportError:  # no such module outside POSIX: the parent's clock is all there is
+        return
+    whole = max(1, int(seconds))
+    wanted = {"AS": memory, "CPU": whole, "CORE": 0, "FSIZE": 0, "STACK": _STACK}
+    for word, most in wanted.items():
+        kind = getattr(resource, f"RLIMIT_{word}", None)
+        if kind is None:
+            continue
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        try:
+            resource.setrlimit(kind, (most, hard))
+        except (OSError, ValueError):  # macOS refuses some of them
+            continue
+
+
+def _read(data: bytes, text: bool, graph: bool) -> tuple[dict[str, Any], Problems]:
+    from . import _mlir
+    from .compile import Module
+    from .read import passes
+    from .verify import diagnostics, verify
+
+    nothing: dict[str, Any] = {"text": None}
+    try:
+        operation = _mlir.parse(data.decode() if text else data)
+    except _mlir.MLIRError as error:
+        return nothing, diagnostics(error)
+    done = passes(operation)
+    found = verify(operation, done)
+    if has_errors(found):
+        return nothing, found
+    module = Module(operation, {}, done)
+    if graph:
+        module.graph()
+    return {"text": module.text(), "passes": list(done), "digest": module.digest}, found
+
+
+def main() -> None:
+    from .foreign import as_data
+
+    options = json.loads(sys.argv[1])
+    _limit(options["seconds"], options["memory"])
+    answer, found = _read(sys.stdin.buffer.read(), options["text"], options["graph"])
+    answer["problems"] = [as_data(problem) for problem in found]
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
