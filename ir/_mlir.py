@@ -123,9 +123,18 @@ def _list(value: Any) -> Iterator[object]:
     yield from value
 
 
+@lru_cache(maxsize=1 << 16)
 def plain(given: MlirAttribute) -> Any:
     """The inverse of `attribute`. A type attribute gives the MLIR type. TypeError for an attribute that is no plain
-    data."""
+    data.
+
+    Attributes never change and are read many times, by each verification and pass: what was read is kept, and shared
+    by those who ask, so it must not be changed.
+    """
+    return _decoded(given)
+
+
+def _decoded(given: MlirAttribute) -> Any:
     match type(given).__name__:
         case "StringAttr" | "BoolAttr" | "IntegerAttr" | "FloatAttr" | "TypeAttr":
             return given.value
@@ -134,9 +143,9 @@ def plain(given: MlirAttribute) -> Any:
         case "UnitAttr":
             return None
         case "ArrayAttr":
-            return tuple(plain(item) for item in given)
+            return tuple([_decoded(item) for item in given])
         case "DictAttr":
-            return {given[at].name: plain(given[at].attr) for at in range(len(given))}
+            return {entry.name: _decoded(entry.attr) for at in range(len(given)) for entry in (given[at],)}
         case _:
             raise TypeError(f"no plain value for {given}")
 
@@ -154,7 +163,7 @@ def narrow(given: MlirAttribute) -> MlirAttribute:
 
 def attributes_of(operation: MlirOperation) -> dict[str, Any]:
     """All attributes of an operation, as plain data."""
-    return {name: plain(operation.attributes[name]) for name in operation.attributes if name != _SEGMENTS}
+    return {name: plain(value) for name, value in operation.attributes.items() if name != _SEGMENTS}
 
 
 # --- locations -------------------------------------------------------------------------------------------------------
