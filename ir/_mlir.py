@@ -192,6 +192,8 @@ def set_location(operation: MlirOperation, place: MlirLocation) -> None:
 def spans(place: MlirLocation) -> Iterator[Span]:
     """The places of a location, innermost first: where it is written, then the calls it came through. Offsets are 0,
     as MLIR keeps lines and columns only; `ir.read` restores them where it has the source."""
+    if type(place) is core.Location:
+        place = _downcast(place)
     match type(place).__name__:
         case "FileLineColLoc":
             yield Span(place.filename, 0, 0, place.start_line, place.start_col, place.end_line, place.end_col)
@@ -205,6 +207,16 @@ def spans(place: MlirLocation) -> Iterator[Span]:
             yield from spans(place.child_loc)
         case _:
             return
+
+
+def _downcast(place: MlirLocation) -> MlirLocation:
+    """A location as what it is: those of diagnostics come as plain locations."""
+    for kind in (core.FileLineColLoc, core.CallSiteLoc, core.FusedLoc, core.NameLoc):
+        try:
+            return kind(place)
+        except ValueError:
+            continue
+    return place
 
 
 # --- operations ------------------------------------------------------------------------------------------------------
