@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.source import Span
 from . import _mlir
+from .constants import encoded
 from .demand.data import demand_data, size_data
 from .dialect.types import to_mlir
 from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Tool
@@ -52,7 +53,7 @@ def _case(case: tuple[str, tuple[tuple[str, Any], ...]]) -> dict[str, Any]:
 
 def _handle(handle: Handle) -> Any:
     arguments = {
-        name: _mlir.SymbolName(value.name) if isinstance(value, HandleName) else value
+        name: _mlir.SymbolName(value.name) if isinstance(value, HandleName) else encoded(value)
         for name, value in handle.arguments.items()
     }
     attributes: dict[str, object] = {
@@ -98,7 +99,7 @@ def _pipeline(pipeline: GraphPipeline) -> Any:
     for given in pipeline.inputs:
         entry: dict[str, Any] = {"name": given.name, "type": to_mlir(given.type), "required": given.required}
         if not given.required:
-            entry["default"] = given.default
+            entry["default"] = encoded(given.default)
         parameters.append(entry)
     attributes = {"name": pipeline.name, "parameters": parameters, "result": to_mlir(pipeline.result)}
     return _body("agent.pipeline", pipeline, attributes)
@@ -124,6 +125,8 @@ def _region(region: Any, given: Region, values: dict[int, Any], place: Any) -> N
 
 def _operation(given: Operation, values: dict[int, Any]) -> Any:
     attributes: dict[str, Any] = {"id": given.id, **given.attributes}
+    if given.name == "agent.constant":
+        attributes["value"] = encoded(attributes["value"])
     cases = attributes.pop("cases", ()) if given.name == "agent.match" else ()
     names = [value.name for value in given.results if value.name is not None]
     if names:

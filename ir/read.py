@@ -12,6 +12,7 @@ from typing import Any
 
 from ..base.source import Source, Span
 from . import _mlir
+from .constants import decoded
 from .demand.data import demand_from, size_from
 from .dialect.types import from_mlir
 from .formula import parse as parse_formula
@@ -107,7 +108,7 @@ class _Reader:
 
     def _pipeline(self, operation: Any, given: dict[str, Any]) -> GraphPipeline:
         inputs = tuple(
-            Input(entry["name"], _type(entry["type"]), entry["required"], entry.get("default"))
+            Input(entry["name"], _type(entry["type"]), entry["required"], decoded(entry.get("default")))
             for entry in given["parameters"]
         )
         result = _type(given["result"])
@@ -149,6 +150,8 @@ class _Reader:
         else:
             names = [given["variable"]] if "variable" in given else []
             regions = tuple(self._region(region, names) for region in operation.regions)
+        if operation.name == "agent.constant":
+            given["value"] = decoded(given["value"])
         results = tuple(self._define(value, given.get("binding")) for value in operation.results)
         places = [self._located(span) for span in _mlir.spans(operation.location)]
         return Operation(
@@ -185,7 +188,7 @@ class _Reader:
 
 
 def _handle_argument(value: Any) -> Any:
-    return HandleName(str(value)) if isinstance(value, _mlir.SymbolName) else value
+    return HandleName(str(value)) if isinstance(value, _mlir.SymbolName) else decoded(value)
 
 
 def _type(given: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..base.problems import Problem
 from ..base.source import Span
-from . import syntax_problems as problems
+from . import structure_problems as problems
 from .faults import Edit, Fault
 from .tables import tables
 from .tokens import OPENERS, RESERVED, Token

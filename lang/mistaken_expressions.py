@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import syntax_problems as problems
+from . import structure_problems as problems
 from .faults import Edit, Fault, Verdict
 from .tokens import OPENERS, POLICY_WORDS
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..base.suggest import suggest
 from . import lalr
-from . import syntax_problems as problems
+from . import structure_problems as problems
 from .fault_words import made
 from .faults import Edit, Fault, Verdict
 from .mistaken_expressions import (

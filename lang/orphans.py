@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..base.problems import Problem
 from ..base.source import Source
-from . import syntax_problems as words
+from . import structure_problems as words
 from .tokens import Token
 
 _LONG = '"""'

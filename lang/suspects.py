@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..base.suggest import edit_distance, suggest
 from . import lalr
-from . import syntax_problems as problems
+from . import structure_problems as problems
 from .faults import Edit, Fault, Verdict
 from .tables import tables
 from .tokens import DECLARATION_WORDS, OPENERS, POLICY_WORDS, RESERVED, Token

@@ -109,7 +109,9 @@ def of_constant(value: Attribute) -> Sized:
         case int() | float():
             return Sized(tokens=constant(NUMBER_TOKENS), number=float(value))
         case Mapping():
-            return Sized(items=constant(float(len(value))))
+            fields = {name: of_constant(part) for name, part in value.items()}
+            tokens = together([*fields.values()])
+            return Sized(tokens=tokens, items=constant(float(len(value))), fields=fields)
         case _:
             items = constant(float(len(value)))
             return Sized(items=items, element=average([of_constant(item) for item in value]), bound=items)

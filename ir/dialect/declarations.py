@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...lang.types import NONE, StreamType
+from ..constants import decoded
 from ..graph import ValueType
 from .spec import Is, View, fits, operation, value_fits
 from .stages import effects
@@ -146,7 +147,7 @@ def pipeline(op: View) -> Iterator[str]:
         names.append(entry["name"])
         if entry["required"] == ("default" in entry):
             yield f"has a parameter {entry['name']!r} that is required and has a default, or neither"
-        if "default" in entry and not value_fits(entry["default"], from_mlir(entry["type"])):
+        if "default" in entry and not value_fits(decoded(entry["default"]), from_mlir(entry["type"])):
             yield f"has a default for {entry['name']!r} that is no {from_mlir(entry['type'])}"
     if len(set(names)) != len(names):
         yield "has a parameter twice"

@@ -82,7 +82,7 @@ operand is an optional group of its own, and an operation has as many groups as 
 
 ANY_NUMBER = (0, MOST_OPERANDS)
 
-_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "demand": Is.MAP, "times": Is.TEXT}
+_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "carried": Is.MAP, "demand": Is.MAP, "times": Is.TEXT}
 
 
 def operation(
@@ -248,8 +248,10 @@ def value_fits(value: object, wanted: ValueType) -> bool:
         case Primitive(name) if name in QUANTITIES:
             return isinstance(value, (int, float)) and not isinstance(value, bool)
         case EnumType():
-            # A case that holds nothing is its name.
-            return isinstance(value, str)
+            # A case that holds nothing is its name, another a map from its name to what it holds.
+            return isinstance(value, str) or (isinstance(value, dict) and len(list(_items(value))) == 1)
+        case RecordType():
+            return isinstance(value, dict)
         case OptionType(element):
             return value is None or value_fits(value, element)
         case ListType(element):

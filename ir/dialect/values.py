@@ -17,6 +17,7 @@ from ...lang.types import (
     RecordType,
     StreamType,
 )
+from ..constants import decoded
 from ..graph import ValueType
 from .spec import ANY_NUMBER, NUMBERS, QUANTITIES, TEXT_FORM, Is, View, fits, operation, value_fits
 
@@ -27,11 +28,12 @@ OPERATORS = (*_ARITHMETIC, *_COMPARISONS, "and", "or", "contains")
 
 @operation("constant", attributes={"value": Is.ANYTHING}, pure=True)
 def constant(op: View) -> Iterator[str]:
-    """A value that the program states. Quantities are numbers in base units; `none` is the unit attribute.
+    """A value that the program states. Quantities are numbers in base units; `none` is the unit attribute; maps and
+    records are `{keys = […], values = […]}`, in order.
 
     %0 = "agent.constant"() {value = 32 : i64} : () -> !agent.int
     """
-    if not value_fits(op.attributes["value"], op.result):
+    if not value_fits(decoded(op.attributes["value"]), op.result):
         yield f"has a value that is no {op.result}"
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ...base.source import Span
-from ...base.units import Quantity
 from ...lang import program as p
 from ...lang.types import NONE, HandleType, Type
 from .. import _mlir
+from ..constants import encoded
 from ..dialect.types import to_mlir
 from .limits import within_limits
 from .names import Ids
@@ -243,9 +243,5 @@ def _without(block: p.Block) -> bool:
 
 
 def constant(value: p.Constant) -> Any:
-    """A constant as plain data: quantities in base units."""
-    if isinstance(value, Quantity):
-        return value.value
-    if isinstance(value, tuple):
-        return tuple(constant(item) for item in value)
-    return value
+    """A constant as an attribute."""
+    return encoded(p.plain(value))

@@ -102,7 +102,7 @@ def bare_case(body: Body, found: Found | tuple[()], span: Span) -> program.Expre
     """A case that is not called: it holds nothing, or what it holds is missing."""
     if not found:
         return nothing(span)
-    owner, case = found
+    owner, case = _complete(body, found, span)
     if any(part.default is None for part in case.payload):
         names = tuple(part.name for part in case.payload)
         hint = f"write `{case.name}({', '.join(f'{name}: …' for name in names)})`"
@@ -114,8 +114,18 @@ def bare_case(body: Body, found: Found | tuple[()], span: Span) -> program.Expre
 
 
 def called_case(body: Body, found: Found, given: Given, span: Span) -> program.Expression:
-    owner, case = found
+    owner, case = _complete(body, found, span)
     return _build(owner, case, bind_arguments(body, case.name, case.payload, given, span, case.span), span)
+
+
+def _complete(body: Body, found: Found, span: Span) -> Found:
+    """The case with the defaults of what it holds."""
+    owner, case = found
+    if not body.context.waiting and not body.context.completing:
+        return found
+    body.context.complete(owner.name, span)
+    owner = body.context.enums.get(owner.name, owner)
+    return owner, case_of(owner, case.name) or case
 
 
 def _build(

@@ -38,7 +38,7 @@ class Context:
     __slots__ = (
         *("_patience", "_problems", "broken", "cases", "enums", "facts", "flows", "interface", "interfaces"),
         *("files", "language", "library", "methods", "names", "prefix", "records", "source"),
-        *("tier_names", "tiers", "top"),
+        *("completing", "tier_names", "tiers", "top", "waiting"),
     )
 
     def __init__(
@@ -76,6 +76,9 @@ class Context:
         self.tier_names: tuple[Ident, ...] = ()
         # Where an import may be inserted: before the first declaration.
         self.top = 0
+        # What gives a record or enum the defaults of its fields, until somebody has needed them; and whose turn it is.
+        self.waiting: dict[str, Callable[[], None]] = {}
+        self.completing: list[str] = []
         # For each pipeline checked so far, the parameters whose labels reach its result.
         self.flows: dict[str, frozenset[str] | None] = files.flows if files is not None else {}
         self._patience = MOST_COMPARED
@@ -141,6 +144,17 @@ class Context:
         if symbol is not None:
             symbol.used = True
         return symbol
+
+    def complete(self, name: str, span: Span) -> None:
+        """Make sure that the defaults of a type are known, before a value of it is built at `span`: defaults and
+        constants may be values of types that stand further down."""
+        if name in self.completing:
+            hint = "write this default out, or leave it away"
+            self.report(problems.recursion(f"a default of `{name}` is made from `{name}` itself", span, hint))
+        elif name in self.waiting:
+            self.completing.append(name)
+            self.waiting.pop(name)()
+            self.completing.pop()
 
     def qualified(self, name: str) -> str:
         """What the program calls a declaration of this file."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import reduce
 
 from .. import program
-from ..program import EnumDeclaration, Expression, Literal
+from ..program import Constant, EnumDeclaration, Expression, Literal, TableValue
 from ..types import (
     BOOL,
     FLOAT,
@@ -101,16 +101,37 @@ def convert(found: Expression, expected: Type) -> Expression | None:
             if values is not None:
                 entries = tuple(program.Argument(e.name, v) for e, v in zip(found.entries, values, strict=True))
                 return program.TableOf(type=expected, span=found.span, labels=found.labels, entries=entries)
-        case Literal(value=tuple() as parts), ListType() if isinstance(actual, ListType):
+        case Literal(), ListType() | MapType():
             # A constant of the file, or a default.
-            if actual.element == OPEN:
-                return Literal(type=expected, span=found.span, labels=found.labels, value=parts)
-            if actual.element == INT and expected.element == FLOAT:
-                floats = tuple(float(part) if isinstance(part, int) else part for part in parts)
-                return Literal(type=expected, span=found.span, labels=found.labels, value=floats)
+            value = constant_as(found.value, actual, expected)
+            if value is not None:
+                return Literal(type=expected, span=found.span, labels=found.labels, value=value[0])
         case _:
             pass
     return None
+
+
+def constant_as(value: Constant, actual: Type, expected: Type) -> tuple[Constant] | None:
+    """A constant as a value of the expected type (in a tuple, as it may be anything); None where it does not fit."""
+    if fits(actual, expected):
+        return (value,)
+    if isinstance(value, int) and actual == INT and expected == FLOAT:
+        return (float(value),)
+    if isinstance(expected, OptionType):
+        if value is None:
+            return (value,) if actual == NONE or isinstance(actual, OptionType) else None
+        return constant_as(value, actual.element if isinstance(actual, OptionType) else actual, expected.element)
+    match value, actual, expected:
+        case tuple(), ListType(), ListType():
+            items = [constant_as(item, actual.element, expected.element) for item in value]
+            known = tuple([item[0] for item in items if item is not None])
+            return (known,) if len(known) == len(items) else None
+        case TableValue(), MapType(), MapType():
+            parts = [(name, constant_as(item, actual.element, expected.element)) for name, item in value.entries]
+            entries = tuple([(name, part[0]) for name, part in parts if part is not None])
+            return (TableValue(entries),) if len(entries) == len(parts) else None
+        case _:
+            return None
 
 
 def as_float(found: Expression) -> Expression:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...base.source import Span
@@ -232,16 +233,28 @@ def _types(context: Context, declared: Declared) -> None:
         from .endless import report_endless
 
         report_endless(context, [symbol.declaration for symbol, _ in (*declared.records, *declared.enums)])
-    for symbol, node in declared.records:
-        fields = with_defaults(context, node.fields, symbol.declaration.fields)
-        _keep_record(context, symbol, replace(symbol.declaration, fields=fields))
-    for symbol, node in declared.enums:
-        written = {case.name.span: case for case in node.cases}
-        cases = tuple(
-            replace(case, payload=with_defaults(context, written[case.span].fields, case.payload))
-            for case in symbol.declaration.cases
-        )
-        _keep_enum(context, symbol, replace(symbol.declaration, cases=cases))
+    for record, node in declared.records:
+        if any(field.default is not None for field in node.fields):
+            context.waiting[record.type.name] = partial(_complete_record, context, record, node)
+    for enum, node in declared.enums:
+        if any(field.default is not None for case in node.cases for field in case.fields):
+            context.waiting[enum.type.name] = partial(_complete_enum, context, enum, node)
+    for name, at in [(s.type.name, s.span) for s, _ in (*declared.records, *declared.enums)]:
+        context.complete(name, at)
+
+
+def _complete_record(context: Context, symbol: RecordSymbol, node: syntax.RecordDecl) -> None:
+    fields = with_defaults(context, node.fields, symbol.declaration.fields)
+    _keep_record(context, symbol, replace(symbol.declaration, fields=fields))
+
+
+def _complete_enum(context: Context, symbol: EnumSymbol, node: syntax.EnumDecl) -> None:
+    written = {case.name.span: case for case in node.cases}
+    cases = tuple(
+        replace(case, payload=with_defaults(context, written[case.span].fields, case.payload))
+        for case in symbol.declaration.cases
+    )
+    _keep_enum(context, symbol, replace(symbol.declaration, cases=cases))
 
 
 def _keep_record(context: Context, symbol: RecordSymbol, declaration: RecordDeclaration) -> None:

@@ -6,7 +6,7 @@ import math
 
 from ...base import units
 from .. import problems, syntax
-from ..program import Constant
+from ..program import CaseValue, Constant, RecordValue, TableValue
 from .context import Context
 
 # An Int has 64 bits.
@@ -60,8 +60,17 @@ def quantity(context: Context, node: syntax.Quantity) -> units.Quantity | None:
 
 def finite(value: Constant) -> bool:
     """Whether a constant is one that a machine can hold."""
-    if isinstance(value, tuple):
-        return all(finite(part) for part in value)
+    match value:
+        case tuple():
+            return all(finite(part) for part in value)
+        case RecordValue():
+            return all(finite(part) for _, part in value.fields)
+        case CaseValue():
+            return all(finite(part) for _, part in value.payload)
+        case TableValue():
+            return all(finite(part) for _, part in value.entries)
+        case _:
+            pass
     if isinstance(value, units.Quantity):
         return math.isfinite(value.value)
     if isinstance(value, float):

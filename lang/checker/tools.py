@@ -16,7 +16,7 @@ from ...base.problems import Edit, Fix
 from ...base.source import Span
 from ...base.suggest import suggest
 from .. import problems, program, syntax
-from ..program import NO_LABELS, Parameter, Setting, StageSignature
+from ..program import NO_LABELS, Parameter, Setting, StageSignature, plain
 from ..types import TEXT, Primitive, StreamType, Type
 from .arguments import Given, bind_arguments
 from .body import Body
@@ -25,6 +25,7 @@ from .constants import fold, outside
 from .context import Context
 from .conversions import is_unknown
 from .figures import quantity
+from .folding import text_of as constant_text
 from .secrets import only_text, secret_name
 from .signatures import parameters_of, text_of
 from .symbols import HandleSymbol, Local, ModuleSymbol, StageSymbol, Symbol, ToolSymbol, UncheckedSymbol
@@ -320,7 +321,7 @@ def _setting(context: Context, found: program.Expression) -> Setting:
             return {entry.name: _setting(context, entry.value) for entry in found.entries}
         case _:
             literal = fold(context, found, "what stands behind a tool")
-            return _plain(literal.value) if literal is not None else None
+            return plain(literal.value) if literal is not None else None
 
 
 def _part(context: Context, part: str | program.Expression) -> Setting:
@@ -331,8 +332,8 @@ def _part(context: Context, part: str | program.Expression) -> Setting:
         return part
     if isinstance(part, program.Reference):
         return _hole(part)
-    if isinstance(part, program.Literal) and isinstance(part.value, str):
-        return part.value
+    if isinstance(part, program.Literal):
+        return constant_text(part.value, part.type)
     if not is_unknown(part.type):
         context.report(problems.tool_hole(part.span))
     return ""
@@ -341,9 +342,3 @@ def _part(context: Context, part: str | program.Expression) -> Setting:
 def _hole(found: program.Reference) -> Setting:
     word, _, name = found.name.partition(" ")
     return {"secret": name} if word == "secret" and name else {"argument": found.name}
-
-
-def _plain(value: program.Constant) -> Setting:
-    if isinstance(value, units.Quantity):
-        return value.value
-    return tuple(_plain(part) for part in value) if isinstance(value, tuple) else value

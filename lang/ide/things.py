@@ -20,13 +20,25 @@ from ..checker.symbols import (
     ToolSymbol,
     UncheckedSymbol,
 )
-from ..program import NO_LABELS, Constant, EnumCase, Labels, Literal, Parameter, StageSignature
-from ..types import EnumType, Type
+from ..program import (
+    NO_LABELS,
+    CaseValue,
+    Constant,
+    EnumCase,
+    Labels,
+    Parameter,
+    RecordValue,
+    StageSignature,
+    TableValue,
+)
+from ..types import Type
 
 Thing = Symbol | Local | Parameter | StageSignature | EnumCase | Named
 
 # Declarations longer than this stand on several lines.
 _WIDE = 90
+# What is shown of a constant.
+_LONG = 300
 _LOCALS = {
     "binding": "binding",
     "parameter": "parameter",
@@ -106,7 +118,7 @@ def declared(thing: Thing) -> str:
             literal = thing.literal
             if literal is None:
                 return f"let {thing.name}"
-            return f"let {thing.name}: {literal.type} = {constant(literal.value, literal.type)}"
+            return f"let {thing.name}: {literal.type} = {constant(literal.value)}"
         case ToolSymbol():
             return f"tool {thing.name}" if thing.signature is None else f"tool {called(thing.signature)}"
         case StageSymbol():
@@ -176,7 +188,7 @@ def function(name: str, parameters: Iterable[Parameter], result: Type, labels: L
 
 
 def parameter(found: Parameter) -> str:
-    default = "" if found.default is None else f" = {constant(found.default.value, found.default.type)}"
+    default = "" if found.default is None else f" = {constant(found.default.value)}"
     return f"{found.name}: {typed(found.type, found.labels)}{default}"
 
 
@@ -188,8 +200,13 @@ def typed(type: Type, labels: Labels = NO_LABELS) -> str:
     return " ".join([str(type), *(f"@{label}" for label in sorted(labels))])
 
 
-def constant(value: Constant, type: Type) -> str:
-    """A constant as a program may write it."""
+def constant(value: Constant) -> str:
+    """A constant as a program may write it; of a long one its beginning."""
+    text = _constant(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
+
+def _constant(value: Constant) -> str:
     match value:
         case None:
             return "none"
@@ -197,20 +214,24 @@ def constant(value: Constant, type: Type) -> str:
             return "true" if value else "false"
         case Quantity():
             return show(value)
-        case str() if isinstance(type, EnumType):
-            return value
         case str():
             text = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
             text = text.replace("{", "{{").replace("}", "}}")
             return f'"{text if len(text) <= _WIDE else text[:_WIDE] + "…"}"'
         case tuple():
-            return f"[{', '.join(constant(item, type) for item in value)}]"
+            return f"[{', '.join(map(_constant, value))}]"
+        case RecordValue():
+            return f"{value.record}({_named(value.fields)})"
+        case CaseValue():
+            return f"{value.case}({_named(value.payload)})" if value.payload else value.case
+        case TableValue():
+            return f"{{{', '.join(f'{_constant(key)}: {_constant(part)}' for key, part in value.entries)}}}"
         case _:
             return str(value)
 
 
-def literal(found: Literal) -> str:
-    return constant(found.value, found.type)
+def _named(parts: tuple[tuple[str, Constant], ...]) -> str:
+    return ", ".join(f"{name}: {_constant(part)}" for name, part in parts)
 
 
 def _block(head: str, parts: list[str]) -> str:

@@ -12,7 +12,7 @@ def not_constant(what: str, span: Span) -> Problem:
         "not-constant",
         f"{what} must be known before the program runs",
         span,
-        hint="write it out: a text without holes, a number, a quantity, a list of these, or a constant of the file",
+        hint="write the value out, or name a constant of the file; calls and parameters are known in a run alone",
     )
 
 

@@ -12,7 +12,11 @@ from agent_sources import ROOT, blocks, slugs
 PAGES = {page.stem: page for page in sorted((ROOT / "docs" / "problems").glob("*.md"))}
 TOPS = ("base", "lang", "ir", "planner", "executor", "stdlib", "services", "cli", "agentlang")
 # Problems that `check` finds in a source; the page's first example must produce them.
-WORDS_OF_CHECK = (*sorted((ROOT / "lang" / "problems").glob("[!_]*.py")), ROOT / "lang" / "syntax_problems.py")
+WORDS_OF_CHECK = (
+    *sorted((ROOT / "lang" / "problems").glob("[!_]*.py")),
+    ROOT / "lang" / "syntax_problems.py",
+    ROOT / "lang" / "structure_problems.py",
+)
 
 
 @cache

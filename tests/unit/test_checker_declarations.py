@@ -59,7 +59,7 @@ def test_enums_hold_payloads_and_defaults() -> None:
     assert size.cases[1].payload[0].default is not None
     fields = {field.name: field for field in program.records["Order"].fields}
     assert fields["size"].type == EnumType("Size")
-    assert fields["size"].default is not None and fields["size"].default.value == "Small"
+    assert fields["size"].default is not None and fields["size"].default.value == p.CaseValue("Small")
     assert fields["notes"].type == MapType(ListType(TEXT))
     assert fields["score"].type == TensorType("f32", (3, 2))
     assert fields["next"].type == OptionType(RecordType("Order"))

@@ -374,7 +374,7 @@ def test_defaults_may_be_cases_and_optional() -> None:
     assert found is not None
     defaults = [parameter.default for parameter in found.parameters]
     assert [(str(d.type), d.value) for d in defaults if d is not None] == [
-        ("Colour", "Green"),
+        ("Colour", p.CaseValue("Green")),
         ("Float?", 1.0),
         ("Text?", None),
         ("[Float]", (1.0,)),
