@@ -22,6 +22,8 @@ from ..base import units
 from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
 from ..ir.graph import EnumShape, Graph, GraphPipeline, RecordShape, ValueType
+from ..ir.texts import text_form as text_form
+from ..ir.texts import to_json as to_json
 from ..lang.types import (
     BOOL,
     DIMENSIONS,
@@ -59,43 +61,11 @@ class Shapes:
 NO_SHAPES = Shapes({}, {})
 
 
-def text_form(value: object, type_: ValueType) -> str:
-    """What a hole of a template inserts."""
-    if type_ == JSON:
-        return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(type_, Primitive) and type_.name in DIMENSIONS:
-        return units.show(units.Quantity(cast(float, value), DIMENSIONS[type_.name]))
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(type_, OptionType) and value is not None:
-        return text_form(value, type_.element)
-    return json.dumps(to_json(value), ensure_ascii=False)
-
-
 def with_unit(value: object, type_: ValueType) -> str | None:
     """A quantity as people write it (`4 s`, `$0.40`), where the value is one."""
     inner = type_.element if isinstance(type_, OptionType) else type_
     is_quantity = isinstance(inner, Primitive) and inner.name in DIMENSIONS
     return text_form(value, inner) if is_quantity and value is not None else None
-
-
-def to_json(value: object) -> object:
-    """Plain data for `json.dumps`. Opaque values (handles, caches) become a text that only says what they are."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, Sequence):
-        return [to_json(item) for item in cast("Sequence[object]", value)]
-    return f"<{type(value).__name__}>"
 
 
 def from_json(value: object, type_: Type, shapes: Shapes, path: str) -> tuple[object, Problems]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from ...base.problems import Problem
 from ...ir.graph import Operation
-from ...lang.types import FLOAT, INT, JSON, ListType, MapType, OptionType, Type
+from ...ir.meaning import element, widened
+from ...lang.types import JSON, Type
 from .. import problems
 from ..values import Shapes, as_data, from_json
 from .faults import Fault
@@ -22,20 +23,12 @@ from .faults import Fault
 def index(operation: Operation, operands: Sequence[object], shapes: Shapes) -> object:
     """`base[index]`: an element of a list, or the option of one of a map or Json."""
     del shapes
-    base, position = operands
-    kind = operation.operands[0].type
-    if isinstance(kind, ListType):
-        items = cast("Sequence[object]", base)
-        at = cast(int, position)
-        if not 0 <= at < len(items):
-            raise Fault("bad_value", problems.index_outside(at, len(items), operation.span))
-        return items[at]
-    if isinstance(base, Mapping) and isinstance(position, str):
-        return cast("Mapping[str, object]", base).get(position)
-    if isinstance(base, tuple) and isinstance(position, int):
-        items = cast("tuple[object, ...]", base)
-        return items[position] if 0 <= position < len(items) else None
-    return None
+    try:
+        return element(operation, operands)
+    except IndexError:
+        base, at = operands
+        count = len(cast("Sequence[object]", base))
+        raise Fault("bad_value", problems.index_outside(cast(int, at), count, operation.span)) from None
 
 
 def convert(operation: Operation, operands: Sequence[object], shapes: Shapes) -> object:
@@ -44,31 +37,13 @@ def convert(operation: Operation, operands: Sequence[object], shapes: Shapes) ->
     source, target = operation.operands[0].type, cast("Type", operation.results[0].type)
     if not operation.attributes.get("checked") or target == JSON:
         try:
-            return (
-                as_data(value) if target == JSON and source != JSON else _widened(value, target, cast("Type", source))
-            )
+            return as_data(value) if target == JSON and source != JSON else widened(value, target, cast("Type", source))
         except OverflowError:
             raise Fault("bad_value", problems.number_too_large(operation.span)) from None
     converted, found = from_json(value, target, shapes, "it")
     if found:
         raise Fault("bad_value", problems.conversion_failed(str(target), _said(found), operation.span))
     return converted
-
-
-def _widened(value: object, target: Type, source: Type) -> object:
-    """Int to Float and `T` to `T?`, inside lists, maps and options too."""
-    if target == source or value is None:
-        return value
-    if isinstance(target, OptionType):
-        return _widened(value, target.element, source.element if isinstance(source, OptionType) else source)
-    if target == FLOAT and source == INT:
-        return float(cast(int, value))
-    if isinstance(target, ListType) and isinstance(source, ListType):
-        return tuple(_widened(item, target.element, source.element) for item in cast("Sequence[object]", value))
-    if isinstance(target, MapType) and isinstance(source, MapType):
-        entries = cast("Mapping[str, object]", value)
-        return {key: _widened(item, target.element, source.element) for key, item in entries.items()}
-    return value
 
 
 def parse(operation: Operation, operands: Sequence[object], shapes: Shapes) -> object:
