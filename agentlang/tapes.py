@@ -75,7 +75,7 @@ class Recording:
 
         head = self._head
         return RecordingBackend(
-            inner, sink, salt=head.salt, labels=labels_of(compiled.graph, compiled.program), kept=head.kept
+            inner, sink, salt=head.salt, labels=labels_of(compiled.graph), kept=head.kept
         )
 
     def _write(self, text: str) -> None:
@@ -101,7 +101,7 @@ class Tape:
         from .executor.backends.replaying import ReplayBackend
         from .executor.labels import labels_of
 
-        return ReplayBackend(self.cassette, inner, missing, labels_of(compiled.graph, compiled.program))
+        return ReplayBackend(self.cassette, inner, missing, labels_of(compiled.graph))
 
 
 def read(path: Path | str) -> tuple[Tape | None, Problems]:

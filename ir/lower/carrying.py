@@ -1,5 +1,5 @@
-"""Puts the labels that declarations give where the values are used (see `ir.carried`): of parameters, of what cases hold,
-of results, and of the parts of a type wherever a value of it is taken whole."""
+"""Puts the labels that declarations give where the values are used (see `ir.carried`): of parameters, of what cases
+hold, of results, and of the parts of a type wherever a value of it is taken whole."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from .. import _mlir
 from ..dialect.types import to_mlir
 from .body import lower_body
 from .calls import tool_attributes
+from .carrying import Carrying
 from .limits import within_limits
 from .making import constant
 from .names import test_path
@@ -39,11 +40,16 @@ def _declarations(program: p.Program, tests: bool) -> Iterable[Any]:
     for tool in program.tools:
         yield _tool(tool)
     answered = frozenset(given.name for test in program.tests for given in test.givens) if tests else frozenset[str]()
+    carrying = Carrying(program)
     for pipeline in program.pipelines:
-        yield _pipeline(program, pipeline, answered)
+        made = _pipeline(program, pipeline, answered)
+        carrying.put(made, pipeline.parameters, pipeline.result_labels)
+        yield made
     if tests:
         for test in program.tests:
-            yield _test(program, test, answered)
+            made = _test(program, test, answered)
+            carrying.put(made)
+            yield made
     for goal in program.goals:
         yield _goal(goal)
     for fleet in program.fleets:

@@ -26,6 +26,7 @@ from typing import Any
 
 from ...base.problems import Problems
 from .. import _mlir, problems
+from ..carried import carried, carry, label
 from ..library import Library
 from ..lower.names import test_path
 from .givens import Givens
@@ -161,7 +162,9 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
     block = copy.regions[0].blocks[0]
     given = _mlir.attributes_of(call)
     arguments = dict(zip(given["parameters"], call.operands, strict=True))
+    at_call = {name: carried(call, index) for index, name in enumerate(given["parameters"])}
     for parameter, argument in zip(_mlir.attributes_of(pipeline)["parameters"], list(block.arguments), strict=True):
+        carry(argument, at_call[parameter["name"]])
         argument.replace_all_uses_with(arguments[parameter["name"]])
     for operation in _mlir.walk(copy):
         _rename(operation, given["id"], callee, given["id"].removeprefix(f"{caller}."), given.get("output"))
@@ -177,14 +180,15 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
         use.erase()
     elif len(call.results):
         result = last.operands[0]
-        call.results[0].replace_all_uses_with(result)
         made = _mlir.owner(result)
-        if made is not None and made in inner:
+        inside = made is not None and made in inner
+        # What is handed through unchanged is the caller's own value: labelled only behind the call.
+        carry(call.results[0], carried(last, 0).union(() if inside else given.get("labels", ())))
+        call.results[0].replace_all_uses_with(result)
+        if inside:
             if "binding" in given:
                 made.attributes["binding"] = call.attributes["binding"]
-            if "labels" in given:
-                labels = {*given["labels"], *_mlir.attributes_of(made).get("labels", ())}
-                made.attributes["labels"] = _mlir.attribute(sorted(labels))
+            label(made, given.get("labels", ()))
     last.erase()
     call.erase()
     copy.erase()

@@ -29,6 +29,7 @@ from typing import Any
 from ...base.problems import Problems
 from ...lang.types import INT, TEXT, StreamType
 from .. import _mlir
+from ..carried import RESULT, carried, put
 from ..dialect.types import from_mlir, to_mlir
 from ..graph import KvType, TokensType, ValueType
 from ..library import Library
@@ -68,7 +69,11 @@ def _split(chat: Any) -> None:
 
     def stage(word: str, result: ValueType, extra: dict[str, Any] | None = None, **operands: Any) -> Any:
         attributes = {"entry": f"llm:{word}", "parameters": list(operands), **(extra or {})}
-        return add(word, result, list(operands.values()), attributes)
+        value = add(word, result, list(operands.values()), attributes)
+        for at, name in enumerate(operands):
+            if name in given["parameters"]:
+                put(_mlir.owner(value), at, carried(chat, given["parameters"].index(name)))
+        return value
 
     tokens = stage("tokenize", TokensType(name), self=model, **to_tokenize)
     kv = stage("prefill", KvType(name), self=model, tokens=tokens)
@@ -77,11 +82,13 @@ def _split(chat: Any) -> None:
     ids = stage("decode", StreamType(INT), steering, self=model, kv=moved, **to_decode)
     known = {name: given[name] for name in ("binding", "labels") if name in given}
     schema = given.get("schema")
+    held = carried(chat, RESULT)
     said = {} if schema is not None else known
     reply = stage("detokenize", StreamType(TEXT), said, self=model, tokens=ids, **to_detokenize)
     if schema is not None:
         whole = add("collect", TEXT, [reply], {})
         reply = add("parse", from_mlir(chat.results[0].type), [whole], {"schema": schema, **known})
+        put(_mlir.owner(reply), RESULT, held)
     chat.results[0].replace_all_uses_with(reply)
     chat.erase()
 

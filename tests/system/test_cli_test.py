@@ -301,6 +301,53 @@ def test_labelled_values_are_masked_and_not_replayed(folder: Path) -> None:
     assert outcome(folder, PRIVATE, "--replay", "tape.jsonl").code == 0
 
 
+WITHIN = """
+tool log(words: Text) -> Text = python("private:log") effects []
+tool fail(words: Text) -> Text = python("private:fail") effects []
+tool wrong(words: Text) -> Int = python("private:wrong") effects []
+type Card { owner: Text @pii, number: Int }
+
+pipeline relay(words: Text) -> Int {
+  failed = fail(words) otherwise "no"
+  other = wrong(words) otherwise 0
+  return len(log("for {words}")) + len(failed) + other
+}
+pipeline main(mail: Text @pii, name: Text) -> Int { return relay(mail) + relay(Card(name, 3).owner) }
+pipeline asked(words: Text) -> Int { return len(all(writer.chat("Say {words}", max_tokens: 4))) }
+pipeline asking(mail: Text @pii) -> Int { return asked(mail) }
+"""
+
+
+def test_what_a_caller_labels_is_masked_in_the_calls_of_what_it_calls(folder: Path) -> None:
+    (folder / "private.py").write_text(
+        "def log(words): return words.upper()\n"
+        "def fail(words): raise ValueError(f'cannot take {words}')\n"
+        "def wrong(words): return {'not': words}\n"
+    )
+    (folder / "private.agent").write_text(HEAD + WITHIN)
+    inputs = ("mail=ada.lovelace@example.org", "name=Grace Hopper")
+    words = ("run", "private.agent:main", *inputs, "--record", "tape.jsonl", "--json", "--quiet")
+    done = agentlang(*words, cwd=folder)
+    assert done.code == 0, done.err + done.out
+    tape = (folder / "tape.jsonl").read_bytes()
+    assert len(tape.splitlines()) == 7 and tape.count(b'"<@pii>"') >= 12
+    for sink in (tape, done.out.encode(), done.err.encode()):
+        assert not [word for word in (b"lovelace", b"grace", b"hopper") if word in sink.lower()]
+
+
+@pytest.mark.models
+@pytest.mark.skipif(not models_here("smollm2-135m-instruct"), reason="the weights of the model are not here")
+def test_what_a_caller_labels_is_masked_in_the_prompts_of_what_it_calls(folder: Path) -> None:
+    (folder / "private.agent").write_text(HEAD + WITHIN)
+    words = ("run", "private.agent:asking", "mail=ada.lovelace@example.org", "--record", "tape.jsonl", "--json")
+    done = agentlang(*words, cwd=folder)
+    assert done.code == 0, done.err + done.out
+    tape = (folder / "tape.jsonl").read_text()
+    assert "lovelace" not in tape.lower() + (done.out + done.err).lower()
+    (line,) = lines(folder / "tape.jsonl")[1:]
+    assert (line["arguments"]["prompt"], line["text"]) == ("<@pii>", "<@pii>")
+
+
 class _Echo(BaseHTTPRequestHandler):
     """A shop that answers with the key that it was asked with."""
 

@@ -58,7 +58,7 @@ def labels(text: str, folder: Path) -> dict[str, Mapping[str | None, tuple[str, 
     """For each call of the pipeline `p` that a tape would hold, by its entry or tool: the labels that it has."""
     whole = compiled(text, folder)
     graph = whole.graph
-    find = labels_of(graph, whole.program)
+    find = labels_of(graph)
     found: dict[str, Mapping[str | None, tuple[str, ...]]] = {}
     for operation in walk(graph.pipeline("p").body):
         name = str(operation.attributes.get("tool") or operation.attributes.get("entry"))
@@ -109,6 +109,77 @@ def test_a_labelled_document_masks_the_text_that_it_is_read_from(tmp_path: Path)
 def test_redaction_ends_a_label(tmp_path: Path) -> None:
     text = "pipeline p(id: Int) -> Text { return log(text.redact(person(id).mail), id) }"
     assert labels(text, tmp_path)["log"] == {}
+
+
+@pytest.mark.parametrize(
+    ("declared", "body"),
+    [
+        # What the caller gives, through one call and through two.
+        ("", "relay(mail)"),
+        ("", "twice(mail)"),
+        ("", 'relay("to {mail}")'),
+        ("", "relay(Person(name: mail, mail: mail).name)"),
+        ("", "(for part in [mail] { relay(part) })[0]"),
+        ("", "relay([mail][0])"),
+        # What is declared inside, of something that the caller does not label.
+        ("pipeline relay(words: Text @pii) -> Text { return log(words, 1) }", 'relay("x")'),
+        ("pipeline same(words: Text @pii) -> Text { return words }", 'log(same("x"), 1)'),
+        ("pipeline made() -> Text @pii { return declassify(person(1).mail) }", "log(made(), 1)"),
+        ("pipeline made() -> Text @pii { return declassify(person(1).mail) }", "relay(made())"),
+        ("pipeline word(words: Text) -> Text @pii { return words }", 'relay(word("x"))'),
+        # The parts of a value that is taken whole, and what a case holds.
+        ('tool keep(card: Card) -> Int = python("shop:k") effects []', 'log("{keep(Card(mail, "x"))}", 1)'),
+        ("", 'relay(Card("x", "y").owner)'),
+        ("", "match want { Refund(who, what) => log(who, 1), Other => mail }"),
+        ("", "match want { Refund(who, what) => relay(who), Other => mail }"),
+        # What comes later, and by another way.
+        ("", 'repeat said = "", at most 3 times { next log("{said}{mail}", 1) }'),
+        ("", 'repeat said = "", at most 3 times { if len(log(said, 1)) > 3 { stop said } else { next mail } }'),
+        ("", "relay(mail) otherwise relay(mail)"),
+        ("", "relay(mail) with retry 1"),
+    ],
+)
+def test_labels_that_a_caller_gives_are_seen_inside(declared: str, body: str, tmp_path: Path) -> None:
+    relay = "pipeline relay(words: Text) -> Text { return log(words, 1) }"
+    text = f"""type Card {{ owner: Text @pii, number: Text }}
+    enum Want {{ Refund(who: Text @pii, what: Text), Other }}
+    {relay if "pipeline relay" not in declared else ""}
+    pipeline twice(words: Text) -> Text {{ return relay("{{words}}!") }}
+    {declared}
+    pipeline p(mail: Text @pii, want: Want) -> Text {{ return {body} }}
+    """
+    found = labels(text, tmp_path)
+    assert found["log"].get("what") == ("pii",) and found["log"][None] == ("pii",)
+    if "keep" in found:
+        assert found["keep"] == {None: ("pii",), "card": ("pii",)}
+
+
+def test_labels_end_where_they_end_inside(tmp_path: Path) -> None:
+    text = """pipeline clean(words: Text) -> Text { return text.redact(words) }
+    pipeline relay(words: Text) -> Text { return log(words, 1) }
+    pipeline p(mail: Text @pii, other: Text) -> Text {
+      known = if len(mail) > 3 { relay(other) } else { relay(clean(mail)) }
+      return relay(declassify(known))
+    }"""
+    assert labels(text, tmp_path)["log"] == {}
+
+
+def test_an_answer_that_is_declared_to_be_labelled_is_masked(tmp_path: Path) -> None:
+    text = """tool card(id: Int) -> Card = python("shop:card") effects []
+    type Card { owner: Text @pii, number: Text }
+    pipeline said(id: Int) -> Text @pii { return if id > 3 { log("x", id) } else { "" } }
+    pipeline p(id: Int) -> Text { return "{card(id).number}{said(id)}" }"""
+    found = labels(text, tmp_path)
+    assert found["card"] == {None: ("pii",)}, "a part of it is @pii"
+    assert found["log"] == {None: ("pii",)}
+
+
+def test_a_memory_gives_back_labelled_what_another_run_stored(tmp_path: Path) -> None:
+    text = """use std/memory
+    memory notes = memory.session()
+    pipeline keeper(mail: Text @pii) -> Int { return len(notes.store([Message(Role.User, mail)], "")) }
+    pipeline p(id: Int) -> Text { return log("{len(notes.load())}", id) }"""
+    assert labels(text, tmp_path)["log"] == {None: ("pii",), "what": ("pii",)}
 
 
 # --- tests of a program ----------------------------------------------------------------------------------------------
