@@ -277,7 +277,8 @@ def _pipeline(body: Body, symbol: PipelineSymbol, name: str, given: Given, span:
 
 
 def _record(body: Body, symbol: RecordSymbol, name: str, given: Given, span: Span) -> program.Expression:
-    body.context.complete(symbol.type.name, span)
+    if not body.context.complete(symbol.type.name, span):
+        return look_inside(body, given, span)
     record = body.context.records[symbol.type.name]
     fields = bind_arguments(body, name, record.fields, given, span, symbol.span)
     return program.BuildRecord(type=symbol.type, span=span, labels=labels_of(fields), record=record.name, fields=fields)

@@ -8,7 +8,7 @@ from ...base.source import Span
 from .. import problems, program, syntax
 from ..program import EnumCase, EnumDeclaration
 from ..types import EnumType, Type
-from .arguments import Given, bind_arguments, labels_of
+from .arguments import Given, bind_arguments, labels_of, look_inside
 from .body import Body, nothing
 from .conversions import inside
 from .symbols import ConstantSymbol, EnumSymbol, HandleSymbol, ModuleSymbol
@@ -102,7 +102,10 @@ def bare_case(body: Body, found: Found | tuple[()], span: Span) -> program.Expre
     """A case that is not called: it holds nothing, or what it holds is missing."""
     if not found:
         return nothing(span)
-    owner, case = _complete(body, found, span)
+    known = _complete(body, found, span)
+    if known is None:
+        return nothing(span, EnumType(found[0].name))
+    owner, case = known
     if any(part.default is None for part in case.payload):
         names = tuple(part.name for part in case.payload)
         hint = f"write `{case.name}({', '.join(f'{name}: …' for name in names)})`"
@@ -114,16 +117,20 @@ def bare_case(body: Body, found: Found | tuple[()], span: Span) -> program.Expre
 
 
 def called_case(body: Body, found: Found, given: Given, span: Span) -> program.Expression:
-    owner, case = _complete(body, found, span)
+    known = _complete(body, found, span)
+    if known is None:
+        return look_inside(body, given, span)
+    owner, case = known
     return _build(owner, case, bind_arguments(body, case.name, case.payload, given, span, case.span), span)
 
 
-def _complete(body: Body, found: Found, span: Span) -> Found:
-    """The case with the defaults of what it holds."""
+def _complete(body: Body, found: Found, span: Span) -> Found | None:
+    """The case with the defaults of what it holds; None after a report."""
     owner, case = found
     if not body.context.waiting and not body.context.completing:
         return found
-    body.context.complete(owner.name, span)
+    if not body.context.complete(owner.name, span):
+        return None
     owner = body.context.enums.get(owner.name, owner)
     return owner, case_of(owner, case.name) or case
 

@@ -145,16 +145,18 @@ class Context:
             symbol.used = True
         return symbol
 
-    def complete(self, name: str, span: Span) -> None:
+    def complete(self, name: str, span: Span) -> bool:
         """Make sure that the defaults of a type are known, before a value of it is built at `span`: defaults and
-        constants may be values of types that stand further down."""
+        constants may be values of types that stand further down. False, after a report, where it is made of itself."""
         if name in self.completing:
             hint = "write this default out, or leave it away"
             self.report(problems.recursion(f"a default of `{name}` is made from `{name}` itself", span, hint))
-        elif name in self.waiting:
+            return False
+        if name in self.waiting:
             self.completing.append(name)
             self.waiting.pop(name)()
             self.completing.pop()
+        return True
 
     def qualified(self, name: str) -> str:
         """What the program calls a declaration of this file."""
