@@ -9,6 +9,7 @@ on nothing is retried or hedged, and only `timeout` and `idle` hold on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -48,7 +49,7 @@ class Alarm:
 class Guard(Attempting):
     __slots__ = (
         *("_blocked", "_decides", "_hedge", "_idle", "_key", "_last", "_pause", "_question", "_retried", "_starting"),
-        *("_items", "_why", "kept", "policies"),
+        *("_items", "_leads", "_why", "kept", "policies"),
     )
 
     def __init__(self, scope: Scope, step: Step) -> None:
@@ -65,6 +66,7 @@ class Guard(Attempting):
         self._why: Failure | None = None
         self._key: object = None
         self._items: list[object] | None = None
+        self._leads = False  # it makes the call that equal ones wait for
         self._last = 0.0
         self._blocked = False
         if self.feed is not None and (self.policies.idle is not None or self.policies.cache or self.policies.timeout):
@@ -111,6 +113,8 @@ class Guard(Attempting):
                 return
             if self._key is not None and self.feed is not None:
                 self._items = []
+            if self._key is not None and not self._lead():
+                return
         self._round()
 
     # --- attempts ---
@@ -205,6 +209,7 @@ class Guard(Attempting):
             answer = attempt.value if self._items is None else tuple(self._items)
             if self.feed is None or not self.feed.dead:
                 self.kept.keep(self._key, self.run.machine.now + (self.policies.cache or 0.0), answer)
+                self._share(answer)
 
     def _tell_breaker(self, attempt: Attempt, failed: bool | None) -> None:
         decides = self._decides.pop(attempt, None)
@@ -226,7 +231,10 @@ class Guard(Attempting):
             self._idle = Alarm(machine, machine.now + self.policies.idle, self._silent)
 
     def held(self) -> None:
-        """The reader's time, not the call's."""
+        """The reader's time, not the call's. What waits for this answer must not wait for that reader, who may wait for
+        it."""
+        if self._leads:
+            self._hand_over()
         if not self._blocked and self.chosen is not None:
             self._blocked = True
             self.chosen.zone.pause()
@@ -259,6 +267,40 @@ class Guard(Attempting):
         memories = any(handle.keyword == "memory" for handle in graph.handles)
         return (self.run.session if memories else None, values)
 
+    def _lead(self) -> bool:
+        """Make the call, unless an equal one runs already: then wait for its answer."""
+        waiting = self.kept.flights.get(self._key)
+        if waiting is not None:
+            waiting[self] = None
+            return False
+        self.kept.flights[self._key] = {}
+        self._leads = True
+        return True
+
+    def _share(self, answer: object) -> None:
+        """Give the answer to all that wait for it."""
+        if self._leads:
+            self._leads = False
+            for other in self.kept.flights.pop(self._key):
+                self.run.machine.later(other, partial(other._replay, answer))
+
+    def _hand_over(self) -> None:
+        """There is no answer to wait for here: who waits longest makes the call, and the others wait for that. Who waits
+        itself waits no more."""
+        waiting = self.kept.flights.get(self._key)
+        if not self._leads:
+            if waiting is not None:
+                waiting.pop(self, None)
+        elif waiting is not None:
+            self._leads = False
+            following = next((guard for guard in waiting if not guard.done), None)
+            if following is None:
+                del self.kept.flights[self._key]
+                return
+            del waiting[following]
+            following._leads = True
+            self.run.machine.later(following, following._round)
+
     def _replay(self, answer: object) -> None:
         if self.feed is None or self.choice is None:
             self.give(answer)
@@ -285,6 +327,8 @@ class Guard(Attempting):
             for zone in self._zones():
                 zone.resume()
         self._call_off()
+        if self._key is not None:
+            self._hand_over()
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None

@@ -100,13 +100,15 @@ class Breaker:
 
 
 class Kept:
-    """What one guard remembers: its breaker, when the next attempt may start and who waits for it, and its answers."""
+    """What one guard remembers: its breaker, when the next attempt may start and who waits for it, its answers, and for
+    each call that is being made who waits for the answer of an equal one, in order."""
 
-    __slots__ = ("_answers", "_next", "alarm", "breaker", "waiting")
+    __slots__ = ("_answers", "_next", "alarm", "breaker", "flights", "waiting")
 
     def __init__(self, policies: Policies) -> None:
         self.breaker = None if policies.breaker is None else Breaker(policies.breaker, policies.breaker_pause)
         self.waiting: list[Guard] = []
+        self.flights: dict[object, dict[Guard, None]] = {}
         self.alarm: Alarm | None = None
         self._next = 0.0
         self._answers: OrderedDict[object, tuple[float, object]] = OrderedDict()

@@ -9,7 +9,9 @@ from driver import Driver
 from graphs import Body
 from test_failures import stage
 
-from agentlang.ir.graph import Graph
+from agentlang.executor.machine import events
+from agentlang.executor.machine.core import ProtocolError
+from agentlang.ir.graph import Graph, Value
 from agentlang.lang.types import TEXT, ListType, StreamType, Type
 
 STREAM = StreamType(TEXT)
@@ -25,6 +27,16 @@ def begun(graph: Graph, **settings: Any) -> Driver:
     there = Driver(graph, **settings)
     there.begin()
     return there
+
+
+def fill(there: Driver) -> int:
+    """Let the first call make as many items as it may; how many that are."""
+    for number in range(200):
+        try:
+            there.item("call", number)
+        except ProtocolError:
+            return number
+    return 200
 
 
 # --- timeout ---
@@ -393,10 +405,13 @@ def test_a_stream_is_replayed() -> None:
     for number in range(100):
         there.item("call", number)
     there.begin(2, text="a")
-    assert len(there.of("call")) == 2, "one that is not complete is no answer yet"
+    assert there.out[2] == [], "one that is not complete is no answer yet"
     there.end("call")
     there.begin(3, text="a")
-    assert there.out[3] == list(range(100)) and there.outcome(3)[0] == "done"
+    for run in (2, 3):
+        assert there.out[run] == list(range(100)) and there.outcome(run)[0] == "done"
+    assert there.starts("call") == [0]
+    there.check_idle()
 
 
 def test_failures_are_not_kept() -> None:
@@ -405,6 +420,115 @@ def test_failures_are_not_kept() -> None:
     there.fail("call")
     there.begin(2, text="a")
     assert there.running() == ["call"]
+
+
+def test_equal_calls_at_once_are_one() -> None:
+    there = cached(TEXT)
+    for run, text in enumerate("aaba", 1):
+        there.begin(run, text=text)
+    assert there.running() == ["call", "call"], "one for each of the texts"
+    there.at(3)
+    there.end("call", "A")
+    assert [there.outcome(run) for run in (1, 2, 4)] == [("done", "A")] * 3
+    there.end("call", "B")
+    assert there.outcome(3) == ("done", "B") and there.starts("call") == [0, 0]
+    there.check_idle()
+
+
+def test_who_waits_longest_makes_the_call_that_failed() -> None:
+    there = cached(TEXT)
+    for run in (1, 2, 3):
+        there.begin(run, text="a")
+        there.at(run)
+    there.fail("call")
+    assert there.outcome(1) == ("failed", "tool_error")
+    assert there.starts("call") == [0, 3], "one of those that wait, not both"
+    there.end("call", "A")
+    assert there.outcome(2) == there.outcome(3) == ("done", "A")
+    there.check_idle()
+
+
+def test_all_that_wait_fail_when_each_of_their_calls_has() -> None:
+    there = cached(TEXT)
+    for run in (1, 2, 3):
+        there.begin(run, text="a")
+    for run in (1, 2, 3):
+        there.fail("call")
+        assert there.outcome(run) == ("failed", "tool_error")
+    assert there.starts("call") == [0, 0, 0]
+    there.check_idle()
+
+
+@pytest.mark.parametrize("result", [TEXT, STREAM])
+def test_who_waits_makes_the_call_that_was_stopped(result: Type) -> None:
+    there = cached(result)
+    there.begin(1, text="a", timeout=5)
+    there.begin(2, text="a", timeout=7)
+    there.begin(3, text="a", timeout=6)
+    there.begin(4, text="a")
+    there.at(5)
+    assert there.outcome(1) == ("failed", "timeout") and there.starts("call") == [0, 5]
+    there.at(6)
+    assert there.outcome(3) == ("failed", "timeout") and there.starts("call") == [0, 5], "it only waited"
+    there.tell(events.CancelRequested(there.now, 2))
+    assert there.outcome(2)[0] == "cancelled" and there.starts("call") == [0, 5, 6]
+    if result == STREAM:
+        there.item("call", "x")
+    there.end("call", None if result == STREAM else "A")
+    assert there.outcome(4)[0] == "done"
+    there.check_idle()
+
+
+def test_an_equal_call_whose_reader_waits_is_not_waited_for() -> None:
+    """Else two readers could wait for each other: the one for an answer, the other for its turn."""
+    there = cached(STREAM)
+    there.takes = False
+    there.begin(1, text="a")
+    there.begin(2, text="a")
+    assert fill(there) < 200
+    assert there.starts("call") == [0, 0], "the first is held back by its reader"
+
+
+def test_turns_that_leave_in_order_wait_for_no_later_one() -> None:
+    """The second turn makes the call first, and cannot leave before the first turn, which waits for an equal call."""
+    body = Body("p")
+    items = body.input("items", ListType(TEXT))
+
+    def turn(inner: Body, item: Value) -> Value:
+        text = inner.stage("t:name", TEXT, item=item)
+        return inner.guard(stage("call", STREAM, text=text), STREAM, cache=60.0)
+
+    there = Driver(body.graph(body.each(items, turn, STREAM)), buffer=4)
+    there.begin(items=("x", "y"))
+    there.end("name", "a", which=1)
+    there.end("name", "a")
+    assert there.starts("call") == [0]
+    made = fill(there)
+    assert there.starts("call") == [0, 0]
+    for number in range(50):
+        there.item("call", number, which=1)
+    there.end("call", which=1)
+    for number in range(made, 50):
+        there.item("call", number)
+    there.end("call")
+    assert there.out[1] == [*range(50), *range(50)] and there.outcome()[0] == "done"
+    there.check_idle()
+
+
+def test_equal_turns_of_a_loop_are_one_call() -> None:
+    body = Body("p")
+    items = body.input("items", ListType(TEXT))
+
+    def turn(inner: Body, item: Value) -> Value:
+        return inner.guard(stage("call", TEXT, text=item), TEXT, cache=60.0)
+
+    there = Driver(body.graph(body.each(items, turn, ListType(TEXT))))
+    there.begin(items=("a", "b", "a", "a"))
+    assert there.starts("call") == [0, 0]
+    there.end("call", "A")
+    there.end("call", "B")
+    assert there.outcome() == ("done", ("A", "B", "A", "A"))
+    there.check_idle()
 
 
 def test_true_and_one_are_different_inputs() -> None:

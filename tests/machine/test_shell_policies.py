@@ -18,7 +18,7 @@ from agentlang.executor.frames import Item
 from agentlang.executor.kinds import Context, StageFailure
 from agentlang.executor.observers import Observer, StageOver, StageStarted
 from agentlang.executor.running import Question
-from agentlang.executor.shell import open_shell
+from agentlang.executor.shell import Shell, open_shell
 from agentlang.ir.graph import Graph
 from agentlang.lang.types import INT, TEXT, ListType, StreamType
 
@@ -105,6 +105,62 @@ async def test_the_null_backend_runs_the_same_policies() -> None:
     async with open_shell(Deployment(graph), backend) as shell:
         end = await shell.start("p", {"items": (1, 2, 3, 4, 5)}).result()
     assert end.outcome.value == ("x",) * 5 and round(end.timings.finish, 3) == 2.1
+
+
+# --- equal calls at once ---
+
+
+async def test_equal_calls_at_once_are_made_once_and_each_gets_the_answer() -> None:
+    made = 0
+
+    async def call(_: Context, arguments: Arguments) -> str:
+        nonlocal made
+        made += 1
+        await anyio.sleep(2)
+        if made == 1:
+            raise StageFailure("tool_error", Problem("it-broke", "it broke"))
+        return f"{arguments['of']}"
+
+    body = Body("p")
+    graph = body.graph(body.guard(stage("call", of=body.input("of", TEXT)), TEXT, cache=60.0))
+    async with open_shell(Deployment(graph), LocalBackend(Library(call))) as shell:
+        runs = [shell.start("p", {"of": "a"}) for _ in range(5)]
+        ends = [await run.result() for run in runs]
+        assert [end.outcome.value or end.outcome.reason for end in ends] == ["tool_error", *("a",) * 4] and made == 2
+        assert [round(end.timings.finish, 3) for end in ends] == [2, 4, 4, 4, 4]
+
+
+async def test_each_use_of_equal_streams_gets_every_item() -> None:
+    made = 0
+
+    async def call(_: Context, arguments: Arguments) -> AsyncIterator[str]:
+        nonlocal made
+        made += 1
+        for number in range(200):
+            await anyio.sleep(0.01)
+            yield f"{arguments['of']}{number}"
+
+    body = Body("p")
+    graph = body.graph(body.guard(stage("call", STREAM, of=body.input("of", TEXT)), STREAM, cache=60.0))
+    found: list[list[object]] = []
+
+    async def reads(shell: Shell, number: int) -> None:
+        running = shell.start("p", {"of": "a"})
+        items: list[object] = []
+        async for frame in running:
+            if isinstance(frame, Item):
+                items.append(frame.output)
+                if number == 0 and len(items) == 50:
+                    running.cancel()  # the one that the others wait for
+        found.append(items)
+
+    async with open_shell(Deployment(graph), LocalBackend(Library(call))) as shell, anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(reads, shell, number)
+            await anyio.sleep(0.001)
+    assert made == 2
+    whole = [f"a{number}" for number in range(200)]
+    assert sorted(found, key=len)[1:] == [whole] * 3 and min(map(len, found)) < 200
 
 
 # --- people ---
