@@ -53,7 +53,7 @@ class Module:
 
     def with_functions(self, functions: Mapping[str, Mapping[str, bytes]]) -> tuple[Module | None, Problems]:
         """The module with model operations nested in it: for each model handle, StableHLO portable artifacts by name
-        (`prefill_64`, `decode_256`), as `jax.export` serialises them. KeyError for a handle that is not declared."""
+        (`prefill_64_256`), as `jax.export` serialises them. KeyError for a handle that is not declared."""
         from .stablehlo import nest
 
         made, found = nest(self.operation, functions)

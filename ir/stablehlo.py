@@ -1,7 +1,7 @@
 """Model operations as StableHLO, nested in the module beside the pipelines that use them.
 
-    module @writer { func @prefill_64(…)  func @decode_256(…) }
-    "agent.prefill"(…) {functions = ["prefill_64"], …}
+    module @writer { func @prefill_64_256(…)  func @decode_256(…) }
+    "agent.prefill"(…) {functions = ["prefill_64_256"], …}
 
 JAX exports functions as portable artifacts, bytes with a stable format; they are read into our context, cloned into one
 module for each model handle, and renamed. No object is ever shared between JAX's copy of MLIR and ours. The bytes come
@@ -15,10 +15,12 @@ from typing import Any
 
 from ..base.problems import Problem, Problems
 from . import _mlir, problems
+from .artifact import STABLEHLO_VERSION
 from .passes.split_llm import model_name
 
 Artifacts = Mapping[str, Mapping[str, bytes]]
-"""By model handle, then by function: `prefill_64`, `decode_256`. The part before the `_` says whose work it is."""
+"""By model handle, then by function: `prefill_64_256`, `decode_256`. The part before the first `_` says whose work it
+is; functions of other work (`encode_8_64`) stand in the module, and no stage names them."""
 
 _STAGES = ("prefill", "decode")
 
@@ -98,7 +100,7 @@ def portable(module: Any, handle: str, name: str) -> bytes:
             if other == name or other.startswith(f"{name}."):
                 _mlir.body(alone).append(operation.clone().operation)
         _rename(alone, name, "main")
-        return shlo.serialize_portable_artifact_str(_mlir.text(alone), shlo.get_current_version())
+        return shlo.serialize_portable_artifact_str(_mlir.text(alone), STABLEHLO_VERSION)
 
 
 def _top(module: Any) -> list[Any]:

@@ -8,10 +8,12 @@ same two tables as ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ..base.problems import Problem
 from ..executor.engines import engine
@@ -28,15 +30,25 @@ from .settings import Settings
 from .store import entry, obtain
 from .store.steps import Progress, silent
 
+if TYPE_CHECKING:
+    from ..ir.artifact import Artifact
+
 OURS = ("embed", "given", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
 ENTRY_POINTS = "agentlang.kinds"
 
 # How our engines hold weights in memory: XLA and the encoder in f32, the reranker's ONNX file in int8.
 _HELD_BYTES = {"rerank": 1.0}
+# What declares a model of the catalogue, by its name.
+_MODELS = ("llm:model", "embed:model", "search:reranker")
+
+
+# Ours of which some stages give the same answer each time: what these say is asked for before anything runs.
+_REPEATABLE = ("embed", "list", "llm", "search", "text")
 
 
 class KindModule(Protocol):
-    """What stands behind one word."""
+    """What stands behind one word. It may say of its stages, by name, that calls of them are repeatable: by a function
+    `repeatable(name, arguments)`, and which of those are `HARMLESS` (see `ir.library`)."""
 
     def stages(self, environment: Environment) -> Mapping[str, Kind]: ...
 
@@ -119,21 +131,37 @@ class Library:
         del result
         return stage_size(entry, operands)
 
+    def repeatable(self, entry: str, arguments: Mapping[str, object]) -> bool:
+        word, _, name = entry.partition(":")
+        asked = getattr(_telling(word), "repeatable", None)
+        return asked is not None and bool(asked(name, arguments))
+
+    def harmless(self, entry: str) -> bool:
+        word, _, name = entry.partition(":")
+        return name in getattr(_telling(word), "HARMLESS", ())
+
     def functions(self, handles: Iterable[Handle]) -> dict[str, dict[str, bytes]]:
-        """The steps of each declared chat model as StableHLO portable artifacts, by handle and name (`prefill_64`).
+        """The functions of each declared model as StableHLO portable artifacts, by handle and name (`prefill_64_256`).
+
+        As `artifacts`, one of each kind.
+        """
+        return {name: {each.name: each.data for each in made} for name, made in self.artifacts(handles).items()}
+
+    def artifacts(self, handles: Iterable[Handle], longest: int = 0) -> dict[str, tuple[Artifact, ...]]:
+        """The functions of each declared model, by handle: one of each kind, or with `longest` (in tokens) all that may
+        run for inputs of up to that length. See `models.operators`.
 
         Raises `OutsideError` for a model that is not here, or is known by its shape alone. Imports JAX.
         """
         need_models("StableHLO of a model")
-        from ..executor.engines.xla.export import export_steps
-        from .models import open_chat
+        from .models.operators import operators
 
-        out: dict[str, dict[str, bytes]] = {}
+        out: dict[str, tuple[Artifact, ...]] = {}
         for handle in handles:
-            if handle.entry == "llm:model":
+            if handle.entry in _MODELS:
                 known = entry(str(handle.arguments["name"]), handle.span)
                 files = obtain(known, self._environment.progress, handle.span)
-                out[handle.name] = export_steps(open_chat(files["weights"], known.name).functions())
+                out[handle.name] = operators(known, files, longest)
         return out
 
     def mask(self, text: str) -> str:
@@ -160,6 +188,16 @@ class Library:
 
 def _unheard(problem: Problem) -> None:
     del problem
+
+
+@lru_cache(maxsize=64)
+def _telling(word: str) -> KindModule | None:
+    """The module behind a word, if it may have repeatable stages."""
+    if word in OURS and word not in _REPEATABLE:
+        return None
+    with suppress(KeyError):
+        return _module(word)
+    return None
 
 
 def _module(word: str) -> KindModule:

@@ -152,7 +152,7 @@ def test_compile_shows_prefill_and_decode_with_source_lines() -> None:
 def test_compile_nests_stablehlo() -> None:
     text = agentlang("compile", HELLO, "--emit", "stablehlo").out
     assert "stablehlo.dot_general" in text
-    assert "prefill_64" in text
+    assert "prefill_64_256" in text
     assert "decode_256" in text
 
 

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from agentlang.base.problems import OutsideError
-from agentlang.executor.engines.xla.export import export_steps
 from agentlang.stdlib.models import llama, open_chat
 from agentlang.stdlib.models.chat_source import LlamaFile, assembled
 from agentlang.stdlib.models.llama_config import LlamaConfig, UnsupportedModel
 from agentlang.stdlib.models.prepared import fused_tensors, open_prepared, prepared_folder
-from agentlang.stdlib.models.tiny import CONFIG, SPECIAL, TEMPLATE, RandomCheckpoint, TinyLlama
+from agentlang.stdlib.models.tiny import CONFIG, SPECIAL, TEMPLATE, RandomCheckpoint
 from agentlang.stdlib.models.tokenizer import byte_letters
 
 UNTIED = replace(CONFIG, tied_embeddings=False, layers=1)
@@ -318,13 +317,3 @@ def test_figures_that_cannot_be_are_refused() -> None:
     assert LlamaConfig.from_data(SMOLLM2_135M.as_data()) == SMOLLM2_135M
     # 134,515,008 parameters, as published, of four bytes each.
     assert SMOLLM2_135M.decode_weight_bytes == 4 * 134_515_008
-
-
-def test_export_is_the_same_each_time_and_names_no_place() -> None:
-    def somewhere_else() -> dict[str, bytes]:
-        return export_steps(TinyLlama(seed=9).functions())
-
-    steps = export_steps(TinyLlama().functions())
-    assert set(steps) == {"prefill_64", "decode_256"}
-    assert steps == somewhere_else()
-    assert not any(b".py" in step or str(Path.cwd()).encode() in step for step in steps.values())
