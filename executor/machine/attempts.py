@@ -181,7 +181,7 @@ class Attempting(Regions):
 
     def unwanted(self) -> None:
         """Nobody reads the stream: what has no other effect is not attempted any more."""
-        if self.step.acts or self.done:
+        if self.wanted or self.done:
             return
         if self.missing >= 0:
             self.give_up()

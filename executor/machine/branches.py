@@ -1,4 +1,5 @@
-"""Operations with regions: what they share, and those that enter one of several."""
+"""Operations with regions: what they share, those that enter one of several, and the one that makes a stream of what
+is emitted in it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ...lang.types import OptionType
-from .feed import Feed
+from .feed import Feed, Slot
 from .prepared import Step
 from .scopes import Scope, Task, Zone
 
@@ -22,10 +23,27 @@ class Regions(Task):
     def __init__(self, scope: Scope, step: Step) -> None:
         super().__init__(scope, step)
         self.released = False
-        self.sends = scope.sends.group(self.choosing) if step.outputs and scope.sends is not None else None
+        self.sends: Slot | None = None
+        if step.outputs and scope.sends is not None:
+            self.sends = scope.sends.group(self.choosing)
+            self.sends.cancel = self.unsent
         self.feed: Feed | None = None
         if step.result in scope.block.streams:
             self.feed = Feed(scope.channel(cast(int, step.result)), self.unwanted)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is still something to do here: an effect, a value to give, a stream that is read, or items to
+        send out that are."""
+        step, feed, sends = self.step, self.feed, self.sends
+        if step.acts or (feed is None and step.result is not None):
+            return True
+        return (feed is not None and not feed.dead) or (sends is not None and not sends.feed.dead)
+
+    def unsent(self) -> None:
+        """Nobody reads what is sent out here."""
+        if not self.done and not self.wanted:
+            self.unwanted()
 
     def unwanted(self) -> None:
         """Nobody reads the result: what has no other effect stops here."""
@@ -62,7 +80,7 @@ class Branch(Regions):
     __slots__ = ()
 
     def unwanted(self) -> None:
-        if not self.step.acts and self.missing >= 0:
+        if not self.wanted and self.missing >= 0:
             self.give_up()
 
     def taken(self) -> tuple[int, tuple[object, ...]]:
@@ -89,6 +107,29 @@ class Branch(Regions):
         self.release()
         if self.feed is not None:
             self.give(self.feed.target)
+
+
+class Generator(Regions):
+    """Fills its stream with what is emitted in its region, and then with the stream that the region yields."""
+
+    __slots__ = ()
+
+    def unwanted(self) -> None:
+        if not self.step.acts and self.missing >= 0:
+            self.give_up()
+
+    def fire(self) -> None:
+        assert self.feed is not None
+        inner = self.inner_scope(0, self.scope.index)
+        inner.sends = self.feed.root.group()
+        if inner.block.result is not None:
+            inner.gives = self.feed.root.leaf()
+        inner.complete = self.left
+        self.give(self.feed.target)
+        inner.enter()
+        inner.sends.close()
+        self.all_entered()
+        self.release()
 
 
 class If(Branch):

@@ -21,7 +21,7 @@ from ..channels import Channel, Epoch, Reader
 
 class Slot:
     """One place in the order. `through` is called when what it holds has left, `cancel` when nobody wants it any more
-    and it is still empty, `begins` before the first item under it leaves (for a leaf also before its end, where that
+    and it is still empty (for a group: when nobody wants what will be in it), `begins` before the first item under it leaves (for a leaf also before its end, where that
     comes first). `epoch` is carried by what leaves from under it. Nothing leaves from under a `frozen` one."""
 
     __slots__ = (
@@ -287,6 +287,9 @@ class Feed:
             for child in children:
                 self.drain(child)
             slot.children = deque(child for child in children if not child.done)
+            if slot.cancel is not None:
+                cancel, slot.cancel = slot.cancel, None
+                cancel()
         elif slot.value is not None or slot.reader is not None:
             slot.finish()
         elif slot.cancel is not None:

@@ -285,8 +285,8 @@ class Guard(Attempting):
                 self.run.machine.later(other, partial(other._replay, answer))
 
     def _hand_over(self) -> None:
-        """There is no answer to wait for here: who waits longest makes the call, and the others wait for that. Who waits
-        itself waits no more."""
+        """There is no answer to wait for here: who waits longest makes the call, and the others wait for that. Who
+        waits itself waits no more."""
         waiting = self.kept.flights.get(self._key)
         if not self._leads:
             if waiting is not None:

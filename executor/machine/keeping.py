@@ -14,6 +14,9 @@ The streams of a pipeline are the nodes of a graph of waiting. t → s says: t m
 - A use of t by an operation makes t wait for all that the operation may wait for: the ends before its start, the other
   streams that it reads, the stream that it makes, and (for a loop over t) all that happens in a turn.
 
+An `emit` in a generator is a use by the generator: it waits for room in the generator's stream, and for all that is
+emitted before it.
+
 Edges of the second sort vanish where the use is kept. A use is kept if one of its edges t → s lies on a cycle: if t can
 be reached from s without the edges of the same operation, which waits in one place at a time. Uses are looked at last
 first, so that buffers grow where streams meet and not where they part. No cycle is left: one that had two edges of one
@@ -59,7 +62,7 @@ def kept_uses(body: Region, live: set[int]) -> set[tuple[int, int]]:
 @dataclass(slots=True)
 class _Use:
     """A use of `stream`, and what it makes the stream wait for. `waiter` is who does the waiting: the operation, or for
-    a yield the operation whose region it ends."""
+    a yield the operation whose region it ends, for an emit the generator around it."""
 
     operation: int
     position: int
@@ -103,12 +106,14 @@ class _Inside:
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What a region lies in: what must end before it is entered, the operation that enters it, the stream that its
-    yield fills, and for each `for` around the values that are made inside of it."""
+    yield fills, for each `for` around the values that are made inside of it, and the innermost generator with its
+    stream (none: what is emitted leaves the run)."""
 
     start: Streams
     waiter: int
     target: Streams
     loops: tuple[Streams, ...] = ()
+    generator: tuple[int, Streams] | None = None
 
 
 class _Walk:
@@ -120,7 +125,7 @@ class _Walk:
         self.uses: list[_Use] = []
         self._live = live
         self._made_from: dict[int, Streams] = {}
-        self._sent: Streams = _NONE  # what must end before the next item may leave the run
+        self._sent: Streams = _NONE  # what must end before the next item may leave the run, or the generator
 
     def region(self, region: Region, around: _Around) -> _Inside:
         inside = _Inside()
@@ -130,8 +135,10 @@ class _Walk:
         return inside
 
     def _operation(self, operation: Operation, around: _Around, inside: _Inside) -> None:
-        sends = operation.name in ("agent.emit", "agent.return")
-        before = around.start | (self._sent if sends else _NONE)
+        emits = operation.name == "agent.emit"
+        ends = operation.name == "agent.yield" and around.generator == (around.waiter, around.target)
+        out = emits or ends or operation.name == "agent.return"
+        before = around.start | (self._sent if out else _NONE)
         for operand in operation.operands:
             if not is_stream(operand):
                 before |= self.ends[operand.id]
@@ -145,10 +152,13 @@ class _Walk:
         made = frozenset(result.id for result in operation.results if is_stream(result))
         turns = self._regions(operation, before, made, around)
 
-        filled = around.target if operation.name == "agent.yield" else made
-        if operation.name == "agent.buffered":
+        filled, waiter = made, id(operation)
+        if operation.name == "agent.yield":
+            filled, waiter = around.target, around.waiter
+        elif emits and around.generator is not None:
+            waiter, filled = around.generator
+        elif operation.name == "agent.buffered":
             filled = _NONE  # it takes every item at once
-        waiter = around.waiter if operation.name == "agent.yield" else id(operation)
         for position, operand in enumerate(operation.operands):
             if is_stream(operand):
                 stream = operand.id
@@ -156,19 +166,21 @@ class _Walk:
                 outside = any(stream not in loop for loop in around.loops)
                 self.uses.append(_Use(id(operation), position, waiter, stream, waits, outside))
 
-        if sends:
+        if out:
             self._sent = before | read
         if operation.name in TERMINATORS:
             inside.gives = before | read
-        inside.all |= before | read | made | turns.all
+        inside.all |= before | read | made | turns.all | (filled if emits else _NONE)
         loop, whole = operation.name in _LOOPS, operation.name in _WHOLE
-        if any(_sends(region) for region in operation.regions):
+        if operation.regions and sends(operation):
             # Behind a loop, items leave only when its last turn has begun, so when what the others gave has left;
             # behind a region that may fail, when it no longer can.
             self._sent |= before | turns.sent | (turns.all | read | made if whole else _NONE)
         for result in operation.results:
             if is_stream(result):
                 needs = before | read | turns.gives
+                if operation.name == "agent.generator":
+                    needs |= turns.sent
                 sources = frozenset[int]().union(*(self._made_from.get(stream, _NONE) for stream in needs))
                 self._made_from[result.id] = sources | made
                 if loop:
@@ -187,7 +199,11 @@ class _Walk:
             if _entered_again(operation, number):
                 loops = (*loops, frozenset(_made(region)))
             sent = self._sent
-            found = self.region(region, _Around(before, id(operation), made, loops))
+            generator = around.generator
+            if operation.name == "agent.generator":
+                generator = (id(operation), made)
+                self._sent = _NONE
+            found = self.region(region, _Around(before, id(operation), made, loops, generator))
             total.all |= found.all
             total.gives |= found.gives
             total.sent |= self._sent
@@ -219,8 +235,11 @@ def free_values(region: Region, live: set[int]) -> frozenset[int]:
     return frozenset(used - made)
 
 
-def _sends(region: Region) -> bool:
-    return any(operation.name == "agent.emit" or any(map(_sends, operation.regions)) for operation in region.operations)
+def sends(operation: Operation) -> bool:
+    """Whether it sends items out, itself or inside; what a generator emits goes into its stream."""
+    if operation.name in ("agent.emit", "agent.generator"):
+        return operation.name == "agent.emit"
+    return any(sends(inner) for region in operation.regions for inner in region.operations)
 
 
 def _made(region: Region) -> Iterable[int]:

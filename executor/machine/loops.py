@@ -135,7 +135,7 @@ class MapList(Regions):
         self._turns()
 
     def _turns(self) -> None:
-        wanted = self.step.acts or self.feed is None or not self.feed.dead
+        wanted = self.wanted
         while wanted and self.active < self.at_most and self.next < len(self.items):
             self.next += 1
             self.active += 1
@@ -189,7 +189,7 @@ class MapStream(Regions):
         super().let_go()
 
     def unwanted(self) -> None:
-        if self.step.acts or self.done:
+        if self.wanted or self.done:
             return
         if self.missing >= 0:
             self.give_up()
@@ -207,7 +207,7 @@ class MapStream(Regions):
             self.turn.supersede()
         if self.turn is not None or self.done:
             return
-        stop = self.feed is not None and self.feed.dead and not self.step.acts
+        stop = not self.wanted
         if reader.ready and not stop:
             self.next += 1
             self.alive += 1

@@ -2,7 +2,8 @@
 which uses of a stream hold its producer back (see `keeping`).
 
 Liveness, backwards: what is not used does not run, unless it acts on the world. A call of a stage that gives a value
-may act, so it runs; a call that gives a stream acts by being read, so a stream that nobody uses is never started.
+may act, so it runs; a call that gives a stream acts by being read, so a stream that nobody uses is never started. An
+`emit` acts where it sends out of the run; inside of a generator it is a part of the generator's stream.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value
-from .keeping import TERMINATORS, free_values, is_stream, kept_uses
+from .keeping import TERMINATORS, free_values, is_stream, kept_uses, sends
 from .policies import Policies, policies_of
 from .semantics import LEAVES, leaf
 
-_EFFECTS = ("agent.emit", "agent.expect")
 _CATCH = ("agent.try", "agent.race", "agent.guard")
 
 
@@ -31,7 +31,7 @@ class Use:
 class Step:
     """An operation that runs. `needs` are the values that it waits for, each once; `uses` the streams among its
     operands, one for each operand; `inner` the outer streams that its regions use, each once; `outputs` says that it
-    sends items out, itself or inside."""
+    sends items out, itself or inside; `acts` that it runs whether anybody wants its value and its items or not."""
 
     operation: Operation
     needs: tuple[int, ...]
@@ -107,7 +107,8 @@ def _live(body: Region) -> set[int]:
 
     def mark(region: Region) -> None:
         for operation in reversed(region.operations):
-            if operation.name in TERMINATORS or _acts(operation) or any(r.id in used for r in operation.results):
+            wanted = operation.name in TERMINATORS or any(result.id in used for result in operation.results)
+            if wanted or _acts(operation) or sends(operation):
                 live.add(id(operation))
                 used.update(operand.id for operand in operation.operands)
                 for inner in operation.regions:
@@ -118,7 +119,8 @@ def _live(body: Region) -> set[int]:
 
 
 def _acts(operation: Operation) -> bool:
-    if operation.name in _EFFECTS:
+    """Whether it does something beside its value and what it emits."""
+    if operation.name == "agent.expect":
         return True
     if operation.name == "agent.stage":
         return not any(is_stream(result) for result in operation.results)
@@ -128,11 +130,12 @@ def _acts(operation: Operation) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What a region is prepared with: the live operations, the uses that are kept, and how deep in calls the innermost
-    `timeout` around it was written."""
+    `timeout` around it was written, and whether it lies in a generator."""
 
     live: set[int]
     kept: set[tuple[int, int]]
     timed: int | None = None
+    generator: bool = False
 
 
 def _block(region: Region, around: _Around) -> Block:
@@ -180,6 +183,8 @@ def _step(operation: Operation, around: _Around) -> Step:
     within = around
     if policies is not None and policies.timeout is not None:
         within = replace(around, timed=len(operation.callers))
+    if operation.name == "agent.generator":
+        within = replace(within, generator=True)
     inner: dict[int, bool] = {}
     blocks: list[Block] = []
     for region in operation.regions:
@@ -192,6 +197,7 @@ def _step(operation: Operation, around: _Around) -> Step:
             if use.value in free:
                 inner[use.value] = inner.get(use.value, True) and use.kept
     entry, parameters = leaf(operation) if operation.name in LEAVES else ("", ())
+    outputs = sends(operation)
     needs = [operand.id for operand in operation.operands]
     if policies is not None:
         # The clock of a call starts when all is there that it is called with.
@@ -204,8 +210,8 @@ def _step(operation: Operation, around: _Around) -> Step:
         operation.results[0].id if operation.results else None,
         tuple(Use(value, kept) for value, kept in inner.items()),
         tuple(blocks),
-        _acts(operation),
-        operation.name == "agent.emit" or any(step.outputs for block in blocks for step in block.steps),
+        _acts(operation) or (outputs and not around.generator),
+        outputs,
         entry,
         parameters,
         around.timed is not None and len(operation.callers) == around.timed,

@@ -7,7 +7,7 @@ from typing import cast
 
 from ..channels import Channel, Epoch, Reader
 from .attempts import Race, Try
-from .branches import If, Match
+from .branches import Generator, If, Match
 from .conversions import CONVERSIONS
 from .feed import Slot
 from .guards import Guard
@@ -293,6 +293,7 @@ _TASKS: dict[str, type[Task]] = {
     "agent.emit": Send,
     "agent.return": Send,
     "agent.yield": Send,
+    "agent.generator": Generator,
     "agent.if": If,
     "agent.match": Match,
     "agent.repeat": Repeat,

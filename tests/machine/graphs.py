@@ -141,6 +141,33 @@ class Body:
     def buffered(self, stream: Value) -> Value:
         return self.operation("agent.buffered", (stream,), stream.type)
 
+    def generator(self, write: Callable[[Body], Value | None], result: Type) -> Value:
+        """What `write` emits, then the stream that it gives, if any."""
+        inner = Body(self.name, self)
+        last = write(inner)
+        inner.operation("agent.yield", () if last is None else (last,))
+        return self.operation("agent.generator", (), result, (Region((), tuple(inner.operations)),))
+
+    def each_does(self, over: Value, write: Callable[[Body, Value], None], at_most: int = 16) -> None:
+        """A `for` without a value."""
+        assert isinstance(over.type, ListType | StreamType)
+        inner = Body(self.name, self)
+        item = inner._value(over.type.element, "item")
+        write(inner, item)
+        inner.operation("agent.yield")
+        regions = (Region((item,), tuple(inner.operations)),)
+        self.operation("agent.map", (over,), None, regions, variable="item", at_most=at_most)
+
+    def choose_to(self, condition: Value, *branches: Callable[[Body], None]) -> None:
+        """An `if` without a value; the second branch may be missing."""
+        regions: list[Region] = []
+        for write in (*branches, lambda inner: None)[:2]:
+            inner = Body(self.name, self)
+            write(inner)
+            inner.operation("agent.yield")
+            regions.append(Region((), tuple(inner.operations)))
+        self.operation("agent.if", (condition,), None, tuple(regions))
+
     def emit(self, value: Value) -> None:
         self.operation("agent.emit", (value,))
 

@@ -49,11 +49,17 @@ def _region(region: Region, outer: Environment, sent: _Sent) -> Any:
         operands = [values[operand.id] for operand in operation.operands]
         match operation.name:
             case "agent.return" | "agent.yield":
-                return operands[0]
+                return operands[0] if operands else None
             case "agent.emit":
                 streams = isinstance(operation.operands[0].type, StreamType)
                 sent.extend(operands[0] if streams else [operands[0]])
                 continue
+            case "agent.generator":
+                inner = _Sent()
+                inner.steps = sent.steps
+                last = _region(operation.regions[0], values, inner)
+                sent.steps = inner.steps
+                result = [*inner, *(last or ())]
             case "agent.if":
                 result = _region(operation.regions[0 if operands[0] else 1], values, sent)
             case "agent.map":
@@ -78,13 +84,15 @@ def _region(region: Region, outer: Environment, sent: _Sent) -> Any:
                 for _ in items:
                     sent.step()
                 result = items if isinstance(operation.results[0].type, StreamType) else value
-        values[operation.results[0].id] = result
+        for made in operation.results:
+            values[made.id] = result
     raise AssertionError("a region has no terminator")
 
 
 def _map(operation: Operation, over: list[object], values: Environment, sent: _Sent) -> Any:
     body = operation.regions[0]
-    flat = isinstance(body.operations[-1].operands[0].type, StreamType)
+    given = body.operations[-1].operands
+    flat = bool(given) and isinstance(given[0].type, StreamType)
     results: list[Any] = []
     for item in over:
         if len(operation.regions) > 1:
@@ -93,7 +101,8 @@ def _map(operation: Operation, over: list[object], values: Environment, sent: _S
                 continue
         result = _region(body, {**values, body.arguments[0].id: item}, sent)
         results.extend(result if flat else [result])
-    return results if isinstance(operation.results[0].type, StreamType) else tuple(results)
+    streams = bool(operation.results) and isinstance(operation.results[0].type, StreamType)
+    return results if streams else tuple(results)
 
 
 def _match(operation: Operation, subject: object, values: Environment, sent: _Sent) -> Any:

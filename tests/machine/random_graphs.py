@@ -49,7 +49,7 @@ class _Writer:
 
     def operation(self, body: Body, pool: list[Value], depth: int) -> Value | None:
         streams = any(value.type == STREAM for value in pool)
-        choice = self.pick(22)
+        choice = self.pick(25)
         match choice:
             case 0 | 1:
                 return body.stage("w:words", STREAM, text=self.among(pool, TEXT))
@@ -91,11 +91,47 @@ class _Writer:
                 return self.repeat(body, pool, depth)
             case 20 if depth:
                 return self.match(body, pool, depth)
+            case 22 | 23 if depth:
+                return self.generator(body, pool, depth)
+            case 24 if self.sends and depth:
+                self.sending(body, pool, depth)
             case 21 if streams:
                 return body.buffered(self.among(pool, STREAM))
             case _:
                 pass
         return None
+
+    def generator(self, body: Body, pool: list[Value], depth: int) -> Value:
+        """The call of a pipeline that emits."""
+        gives = bool(self.pick(2))
+        before, self.sends = self.sends, True
+
+        def write(inner: Body) -> Value | None:
+            last = self.block(inner, pool, STREAM, depth - 1)
+            if not gives:
+                inner.emit(last)
+            return last if gives else None
+
+        made = body.generator(write, STREAM)
+        self.sends = before
+        return made
+
+    def sending(self, body: Body, pool: list[Value], depth: int) -> None:
+        """Lines that stand for what their blocks send."""
+
+        def send(inner: Body, known: list[Value]) -> None:
+            inner.emit(self.block(inner, known, (TEXT, STREAM)[self.pick(2)], depth - 1))
+
+        overs = [value for value in pool if value.type in (TEXTS, STREAM)]
+        if self.pick(2) and overs:
+            over = overs[self.pick(len(overs))]
+            newer, self.newer = self.newer, self.newer or over.type == STREAM
+            body.each_does(over, lambda inner, item: send(inner, [*pool, item]), self.pick(3) + 1)
+            self.newer = newer
+        else:
+            condition = body.binary("contains", self.among(pool, TEXT), body.constant("1"), BOOL)
+            branches = [lambda inner: send(inner, pool)] * (1 + self.pick(2))
+            body.choose_to(condition, *branches)
 
     def attempt(self, body: Body, pool: list[Value], depth: int) -> Value:
         """One of the regions that may fail, or a policy around one."""
