@@ -13,7 +13,7 @@ from . import _mlir
 from .constants import encoded
 from .demand.data import demand_data, size_data
 from .dialect.types import to_mlir
-from .graph import Graph, GraphPipeline, Handle, HandleName, Operation, Region, Tool
+from .graph import Channel, Graph, GraphPipeline, Handle, HandleName, Operation, Region, Tool
 from .read import ARMED
 
 
@@ -28,14 +28,16 @@ def emit_module(graph: Graph) -> Any:
             *(_make("agent.record", {"name": r.name, "fields": _fields(r.fields)}) for r in graph.records),
             *(_make("agent.enum", {"name": e.name, "cases": [_case(c) for c in e.cases]}) for e in graph.enums),
             *(_tool(tool) for tool in graph.tools),
-            *(_pipeline(pipeline) for pipeline in graph.pipelines),
+            *(channel_operation(channel) for channel in graph.channels),
+            *(pipeline_operation(pipeline) for pipeline in graph.pipelines),
             *(_body("agent.test", test, {"name": test.name}) for test in graph.tests),
             *(_make("agent.goal", {"pipeline": name, **given}) for name, given in graph.goals.items()),
             *(_fleet(name, given) for name, given in graph.fleets.items()),
         ):
             body.append(made)
-        if graph.passes:
-            module.attributes["agent.passes"] = _mlir.attribute(graph.passes)
+        for name, value in (("passes", graph.passes), ("home", graph.home), ("tier", graph.tier)):
+            if value:
+                module.attributes[f"agent.{name}"] = _mlir.attribute(value)
         return module
 
 
@@ -94,7 +96,20 @@ def _fleet(name: str, given: Mapping[str, Any]) -> Any:
     return made
 
 
-def _pipeline(pipeline: GraphPipeline) -> Any:
+def channel_operation(channel: Channel) -> Any:
+    """An `agent.channel`, detached."""
+    attributes = {
+        "name": channel.name,
+        "from": channel.source,
+        "to": channel.target,
+        "type": to_mlir(channel.type),
+        "buffer": channel.buffer,
+    }
+    return _make("agent.channel", attributes)
+
+
+def pipeline_operation(pipeline: GraphPipeline) -> Any:
+    """An `agent.pipeline` with its body, detached."""
     parameters: list[dict[str, Any]] = []
     for given in pipeline.inputs:
         entry: dict[str, Any] = {"name": given.name, "type": to_mlir(given.type), "required": given.required}

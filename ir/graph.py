@@ -36,7 +36,25 @@ class TokensType:
         return f"tokens<{self.model}>"
 
 
-ValueType = Type | KvType | TokensType
+@dataclass(frozen=True, slots=True)
+class InTransitType:
+    """A value on its way from one tier to another."""
+
+    element: ValueType
+
+    def __str__(self) -> str:
+        return f"in_transit<{self.element}>"
+
+
+@dataclass(frozen=True, slots=True)
+class FailureType:
+    """Why a body failed: what the fallback of a `try` may take, to tell another island of it."""
+
+    def __str__(self) -> str:
+        return "failure"
+
+
+ValueType = Type | KvType | TokensType | InTransitType | FailureType
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +215,22 @@ class Tool:
 class Graph:
     """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
     layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
-    that the module has been through."""
+    that the module has been through.
+
+    Of a placed module `home` is the tier of its control operations; of an island `tier` is where it runs, and
+    `channels` are those that it sends to or receives from."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A connection from one tier (`source`) to another (`target`), for values of one type: one value in each turn of
+    the loops around it, or the items of a stream, of which at most `buffer` are under way."""
+
+    name: str
+    source: str
+    target: str
+    type: ValueType
+    buffer: int
+
+
 
     digest: str
     handles: tuple[Handle, ...]
@@ -214,6 +247,9 @@ class Graph:
         """The pipeline of that name. KeyError if there is none."""
         for pipeline in self.pipelines:
             if pipeline.name == name:
+    channels: tuple[Channel, ...] = ()
+    home: str | None = None
+    tier: str | None = None
                 return pipeline
         raise KeyError(name)
 

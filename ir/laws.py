@@ -17,6 +17,7 @@ from .dialect.spec import View, fits
 from .dialect.types import from_mlir
 from .graph import ValueType
 
+from .placed_laws import PLACED
 Broken = Iterator[tuple[Any, str]]
 
 _BODIES = ("agent.pipeline", "agent.test")
@@ -26,10 +27,11 @@ class Held:
     """What a module holds, walked once for all laws: its declarations, and what is inside its pipelines and tests, in
     order and by the names of operations. (An arm is a part of its operation, so no stage.)"""
 
-    __slots__ = ("declarations", "inside", "stages")
+    __slots__ = ("declarations", "inside", "stages", "tier")
 
-    def __init__(self, module: Any) -> None:
-        self.declarations = _mlir.operations(_mlir.body(module))
+    def __init__(self, declarations: list[Any], tier: str | None = None) -> None:
+        self.declarations = declarations
+        self.tier = tier  # of an island
         self.inside: dict[str, list[Any]] = {}
         self.stages: list[Any] = []
         for body in self.declarations:
@@ -52,11 +54,23 @@ def check(module: Any, done: tuple[str, ...] = ()) -> Problems:
     """The laws that hold after the passes in `done`, as problems at the places of the operations that break them."""
     found: list[Any] = []
     with _mlir.working():
-        held = Held(module)
-        for law in LAWS:
-            if law.after is None or law.after in done:
-                found += [problems.unsound(text, _place(operation)) for operation, text in law.check(held)]
-    return tuple(found)
+        for held in _views(module):
+            for law in LAWS:
+                if law.after is None or law.after in done:
+                    found += [problems.unsound(text, _place(operation)) for operation, text in law.check(held)]
+    return tuple(dict.fromkeys(found))
+
+
+def _views(module: Any) -> Iterator[Held]:
+    """What the laws hold of: the module, or each of its islands with what stands beside them."""
+    declared = _mlir.operations(_mlir.body(module))
+    islands = [operation for operation in declared if operation.name == "agent.island"]
+    if not islands:
+        yield Held(declared, _text(module, "agent.tier") if "agent.tier" in module.attributes else None)
+    beside = [operation for operation in declared if operation.name not in ("agent.island", "agent.goal")]
+    for island in islands:
+        inside = _mlir.operations(island.regions[0].blocks[0])
+        yield Held([*beside, *inside], _text(island, "tier"))
 
 
 def _place(operation: Any) -> Any:
@@ -266,3 +280,4 @@ LAWS: tuple[Law, ...] = (
     Law("no chats", no_chats, after="split_llm"),
     Law("demands everywhere", demands_everywhere, after="annotate_demand"),
 )
+    *(Law(*each) for each in PLACED),

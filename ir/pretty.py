@@ -136,7 +136,8 @@ class _Page:
         blank = f"{'':{_MARGIN}} | {indent}  "
         labels = "".join(f" @{label}" for label in cast("tuple[str, ...]", operation.attributes.get("labels", ())))
         results = "".join(f"{self._written[value.id]}: {value.type}{labels} = " for value in operation.results)
-        head = f"{blank}{results}{operation.name.removeprefix('agent.')}{self._what(operation)}"
+        where = f" on {operation.attributes['tier']}" if "tier" in operation.attributes else ""
+        head = f"{blank}{results}{operation.name.removeprefix('agent.')}{self._what(operation)}{where}"
         tail = " {" if operation.regions else ""
         yield f"{head}{tail}".ljust(_WIDTH) + f" ; {operation.id}"
         yield from _demand(operation.demand, operation.times, f"{blank}    ")
@@ -208,7 +209,7 @@ class _Page:
 _BESIDE = ("tool", "effects", "settings", "needs")
 
 # What is written elsewhere: labels behind the type, the schema as it is, whether a person is asked by the question.
-_QUIET = ("output", "labels", "carried", "schema", "approve")
+_QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts")
 
 
 def _schema(given: Mapping[str, Attribute]) -> str:

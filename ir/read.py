@@ -17,6 +17,7 @@ from .demand.data import demand_from, size_from
 from .dialect.types import from_mlir
 from .formula import parse as parse_formula
 from .graph import (
+    Channel,
     EnumShape,
     Graph,
     GraphPipeline,
@@ -78,6 +79,9 @@ class _Reader:
             tests=tuple(self._test(operation, given) for operation, given in each("agent.test")),
             passes=passes(module),
             tools=tuple(self._tool(operation, given) for operation, given in each("agent.tool")),
+            channels=tuple(_channel(given) for _, given in each("agent.channel")),
+            home=text_of(module, "agent.home"),
+            tier=text_of(module, "agent.tier"),
         )
 
     # --- declarations ------------------------------------------------------------------------------------------------
@@ -188,6 +192,15 @@ class _Reader:
 
 
 def _handle_argument(value: Any) -> Any:
+def text_of(module: Any, name: str) -> str | None:
+    """A text among the attributes of a module, or None."""
+    return module.attributes[name].value if name in module.attributes else None
+
+
+def _channel(given: dict[str, Any]) -> Channel:
+    return Channel(given["name"], given["from"], given["to"], from_mlir(given["type"]), given["buffer"])
+
+
     return HandleName(str(value)) if isinstance(value, _mlir.SymbolName) else decoded(value)
 
 

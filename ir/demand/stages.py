@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from ...lang.types import HandleType, RecordType, Type
+from ...lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    JSON,
+    TEXT,
+    HandleType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    StreamType,
+    Type,
+)
 from ..formula import ZERO, Formula, constant, total
 from ..graph import (
     Attribute,
@@ -16,6 +29,7 @@ from ..graph import (
     GraphPipeline,
     Handle,
     HandleName,
+    KvType,
     Operation,
     Region,
     Size,
@@ -26,7 +40,7 @@ from ..library import Library, ModelShape, Sized
 from . import llm
 from .branches import BODIES
 from .data import FREE, demand
-from .sizing import ASSUMED, Sizes, added, average, of_constant, part_of, text_tokens, together
+from .sizing import ASSUMED, BYTES_PER_TOKEN, Sizes, added, average, of_constant, part_of, text_tokens, together
 
 DEFAULT_MAX_TOKENS = 256.0
 
@@ -154,9 +168,18 @@ class _Walk:
 
     def _fields_of(self, given: ValueType) -> int:
         shapes = (len(shape.fields) for shape in self.graph.records if RecordType(shape.name) == given)
+            case "agent.send" | "agent.receive":
+                return self._crossing(operation, operands[0])
         return next(shapes, 1)
 
     # --- leaves ------------------------------------------------------------------------------------------------------
+    def _crossing(self, operation: Operation, sized: Sized) -> Sized:
+        """What goes from one tier to another is the same on both."""
+        if operation.name == "agent.send":
+            shape = self.library.model_shape(sized.handle) if sized.handle else None
+            self.demands[operation.id] = demand(network=data_bytes(operation.operands[0].type, sized, shape))
+        return sized
+
 
     def _named(self, operation: Operation) -> dict[str, Sized]:
         names = _texts(operation.attributes["parameters"])
@@ -239,6 +262,27 @@ def _texts(given: Attribute) -> tuple[str, ...]:
 
 
 def _parts(given: Attribute) -> tuple[str | int, ...]:
+def data_bytes(given: ValueType, sized: Sized, shape: ModelShape | None = None) -> Formula:
+    """How large a value is that leaves the process: a text by its tokens, a number 8 bytes, a KV cache by the shape of
+    its model."""
+    if isinstance(given, KvType):
+        return llm.known(sized.tokens, 0.0) * (llm.cache_bytes_per_token(shape) if shape else 0.0)
+    if isinstance(given, StreamType | ListType) and given.element in (INT, FLOAT, BOOL):
+        return llm.known(sized.items, 1.0) * NUMBER_BYTES
+    if isinstance(given, Primitive) and given not in (TEXT, JSON):
+        return constant(NUMBER_BYTES)
+    if sized.tokens is not None:
+        return sized.tokens * BYTES_PER_TOKEN
+    if sized.items is not None:
+        element = sized.element or Sized()
+        inner = given.element if isinstance(given, ListType | StreamType | MapType) else TEXT
+        return sized.items * data_bytes(inner, element)
+    known = [data_bytes(TEXT, part) for part in sized.fields.values()]
+    return total(known) if known else constant(NUMBER_BYTES)
+
+
+NUMBER_BYTES = 8.0
+
     return cast("tuple[str | int, ...]", given)
 
 

@@ -10,4 +10,5 @@
 | `policies` | try, guard, interruptible, buffered |
 | `declarations` | handle, record, enum, tool, pipeline, test, goal |
 | `fleets` | fleet, tier, link |
+| `placed` | send, receive, watch, halt, over, channel, island |
 """

@@ -129,7 +129,7 @@ def _pipeline_body(op: View) -> Iterator[str]:
     optional={"sizes": Is.ARRAY},
     results=(0, 0),
     regions=("body",),
-    inside=_MODULE,
+    inside=(*_MODULE, "agent.island"),
     verify_regions=_pipeline_body,
 )
 def pipeline(op: View) -> Iterator[str]:

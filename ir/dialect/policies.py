@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...lang.types import TEXT, StreamType
+from ..graph import FailureType
 from .branches import hands_out
 from .spec import Is, View, operation
 
@@ -20,7 +21,9 @@ def _bodies(op: View) -> Iterator[str]:
         if body is None:
             yield f"lacks {word}"
             continue
-        if body.arguments:
+        # The fallback of an island's `try` may take the failure, to send it.
+        takes = (FailureType(),) if op.operation.name == "agent.try" and at else ()
+        if body.arguments not in ((), takes):
             yield f"has {word} with arguments"
         yield from hands_out(op, body, word)
 
@@ -45,7 +48,7 @@ DROPS = ("wait", "oldest")
 _POLICIES = (
     dict.fromkeys((*SECONDS, "rate"), Is.ANYTHING)
     | dict.fromkeys(COUNTS, Is.INTEGER)
-    | {"drop": Is.TEXT, "place": Is.TEXT}
+    | {"drop": Is.TEXT, "place": Is.TEXT, "numbered": Is.BOOLEAN}
 )
 
 

@@ -82,7 +82,11 @@ operand is an optional group of its own, and an operation has as many groups as 
 
 ANY_NUMBER = (0, MOST_OPERANDS)
 
-_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "carried": Is.MAP, "demand": Is.MAP, "times": Is.TEXT}
+_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "carried": Is.MAP, "demand": Is.MAP, "times": Is.TEXT, "also": Is.TEXTS} | {
+    "tier": Is.TEXT,
+    "kept": Is.ARRAY,
+    "acts": Is.BOOLEAN,
+}
 
 
 def operation(

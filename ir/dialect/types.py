@@ -10,6 +10,7 @@ vocabulary and cache they belong to: the KV cache of one model in the decode of 
     llm.Model       !agent.handle_of<"llm.Model">   Tensor[f32, 8]  !agent.tensor<"f32", [8]>
     token ids       !agent.tokens<"writer">         KV cache        !agent.kv<"writer">
     turn of Text    !agent.turn_of<!agent.text>
+    under way       !agent.in_transit<T>            why a body fell  !agent.failure
 
 IRDL keeps types and operations of a dialect in one table of names; hence `list_of` beside the operation `agent.list`.
 """
@@ -32,7 +33,7 @@ from ...lang.types import (
     TensorType,
     TurnType,
 )
-from ..graph import KvType, TokensType, ValueType
+from ..graph import FailureType, InTransitType, KvType, TokensType, ValueType
 
 # `Tokens` (a quantity) would read like `tokens<model>` (token ids), so it has a name of its own.
 PRIMITIVE_NAMES = {**{name: name.lower() for name in (*PRIMITIVES, "None")}, "Tokens": "token_count"}
@@ -51,6 +52,8 @@ PARAMETRIC: dict[str, tuple[tuple[str, str], ...]] = {
     "handle_of": (("kind", "text"),),
     "tokens": (("model", "text"),),
     "kv": (("model", "text"),),
+    "in_transit": (("element", "type"),),
+    "failure": (),
 }
 
 _CONTAINERS: dict[str, Any] = {
@@ -59,6 +62,7 @@ _CONTAINERS: dict[str, Any] = {
     "option_of": OptionType,
     "stream_of": StreamType,
     "turn_of": TurnType,
+    "in_transit": InTransitType,
 }
 _NAMED: dict[str, Any] = {
     "record_of": RecordType,
@@ -88,7 +92,9 @@ def to_mlir(given: ValueType) -> Any:
                 return make("kv", model)
             case TokensType(model):
                 return make("tokens", model)
-            case ListType() | MapType() | OptionType() | StreamType() | TurnType():
+            case FailureType():
+                return make("failure")
+            case ListType() | MapType() | OptionType() | StreamType() | TurnType() | InTransitType():
                 name = next(name for name, made in _CONTAINERS.items() if isinstance(given, made))
                 return make(name, to_mlir(given.element))
             case RecordType() | EnumType() | HandleType():
@@ -115,6 +121,8 @@ def _parse(given: Any, text: str) -> ValueType:
         raise ValueError(f"{text} is no type of the agent dialect")
     if short in _PRIMITIVES:
         return _PRIMITIVES[short]
+    if short == "failure":
+        return FailureType()
     parameters = [_mlir.plain(_mlir.narrow(parameter)) for parameter in given.params]
     if short in _CONTAINERS:
         return _CONTAINERS[short](from_mlir(parameters[0]))
