@@ -10,6 +10,7 @@ Declarations are in `build_declarations`; here is what stands inside them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..base.problems import Problem
@@ -180,8 +181,11 @@ class ExpressionBuilder:
     def unary(self, parts: Parts, span: Span) -> s.Unary:
         return s.Unary(self.symbol(parts[0]), parts[1], span=span)
 
-    def pipe(self, parts: Parts, span: Span) -> s.Pipe:
+    def pipe(self, parts: Parts, span: Span) -> s.Expr:
         value, call = parts
+        if isinstance(call, s.As | s.Into):
+            # What is converted is what the call gives, with the piped value as its first argument.
+            return replace(call, value=self.pipe([value, call.value], value.span.to(call.value.span)), span=span)
         if not isinstance(call, s.Call):
             self.report(problems.pipe_needs_call(call.span))
             call = s.Call(call, (), span=call.span)

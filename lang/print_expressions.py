@@ -95,15 +95,24 @@ def _levelled(node: s.Expr, plain: bool) -> tuple[int, str]:
         case s.Pipe():
             return PIPE, f"{expression(node.value, PIPE)} |> {expression(node.call, POSTFIX)}"
         case s.As():
-            return CAST, f"{expression(node.value, CAST)} as {type_text(node.type)}"
+            level = _cast_level(node.value)
+            return level, f"{expression(node.value, level)} as {type_text(node.type)}"
         case s.Into():
-            return CAST, f"{expression(node.value, CAST)} into {type_text(node.type)}"
+            level = _cast_level(node.value)
+            return level, f"{expression(node.value, level)} into {type_text(node.type)}"
         case s.Otherwise():
             return OTHERWISE, _otherwise(node, plain)
         case s.With():
             return WITH, f"{expression(node.value, PIPE)} with {', '.join(map(policy, node.policies))}"
         case s.If() | s.Match() | s.For() | s.Repeat() | s.Race() | s.Interruptible():
             return CAST, _form(node)
+
+
+def _cast_level(value: s.Expr) -> int:
+    """Where `as` and `into` stand behind a value: what a chain gives is converted without brackets, as a part of it."""
+    while isinstance(value, s.As | s.Into):
+        value = value.value
+    return PIPE if isinstance(value, s.Pipe) else CAST
 
 
 def _otherwise(node: s.Otherwise, plain: bool) -> str:

@@ -72,11 +72,22 @@ def grouped(text: str) -> str:
         ("a |> f() with timeout 2 s otherwise b", "(((a pipe) with) otherwise b)"),
         ("a + b |> f()", "((a + b) pipe)"),
         ("a or b |> f()", "((a or b) pipe)"),
+        ("a |> f() into T", "((a pipe) into)"),
+        ("a |> f() as J as T |> g() into T", "(((((a pipe) as) as) pipe) into)"),
+        ("a |> (f() into T)", "((a pipe) into)"),
+        ("a |> f() into T with timeout 2 s", "(((a pipe) into) with)"),
         ("a contains b and c", "((a contains b) and c)"),
     ],
 )
 def test_precedence(text: str, expected: str) -> None:
     assert grouped(text) == expected
+
+
+def test_what_a_chain_gives_is_converted_without_brackets() -> None:
+    lines = ["x = (a |> f()) into T", "y = (a |> f() as T) |> g()", "z = -((a |> f()) as Int)", "w = (a |> f() as T).n"]
+    plain = ["x = a |> f() into T", "y = a |> f() as T |> g()", "z = -(a |> f() as Int)", "w = (a |> f() as T).n"]
+    assert body(*lines) == "\n".join(plain)
+    assert body(*plain) == "\n".join(plain)
 
 
 def test_comparisons_do_not_chain() -> None:
