@@ -91,7 +91,8 @@ class Size:
     `default` is a formula in sizes that stand before it in its pipeline; `bound` is the greatest value the program
     allows, or None. `basis` is `program` where the default follows from the text of the program (an argument, a
     constant, another size) and `assumed` where nothing is known. Sizes of one `group` are the shares of one whole (the
-    cases of a match): what is not stated of it is shared alike by the others.
+    cases of a match): what is not stated of it is shared alike by the others. `also` are other names by which it may be
+    stated: those of values that the same operation gives.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Size:
     bound: Formula | None
     basis: str
     group: str | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,9 @@ class GraphPipeline:
     body: Region
     span: Span | None = field(default=None, compare=False)
     sizes: tuple[Size, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Names of the program that nothing has any more, since nobody uses what had them: of these nothing depends on what is
+    assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +217,6 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
-    """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
-    layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
-    that the module has been through.
-
-    Of a placed module `home` is the tier of its control operations; of an island `tier` is where it runs, and
-    `channels` are those that it sends to or receives from."""
-@dataclass(frozen=True, slots=True)
 class Channel:
     """A connection from one tier (`source`) to another (`target`), for values of one type: one value in each turn of
     the loops around it, or the items of a stream, of which at most `buffer` are under way."""
@@ -231,6 +228,14 @@ class Channel:
     buffer: int
 
 
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
+    layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
+    that the module has been through.
+
+    Of a placed module `home` is the tier of its control operations; of an island `tier` is where it runs, and
+    `channels` are those that it sends to or receives from."""
 
     digest: str
     handles: tuple[Handle, ...]
@@ -242,14 +247,14 @@ class Channel:
     tests: tuple[GraphPipeline, ...] = ()
     passes: tuple[str, ...] = ()
     tools: tuple[Tool, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    home: str | None = None
+    tier: str | None = None
 
     def pipeline(self, name: str) -> GraphPipeline:
         """The pipeline of that name. KeyError if there is none."""
         for pipeline in self.pipelines:
             if pipeline.name == name:
-    channels: tuple[Channel, ...] = ()
-    home: str | None = None
-    tier: str | None = None
                 return pipeline
         raise KeyError(name)
 
@@ -266,3 +271,13 @@ def walk(region: Region) -> Iterator[Operation]:
         yield operation
         for inner in operation.regions:
             yield from walk(inner)
+
+
+def emits(region: Region) -> Iterator[Operation]:
+    """The `agent.emit`s that send into the stream of a body's owner: not those of a generator inside of it."""
+    for operation in region.operations:
+        if operation.name == "agent.emit":
+            yield operation
+        elif operation.name != "agent.generator":
+            for inner in operation.regions:
+                yield from emits(inner)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.problems import Problems
-from ..lang.types import EnumType, RecordType
+from ..lang.types import NONE, EnumType, RecordType
 from . import _mlir, problems
+from .dialect.control import goes_into, sender
 from .dialect.spec import View, fits
 from .dialect.types import from_mlir
 from .graph import ValueType
-
 from .placed_laws import PLACED
+
 Broken = Iterator[tuple[Any, str]]
 
 _BODIES = ("agent.pipeline", "agent.test")
@@ -160,6 +161,21 @@ def calls_resolve(module: Held) -> Broken:
                 yield operation, f"{given['callee']!r} does not give {from_mlir(value.type)}"
 
 
+def emits_fit(module: Held) -> Broken:
+    """What is emitted is an item of the stream that it goes into, or a stream of them; a test emits nothing."""
+    for operation in _inside(module, "agent.emit"):
+        around, given = sender(operation), from_mlir(operation.operands[0].type)
+        match around.name:
+            case "agent.generator":
+                wanted = from_mlir(around.results[0].type)
+            case "agent.pipeline":
+                wanted = from_mlir(_mlir.attributes_of(around)["result"])
+            case _:
+                wanted = NONE
+        if not goes_into(given, wanted):
+            yield operation, f"{given} is emitted where {wanted} is given"
+
+
 def records_fit(module: Held) -> Broken:
     """Every build and field fits the declaration of its record; every record that a type names is declared."""
     records: dict[str, dict[str, ValueType]] = {
@@ -171,12 +187,8 @@ def records_fit(module: Held) -> Broken:
         fields = records.get(given["record"])
         if fields is None:
             yield operation, f"{given['record']!r} is no declared record"
-        elif tuple(given["fields"]) != tuple(fields):
-            yield operation, f"{given['record']!r} has the fields {', '.join(fields)}, in that order"
         else:
-            for value, (name, wanted) in zip(operation.operands, fields.items(), strict=True):
-                if not fits(from_mlir(value.type), wanted):
-                    yield operation, f"{given['record']}.{name} is {wanted}, not {from_mlir(value.type)}"
+            yield from _parts_fit(operation, given["record"], tuple(fields.items()))
     for operation in _inside(module, "agent.field"):
         base, name = from_mlir(operation.operands[0].type), _text(operation, "name")
         if not isinstance(base, RecordType):
@@ -202,13 +214,8 @@ def enums_fit(module: Held) -> Broken:
         payload = enums.get(given["enum"], {}).get(given["case"])
         if payload is None:
             yield operation, f"{given['enum']}.{given['case']} is no case of a declared enum"
-        elif tuple(given["fields"]) != tuple(name for name, _ in payload):
-            fields = ", ".join(name for name, _ in payload) or "none"
-            yield operation, f"{given['enum']}.{given['case']} has the fields {fields}, in that order"
         else:
-            for value, (name, wanted) in zip(operation.operands, payload, strict=True):
-                if not fits(from_mlir(value.type), wanted):
-                    yield operation, f"{given['case']}.{name} is {wanted}, not {from_mlir(value.type)}"
+            yield from _parts_fit(operation, f"{given['enum']}.{given['case']}", payload)
     for operation in _inside(module, "agent.match"):
         subject = from_mlir(operation.operands[0].type)
         if isinstance(subject, EnumType):
@@ -218,6 +225,42 @@ def enums_fit(module: Held) -> Broken:
             given = from_mlir(value.type)
             if isinstance(given, EnumType) and any(enums.get(given.name, {"": ((),)}).values()):
                 yield operation, f"a hole has the type {given}, whose payload has no text form"
+
+
+def _parts_fit(operation: Any, whole: str, declared: tuple[tuple[str, ValueType], ...]) -> Broken:
+    """What an operation puts together has the parts that are declared, in order; of one that has the first of them only
+    nothing is made but what extends it."""
+    before = _before(operation)
+    names = _mlir.attributes_of(operation)["fields"]
+    known = None if before is None else (*before, *names)
+    first = declared[: len(known or ())]
+    if before is None or known != tuple(name for name, _ in first) or not (first == declared or _extended(operation)):
+        yield operation, f"{whole} has the fields {', '.join(name for name, _ in declared) or 'none'}, in that order"
+        return
+    added = list(operation.operands)[-len(names) :] if names else []
+    for value, (name, wanted) in zip(added, first[len(before) :], strict=True):
+        if not fits(from_mlir(value.type), wanted):
+            yield operation, f"{whole}.{name} is {wanted}, not {from_mlir(value.type)}"
+
+
+def _before(operation: Any) -> tuple[str, ...] | None:
+    """The parts of what an operation extends; None if that is not put together from parts."""
+    if not _mlir.attributes_of(operation).get("extends"):
+        return ()
+    base = _mlir.owner(operation.operands[0])
+    before = None if base is None or base.name != operation.name else _before(base)
+    return None if before is None or base is None else (*before, *_mlir.attributes_of(base)["fields"])
+
+
+def _extended(operation: Any) -> bool:
+    """Whether something extends what an operation puts together, and nothing else uses it."""
+    uses = [use for value in operation.results for use in value.uses]
+    return bool(uses) and all(
+        use.owner.name == operation.name
+        and use.operand_number == 0
+        and _mlir.attributes_of(use.owner.operation).get("extends")
+        for use in uses
+    )
 
 
 def _match_fits(match: Any, enum: str, cases: dict[str, tuple[tuple[str, ValueType], ...]]) -> Broken:
@@ -273,11 +316,12 @@ LAWS: tuple[Law, ...] = (
     Law("unique names", unique_names),
     Law("handles declared", handles_declared),
     Law("calls resolve", calls_resolve),
+    Law("emits fit", emits_fit),
     Law("records fit", records_fit),
     Law("enums fit", enums_fit),
     Law("goals resolve", goals_resolve),
+    *(Law(*each) for each in PLACED),
     Law("no calls", no_calls, after="inline_pipelines"),
     Law("no chats", no_chats, after="split_llm"),
     Law("demands everywhere", demands_everywhere, after="annotate_demand"),
 )
-    *(Law(*each) for each in PLACED),

@@ -2,7 +2,7 @@
 
 Stages are toys, but each depends on all of its arguments, and a chat says the same in one piece as in five or seven: a
 pass that loses, swaps or repeats anything gives another value. Of a race the first branch wins; an element outside of a
-list fails, and the failure goes up to a fallback for it, or fails the run.
+list fails, and the failure goes up to a fallback for it, or fails the run. What was emitted until then is gone.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from zlib import crc32
 
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
-from agentlang.lang.types import MapType, OptionType
+from agentlang.lang.types import MapType, OptionType, StreamType
 
 Values = Mapping[int, Any]
+_SENT = -1
+"""Where values hold the list of what was emitted so far: no value has this number."""
 
 
 class Failed(Exception):
@@ -36,13 +38,14 @@ def meaning(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> Any:
     """The value that a pipeline returns; raises `Failed`."""
     found = graph.pipeline(pipeline)
     values = {argument.id: inputs[argument.name or ""] for argument in found.body.arguments}
-    return _region(graph, found.body, values)
+    value, items = _sending(graph, found.body, values)
+    return items if isinstance(found.result, StreamType) else value
 
 
 def expectations(graph: Graph, test: str) -> list[bool]:
     """What a test expects, one after the other: whether it holds."""
     (found,) = (each for each in graph.tests if each.name == test)
-    values: dict[int, Any] = {}
+    values: dict[int, Any] = {_SENT: []}
     held: list[bool] = []
     for operation in found.body.operations:
         operands = [values[operand.id] for operand in operation.operands]
@@ -53,23 +56,38 @@ def expectations(graph: Graph, test: str) -> list[bool]:
     return held
 
 
+def _sending(graph: Graph, region: Region, outer: Values) -> tuple[Any, list[Any]]:
+    """The value of a body, and the items of its stream: what it emits, then what it returns."""
+    sent: list[Any] = []
+    value = _region(graph, region, {**outer, _SENT: sent})
+    return value, [*sent, *value] if isinstance(value, list) else sent
+
+
 def _region(graph: Graph, region: Region, outer: Values) -> Any:
     values = dict(outer)
     for operation in region.operations:
         operands = [values[operand.id] for operand in operation.operands]
         if operation.name in ("agent.return", "agent.yield"):
             return operands[0] if operands else None
+        if operation.name == "agent.emit":
+            values[_SENT].extend(operands[0] if isinstance(operands[0], list) else operands)
+            continue
+        value = _operation(graph, operation, operands, values)
         for result in operation.results:
-            values[result.id] = _operation(graph, operation, operands, values)
+            values[result.id] = value
     raise AssertionError("a region has no terminator")
 
 
 def _operation(graph: Graph, operation: Operation, operands: list[Any], values: Values) -> Any:
     match operation.name:
+        case "agent.expect" | "agent.given":
+            return None
         case "agent.open":
             return ("handle", operation.attributes["name"])
         case "agent.if":
             return _region(graph, operation.regions[0 if operands[0] else 1], values)
+        case "agent.generator":
+            return _sending(graph, operation.regions[0], values)[1]
         case "agent.map":
             return _map(graph, operation, operands[0], values)
         case "agent.collect":
@@ -86,38 +104,46 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
         case "agent.race" | "agent.guard" | "agent.interruptible":
             return _region(graph, operation.regions[0], values)
         case "agent.try":
+            there = len(values[_SENT])
             try:
                 return _region(graph, operation.regions[0], values)
             except Failed as failed:
                 if operation.attributes["reasons"] and failed.args[0] not in _texts(operation.attributes["reasons"]):
                     raise
+            del values[_SENT][there:]
             return _region(graph, operation.regions[1], values)
         case name if name in _DATA:
             return _DATA[name](operation, *operands)
-        case "agent.chat" if "schema" in operation.attributes:
-            entry, names = leaf(operation)
-            arguments = dict(zip(names, operands, strict=True))
-            return _parse(operation, "".join(_chat(**arguments, schema=operation.attributes["schema"])))
-        case "agent.decode" if "schema" in operation.attributes:
-            entry, names = leaf(operation)
-            return _decode(**dict(zip(names, operands, strict=True)), schema=operation.attributes["schema"])
         case name if name in PLAIN:
             return PLAIN[name](operation, operands)
         case _:
-            entry, names = leaf(operation)
-            return _STAGES[entry](**dict(zip(names, operands, strict=True)))
+            _, names = leaf(operation)
+            return answer(operation, dict(zip(names, operands, strict=True)))
+
+
+def answer(operation: Operation, arguments: Mapping[str, Any]) -> Any:
+    """What a leaf answers: a value, or a list for a stream. Handles are `("handle", name)`."""
+    entry, _ = leaf(operation)
+    schema = operation.attributes.get("schema")
+    if schema is None:
+        return _STAGES[entry](**arguments)
+    if operation.name == "agent.chat":
+        return said(operation, "".join(_chat(**arguments, schema=schema)))
+    return _decode(**arguments, schema=schema)
 
 
 def _map(graph: Graph, operation: Operation, over: Any, values: Values) -> Any:
     body, where = operation.regions
-    flat = isinstance(over, list) and operation.results[0].type == body.operations[-1].operands[0].type
+    given = body.operations[-1].operands
+    flat = bool(operation.results) and [value.type for value in given] == [operation.results[0].type]
     results: list[Any] = []
     for item in over:
         if where.operations and not _region(graph, where, {**values, where.arguments[0].id: item}):
             continue
         result = _region(graph, body, {**values, body.arguments[0].id: item})
         results.extend(result if flat else [result])
-    return results if isinstance(over, list) else tuple(results)
+    streams = any(isinstance(value.type, StreamType) for value in operation.results)
+    return results if streams else tuple(results)
 
 
 def _match(graph: Graph, operation: Operation, subject: Any, values: Values) -> Any:
@@ -160,7 +186,7 @@ def _case(operation: Operation, *payload: Any) -> Any:
     return {operation.attributes["case"]: fields} if fields else operation.attributes["case"]
 
 
-def _parse(operation: Operation, text: str) -> Any:
+def said(operation: Operation, text: str) -> Any:
     """The value that was said; some value of the enum that the schema allows, where it was none."""
     with suppress(ValueError):
         return json.loads(text)
@@ -183,7 +209,7 @@ _DATA: dict[str, Callable[..., Any]] = {
     "agent.declassify": lambda _, value: value,
     "agent.buffered": lambda _, stream: stream,
     "agent.turn": lambda operation, value: (operation.attributes["stop"], value),
-    "agent.parse": _parse,
+    "agent.parse": said,
 }
 
 

@@ -138,10 +138,12 @@ def collect(stream: p.Expression) -> p.Collect:
 def loop(
     line: int, variable: str, over: p.Expression, body: p.Block, at_most: int = 16, where: p.Expression | None = None
 ) -> p.MapOver:
-    assert isinstance(over.type, (ListType, StreamType)) and body.result is not None
-    item = body.result.type
-    if isinstance(over.type, StreamType):
-        result: Type = item if isinstance(item, StreamType) else StreamType(item)
+    assert isinstance(over.type, (ListType, StreamType))
+    item = body.result.type if body.result is not None else NONE
+    if body.result is None:
+        result: Type = NONE
+    elif isinstance(over.type, StreamType):
+        result = item if isinstance(item, StreamType) else StreamType(item)
     else:
         result = ListType(item)
     return p.MapOver(
@@ -546,7 +548,25 @@ def triage() -> p.Program:
     )
 
 
-ALL = {"hello": hello, "handbook": handbook, "summarise": summarise, "triage": triage}
+def lines() -> p.Program:
+    """A pipeline that emits, called where its stream is collected, behind an item of the caller, and returned."""
+    words = ref("words", TEXT, 2)
+    parts = call(SPLIT, 2, text=words, tokens=literal(2, INT, 2))
+    each = loop(2, "part", parts, block(2, p.Emit(ref("part", TEXT, 2), at(2))), at_most=2)
+    given = (parameter("words", TEXT),)
+    pieces = pipeline("pieces", 1, StreamType(TEXT), given, block(1, p.Evaluate(each, at(2)), p.Emit(words, at(3))))
+    whole = pipeline("whole", 5, TEXT, given, block(5, result=collect(invoke(pieces, 6, ref("words", TEXT, 6)))))
+    first = bind(9, "first", invoke(pieces, 9, ref("words", TEXT, 9)))
+    both = block(8, first, p.Emit(text("start", 10), at(10)), result=ref("first", StreamType(TEXT), 11))
+    return program(
+        pieces,
+        whole,
+        pipeline("behind", 8, StreamType(TEXT), given, both),
+        pipeline("same", 13, StreamType(TEXT), given, block(13, result=invoke(pieces, 14, ref("words", TEXT, 14)))),
+    )
+
+
+ALL = {"hello": hello, "handbook": handbook, "summarise": summarise, "triage": triage, "lines": lines}
 
 
 SMOL = ModelShape(
@@ -600,3 +620,9 @@ class SmallLibrary:
                 return Sized(items=tokens * (1 / most), element=Sized(tokens=constant(most)))
             case _:
                 return None
+
+    def repeatable(self, entry: str, arguments: Mapping[str, object]) -> bool:
+        return entry.startswith(("text:", "search:")) or (entry == "llm:chat" and arguments.get("temperature") == 0)
+
+    def harmless(self, entry: str) -> bool:
+        return entry in ("text:redact", "text:join", "text:split")

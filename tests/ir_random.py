@@ -1,5 +1,5 @@
 """Typed programs at random, for laws of `ir`: pipelines that call earlier ones, with loops in loops, branches of every
-kind, fallbacks, policies, streams, stages and chats, some into an enum. What a stage does is a toy (`ir_oracle`), so
+kind, fallbacks, policies, streams, stages and chats, some into an enum; those that give a stream may emit anywhere. What a stage does is a toy (`ir_oracle`), so
 that a program's value can be told.
 """
 
@@ -12,7 +12,19 @@ import ir_programs as P
 from hypothesis import strategies as st
 
 from agentlang.lang import program as p
-from agentlang.lang.types import BOOL, INT, TEXT, EnumType, ListType, MapType, OptionType, StreamType, TurnType, Type
+from agentlang.lang.types import (
+    BOOL,
+    INT,
+    NONE,
+    TEXT,
+    EnumType,
+    ListType,
+    MapType,
+    OptionType,
+    StreamType,
+    TurnType,
+    Type,
+)
 
 TEXTS, STREAM, WANT, MAYBE, TABLE = ListType(TEXT), StreamType(TEXT), EnumType("Want"), OptionType(TEXT), MapType(TEXT)
 TYPES = (TEXT, INT, BOOL, TEXTS, STREAM, WANT, MAYBE, TABLE)
@@ -37,6 +49,7 @@ class Writer:
     earlier: list[p.Pipeline]
     bound: int = 0
     line: int = 1
+    emits: bool = False
     names: set[str] = field(default_factory=set[str])
 
     def pick(self, count: int) -> int:
@@ -62,7 +75,10 @@ class Writer:
         )
         result = self.draw(st.sampled_from([TEXT, TEXTS, STREAM]))
         scope = {parameter.name: parameter.type for parameter in parameters}
+        self.emits = result == STREAM and self.pick(2) == 0
         body = self.block(scope, result, 3)
+        if self.emits and self.pick(3) == 0:
+            body = replace(body, statements=(*body.statements, self.send(scope, 2)), result=None)
         return P.pipeline(self.name, self.at(), result, parameters, body)
 
     def block(self, scope: Mapping[str, Type], result: Type, depth: int) -> p.Block:
@@ -74,7 +90,26 @@ class Writer:
             name = self.fresh()
             statements.append(P.bind(self.at(), name, value))
             known[name] = given
+            if self.emits and self.pick(3) == 0:
+                statements.append(self.send(known, depth))
         return P.block(self.at(), *statements, result=self.value(known, result, depth))
+
+    def send(self, scope: Mapping[str, Type], depth: int) -> p.Statement:
+        """An `emit`, or a line that stands for what its blocks emit."""
+        line = self.at()
+        choice = self.pick(4) if depth > 0 else 3
+        if choice == 0:
+            variable = self.fresh()
+            over = self.value(scope, (TEXTS, STREAM)[self.pick(2)], depth - 1)
+            body = P.block(line, self.send({**scope, variable: TEXT}, depth - 1))
+            return p.Evaluate(P.loop(line, variable, over, body, 1 + self.pick(4)), P.at(line))
+        if choice == 1:
+            then = P.block(line, self.send(scope, depth - 1))
+            otherwise = P.block(line, *[self.send(scope, depth - 1)][: self.pick(2)])
+            condition = self.value(scope, BOOL, depth - 1)
+            choose = p.If(type=NONE, span=P.at(line), condition=condition, then=then, otherwise=otherwise)
+            return p.Evaluate(choose, P.at(line))
+        return p.Emit(self.value(scope, (TEXT, STREAM)[self.pick(2)], depth - 1), P.at(line))
 
     def value(self, scope: Mapping[str, Type], given: Type, depth: int) -> p.Expression:
         names = [name for name, known in scope.items() if known == given]

@@ -13,7 +13,8 @@ from typing import Protocol, cast
 
 from ...lang.types import EnumType, ListType, OptionType, StreamType
 from ..formula import ZERO, Formula, constant, total
-from ..graph import Graph, Operation, Region, Value
+from ..graph import Graph, Operation, Region, Value, emits
+from ..graph import walk as every
 from ..library import Sized
 from .sizing import ASSUMED, BRANCH_SHARE, Sizes, blended, part_of
 
@@ -24,6 +25,7 @@ class Walk(Protocol):
     graph: Graph
     sizes: Sizes
     values: dict[int, Sized]
+    times: dict[str, Formula]
 
     def region(self, region: Region, times: Formula) -> Sized: ...
     def size(self, value: Value) -> Sized: ...
@@ -117,6 +119,24 @@ def _try(walk: Walk, operation: Operation, times: Formula) -> Sized:
     return blended([(failed * -1.0 + 1.0, tried), (failed, walk.region(fallback, times * failed))])
 
 
+def _generator(walk: Walk, operation: Operation, times: Formula) -> Sized:
+    """What it gives is as often as it is emitted in one execution, so the body is followed for one first."""
+    (body,) = operation.regions
+    yielded = walk.region(body, constant(1.0))
+    parts = [(walk.times[emit.id], _sent(walk, emit.operands[0])) for emit in emits(body)]
+    if body.operations[-1].operands:
+        parts.append((constant(1.0), yielded))
+    for inner in every(body):
+        walk.times[inner.id] = walk.times[inner.id] * times
+    return blended(parts)
+
+
+def _sent(walk: Walk, value: Value) -> Sized:
+    """A stream, or one item as a stream of it."""
+    sized = walk.size(value)
+    return sized if isinstance(value.type, StreamType) else Sized(sized.tokens, constant(1.0), sized)
+
+
 def _around(walk: Walk, operation: Operation, times: Formula) -> Sized:
     return walk.region(operation.regions[0], times)
 
@@ -128,6 +148,7 @@ BODIES: Mapping[str, Callable[[Walk, Operation, Formula], Sized]] = {
     "agent.repeat": _repeat,
     "agent.race": _race,
     "agent.try": _try,
+    "agent.generator": _generator,
     "agent.guard": _around,
     "agent.interruptible": _around,
 }

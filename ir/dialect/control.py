@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...lang.types import BOOL, HandleType, ListType, StreamType
-from ..graph import KvType, TokensType
+from ..graph import KvType, TokensType, ValueType
 from .spec import MOST_OPERANDS, Is, View, fits, operation
 
 YIELDING = (
-    *("agent.map", "agent.if", "agent.arm", "agent.repeat"),
+    *("agent.map", "agent.if", "agent.arm", "agent.repeat", "agent.generator"),
     *("agent.try", "agent.guard", "agent.interruptible"),
 )
 """The operations whose bodies end in `agent.yield`."""
@@ -88,12 +89,46 @@ def if_(op: View) -> Iterator[str]:
 
 @operation("emit", operands=(1, 1), results=(0, 0))
 def emit(op: View) -> Iterator[str]:
-    """Sends an item (or the items of a stream) out of the pipeline now.
+    """Sends an item (or the items of a stream) out now: of the `agent.generator` around it, or of the pipeline.
 
     "agent.emit"(%0) : (!agent.text) -> ()
     """
     if isinstance(op.operands[0], HandleType | KvType | TokensType):
         yield f"cannot send {op.operands[0]} out"
+
+
+def sender(emit_: Any) -> Any:
+    """Whose stream an `agent.emit` sends into: the innermost generator around it, else its pipeline or test."""
+    around = emit_.parent
+    while around.name not in ("agent.generator", "agent.pipeline", "agent.test"):
+        around = around.parent
+    return around
+
+
+def goes_into(given: ValueType, stream: ValueType) -> bool:
+    """Whether what is given to `emit`, an item or a stream of them, may leave by that stream."""
+    return isinstance(stream, StreamType) and (fits(given, stream.element) or fits(given, stream))
+
+
+def _generator_body(op: View) -> Iterator[str]:
+    body, result = op.region(0), op.result
+    if body is None:
+        yield "has no body"
+    elif body.arguments:
+        yield "has a body with arguments"
+    elif body.results and not fits(body.results[0], result):
+        yield f"gives {result}, but its body yields {body.results[0]}"
+
+
+@operation("generator", regions=("body",), verify_regions=_generator_body)
+def generator(op: View) -> Iterator[str]:
+    """The stream that a body makes: what it emits, in the order of the program, then the stream that it yields, if it
+    yields one. It stands for the call of a pipeline that emits.
+
+    %1 = "agent.generator"() ({ … "agent.emit"(%2) … "agent.yield"(%3) }) : () -> !agent.stream_of<!agent.text>
+    """
+    if not isinstance(op.result, StreamType):
+        yield f"gives a stream, not {op.result}"
 
 
 @operation("expect", optional={"shown": Is.TEXTS, "operator": Is.TEXT}, operands=(1, MOST_OPERANDS), results=(0, 0))

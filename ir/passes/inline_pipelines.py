@@ -16,8 +16,11 @@ stage and names the calls it came through. The result keeps the caller's name.
 
 What a test gives an answer for is answered on the way, in the test only (see `givens`).
 
-A pipeline that emits can be inlined only where its stream is the caller's result: elsewhere its items would leave by
-the wrong pipeline.
+A pipeline that emits is a stream to who calls it: its body goes into an `agent.generator`, so that its items do not leave
+by the caller. Only where its stream is the last that leaves the caller, they may.
+
+    pipeline lines(t)   emit a; return rest    =>    f.lines   lines = generator { emit a; yield rest }
+    pipeline f(t)       return all(lines(t))         f.collect all(lines)
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import Any
 from ...base.problems import Problems
 from .. import _mlir, problems
 from ..carried import carried, carry, label
+from ..dialect.control import sender
 from ..library import Library
 from ..lower.names import test_path
 from .givens import Givens
@@ -130,14 +134,8 @@ class _Inliner:
         givens.finish()
 
     def _inline(self, call: Any, pipeline: Any, body: Any) -> None:
-        callee = _text(pipeline, "name")
-        emits = [op for op in _mlir.walk(pipeline) if op.name == "agent.emit"]
-        if (emits or _returns_nothing(pipeline)) and not _is_result(call):
-            span = next(_mlir.spans(call.location), None)
-            emitted = next(_mlir.spans(emits[0].location), None) if emits else None
-            self.problems.append(problems.call_emits(callee, span, emitted))
-        elif not self.problems:
-            _inline(call, pipeline, callee, _path(body))
+        if not self.problems:
+            _inline(call, pipeline, _text(pipeline, "name"), _path(body))
 
 
 def _path(body: Any) -> str:
@@ -146,15 +144,27 @@ def _path(body: Any) -> str:
     return test_path(name) if body.name == "agent.test" else name
 
 
-def _returns_nothing(pipeline: Any) -> bool:
-    """Whether its items leave by `emit` alone."""
-    return not _mlir.operations(pipeline.regions[0].blocks[0])[-1].operands
+def _sends(pipeline: Any) -> bool:
+    """Whether items of its stream leave by `emit`: some, or all, as it returns nothing."""
+    returned = _mlir.operations(pipeline.regions[0].blocks[0])[-1].operands
+    return not returned or any(op.name == "agent.emit" and sender(op) == pipeline for op in _mlir.walk(pipeline))
 
 
-def _is_result(call: Any) -> bool:
-    """Whether the call's stream is what its pipeline returns, and nothing else. A call without a result always is."""
-    uses = [use.owner.operation for value in call.results for use in value.uses]
-    return not len(call.results) or (len(uses) == 1 and uses[0].name == "agent.return")
+def _leaves_last(call: Any) -> bool:
+    """Whether the call's stream is what its pipeline returns, and nothing else, and nothing is emitted behind the call:
+    then what is emitted inside may as well leave by the pipeline itself."""
+    uses = [use.owner.operation for use in call.results[0].uses]
+    if len(uses) != 1 or uses[0].name not in ("agent.return", "agent.yield") or uses[0].parent != call.parent:
+        return False
+    around = call.parent
+    if uses[0].name == "agent.yield" and around.name != "agent.generator":
+        return False
+    (block,) = around.regions[0].blocks
+    inside = _mlir.operations(block)
+    behind = inside[inside.index(call) + 1 :]
+    return not any(
+        op.name == "agent.emit" and sender(op) == around for each in behind for op in (each, *_mlir.walk(each))
+    )
 
 
 def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
@@ -169,6 +179,33 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
     for operation in _mlir.walk(copy):
         _rename(operation, given["id"], callee, given["id"].removeprefix(f"{caller}."), given.get("output"))
         _mlir.set_location(operation, _mlir.call_site(operation.location, call.location))
+    if len(call.results) and _sends(copy) and not _leaves_last(call):
+        _into_generator(call, block, given)
+    else:
+        _before(call, block, given)
+    call.erase()
+    copy.erase()
+
+
+def _into_generator(call: Any, block: Any, given: dict[str, Any]) -> None:
+    """Put the callee's body into an operation in place of the call, which makes one stream of what leaves it."""
+    known = {name: given[name] for name in ("id", "binding", "labels") if name in given}
+    results = [value.type for value in call.results]
+    made = _mlir.create("agent.generator", results=results, attributes=known, regions=1, place=call.location)
+    _mlir.core.InsertionPoint(call).insert(made)
+    *inner, last = _mlir.operations(block)
+    body = _mlir.block_of(made.regions[0])
+    for operation in inner:
+        operation.detach_from_parent()
+        body.append(operation)
+    attributes = _mlir.attributes_of(last)
+    body.append(_mlir.create("agent.yield", operands=list(last.operands), attributes=attributes, place=last.location))
+    last.erase()
+    call.results[0].replace_all_uses_with(made.results[0])
+
+
+def _before(call: Any, block: Any, given: dict[str, Any]) -> None:
+    """Put the callee's operations where the call is; what it returns takes the place of the call's result."""
     *inner, last = _mlir.operations(block)
     for operation in inner:
         operation.move_before(call)
@@ -190,8 +227,6 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
                 made.attributes["binding"] = call.attributes["binding"]
             label(made, given.get("labels", ()))
     last.erase()
-    call.erase()
-    copy.erase()
 
 
 def _rename(operation: Any, call_id: str, callee: str, path: str, output: str | None) -> None:

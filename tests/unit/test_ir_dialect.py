@@ -94,7 +94,7 @@ def module(*operations: str, returns: str = "") -> str:
     arguments = ", ".join(f"%{name}: {given}" for name, given in VALUES.items())
     parameters = ", ".join(f'{{name = "{name}", type = {given}, required = true}}' for name, given in VALUES.items())
     lines = "\n".join(write(operation) for operation in operations)
-    result = TYPES[returns[1:]] if returns else "!agent.none"
+    result = TYPES[returns[1:]] if returns else "!agent.stream_of<!agent.text>"
     fields = '[{name = "a", type = !agent.text}, {name = "b", type = !agent.int}]'
     cases = '[{name = "A", payload = [{name = "order", type = !agent.int}]}, {name = "B", payload = []}]'
     return f""""builtin.module"() ({{
@@ -396,12 +396,17 @@ def around(name: str, *bodies: str, attributes: str = "", question: str = "") ->
     return f'%out = "agent.{name}"({operand}) ({inner}) {{{fields}}} : ({given}) -> (!agent.text)'
 
 
+def generator(*body: str, given: str = "!agent.stream_of<!agent.text>") -> str:
+    return f'%out = "agent.generator"() ({{ {" ".join(body)} }}) {{id = "p.generator"}} : () -> ({given})'
+
+
 SAYS, AGAIN, COUNTS = yields("%text", "!agent.text"), yields("%text", "!agent.text"), yields("%int", "!agent.int")
 A = arm("%text", "!agent.text", "A", "%o: !agent.int", '["order"]')
 B, ANY = arm("%text", "!agent.text", "B"), arm("%text", "!agent.text", "_")
 NONE_ARM, SOME = arm("%text", "!agent.text", "none"), arm("%x", "!agent.text", "some", "%x: !agent.text", '["x"]')
 
 TEXT_LIST, TEXT_STREAM = "!agent.list_of<!agent.text>", "!agent.stream_of<!agent.text>"
+STREAMS = yields("%stream", TEXT_STREAM)
 BODIES = [
     (map_over("texts", TEXT_LIST, yields("%v", "!agent.text")), None),
     (map_over("texts", TEXT_LIST, yields("%v", "!agent.text"), where=yields("%bool", "!agent.bool")), None),
@@ -482,6 +487,16 @@ BODIES = [
     (around("guard", SAYS, attributes="approve = false, retries = 0"), "has a retries of 0"),
     (around("guard", SAYS, attributes='approve = false, drop = "newest"'), "drops wait or oldest, not 'newest'"),
     (around("guard", COUNTS, attributes="approve = false"), "gives Text, but a body yields Int"),
+    (generator('"agent.emit"(%text) {id = "p.inner"} : (!agent.text) -> ()', yields("", "")), None),
+    (generator('"agent.emit"(%stream) {id = "p.inner"} : (!agent.stream_of<!agent.text>) -> ()', STREAMS), None),
+    (
+        generator('"agent.emit"(%int) {id = "p.inner"} : (!agent.int) -> ()', STREAMS),
+        "Int is emitted where stream Text",
+    ),
+    (generator(SAYS), "gives stream Text, but its body yields Text"),
+    (generator(""), "has no body"),
+    (generator(f"^bb0(%x: !agent.text): {STREAMS}"), "has a body with arguments"),
+    (generator(SAYS, given="!agent.text"), "gives a stream, not Text"),
     (around("interruptible", SAYS), None),
     (around("interruptible", f"^bb0(%x: !agent.text): {SAYS}"), "has a body with arguments"),
 ]

@@ -315,8 +315,8 @@ def test_bodies_without_values() -> None:
         P.interruptible(2, P.block(2, result=called())),
     ]
     for expression in expressions:
-        body = P.block(1, p.Evaluate(expression, P.at(2)), result=P.text("z"))
-        program = P.program(silent, P.pipeline("f", 1, TEXT, (), body))
+        body = P.block(1, p.Evaluate(expression, P.at(2)))
+        program = P.program(silent, P.pipeline("f", 1, StreamType(TEXT), (), body))
         (made,) = [o for o in graph_of(program).pipeline("f").body.operations if o.regions and o.name != "agent.return"]
         assert made.results == ()
         assert irc.compile_graph(program, P.SmallLibrary())[0] is not None

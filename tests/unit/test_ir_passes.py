@@ -10,7 +10,7 @@ import pytest
 
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
-from agentlang.ir.graph import Graph, KvType, TokensType, walk
+from agentlang.ir.graph import Graph, KvType, Region, TokensType, walk
 from agentlang.ir.laws import LAWS
 from agentlang.ir.passes import PASSES, load
 from agentlang.ir.schema import canonical, json_schema
@@ -110,29 +110,61 @@ def test_tests_are_inlined_too() -> None:
     assert "test:greets.hello.chat.decode" in [operation.id for operation in walk(test.body)]
 
 
-def emitter() -> p.Pipeline:
-    body = P.block(1, p.Emit(P.ref("word", TEXT), P.at(4)))
-    return P.pipeline("count", 1, StreamType(TEXT), (P.parameter("word", TEXT),), body)
+def shape(name: str, program: p.Program) -> list[str]:
+    """The operations of a pipeline once calls are inlined: their words, those inside of a generator indented."""
+    found: list[str] = []
+
+    def add(region: Region, indent: str) -> None:
+        for operation in region.operations:
+            found.append(indent + operation.id.partition(".")[2])
+            for inner in operation.regions:
+                add(inner, indent + ("  " if operation.name == "agent.generator" else ""))
+
+    add(after(program, "inline_pipelines").pipeline(name).body, "")
+    return found
 
 
-def test_what_emits_is_inlined_only_where_its_stream_is_returned() -> None:
-    count = emitter()
-    given = P.ref("word", TEXT)
-    good = P.pipeline(
-        "f", 2, StreamType(TEXT), (P.parameter("word", TEXT),), P.block(2, result=P.invoke(count, 6, given))
-    )
-    assert [o.name for o in walk(after(P.program(count, good), "inline_pipelines").pipeline("f").body)] == [
-        "agent.emit",
-        "agent.return",
+def test_what_emits_is_a_stream_to_who_calls_it() -> None:
+    assert shape("whole", P.lines()) == [
+        "pieces",
+        "  pieces.split.tokens",
+        "  pieces.split",
+        "  pieces.map",
+        "  pieces.part.emit",
+        "  pieces.part.yield",
+        "  pieces.emit",
+        "  pieces.return",
+        "collect",
+        "return",
     ]
-    bad = P.pipeline(
-        "f", 2, TEXT, (P.parameter("word", TEXT),), P.block(2, result=P.collect(P.invoke(count, 6, given)))
-    )
-    module, problems = irc.run_passes(lowered(P.program(count, bad)), P.SmallLibrary())
-    assert module is None
-    (problem,) = problems
-    assert (problem.slug, problem.span and problem.span.line) == ("call-emits", 6)
-    assert problem.related[0].span.line == 4
+
+
+def test_what_emits_needs_no_stream_of_its_own_where_it_is_returned() -> None:
+    assert [word for word in shape("same", P.lines()) if "emit" in word] == ["pieces.part.emit", "pieces.emit"]
+
+
+def test_what_is_returned_leaves_behind_what_is_emitted() -> None:
+    assert shape("behind", P.lines())[0] == "pieces"
+    generator, *rest = after(P.lines(), "inline_pipelines").pipeline("behind").body.operations
+    assert (generator.name, generator.results[0].name, generator.callers) == ("agent.generator", "first", ())
+    assert [operation.name for operation in rest] == ["agent.constant", "agent.emit", "agent.return"]
+
+
+def test_a_pipeline_that_emits_and_calls_one_that_does() -> None:
+    """The stream of the inner call leaves last, so it needs no generator in that of the outer."""
+    given = (P.parameter("words", TEXT),)
+    words = P.ref("words", TEXT)
+    pieces = P.lines().pipelines[0]
+    body = P.block(2, p.Emit(words, P.at(2)), result=P.invoke(pieces, 3, words))
+    middle = P.pipeline("middle", 2, StreamType(TEXT), given, body)
+    outer = P.pipeline("outer", 4, TEXT, given, P.block(4, result=P.collect(P.invoke(middle, 5, words))))
+    found = shape("outer", P.program(pieces, middle, outer))
+    assert [word for word in found if "emit" in word or word in ("middle", "middle.pieces")] == [
+        "middle",
+        "  middle.emit",
+        "  middle.pieces.part.emit",
+        "  middle.pieces.emit",
+    ]
 
 
 def test_a_cycle_ends() -> None:
@@ -292,6 +324,13 @@ LAW_BREAKERS = [
     ("calls resolve", "handbook", "", (r'callee = "find"', 'callee = "seek"'), "'seek' is no pipeline"),
     ("calls resolve", "handbook", "", (r'(callee = "find".*?)\["question"\]', r'\1["query"]'), "'find' gives query"),
     ("calls resolve", "handbook", "", (r'callee = "find"', 'callee = "sources"'), "does not give [search.Passage]"),
+    (
+        "emits fit",
+        "lines",
+        "",
+        (r"result = !agent.stream_of<!agent.text>", "result = !agent.stream_of<!agent.int>"),
+        "Text is emitted",
+    ),
     ("records fit", "handbook", "", (r'fields = \["path", "line"', 'fields = ["line", "path"'), "in that order"),
     ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"title"'), "has no field 'title'"),
     ("records fit", "handbook", "", (r'(field".*?name = )"text"', r'\1"line"'), "Passage.line is Int, not Text"),
