@@ -1,6 +1,6 @@
 """Typed programs at random, for laws of `ir`: pipelines that call earlier ones, with loops in loops, branches of every
-kind, fallbacks, policies, streams, stages and chats, some into an enum; those that give a stream may emit anywhere. What a stage does is a toy (`ir_oracle`), so
-that a program's value can be told.
+kind, fallbacks, policies, streams, stages and chats, some into an enum; those that give a stream may emit anywhere.
+What a stage does is a toy (`ir_oracle`), so that a program's value can be told.
 """
 
 from __future__ import annotations

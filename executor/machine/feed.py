@@ -21,8 +21,9 @@ from ..channels import Channel, Epoch, Reader
 
 class Slot:
     """One place in the order. `through` is called when what it holds has left, `cancel` when nobody wants it any more
-    and it is still empty (for a group: when nobody wants what will be in it), `begins` before the first item under it leaves (for a leaf also before its end, where that
-    comes first). `epoch` is carried by what leaves from under it. Nothing leaves from under a `frozen` one."""
+    and it is still empty (for a group: when nobody wants what will be in it), `begins` before the first item under it
+    leaves (for a leaf also before its end, where that comes first). `epoch` is carried by what leaves from under it.
+    Nothing leaves from under a `frozen` one."""
 
     __slots__ = (
         *("begins", "begun", "cancel", "children", "choosing", "done", "epoch", "feed", "frozen", "growing", "parent"),

@@ -16,8 +16,8 @@ stage and names the calls it came through. The result keeps the caller's name.
 
 What a test gives an answer for is answered on the way, in the test only (see `givens`).
 
-A pipeline that emits is a stream to who calls it: its body goes into an `agent.generator`, so that its items do not leave
-by the caller. Only where its stream is the last that leaves the caller, they may.
+A pipeline that emits is a stream to who calls it: its body goes into an `agent.generator`, so that its items do not
+leave by the caller. Only where its stream is the last that leaves the caller, they may.
 
     pipeline lines(t)   emit a; return rest    =>    f.lines   lines = generator { emit a; yield rest }
     pipeline f(t)       return all(lines(t))         f.collect all(lines)
