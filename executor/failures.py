@@ -44,6 +44,11 @@ def approver_failed(error: BaseException, stage: str) -> Problem:
     return known[1] if known is not None else problems.approver_crashed(stage, _title(error), _trace(error))
 
 
+def blamed(error: BaseException) -> str | None:
+    """The stage to blame, where the error says that it is another."""
+    return next((leaf.blame for leaf in _leaves(error) if isinstance(leaf, StageFailure)), None)
+
+
 def _placed(failed: Failed, span: Span | None) -> Failed:
     """With the place of the stage or handle, where the problem has none of its own."""
     reason, problem = failed

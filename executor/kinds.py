@@ -53,10 +53,12 @@ class Context:
 class StageFailure(Exception):
     """A stage failed with a reason that a program can name (`timeout`, `truncated`, `tool_error`, `too_long`, …)."""
 
-    def __init__(self, reason: str, problem: Problem) -> None:
+    def __init__(self, reason: str, problem: Problem, blame: str | None = None) -> None:
+        """`blame` is the id of the stage to blame, where that is another one, which failed elsewhere."""
         super().__init__(f"{reason}: {problem.title}")
         self.reason = reason
         self.problem = problem
+        self.blame = blame
 
 
 class Kind(Protocol):

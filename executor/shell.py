@@ -29,7 +29,7 @@ from .at_once import AtOnce
 from .backends import Backend, Call
 from .clock import Clock, LoopClock
 from .deployment import Deployment
-from .failures import handle_failed, input_failed, stage_failed
+from .failures import blamed, handle_failed, input_failed, stage_failed
 from .frames import End, Frame, Item, ProblemFrame, Start
 from .kinds import Releasable, Usage
 from .machine import Machine, events, orders
@@ -297,6 +297,7 @@ class Shell:
             order.session,
             self._shapes,
             order.began,
+            order.run,
         )
         if self._watchers:
             self._watch(
@@ -319,7 +320,7 @@ class Shell:
             failed = stage_failed(error, live.stage, call.operation.span)
             if live.stopped:
                 _LOG.debug("%s failed after it was stopped: %s", live.stage, failed[1].title)
-            over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts)
+            over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts, blamed(error))
         finally:
             self._over(call.number, live, over)
 
@@ -423,6 +424,10 @@ class Shell:
             self._finished(order)
 
     async def _release(self, order: orders.FinishRun, held: list[object]) -> None:
+        await self._let_go(order, held)
+        self._finished(order)
+
+    async def _let_go(self, order: orders.FinishRun, held: list[object]) -> None:
         with anyio.CancelScope(shield=True):
             for value in held:
                 try:
@@ -431,7 +436,6 @@ class Shell:
                         await done
                 except Exception:
                     _LOG.exception("a result of run %d was not released", order.run)
-        self._finished(order)
 
     def _finished(self, order: orders.FinishRun) -> None:
         running = self._runs.pop(order.run)

@@ -3,7 +3,9 @@ something beside its value.
 
 A call of a stage that gives a value may act on the world, so it runs; a call that gives a stream acts by being read, so
 a stream that nobody uses is never started. An `emit` acts where it sends out of the run; in a generator it is a part of
-the generator's stream.
+the generator's stream. In an island, what is said to another island runs.
+
+Operations are known by `id()` here: a graph made by hand may give none of its own.
 """
 
 from __future__ import annotations
@@ -15,21 +17,24 @@ from .graph import Operation, Region, Value
 
 TERMINATORS = ("agent.return", "agent.yield")
 
+ACTING = frozenset(f"agent.{name}" for name in ("stage", "embed", "score", "transcribe", "synthesise", "lookup", "compute"))
+"""Calls that may act on the world, where they give a value."""
+
 
 def is_stream(value: Value) -> bool:
     return isinstance(value.type, StreamType)
 
 
-def live(body: Region) -> set[str]:
-    """The ids of the operations that run."""
-    found: set[str] = set()
+def live(body: Region) -> set[int]:
+    """The `id()`s of the operations that run."""
+    found: set[int] = set()
     used: set[int] = set()
 
     def mark(region: Region) -> None:
         for operation in reversed(region.operations):
             wanted = operation.name in TERMINATORS or any(result.id in used for result in operation.results)
-            if wanted or acts(operation) or sends(operation):
-                found.add(operation.id)
+            if wanted or acts(operation) or sends(operation) or links(operation):
+                found.add(id(operation))
                 used.update(operand.id for operand in operation.operands)
                 for inner in operation.regions:
                     mark(inner)
@@ -39,11 +44,11 @@ def live(body: Region) -> set[str]:
 
 
 def acts(operation: Operation) -> bool:
-    """Whether it does something beside its value and what it emits."""
-    if operation.name == "agent.expect":
+    """Whether it does something beside its value and what it emits: itself, inside, or (`acts`) in another island."""
+    if operation.name == "agent.expect" or operation.attributes.get("acts"):
         return True
-    if operation.name in ("agent.stage", "agent.lookup", "agent.compute"):
-        return not any(is_stream(result) for result in operation.results)
+    if operation.name in ACTING:
+        return not any(map(is_stream, operation.results))
     return any(acts(inner) for region in operation.regions for inner in region.operations)
 
 
@@ -54,13 +59,51 @@ def sends(operation: Operation) -> bool:
     return any(sends(inner) for region in operation.regions for inner in region.operations)
 
 
-def only_live(region: Region, running: set[str]) -> Region:
+def links(operation: Operation) -> bool:
+    """Whether it is an end of a channel to another island, or something inside is. A stream is received only if it is
+    read."""
+    match operation.name:
+        case "agent.watch" | "agent.halt":
+            return True
+        case "agent.send":
+            return not operation.results
+        case "agent.receive":
+            return not operation.operands and not is_stream(operation.results[0])
+        case _:
+            return any(links(inner) for region in operation.regions for inner in region.operations)
+
+
+def only_live(region: Region, running: set[int]) -> Region:
     """The region without what never runs."""
     operations = (
         replace(operation, regions=tuple(only_live(inner, running) for inner in operation.regions))
-        if operation.regions
-        else operation
         for operation in region.operations
-        if operation.id in running
+        if id(operation) in running
     )
     return Region(region.arguments, tuple(operations))
+
+
+def without_transfers(region: Region) -> Region:
+    """The region of a whole module as if it were on one tier: what is received is what was sent. (A send that gives
+    nothing, or a receive that takes nothing, is an island's, and stays.)"""
+    sent: dict[int, Value] = {}
+
+    def cleaned(inner: Region) -> Region:
+        kept: list[Operation] = []
+        for operation in inner.operations:
+            operands = tuple(sent.get(value.id, value) for value in operation.operands)
+            if operation.name in ("agent.send", "agent.receive") and operation.operands and operation.results:
+                sent[operation.results[0].id] = operands[0]
+                continue
+            kept.append(replace(operation, operands=operands, regions=tuple(map(cleaned, operation.regions))))
+        return Region(inner.arguments, tuple(kept))
+
+    if any(_crosses(operation) for operation in region.operations):
+        return cleaned(region)
+    return region
+
+
+def _crosses(operation: Operation) -> bool:
+    if operation.name == "agent.send":
+        return bool(operation.results)
+    return any(_crosses(inner) for region in operation.regions for inner in region.operations)

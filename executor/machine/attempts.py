@@ -28,7 +28,7 @@ class Attempt:
         self.number = number
         self.value: object = None
         self.zone = Zone(owner.scope.run, owner.scope.zone, self._failed)
-        self.scope = scope = owner.inner_scope(block, owner.scope.index, self.zone)
+        self.scope = scope = owner.inner_scope(block, owner.attempt_index(), self.zone)
         self.sends: Slot | None = None
         self.gives: Slot | None = None
         if owner.sends is not None:
@@ -94,6 +94,10 @@ class Attempting(Regions):
         self.run.attempting[self] = None
         if self.feed is not None:
             self.give(self.feed.target)
+
+    def attempt_index(self) -> tuple[int, ...]:
+        """The turns around what is in the next attempt."""
+        return self.scope.index
 
     def attempt(self, block: int, number: int = 0) -> Attempt:
         made = Attempt(self, block, number)
@@ -224,7 +228,10 @@ class Try(Attempting):
         if attempt.number or (reasons and failure.reason not in reasons):
             self.give_in(failure)
             return
-        self.attempt(1, 1).enter()
+        fallback = self.attempt(1, 1)
+        # In an island it tells another one of the failure.
+        fallback.scope.values.update(dict.fromkeys(fallback.scope.block.arguments, failure))
+        fallback.enter()
         self.release()
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
+from ...ir.live import is_stream
 from ...lang.types import StreamType
 from .. import problems
 from ..channels import Channel
@@ -27,7 +28,6 @@ from .faults import Failure, Fault
 from .feed import Feed
 from .guards import Guard
 from .handles import Handles
-from .keeping import is_stream
 from .orders import (
     AskPerson,
     CancelTimer,
@@ -327,7 +327,7 @@ class Machine:
         if started is None:
             return
         if not started.stopping:
-            started.zone.fail(Failure(event.reason, event.problem, started.name))
+            started.zone.fail(Failure(event.reason, event.problem, event.blame or started.name))
             self._finish_if_over(started.run)
         else:
             # It was told to stop: what goes wrong on the way out has no reader.

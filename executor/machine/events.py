@@ -63,11 +63,14 @@ class StageEnded:
 
 @message
 class StageFailed:
+    """`blame` is the id of another operation, where that is the one to blame: the failure came from elsewhere."""
+
     at: float
     stage: int
     reason: str
     problem: Problem
     usage: Mapping[str, float] = field(default_factory=dict[str, float])
+    blame: str | None = None
 
 
 @message

@@ -49,7 +49,7 @@ class Alarm:
 class Guard(Attempting):
     __slots__ = (
         *("_blocked", "_decides", "_hedge", "_idle", "_key", "_last", "_pause", "_question", "_retried", "_starting"),
-        *("_items", "_leads", "_why", "kept", "policies"),
+        *("_items", "_leads", "_number", "_why", "kept", "policies"),
     )
 
     def __init__(self, scope: Scope, step: Step) -> None:
@@ -71,6 +71,15 @@ class Guard(Attempting):
         self._blocked = False
         if self.feed is not None and (self.policies.idle is not None or self.policies.cache or self.policies.timeout):
             self.feed.watcher = self
+
+        self._number = 0  # of the next attempt
+
+    def attempt_index(self) -> tuple[int, ...]:
+        """Where other islands follow, they know attempts by their numbers."""
+        if not self.operation.attributes.get("numbered"):
+            return super().attempt_index()
+        self._number += 1
+        return (*self.scope.index, self._number - 1)
 
     # --- before the first attempt ---
 

@@ -1,20 +1,21 @@
 """A pipeline made ready to run, once per deployment: what each operation waits for, which operations run at all, and
-which uses of a stream hold its producer back (see `keeping`).
+which uses of a stream hold its producer back (`ir.live` and `ir.keeping` say how these are found).
 
-Liveness, backwards: what is not used does not run, unless it acts on the world. A call of a stage that gives a value
-may act, so it runs; a call that gives a stream acts by being read, so a stream that nobody uses is never started. An
-`emit` acts where it sends out of the run; inside of a generator it is a part of the generator's stream.
+In an island a use may hold back what it waits for by way of another island, which only the whole module shows: such
+uses are said to be kept (`kept`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value
-from .keeping import TERMINATORS, free_values, is_stream, kept_uses, sends
+from ...ir.keeping import free_values, kept_uses
+from ...ir.live import TERMINATORS, acts, is_stream, live, sends, without_transfers
 from .policies import Policies, policies_of
-from .semantics import LEAVES, leaf
+from .semantics import LEAVES, LINKS, leaf
 
 _CATCH = ("agent.try", "agent.race", "agent.guard")
 
@@ -74,8 +75,9 @@ class Prepared:
 
 def prepare(pipeline: GraphPipeline) -> Prepared:
     """ValueError for a graph that is not ready to run: a call that was not inlined, an unknown shape."""
-    live = _live(pipeline.body)
-    body = _block(pipeline.body, _Around(live, kept_uses(pipeline.body, live)))
+    region = without_transfers(pipeline.body)
+    running = live(region)
+    body = _block(region, _Around(running, kept_uses(region, running)))
     handles = tuple(dict.fromkeys(_opened(body)))
     streams = {
         argument.id: given.name
@@ -98,33 +100,6 @@ def _opened(block: Block) -> list[str]:
         for inner in step.blocks:
             names += _opened(inner)
     return names
-
-
-def _live(body: Region) -> set[int]:
-    """The operations that run, by `id()`: an operation has no number of its own."""
-    live: set[int] = set()
-    used: set[int] = set()
-
-    def mark(region: Region) -> None:
-        for operation in reversed(region.operations):
-            wanted = operation.name in TERMINATORS or any(result.id in used for result in operation.results)
-            if wanted or _acts(operation) or sends(operation):
-                live.add(id(operation))
-                used.update(operand.id for operand in operation.operands)
-                for inner in operation.regions:
-                    mark(inner)
-
-    mark(body)
-    return live
-
-
-def _acts(operation: Operation) -> bool:
-    """Whether it does something beside its value and what it emits."""
-    if operation.name == "agent.expect":
-        return True
-    if operation.name == "agent.stage":
-        return not any(is_stream(result) for result in operation.results)
-    return any(_acts(inner) for region in operation.regions for inner in region.operations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +149,9 @@ def _step(operation: Operation, around: _Around) -> Step:
         raise ValueError(f"{operation.id}: calls of pipelines are inlined before a graph runs")
     if len(operation.results) > 1:
         raise ValueError(f"{operation.id}: an operation has one result")
+    kept = cast("tuple[int, ...]", operation.attributes.get("kept") or ())
     uses = {
-        position: Use(operand.id, (id(operation), position) in around.kept)
+        position: Use(operand.id, (id(operation), position) in around.kept or position in kept)
         for position, operand in enumerate(operation.operands)
         if is_stream(operand)
     }
@@ -210,11 +186,11 @@ def _step(operation: Operation, around: _Around) -> Step:
         operation.results[0].id if operation.results else None,
         tuple(Use(value, kept) for value, kept in inner.items()),
         tuple(blocks),
-        _acts(operation) or (outputs and not around.generator),
+        acts(operation) or (outputs and not around.generator),
         outputs,
         entry,
         parameters,
-        around.timed is not None and len(operation.callers) == around.timed,
+        entry in LINKS or (around.timed is not None and len(operation.callers) == around.timed),
         policies,
     )
 

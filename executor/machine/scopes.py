@@ -61,7 +61,10 @@ class Task:
         """The task is over, with all that it started."""
         if not self.done:
             self.done = True
-            self.scope.one_done()
+            scope = self.scope
+            if scope.overs is not None and self.operation.id in scope.overs:
+                scope.overs.pop(self.operation.id)()
+            scope.one_done()
 
     def give_up(self) -> None:
         """The task will not fire: its holds on streams go."""
@@ -216,7 +219,7 @@ class Scope:
     or to `result` where it has no slot; `index` are the turns of the loops around it."""
 
     __slots__ = (
-        *("block", "channels", "complete", "gives", "index", "open", "parent", "result", "run", "sends", "tasks"),
+        *("block", "channels", "complete", "gives", "index", "open", "overs", "parent", "result", "run", "sends", "tasks"),
         *("values", "waiting", "zone"),
     )
 
@@ -235,6 +238,7 @@ class Scope:
         self.channels: dict[int, Channel] = {} if block.streams else _NO_CHANNELS
         self.waiting: dict[int, list[Task]] | None = None
         self.tasks: list[Task] | None = None
+        self.overs: dict[str, Callable[[], None]] | None = None  # who wants to hear that an operation is over
         self.open = len(block.steps)
 
     def enter(self) -> None:

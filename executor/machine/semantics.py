@@ -18,7 +18,7 @@ from ..values import NO_SHAPES, Shapes
 from .conversions import CONVERSIONS
 from .faults import Fault
 
-__all__ = ["CONVERSIONS", "LEAVES", "PARAMETERS", "PLAIN", "evaluate", "is_list", "joined", "leaf"]
+__all__ = ["CONVERSIONS", "LEAVES", "LINKS", "PARAMETERS", "PLAIN", "evaluate", "is_list", "joined", "leaf"]
 
 
 def evaluate(operation: Operation, operands: Sequence[object], shapes: Shapes = NO_SHAPES) -> object:
@@ -47,7 +47,13 @@ LEAVES: dict[str, str] = {
     "agent.transfer": "llm:transfer",
     "agent.decode": "llm:decode",
     "agent.detokenize": "llm:detokenize",
+    "agent.send": "channel:send",
+    "agent.receive": "channel:receive",
+    "agent.watch": "channel:watch",
 }
+
+LINKS = frozenset({"channel:send", "channel:receive", "channel:watch"})
+"""The ends of channels to other islands. They last as long as there is something to wait for."""
 
 # The names of the operands where the operation does not say them.
 PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -56,6 +62,9 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "agent.transfer": ("kv",),
     "agent.decode": ("self", "kv", "max_tokens", "temperature", "seed"),
     "agent.detokenize": ("self", "tokens", "stop"),
+    "agent.send": ("value",),
+    "agent.receive": (),
+    "agent.watch": (),
 }
 
 

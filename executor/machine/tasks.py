@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import cast
 
+from ...ir.projection import STOPPED
+from .. import island_problems
 from ..channels import Channel, Epoch, Reader
 from .attempts import Race, Try
 from .branches import Generator, If, Match
 from .conversions import CONVERSIONS
+from .faults import Failure
 from .feed import Slot
 from .guards import Guard
 from .interrupting import Interruptible
@@ -242,6 +245,57 @@ class Leaf(Task):
         self.finish()
 
 
+class Receive(Leaf):
+    """A stream from another island that nobody reads, or will, is received all the same, and stopped at once: whoever
+    sends it has to hear of that."""
+
+    __slots__ = ()
+
+    def unwanted(self) -> None:
+        if not self.done and self.started is None:
+            self.missing = -1
+            self.fire()
+            if self.started is not None:
+                self.run.machine.stop(self.started)
+
+    def fire(self) -> None:
+        if self.started is None:
+            super().fire()
+
+
+class Halt(Task):
+    """Fails as soon as its operand is there: what stands beside it in its region is not wanted any more."""
+
+    __slots__ = ()
+
+    def fire(self) -> None:
+        operation = self.operation
+        self.scope.zone.fail(Failure(STOPPED, island_problems.stopped_elsewhere(operation.id, operation.span), operation.id))
+
+
+class Over(Task):
+    """True, when another operation of its region is over."""
+
+    __slots__ = ("_over",)
+
+    def __init__(self, scope: Scope, step: Step) -> None:
+        super().__init__(scope, step)
+        self._over = False
+        if scope.overs is None:
+            scope.overs = {}
+        scope.overs[cast(str, step.operation.attributes["of"])] = self._heard
+
+    def _heard(self) -> None:
+        self._over = True
+        if self.missing < 0:
+            self.fire()
+
+    def fire(self) -> None:
+        if self._over and not self.done:
+            self.give(True)
+            self.finish()
+
+
 class Send(Task):
     """`emit`, `return` and `yield`: a value or a stream goes to its slot, or to who entered the region."""
 
@@ -286,6 +340,9 @@ class Send(Task):
 _TASKS: dict[str, type[Task]] = {
     **dict.fromkeys((*PLAIN, *CONVERSIONS), Plain),
     **dict.fromkeys(LEAVES, Leaf),
+    "agent.receive": Receive,
+    "agent.halt": Halt,
+    "agent.over": Over,
     "agent.open": Open,
     "agent.expect": Expect,
     "agent.collect": Collect,

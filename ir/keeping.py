@@ -32,19 +32,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...ir.graph import Operation, Region, Value
-from ...lang.types import StreamType
+from .graph import Operation, Region
+from .live import TERMINATORS, is_stream, sends
 
 Streams = frozenset[int]
 _NONE: Streams = frozenset()
-TERMINATORS = ("agent.return", "agent.yield")
 _LOOPS = ("agent.map", "agent.repeat")
 # A failure in these is noticed until they are through, so what they give waits for all of what is in them.
 _WHOLE = (*_LOOPS, "agent.try", "agent.race", "agent.guard", "agent.interruptible")
-
-
-def is_stream(value: Value) -> bool:
-    return isinstance(value.type, StreamType)
 
 
 def kept_uses(body: Region, live: set[int]) -> set[tuple[int, int]]:
@@ -233,13 +228,6 @@ def free_values(region: Region, live: set[int]) -> frozenset[int]:
             for inner in operation.regions:
                 used |= free_values(inner, live)
     return frozenset(used - made)
-
-
-def sends(operation: Operation) -> bool:
-    """Whether it sends items out, itself or inside; what a generator emits goes into its stream."""
-    if operation.name in ("agent.emit", "agent.generator"):
-        return operation.name == "agent.emit"
-    return any(sends(inner) for region in operation.regions for inner in region.operations)
 
 
 def _made(region: Region) -> Iterable[int]:

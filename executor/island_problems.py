@@ -1,0 +1,16 @@
+"""The words for what can go wrong between the islands of a program. One function per slug."""
+
+from __future__ import annotations
+
+from ..base.problems import Problem
+from ..base.source import Span
+
+
+def stopped_elsewhere(stage: str, span: Span | None) -> Problem:
+    """Never shown: who follows the owner of a body is stopped when that is."""
+    return Problem(
+        "stopped-elsewhere",
+        f"{stage!r} was stopped, for the tier that it works for has no use for it any more",
+        span,
+        hint="look for what failed on that tier",
+    )
