@@ -72,8 +72,16 @@ def _template(operation: Operation, operands: Sequence[object]) -> object:
 
 
 def _build(operation: Operation, operands: Sequence[object]) -> object:
-    fields = cast("tuple[str, ...]", operation.attributes["fields"])
-    return dict(zip(fields, operands, strict=True))
+    return _named(operation, "fields", operands)
+
+
+def _named(operation: Operation, names: str, operands: Sequence[object]) -> dict[str, object]:
+    """The operands by their names; after what the first of them holds, if the operation extends that."""
+    keys = cast("tuple[str, ...]", operation.attributes[names])
+    if not operation.attributes.get("extends"):
+        return dict(zip(keys, operands, strict=True))
+    base = cast("Mapping[str, object]", operands[0])
+    return {**base, **dict(zip(keys, operands[1:], strict=True))}
 
 
 def _field(operation: Operation, operands: Sequence[object]) -> object:
@@ -81,15 +89,16 @@ def _field(operation: Operation, operands: Sequence[object]) -> object:
 
 
 def _table(operation: Operation, operands: Sequence[object]) -> object:
-    return dict(zip(cast("tuple[str, ...]", operation.attributes["keys"]), operands, strict=True))
+    return _named(operation, "keys", operands)
 
 
 def _case(operation: Operation, operands: Sequence[object]) -> object:
     name = cast(str, operation.attributes["case"])
     if not operands:
         return name
-    fields = cast("tuple[str, ...]", operation.attributes["fields"])
-    return {name: dict(zip(fields, operands, strict=True))}
+    if operation.attributes.get("extends"):
+        operands = (cast("Mapping[str, object]", operands[0])[name], *operands[1:])
+    return {name: _named(operation, "fields", operands)}
 
 
 def _same(operation: Operation, operands: Sequence[object]) -> object:

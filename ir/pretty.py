@@ -180,17 +180,17 @@ class _Page:
                 return f" {operands[0]}[{operands[1]}]"
             case "agent.table":
                 keys = tuple(show(key) for key in cast("tuple[str, ...]", given["keys"]))
-                return f" {{{_arguments(keys, operands)}}}"
+                return f" {{{_parts(given, keys, operands)}}}"
             case "agent.case":
                 fields = cast("tuple[str, ...]", given["fields"])
-                return f" {given['enum']}.{given['case']}" + (f"({_arguments(fields, operands)})" if fields else "")
+                return f" {given['enum']}.{given['case']}" + (f"({_parts(given, fields, operands)})" if fields else "")
             case "agent.binary":
                 return f" {operands[0]} {given['operator']} {operands[1]}"
             case "agent.field":
                 return f" {operands[0]}.{given['name']}"
             case "agent.build":
                 fields = cast("tuple[str, ...]", given["fields"])
-                return f" {given['record']}({_arguments(fields, operands)})"
+                return f" {given['record']}({_parts(given, fields, operands)})"
             case "agent.constant":
                 return f" {show(given['value'])}"
             case _ if "parameters" in given:
@@ -214,6 +214,11 @@ _QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "a
 
 def _schema(given: Mapping[str, Attribute]) -> str:
     return f" schema {given['schema']}" if "schema" in given else ""
+
+
+def _parts(given: Mapping[str, Attribute], names: tuple[str, ...], operands: list[str]) -> str:
+    """What is put together, after what it extends."""
+    return _arguments(("extends", *names) if given.get("extends") else names, operands)
 
 
 def _arguments(names: tuple[str, ...], operands: list[str]) -> str:

@@ -122,13 +122,15 @@ class _Walk:
             case name if name in BODIES:
                 return BODIES[name](self, operation, times)
             case "agent.build":
-                fields = dict(zip(_texts(operation.attributes["fields"]), operands, strict=True))
-                return Sized(tokens=together(operands), fields=fields)
+                base, new = _extended(operation, operands)
+                fields = dict(zip(_texts(operation.attributes["fields"]), new, strict=True))
+                return Sized(tokens=together(operands), fields={**base.fields, **fields})
             case "agent.case":
                 return Sized(tokens=together(operands))
             case "agent.table":
-                count = constant(float(len(operands)))
-                return Sized(items=count, element=average(operands), bound=count)
+                base, new = _extended(operation, operands)
+                count = constant(float(len(new))) + (base.items or ZERO)
+                return Sized(items=count, element=base.element or average(new), bound=count)
             case "agent.index":
                 return operands[0].element or Sized()
             case "agent.convert" | "agent.declassify" | "agent.buffered" | "agent.turn":
@@ -246,6 +248,11 @@ _NEEDS = {"cpu": "cpu", "memory": "footprint", "disk": "disk", "network": "netwo
 def needed(stated: Mapping[str, Attribute]) -> Demand:
     """What a stage's declaration says that one execution needs (`needs [cpu 2 ms, memory 10 MiB]`)."""
     return demand(**{_NEEDS[name]: float(cast(float, amount)) for name, amount in stated.items() if name in _NEEDS})
+
+
+def _extended(operation: Operation, operands: list[Sized]) -> tuple[Sized, list[Sized]]:
+    """What an operation adds to (of no size, if to nothing), and what it adds."""
+    return (operands[0], operands[1:]) if operation.attributes.get("extends") else (Sized(), operands)
 
 
 def _text_of(sized: Sized) -> Formula:

@@ -7,25 +7,26 @@ from collections.abc import Iterator
 
 from ...lang.types import INT, JSON, TEXT, EnumType, ListType, MapType, OptionType
 from ..graph import ValueType
-from .spec import ANY_NUMBER, Is, View, fits, is_data, operation
+from .spec import ANY_NUMBER, Is, View, extends, fits, is_data, operation
 
 
-@operation("table", attributes={"keys": Is.TEXTS}, operands=ANY_NUMBER, pure=True)
+@operation("table", attributes={"keys": Is.TEXTS}, optional={"extends": Is.BOOLEAN}, operands=ANY_NUMBER, pure=True)
 def table(op: View) -> Iterator[str]:
-    """A map from texts, one key for each operand.
+    """A map from texts, one key for each operand; one that `extends` adds them to the map of the first operand.
 
     %2 = "agent.table"(%0, %1) {keys = ["a", "b"]} : (!agent.int, !agent.int) -> !agent.map_of<!agent.int>
     """
     keys: tuple[str, ...] = op.attributes["keys"]
-    if len(keys) != len(op.operands):
-        yield f"has {len(op.operands)} operands but {len(keys)} keys"
+    yield from extends(op)
+    if len(keys) != len(op.added):
+        yield f"has {len(op.added)} operands but {len(keys)} keys"
     if len(set(keys)) != len(keys):
         yield "has a key twice"
     result = op.result
     if not isinstance(result, MapType):
         yield f"gives a map, not {result}"
         return
-    for given in op.operands:
+    for given in op.added:
         if not fits(given, result.element):
             yield f"has a value of type {given} in a map of {result.element}"
 
@@ -55,16 +56,24 @@ def index(op: View) -> Iterator[str]:
         yield f"gives {found}, not {op.result}"
 
 
-@operation("case", attributes={"enum": Is.TEXT, "case": Is.TEXT, "fields": Is.TEXTS}, operands=ANY_NUMBER, pure=True)
+@operation(
+    "case",
+    attributes={"enum": Is.TEXT, "case": Is.TEXT, "fields": Is.TEXTS},
+    optional={"extends": Is.BOOLEAN},
+    operands=ANY_NUMBER,
+    pure=True,
+)
 def case(op: View) -> Iterator[str]:
-    """A value of an enum: a case with its payload. That they fit its declaration is a law of the module.
+    """A value of an enum: a case with its payload. That they fit its declaration is a law of the module. One that
+    `extends` adds to the payload of the first operand.
 
     %1 = "agent.case"(%0) {enum = "Intent", case = "Refund", fields = ["order"]}
       : (!agent.int) -> !agent.enum_of<"Intent">
     """
     names: tuple[str, ...] = op.attributes["fields"]
-    if len(names) != len(op.operands):
-        yield f"has {len(op.operands)} operands but {len(names)} field names"
+    yield from extends(op)
+    if len(names) != len(op.added):
+        yield f"has {len(op.added)} operands but {len(names)} field names"
     if op.result != EnumType(op.attributes["enum"]):
         yield f"gives the enum {op.attributes['enum']}, not {op.result}"
 

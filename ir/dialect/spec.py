@@ -151,6 +151,11 @@ class View:
         return tuple(from_mlir(value.type) for value in self.operation.operands)
 
     @property
+    def added(self) -> tuple[ValueType, ...]:
+        """The operands; without the first, if the operation `extends` what that holds."""
+        return self.operands[1:] if self.attributes.get("extends") else self.operands
+
+    @property
     def results(self) -> tuple[ValueType, ...]:
         return tuple(from_mlir(value.type) for value in self.operation.results)
 
@@ -293,6 +298,12 @@ def attribute_fits(value: Any, wanted: Is) -> bool:
             return isinstance(value, _mlir.core.Type)
         case Is.ANYTHING:
             return True
+
+
+def extends(view: View) -> Iterator[str]:
+    """The rule of `extends`: there is something to add to, of the same type."""
+    if view.attributes.get("extends") and view.operands[:1] != (view.result,):
+        yield f"extends nothing that is {view.result}"
 
 
 def arguments(view: View, required: tuple[str, ...] = (), known: tuple[str, ...] | None = None) -> Iterator[str]:

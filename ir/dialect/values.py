@@ -19,7 +19,7 @@ from ...lang.types import (
 )
 from ..constants import decoded
 from ..graph import ValueType
-from .spec import ANY_NUMBER, NUMBERS, QUANTITIES, TEXT_FORM, Is, View, fits, operation, value_fits
+from .spec import ANY_NUMBER, NUMBERS, QUANTITIES, TEXT_FORM, Is, View, extends, fits, operation, value_fits
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _ARITHMETIC = ("+", "-", "*", "/", "%")
@@ -71,15 +71,23 @@ def template(op: View) -> Iterator[str]:
         yield f"gives a Text, not {op.result}"
 
 
-@operation("build", attributes={"record": Is.TEXT, "fields": Is.TEXTS}, operands=ANY_NUMBER, pure=True)
+@operation(
+    "build",
+    attributes={"record": Is.TEXT, "fields": Is.TEXTS},
+    optional={"extends": Is.BOOLEAN},
+    operands=ANY_NUMBER,
+    pure=True,
+)
 def build(op: View) -> Iterator[str]:
-    """A record from its fields. That they are the fields of its declaration is a law of the module.
+    """A record from its fields. That they are the fields of its declaration is a law of the module. A record of many
+    fields is built in steps: one that `extends` adds its fields to the record of the first operand.
 
     %2 = "agent.build"(%0, %1) {record = "Source", fields = ["path", "line"]} : (…) -> !agent.record_of<"Source">
     """
     names: tuple[str, ...] = op.attributes["fields"]
-    if len(names) != len(op.operands):
-        yield f"has {len(op.operands)} operands but {len(names)} field names"
+    yield from extends(op)
+    if len(names) != len(op.added):
+        yield f"has {len(op.added)} operands but {len(names)} field names"
     if len(set(names)) != len(names):
         yield "names a field twice"
     if op.result != RecordType(op.attributes["record"]):

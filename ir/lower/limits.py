@@ -1,5 +1,5 @@
 """What an operation can hold: 64 bits of an integer, so many operands. The checker lets no larger number through; a
-record with more fields than that is refused here, at its place.
+call with more arguments than that is refused here, at its place.
 """
 
 from __future__ import annotations

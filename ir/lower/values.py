@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...lang import program as p
+from ..dialect.spec import MOST_OPERANDS
 from .making import Form, Hint, Lowering, Scope, constant
 from .split import constant_list, in_chunks
 
@@ -62,7 +63,7 @@ def _table(lowering: Lowering, expression: p.TableOf, scope: Scope, hint: Hint) 
     # Keys are any texts, so they are no words for ids.
     operands = tuple(lowering.value(entry.value, part, Hint()) for entry in expression.entries)
     keys = {"keys": [entry.name for entry in expression.entries]}
-    return lowering.result("agent.table", expression, scope, operation_id, hint, operands, keys)
+    return _in_steps(lowering, "table", expression, scope, part, operation_id, hint, operands, "keys", keys)
 
 
 def _of_arguments(
@@ -76,7 +77,35 @@ def _of_arguments(
 ) -> Any:
     operation_id, part = lowering.named(expression, scope, hint, word)
     operands = tuple(lowering.value(a.value, part, Hint(a.name)) for a in arguments)
-    return lowering.result(f"agent.{word}", expression, scope, operation_id, hint, operands, attributes)
+    return _in_steps(lowering, word, expression, scope, part, operation_id, hint, operands, "fields", attributes)
+
+
+def _in_steps(
+    lowering: Lowering,
+    word: str,
+    expression: p.Expression,
+    scope: Scope,
+    part: Scope,
+    operation_id: str,
+    hint: Hint,
+    operands: tuple[Any, ...],
+    names: str,
+    attributes: Mapping[str, Any],
+) -> Any:
+    """One operation, or where it would have too many operands one after the other, each of which extends the one
+    before; the last is the whole."""
+    name, made = f"agent.{word}", None
+    while True:
+        base = () if made is None else (made,)
+        more = {"extends": True} if made is not None else {}
+        fits, rest = operands[: MOST_OPERANDS - len(base)], operands[MOST_OPERANDS - len(base) :]
+        known = attributes[names]
+        given = {**attributes, names: known[: len(fits)], **more}
+        attributes = {**attributes, names: known[len(fits) :]}
+        if not rest:
+            return lowering.result(name, expression, scope, operation_id, hint, (*base, *fits), given)
+        made = lowering.result(name, expression, scope, part.inner.take(word), Hint(), (*base, *fits), given)
+        operands = rest
 
 
 def _field(lowering: Lowering, expression: p.FieldOf, scope: Scope, hint: Hint) -> Any:

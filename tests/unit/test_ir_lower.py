@@ -26,7 +26,6 @@ from agentlang.lang.types import (
     TEXT,
     ListType,
     OptionType,
-    RecordType,
     StreamType,
     TurnType,
 )
@@ -385,18 +384,13 @@ def test_a_list_of_constants_is_one_constant() -> None:
 
 
 def test_what_is_too_large_is_refused_at_its_place() -> None:
-    names = [f"field{n}" for n in range(MOST_OPERANDS + 1)]
-    record = p.RecordDeclaration("Big", tuple(P.parameter(name, TEXT) for name in names), P.at(1))
-    built = p.BuildRecord(
-        type=RecordType("Big"),
-        span=P.at(7),
-        record="Big",
-        fields=tuple(p.Argument(name, P.text(name)) for name in names),
-    )
-    pipeline = P.pipeline("f", 1, RecordType("Big"), (), P.block(1, result=built))
-    module, problems = irc.lower(P.program(pipeline, records=(record,)))
+    parameters = tuple(P.parameter(f"x{n}", TEXT) for n in range(MOST_OPERANDS + 1))
+    called = P.pipeline("many", 1, TEXT, parameters, P.block(1, result=P.text("")))
+    call = P.invoke(called, 7, *(P.text("") for _ in parameters))
+    pipeline = P.pipeline("f", 1, TEXT, (), P.block(1, result=call))
+    module, problems = irc.lower(P.program(pipeline, called))
     assert module is None
-    assert [(problem.slug, problem.span) for problem in problems] == [("beyond-limits", built.span)]
+    assert [(problem.slug, problem.span) for problem in problems] == [("beyond-limits", call.span)]
     large = P.pipeline("g", 1, INT, (), P.block(1, result=P.literal(2**63, INT, 9)))
     _, problems = irc.lower(P.program(large))
     assert problems[0].span is not None and problems[0].span.line == 9
