@@ -77,6 +77,15 @@ def argument_unknown(pipeline: str, name: str, known: tuple[str, ...], suggestio
     )
 
 
+def field_unknown(owner: str, name: str, known: tuple[str, ...], suggestion: str | None) -> Problem:
+    has = ", ".join(known) if known else "none"
+    return Problem(
+        "argument-unknown",
+        f"{owner} has no field {name!r}",
+        hint=f"did you mean {suggestion!r}?" if suggestion else f"its fields: {has}",
+    )
+
+
 def argument_type(
     path: str, wanted: str, given: str, span: Span | None = None, *, value: object = None, near: str | None = None
 ) -> Problem:

@@ -14,7 +14,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -68,11 +68,14 @@ def with_unit(value: object, type_: ValueType) -> str | None:
     return text_form(value, inner) if is_quantity and value is not None else None
 
 
-def from_json(value: object, type_: Type, shapes: Shapes, path: str) -> tuple[object, Problems]:
-    """The runtime value of JSON data, and what does not fit; `path` names the place in problems (`documents[2]`)."""
+def from_json(
+    value: object, type_: Type, shapes: Shapes, path: str, *, encoded: bool = True
+) -> tuple[object, Problems]:
+    """The runtime value of JSON data, and what does not fit; `path` names the place in problems (`documents[2]`). Where
+    bytes do not come `encoded`, a text is none."""
     found: list[Problem] = []
     try:
-        result = _Conversion(shapes, found).convert(value, type_, path)
+        result = _Conversion(shapes, found, encoded).convert(value, type_, path)
     except RecursionError:
         return None, (problems.argument_type(path, str(type_), "a value nested too deeply"),)
     return result, tuple(found)
@@ -134,11 +137,12 @@ def bind(graph: Graph, pipeline: GraphPipeline, given: Mapping[str, object]) -> 
 class _Conversion:
     """One walk over data and its type; what does not fit is put into `found`, and None in its place."""
 
-    __slots__ = ("_found", "_shapes")
+    __slots__ = ("_encoded", "_found", "_shapes")
 
-    def __init__(self, shapes: Shapes, found: list[Problem]) -> None:
+    def __init__(self, shapes: Shapes, found: list[Problem], encoded: bool) -> None:
         self._shapes = shapes
         self._found = found
+        self._encoded = encoded
 
     def convert(self, value: object, type_: Type, path: str) -> object:
         match type_:
@@ -157,8 +161,10 @@ class _Conversion:
                 return self._case(cast(object, value), self._shapes.enums[type_.name], path)
             case Primitive():
                 fits, converted = _primitive(cast(object, value), type_)
-                if fits:
+                if fits and (self._encoded or type_.name != "Bytes" or not isinstance(value, str)):
                     return converted
+                if type_ == JSON:
+                    path, value = _no_data(cast(object, value), path)
             case _:
                 pass
         self._found.append(
@@ -171,7 +177,7 @@ class _Conversion:
     ) -> dict[str, object]:
         known = tuple(name for name, _ in fields)
         self._found += [
-            problems.argument_unknown(f"{path} ({owner})", name, known, suggest(name, known))
+            problems.field_unknown(f"{path} ({owner})", name, known, suggest(name, known))
             for name in map(str, value)
             if name not in known
         ]
@@ -263,6 +269,20 @@ def _quantity(value: object, dimension: units.Dimension) -> tuple[bool, object]:
     return True, float(match[1]) * known.factor
 
 
+def _no_data(value: object, path: str) -> tuple[str, object]:
+    """The first part that is no JSON data, and where it is."""
+    parts: Iterable[tuple[str, object]] = ()
+    if isinstance(value, list | tuple):
+        items = cast("Sequence[object]", value)
+        parts = ((f"{path}[{index}]", item) for index, item in enumerate(items))
+    elif isinstance(value, Mapping) and _texts(cast("Mapping[object, object]", value)):
+        parts = ((f"{path}.{key}", item) for key, item in cast("Mapping[str, object]", value).items())
+    for place, item in parts:
+        if not _is_data(item):
+            return _no_data(item, place)
+    return path, cast(object, value)
+
+
 def _is_data(value: object) -> bool:
     """Whether it is JSON data: no number that JSON cannot write, no object of Python's."""
     match value:
@@ -289,6 +309,7 @@ def _frozen(value: object) -> object:
 
 _KINDS: dict[type, str] = {
     str: "Text",
+    bytes: "Bytes",
     bool: "Bool",
     int: "Int",
     float: "Float",

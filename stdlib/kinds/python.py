@@ -55,29 +55,31 @@ async def _value(
     request = _call(environment, context, arguments)
     value: object = None
     with place.in_time(environment.settings.tools, request.tool):
-        async with aclosing(_frames(environment, workers, request)) as frames:
+        async with aclosing(_frames(environment, workers, request, context)) as frames:
             async for frame in frames:
                 value = frame["value"]
-    return checked(context, value, environment.secrets)
+    return checked(context, value, environment.secrets, encoded=False)
 
 
 async def _items(
     environment: Environment, workers: Workers, context: Context, arguments: Mapping[str, object]
 ) -> AsyncIterator[object]:
     request = replace(_call(environment, context, arguments), items=True)
-    async with aclosing(_frames(environment, workers, request)) as frames:
+    async with aclosing(_frames(environment, workers, request, context)) as frames:
         async for frame in frames:
             if "item" in frame:
-                yield checked(context, frame["item"], environment.secrets)
+                yield checked(context, frame["item"], environment.secrets, encoded=False)
 
 
-async def _frames(environment: Environment, workers: Workers, request: PythonCall) -> AsyncGenerator[Mapping[str, Any]]:
+async def _frames(
+    environment: Environment, workers: Workers, request: PythonCall, context: Context
+) -> AsyncGenerator[Mapping[str, Any]]:
     """What the worker answers, its failures as ours."""
     try:
         async with aclosing(workers.call(request)) as frames:
             async for frame in frames:
                 if "failed" in frame:
-                    raise _failure(environment, request, frame)
+                    raise _failure(environment, request, frame, context.result)
                 yield frame
     except Died as died:
         raise _died(environment, request, died) from None
@@ -120,7 +122,7 @@ def _not_found(tool: str, target: str, why: str, suggestion: str | None) -> Stag
     return StageFailure("tool_error", problems.tool_not_found(tool, target, why, suggestion))
 
 
-def _failure(environment: Environment, request: PythonCall, frame: Mapping[str, Any]) -> StageFailure:
+def _failure(environment: Environment, request: PythonCall, frame: Mapping[str, Any], declared: object) -> StageFailure:
     mask = environment.secrets.mask
     tool, target = request.tool, f"{request.module}:{request.function}"
     what = frame["failed"]
@@ -147,7 +149,7 @@ def _failure(environment: Environment, request: PythonCall, frame: Mapping[str, 
     elif what == "too_large":
         problem = problems.tool_result_too_large(tool, int(frame["size"]), request.limits.result)
     else:
-        return StageFailure("bad_output", problems.tool_wrong_result(tool, "plain data", _unfit(frame), ""))
+        return StageFailure("bad_output", problems.tool_wrong_result(tool, str(declared), _unfit(frame), ""))
     return StageFailure("tool_error", problem)
 
 
@@ -156,8 +158,7 @@ def _unfit(frame: Mapping[str, Any]) -> str:
         return f"it gave {frame['type']}, which has no items"
     if frame["failed"] == "too_deep":
         return f"it gave a value nested deeper than {frame['deepest']}"
-    at = str(frame["path"]).removeprefix(".")
-    return f"it gave {frame['type']}{f' at {at}' if at else ''}, which JSON cannot say"
+    return f"its result{frame['path']} is {frame['type']}, which no type of the language holds"
 
 
 def _died(environment: Environment, request: PythonCall, died: Died) -> StageFailure:

@@ -14,14 +14,14 @@ from .secrets import Secrets
 _SHOWN = 300
 
 
-def checked(context: Context, value: object, secrets: Secrets) -> object:
-    """The runtime value of JSON data that a tool gave. Raises `StageFailure` (bad_output) where it is not of the
-    declared type, or for a stream, where an item is not."""
+def checked(context: Context, value: object, secrets: Secrets, encoded: bool = True) -> object:
+    """The runtime value of JSON data that a tool gave, in which bytes are texts where they come `encoded`. Raises
+    `StageFailure` (bad_output) where it is not of the declared type, or for a stream, where an item is not."""
     declared = cast("Type | None", context.result)
     if declared is None:
         return value
     wanted = declared.element if isinstance(declared, StreamType) else declared
-    converted, found = from_json(value, wanted, context.shapes, "its result")
+    converted, found = from_json(value, wanted, context.shapes, "its result", encoded=encoded)
     if found:
         why = secrets.mask("; ".join(problem.title for problem in found[:3]))
         came = secrets.mask(shown(value))

@@ -2,7 +2,7 @@
 
 Run as a script under a keeper (`python -P worker.py FOLDER`), so it imports nothing of ours and little else. Frames go
 over what were standard input and output: four bytes of length, then JSON. What a tool prints goes to standard error
-instead. Bytes travel as `{"\\0bytes": base64}` on the way in; a result says them in base64.
+instead. Bytes travel as `{"\\0bytes": base64}`, both ways.
 
 In: `{"file", "module", "function", "arguments", "most", "items"}`. Out: `{"value"}`, or with `items` a number of
 `{"item"}` and `{"end"}`, or `{"failed": what, …}`. No frame is larger than `most` bytes.
@@ -111,7 +111,7 @@ def _answer(request: dict[str, Any], runner: _Runner, most: int, send: Send) -> 
                     send({"item": _Plain(most).of(runner.run(following()), "")})
                 except StopAsyncIteration:
                     break
-        elif isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        elif isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | memoryview | Mapping):
             for item in cast(Any, value):
                 send({"item": _Plain(most).of(item, "")})
         else:
@@ -204,13 +204,13 @@ class _Plain:
             value = value.tolist()
         if isinstance(value, str):
             self._take(len(value))
-            return str(value)
+            return self._text(value, path)
         if isinstance(value, bool | int | float):
             return self._number(value, path)
         if isinstance(value, bytes | bytearray | memoryview):
             data = bytes(cast(bytes, value))
             self._take(len(data) * 4 // 3)
-            return base64.b64encode(data).decode("ascii")
+            return {_BYTES: base64.b64encode(data).decode("ascii")}
         if isinstance(value, Mapping):
             entries = cast("Mapping[object, object]", value).items()
             return {self._key(k, path): self.of(v, f"{path}.{k}", depth + 1) for k, v in entries}
@@ -223,7 +223,16 @@ class _Plain:
         if not isinstance(key, str):
             raise Failed("not_plain", type=f"{type(key).__name__} as a key", path=path)
         self._take(len(key))
-        return key
+        return self._text(key, path)
+
+    def _text(self, value: str, path: str) -> str:
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                code = ord(value[error.start])
+                raise Failed("not_plain", type=f"str with half a character (U+{code:04X})", path=path) from None
+        return str(value)
 
     def _number(self, value: float, path: str) -> object:
         if isinstance(value, bool):

@@ -15,7 +15,21 @@ from tool_calls import BACKENDS, call, context, failure, library, run, value
 from agentlang.executor.kinds import Context, StageFailure
 from agentlang.executor.values import Shapes
 from agentlang.ir.graph import RecordShape
-from agentlang.lang.types import FLOAT, INT, JSON, MONEY, TEXT, ListType, Primitive, RecordType, StreamType, Type
+from agentlang.lang.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    JSON,
+    MONEY,
+    TEXT,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    StreamType,
+    Type,
+)
 from agentlang.stdlib.library import Library
 from agentlang.stdlib.settings import SecretName, Settings, ToolSettings
 from agentlang.stdlib.tools.network import no_network
@@ -82,6 +96,12 @@ SHAPES = Shapes({"Order": RecordShape("Order", (("id", INT), ("item", TEXT)))}, 
 @pytest.fixture
 def shop(tmp_path: Path) -> Library:
     (tmp_path / "shop.py").write_text(SHOP)
+    return library(tmp_path)
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Library:
+    (tmp_path / "wrong.py").write_text(WRONG)
     return library(tmp_path)
 
 
@@ -196,7 +216,13 @@ def test_calls_at_once_run_beside_each_other_and_nothing_is_left(shop: Library) 
         ("large", JSON, "tool_error", "tool-result-too-large", "64 MiB"),
         ("hog", JSON, "tool_error", "tool-out-of-memory", "1 GiB"),
         ("deep", JSON, "bad_output", "tool-wrong-result", "nested deeper"),
-        ("unfit", JSON, "bad_output", "tool-wrong-result", "set at seen"),
+        (
+            "unfit",
+            JSON,
+            "bad_output",
+            "tool-wrong-result",
+            "its result.seen is set, which no type of",
+        ),
         ("infinite", FLOAT, "bad_output", "tool-wrong-result", "float inf"),
         ("missing", JSON, "tool_error", "tool-not-found", "no 'missing'"),
         ("not_callable", JSON, "tool_error", "tool-not-found", "is no function"),
@@ -227,6 +253,91 @@ def test_the_wrong_type_says_what_came_and_what_is_declared(shop: Library) -> No
     assert failed.reason == "bad_output"
     assert "Order" in failed.problem.title and "its result.id must be Int" in failed.problem.title
     assert '"seven"' in (failed.problem.detail or "")
+
+
+WRONG = """
+import dataclasses, decimal, datetime, numpy
+@dataclasses.dataclass
+class Order:
+    id: int
+    item: object
+class Model:
+    def model_dump(self): return {"id": True, "item": "tea"}
+def yields(): yield "a"
+GIVES = {
+    "bytes": b"abc", "bytearray": bytearray(b"abc"), "numpy bytes": numpy.bytes_(b"abc"), "text": "YWJj", "true": True,
+    "one": 1, "whole": 1.0, "nan": float("nan"), "numpy nan": numpy.float64("nan"), "inf": -float("inf"), "none": None,
+    "numpy true": numpy.bool_(True), "numpy one": numpy.int64(1), "numpy half": numpy.float32(0.5), "tuple": ("a", "b"),
+    "numpy list": numpy.array(["a", "b"]), "mixed": ["a", 1], "bytes inside": [b"a"], "set": {"a"}, "function": yields,
+    "missing": {"id": 1}, "extra": {"id": 1, "item": "tea", "more": 1}, "float id": {"id": 1.0, "item": "tea"},
+    "dataclass": Order(1, "tea"), "wrong dataclass": Order(1, b"tea"), "class": Order, "model": Model(),
+    "key": {1: "a"}, "decimal": decimal.Decimal(1), "date": datetime.date(2020, 1, 1), "half": "\\ud800", "complex": 1j,
+    "lookalike": {"\\0bytes": "!"}, "bytes within": {"a": [{"b": b"x"}]},
+}
+def give(what): return yields() if what == "generator" else GIVES[what]
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "type", "expected"),
+    [
+        ("bytes", TEXT, "its result must be Text, not Bytes"),
+        ("bytearray", TEXT, "its result must be Text, not Bytes"),
+        ("numpy bytes", TEXT, "its result must be Text, not Bytes"),
+        ("bytes", Primitive("Bytes"), b"abc"),
+        ("text", Primitive("Bytes"), 'its result must be Bytes, not Text "YWJj"'),
+        ("bytes", JSON, "its result must be Json, not Bytes"),
+        ("bytes within", JSON, "its result.a[0].b must be Json, not Bytes"),
+        ("bytes inside", ListType(TEXT), "its result[0] must be Text, not Bytes"),
+        ("lookalike", JSON, {"\0bytes": "!"}),
+        ("true", INT, "its result must be Int, not Bool true"),
+        ("numpy true", INT, "its result must be Int, not Bool true"),
+        ("numpy true", BOOL, True),
+        ("one", BOOL, "its result must be Bool, not Int 1"),
+        ("whole", INT, "its result must be Int, not Float 1.0"),
+        ("one", FLOAT, 1.0),
+        ("numpy one", INT, 1),
+        ("numpy half", FLOAT, 0.5),
+        ("true", FLOAT, "its result must be Float, not Bool true"),
+        ("nan", FLOAT, "its result is float nan"),
+        ("numpy nan", FLOAT, "its result is float nan"),
+        ("inf", FLOAT, "its result is float -inf"),
+        ("none", TEXT, "its result must be Text, not none"),
+        ("none", OptionType(TEXT), None),
+        ("tuple", ListType(TEXT), ("a", "b")),
+        ("numpy list", ListType(TEXT), ("a", "b")),
+        ("generator", ListType(TEXT), ("a",)),
+        ("generator", TEXT, "its result must be Text, not a list"),
+        ("mixed", ListType(TEXT), "its result[1] must be Text, not Int 1"),
+        ("missing", ORDER, "its result (Order) needs a value for 'item' (Text)"),
+        ("extra", ORDER, "its result (Order) has no field 'more'"),
+        ("float id", ORDER, "its result.id must be Int, not Float 1.0"),
+        ("dataclass", ORDER, {"id": 1, "item": "tea"}),
+        ("wrong dataclass", ORDER, "its result.item must be Text, not Bytes"),
+        ("model", ORDER, "its result.id must be Int, not Bool true"),
+        ("class", ORDER, "its result is type"),
+        ("set", ListType(TEXT), "its result is set"),
+        ("function", TEXT, "its result is function"),
+        ("key", MapType(TEXT), "its result is int as a key"),
+        ("decimal", FLOAT, "its result is Decimal"),
+        ("date", TEXT, "its result is date"),
+        ("complex", FLOAT, "its result is complex"),
+        ("half", TEXT, "its result is str with half a character (U+D800)"),
+        ("bytes", StreamType(TEXT), "it gave bytes, which has no items"),
+        ("bytearray", StreamType(TEXT), "it gave bytearray, which has no items"),
+        ("none", StreamType(TEXT), "it gave NoneType, which has no items"),
+        ("mixed", StreamType(TEXT), "its result must be Text, not Int 1"),
+    ],
+)
+def test_what_is_not_of_the_declared_type_is_named(wrong: Library, what: str, type: Type, expected: object) -> None:
+    made = context({"target": "wrong:give"}, type, SHAPES, tool="give")
+    if isinstance(expected, str):
+        failed = failure(wrong, "python:call", made, what=what)
+        assert (failed.reason, failed.problem.slug) == ("bad_output", "tool-wrong-result")
+        assert failed.problem.title.startswith(f"give is declared to give {type}, but {expected}")
+    else:
+        given = call(wrong, "python:call", made, what=what)
+        assert given == expected and repr(given) == repr(expected), "and 1.0 is not 1"
 
 
 def test_a_misspelt_function_or_module_gets_a_suggestion(shop: Library) -> None:

@@ -89,8 +89,8 @@ def test_json_that_fits(value: object, type_: Type, expected: object) -> None:
         ({"Refund": {"order": "3", "amount": 1.0}}, INTENT, ["x.Refund.order must be Int"]),
         ({"Refund": {}, "Spam": {}}, INTENT, ["x must be Intent"]),
         ({3: "a"}, MapType(TEXT), ["x must be {Text: Text}"]),
-        ({"a": float("nan")}, JSON, ["x must be Json"]),
-        ({"a": object()}, JSON, ["x must be Json"]),
+        ({"a": float("nan")}, JSON, ["x.a must be Json, not Float NaN"]),
+        ({"a": [1, {"b": object()}]}, JSON, ["x.a[1].b must be Json, not object"]),
     ],
 )
 def test_json_that_does_not_fit_says_where(value: object, type_: Type, places: list[str]) -> None:
