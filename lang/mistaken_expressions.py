@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import structure_problems as problems
 from .faults import Edit, Fault, Verdict
-from .tokens import OPENERS, POLICY_WORDS
+from .tokens import OPENERS, POLICY_WORDS, Token
 
 _COMPARISONS = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"})
 
@@ -99,18 +99,30 @@ def text_prefix(fault: Fault) -> Verdict | None:
 
 
 def foreign_type(fault: Fault) -> Verdict | None:
-    """`List<Text>`, `list[Text]`"""
-    name, token, item = fault.previous, fault.token, fault.ahead(1)
-    if name is None or token is None or item is None or token.kind not in ("LT", "LSQB") or "LABEL" not in fault.takes:
+    """`List<Text>`, `list[str]`, `dict[str, int]`"""
+    name, token = fault.previous, fault.token
+    if name is None or token is None or token.kind not in ("LT", "LSQB") or "LABEL" not in fault.takes:
         return None
-    if name.text.lower() not in ("list", "array", "vec", "optional", "option") or item.kind != "NAME":
-        return None
-    end = fault.ahead(2)
-    if end is None or end.kind not in ("GT", "RSQB"):
+    parts: list[Token] = []
+    for ahead in range(1, 5):
+        item = fault.ahead(ahead)
+        if item is None or (item.kind != ("COMMA" if ahead % 2 == 0 else "NAME") and item.kind not in ("GT", "RSQB")):
+            return None
+        if item.kind in ("GT", "RSQB"):
+            return _foreign(fault, name, tuple(parts), item, ahead)
+        if item.kind == "NAME":
+            parts.append(item)
+    return None
+
+
+def _foreign(fault: Fault, name: Token, parts: tuple[Token, ...], end: Token, ahead: int) -> Verdict | None:
+    from .foreign_types import of_parts
+
+    wanted = of_parts(name.text, tuple(part.text for part in parts))
+    if wanted is None:
         return None
     place = fault.place(name).to(fault.place(end))
-    wanted = f"{item.text}?" if name.text.lower().startswith("opt") else f"[{item.text}]"
     return Verdict(
         problems.instead(place, f"`{fault.source.text[name.start : end.end]}`", f"`{wanted}`", wanted),
-        Edit(fault.index - 1, 4, (item,)),
+        Edit(fault.index - 1, ahead + 2, (parts[0],)),
     )

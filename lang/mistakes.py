@@ -296,6 +296,8 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(_inside('return f"hello {q}"'), "unexpected-token", "already a template", 2, text_prefix),
     Mistake("pipeline p(q: list[Text]) -> Text {\n  return q\n}", "unexpected-token", "`[Text]`", 1, foreign_type),
     Mistake("pipeline p(q: Option<Text>) -> Text {\n  return q\n}", "unexpected-token", "`Text?`", 1),
+    Mistake("pipeline p(q: dict[str, int]) -> Text {\n  return q\n}", "unexpected-token", "`{Text: Int}`", 1),
+    Mistake("pipeline p(q: Text) -> List<string> {\n  return q\n}", "unexpected-token", "`[Text]`", 1),
     Mistake(_inside("return f(top = 8)"), "unexpected-token", "`:`", 2),
     Mistake(_inside("return f(a b)"), "missing-token", "`,`", 2),
     Mistake(_inside("return f(a: 1, 2)"), "positional-after-named", "without a name", 2),

@@ -187,15 +187,27 @@ def _by_access(body: Body, function: syntax.Access, given: Given, span: Span) ->
             problems.unknown_member(owner, "method", name, function.name.span, suggestion, tuple(methods))
         )
         return look_inside(body, given, span)
-    owner = str(receiver.type)
-    modules = [module for module, _ in body.context.modules_with(name)]
-    hint = f"only handles have methods; write `{modules[0]}.{name}(…)`" if modules else "only handles have methods"
-    for _, symbol in body.context.modules_with(name):
-        symbol.used = True
-    body.context.report(
-        problems.not_callable(f"`.{name}` of a {owner}", function.name.span, hint, body.origin(receiver))
-    )
+    _no_method(body, function, receiver, given, span)
     return look_inside(body, given, span)
+
+
+def _no_method(body: Body, function: syntax.Access, receiver: program.Expression, given: Given, span: Span) -> None:
+    """A method of a value, which has none."""
+    from .foreign_methods import instead_of_method
+
+    name = function.name.text
+    values = given.positional if given.piped is None else ()
+    found = instead_of_method(body.context, function.target, receiver.type, name, values, span)
+    if found is not None and (given.named or given.piped is not None):
+        found = found[0], None
+    modules = list(body.context.modules_with(name))
+    for _, symbol in modules:
+        symbol.used = True
+    hint, fix = found or ("only handles have methods", None)
+    if found is None and modules:
+        hint += f"; write `{modules[0][0]}.{name}(…)`"
+    what = f"`.{name}` of a {receiver.type}"
+    body.context.report(problems.not_callable(what, function.name.span, hint, body.origin(receiver), fix))
 
 
 def _spelt(node: syntax.Expr) -> str:

@@ -38,7 +38,7 @@ class Context:
     __slots__ = (
         *("_patience", "_problems", "broken", "cases", "enums", "facts", "flows", "interface", "interfaces"),
         *("files", "language", "library", "methods", "names", "prefix", "records", "source"),
-        *("completing", "tier_names", "tiers", "top", "waiting"),
+        *("completing", "meant", "tier_names", "tiers", "top", "waiting"),
     )
 
     def __init__(
@@ -76,6 +76,8 @@ class Context:
         self.tier_names: tuple[Ident, ...] = ()
         # Where an import may be inserted: before the first declaration.
         self.top = 0
+        # The modules that misspelt imports seem to mean, by the name that their uses would have.
+        self.meant: list[tuple[str, Span]] = []
         # What gives a record or enum the defaults of its fields, until somebody has needed them; and whose turn it is.
         self.waiting: dict[str, Callable[[], None]] = {}
         self.completing: list[str] = []

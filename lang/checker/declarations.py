@@ -13,7 +13,7 @@ from ..program import EnumCase, EnumDeclaration, RecordDeclaration, StageSignatu
 from ..types import EnumType, HandleType, RecordType
 from .context import Context
 from .handles import KEYWORDS, HandleNode, constructor
-from .imports import Imports, import_module
+from .imports import Imports, bind_meant, import_module
 from .signatures import declare_stage, parameters_of, text_of, with_defaults
 from .symbols import (
     UNKNOWN,
@@ -83,6 +83,7 @@ def declare(context: Context, file: syntax.File) -> Declared:
         import_module(context, node, declared.imports)
     for node in file.declarations:
         _name(context, node, declared)
+    bind_meant(context)
     for name in file.broken:
         # Its problem is the parser's; here its uses are silent. What is declared soundly elsewhere keeps its name.
         context.names.setdefault(name.text, UncheckedSymbol(name.text, name.span, "declaration"))

@@ -283,7 +283,10 @@ def _access(body: Body, node: syntax.Access) -> program.Expression:
             related = body.origin(base)
             body.context.report(problems.wrong_type(what, "a record", str(base.type), base.span, related, hint))
         case _ if base.type != UNKNOWN:
-            body.context.report(problems.unknown_member(str(base.type), "field", name, node.name.span, None, ()))
+            from .foreign_methods import instead_of_method
+
+            told = instead_of_method(body.context, node.target, base.type, name, None, node.span)
+            body.context.report(problems.unknown_member(str(base.type), "field", name, node.name.span, None, (), told))
         case _:
             pass
     return nothing(node.span)

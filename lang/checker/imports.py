@@ -14,11 +14,15 @@ def import_module(context: Context, node: syntax.UseDecl, imports: Imports) -> N
     """Bind what one `use` brings; what was bound is added to `imports`."""
     path = node.module.text
     name = node.alias or syntax.Ident(path.rsplit("/", 1)[-1], span=node.module.span)
+    before = len(context.meant)
     interface = _library(context, node) if path.startswith("std/") else _file(context, node)
     if interface is not None:
         _adopt(context, path if path.startswith("std/") else interface.source.path, interface)
     if not node.names:
         symbol = ModuleSymbol(name.text, name.span, interface)
+        if node.alias is not None:
+            # Its uses have the name that it was to have.
+            del context.meant[before:]
         if context.bind(symbol):
             # What could not be had is not also unused.
             symbol.used = interface is None
@@ -37,6 +41,7 @@ def _library(context: Context, node: syntax.UseDecl) -> Interface | None:
     interface = load(path, context.library)
     if interface is None:
         suggestion = _nearest_module(context, path)
+        _mean(context, node, suggestion)
         context.report(problems.unknown_module(path, node.module.span, suggestion))
         return None
     for problem in interface.problems:
@@ -48,12 +53,27 @@ def _file(context: Context, node: syntax.UseDecl) -> Interface | None:
     module = node.module
     if not module.text.startswith("."):
         near = _nearest_module(context, f"std/{module.text}")
+        _mean(context, node, near)
         context.report(problems.unknown_module(module.text, module.span, near))
         return None
     if context.files is None:
         context.report(problems.import_not_found(module.text, module.span))
         return None
     return context.files.load(context, node)
+
+
+def _mean(context: Context, node: syntax.UseDecl, suggestion: str | None) -> None:
+    """Uses of the module that was meant are no second fault."""
+    if suggestion is not None and not node.names:
+        context.meant.append((suggestion.rsplit("/", 1)[-1], node.module.span))
+
+
+def bind_meant(context: Context) -> None:
+    """Bind the names of misspelt modules as they were meant, where nothing else has them."""
+    for name, span in context.meant:
+        if name not in context.names:
+            context.names[name] = symbol = ModuleSymbol(name, span, None)
+            symbol.used = True
 
 
 def _adopt(context: Context, path: str, interface: Interface) -> None:

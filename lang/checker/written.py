@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ...base.problems import Fix
 from .. import problems, syntax
+from ..problems.words import rename
 from ..program import NO_LABELS, Labels
 from ..syntax_problems import too_deep
 from ..types import (
@@ -168,11 +170,28 @@ def _unknown(context: Context, word: syntax.Ident, instead: str | None = None) -
     for module, symbol in context.modules_with(word.text):
         symbol.used = True
         suggestion = f"{module}.{word.text}"
+    fix: Fix | None = None
     if suggestion is None:
-        types = [n for n, s in context.names.items() if is_type(s)]
-        known = [name for name in PRIMITIVES if name != "Secret"]
-        suggestion = context.nearest(word.text, (*known, *context.language, *types))
-    context.report(problems.unknown_name(word.text, word.span, suggestion, what="no type", hint=hint))
+        own = [name for name, symbol in context.names.items() if is_type(symbol)]
+        foreign, told = _foreign(word.text, own) if instead is None else (None, None)
+        if told is not None:
+            hint, fix = told, rename(word.span, foreign)
+        elif foreign is not None:
+            suggestion = foreign
+        else:
+            known = [name for name in PRIMITIVES if name != "Secret"]
+            suggestion = context.nearest(word.text, (*known, *context.language, *own))
+    context.report(problems.unknown_name(word.text, word.span, suggestion, what="no type", hint=hint, fix=fix))
+
+
+def _foreign(word: str, own: list[str]) -> tuple[str | None, str | None]:
+    """The type that people of another language mean, and what is to be said of it; nothing for what is near a type of
+    the file."""
+    from ..foreign_types import hint_of, type_here
+
+    if word.lower() in [name.lower() for name in own]:
+        return None, None
+    return type_here(word), hint_of(word)
 
 
 def is_data(type: Type) -> bool:

@@ -40,16 +40,22 @@ def unknown_module(name: str, span: Span, suggestion: str | None) -> Problem:
 
 
 def unknown_member(
-    owner: str, kind: str, name: str, span: Span, suggestion: str | None, known: tuple[str, ...]
+    owner: str,
+    kind: str,
+    name: str,
+    span: Span,
+    suggestion: str | None,
+    known: tuple[str, ...],
+    told: tuple[str, Fix | None] | None = None,
 ) -> Problem:
-    """`kind` is what is looked for: "field", "method", "stage or type"."""
-    offer = f"it has {listed(known)}" if known else f"it has no {kind}s"
+    """`kind` is what is looked for: "field", "method", "stage or type"; `told` a hint and a fix that say more."""
+    offer = told[0] if told is not None else f"it has {listed(known)}" if known else f"it has no {kind}s"
     return Problem(
         "unknown-member",
         f"`{owner}` has no {kind} `{name}`",
         span,
         hint=f"did you mean `{suggestion}`?" if suggestion else offer,
-        fix=rename(span, suggestion),
+        fix=told[1] if told is not None else rename(span, suggestion),
     )
 
 

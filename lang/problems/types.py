@@ -70,8 +70,10 @@ def not_a_value(name: str, what: str, span: Span, hint: str) -> Problem:
     return Problem("not-a-value", f"`{name}` is {what}, not a value", span, hint=hint)
 
 
-def not_callable(what: str, span: Span, hint: str, related: tuple[Related, ...] = ()) -> Problem:
-    return Problem("not-callable", f"{what} cannot be called", span, hint=hint, related=related)
+def not_callable(
+    what: str, span: Span, hint: str, related: tuple[Related, ...] = (), fix: Fix | None = None
+) -> Problem:
+    return Problem("not-callable", f"{what} cannot be called", span, hint=hint, related=related, fix=fix)
 
 
 def handle_as_value(type: Type, span: Span) -> Problem:
