@@ -15,7 +15,8 @@ The streams of a pipeline are the nodes of a graph of waiting. t → s says: t m
   streams that it reads, the stream that it makes, and (for a loop over t) all that happens in a turn.
 
 An `emit` in a generator is a use by the generator: it waits for room in the generator's stream, and for all that is
-emitted before it.
+emitted before it. An operation in between, in whose regions things are emitted, counts as if it made a stream of them
+that the generator emits.
 
 Edges of the second sort vanish where the use is kept. A use is kept if one of its edges t → s lies on a cycle: if t can
 be reached from s without the edges of the same operation, which waits in one place at a time. Uses are looked at last
@@ -31,12 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from .graph import Operation, Region
 from .live import TERMINATORS, is_stream, sends
 
 Streams = frozenset[int]
 _NONE: Streams = frozenset()
+_VIRTUAL = -1  # the position of a use of a stream that is no value
 _LOOPS = ("agent.map", "agent.repeat")
 # A failure in these is noticed until they are through, so what they give waits for all of what is in them.
 _WHOLE = (*_LOOPS, "agent.try", "agent.race", "agent.guard", "agent.interruptible")
@@ -49,7 +52,7 @@ def kept_uses(body: Region, live: set[int]) -> set[tuple[int, int]]:
     walk.ends.update((argument.id, _NONE) for argument in body.arguments)
     walk.region(body, _Around(_NONE, 0, _NONE))
     for use in reversed(walk.uses):
-        if not use.kept and _on_cycle(use, walk):
+        if not use.kept and use.position != _VIRTUAL and _on_cycle(use, walk):
             use.kept = True
     return {(use.operation, use.position) for use in walk.uses if use.kept}
 
@@ -101,14 +104,14 @@ class _Inside:
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What a region lies in: what must end before it is entered, the operation that enters it, the stream that its
-    yield fills, for each `for` around the values that are made inside of it, and the innermost generator with its
-    stream (none: what is emitted leaves the run)."""
+    yield fills, for each `for` around the values that are made inside of it, and who emits what is emitted in it, into
+    which stream (none: it leaves the run)."""
 
     start: Streams
     waiter: int
     target: Streams
     loops: tuple[Streams, ...] = ()
-    generator: tuple[int, Streams] | None = None
+    emitter: tuple[int, Streams] | None = None
 
 
 class _Walk:
@@ -120,7 +123,8 @@ class _Walk:
         self.uses: list[_Use] = []
         self._live = live
         self._made_from: dict[int, Streams] = {}
-        self._sent: Streams = _NONE  # what must end before the next item may leave the run, or the generator
+        self._sent: Streams = _NONE  # what must end before the next item may leave the run, or who emits it
+        self._virtual = count(-1, -1)  # numbers of streams that are no values
 
     def region(self, region: Region, around: _Around) -> _Inside:
         inside = _Inside()
@@ -131,8 +135,9 @@ class _Walk:
 
     def _operation(self, operation: Operation, around: _Around, inside: _Inside) -> None:
         emits = operation.name == "agent.emit"
-        ends = operation.name == "agent.yield" and around.generator == (around.waiter, around.target)
+        ends = operation.name == "agent.yield" and around.emitter == (around.waiter, around.target)
         out = emits or ends or operation.name == "agent.return"
+        outer = around.emitter if operation.regions and sends(operation) else None
         before = around.start | (self._sent if out else _NONE)
         for operand in operation.operands:
             if not is_stream(operand):
@@ -145,13 +150,14 @@ class _Walk:
                     before |= self.ends.get(value, _NONE)
         read = frozenset(reads)
         made = frozenset(result.id for result in operation.results if is_stream(result))
-        turns = self._regions(operation, before, made, around)
+        emitted = frozenset((next(self._virtual),)) if outer is not None else _NONE
+        turns = self._regions(operation, before, made, emitted, around)
 
         filled, waiter = made, id(operation)
         if operation.name == "agent.yield":
             filled, waiter = around.target, around.waiter
-        elif emits and around.generator is not None:
-            waiter, filled = around.generator
+        elif emits and around.emitter is not None:
+            waiter, filled = around.emitter
         elif operation.name == "agent.buffered":
             filled = _NONE  # it takes every item at once
         for position, operand in enumerate(operation.operands):
@@ -167,25 +173,33 @@ class _Walk:
             inside.gives = before | read
         inside.all |= before | read | made | turns.all | (filled if emits else _NONE)
         loop, whole = operation.name in _LOOPS, operation.name in _WHOLE
-        if operation.regions and sends(operation):
+        if outer is not None:
+            waits = around.start | self._sent | outer[1]
+            self.uses += [_Use(id(operation), _VIRTUAL, outer[0], stream, waits, False) for stream in emitted]
+            self._sent |= emitted
+        elif operation.regions and sends(operation):
             # Behind a loop, items leave only when its last turn has begun, so when what the others gave has left;
             # behind a region that may fail, when it no longer can.
             self._sent |= before | turns.sent | (turns.all | read | made if whole else _NONE)
+        for stream in emitted:
+            self._makes(operation, stream, before | read | turns.sent, turns.all if whole else _NONE)
         for result in operation.results:
             if is_stream(result):
-                needs = before | read | turns.gives
-                if operation.name == "agent.generator":
-                    needs |= turns.sent
-                sources = frozenset[int]().union(*(self._made_from.get(stream, _NONE) for stream in needs))
-                self._made_from[result.id] = sources | made
-                if loop:
-                    # The next turn waits for all of this one; what is upstream of its yield has ended with that.
-                    needs |= turns.all - sources - made
-                self.needs.append((id(operation), result.id, needs))
+                sent = turns.sent if operation.name == "agent.generator" else _NONE
+                self._makes(operation, result.id, before | read | turns.gives | sent, turns.all if loop else _NONE)
             else:
                 self.ends[result.id] = before | read | (turns.all if whole else turns.gives)
 
-    def _regions(self, operation: Operation, before: Streams, made: Streams, around: _Around) -> _Inside:
+    def _makes(self, operation: Operation, stream: int, needs: Streams, turn: Streams) -> None:
+        """It makes a stream of these. The next turn waits for all of this one, but what is upstream of what the turn
+        gives has ended with that."""
+        sources = frozenset((stream, *needs)).union(*(self._made_from.get(each, _NONE) for each in needs))
+        self._made_from[stream] = sources
+        self.needs.append((id(operation), stream, needs | (turn - sources)))
+
+    def _regions(
+        self, operation: Operation, before: Streams, made: Streams, emitted: Streams, around: _Around
+    ) -> _Inside:
         total = _Inside()
         for number, region in enumerate(operation.regions):
             for argument in region.arguments:
@@ -193,12 +207,10 @@ class _Walk:
             loops = around.loops
             if _entered_again(operation, number):
                 loops = (*loops, frozenset(_made(region)))
-            sent = self._sent
-            generator = around.generator
-            if operation.name == "agent.generator":
-                generator = (id(operation), made)
-                self._sent = _NONE
-            found = self.region(region, _Around(before, id(operation), made, loops, generator))
+            sent, emitter = self._sent, around.emitter
+            if operation.name == "agent.generator" or emitted:
+                emitter, self._sent = (id(operation), emitted or made), _NONE
+            found = self.region(region, _Around(before, id(operation), made, loops, emitter))
             total.all |= found.all
             total.gives |= found.gives
             total.sent |= self._sent
