@@ -191,7 +191,6 @@ class _Reader:
         return replace(span, start=start, end=starts[span.end_line - 1] + span.end_column - 1)
 
 
-def _handle_argument(value: Any) -> Any:
 def text_of(module: Any, name: str) -> str | None:
     """A text among the attributes of a module, or None."""
     return module.attributes[name].value if name in module.attributes else None
@@ -201,6 +200,7 @@ def _channel(given: dict[str, Any]) -> Channel:
     return Channel(given["name"], given["from"], given["to"], from_mlir(given["type"]), given["buffer"])
 
 
+def _handle_argument(value: Any) -> Any:
     return HandleName(str(value)) if isinstance(value, _mlir.SymbolName) else decoded(value)
 
 
