@@ -6,6 +6,7 @@ first time, prepares the weights.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,14 +18,19 @@ from ..protocol import Capabilities, ChatModelSource, ChatTokenizer, ModelFacts,
 from .together import together
 
 if TYPE_CHECKING:
+    from ..packaged import PackagedModel
     from .model import XlaModel
 
 
 class XlaEngine:
-    """An `Engine`. `keep_programs` False compiles anew in each process and writes nothing."""
+    """An `Engine`. `keep_programs` False compiles anew in each process and writes nothing.
 
-    def __init__(self, keep_programs: bool = True) -> None:
+    A model of `packages`, by its name, runs by the functions that came with it, for the positions they are made for.
+    """
+
+    def __init__(self, keep_programs: bool = True, packages: Mapping[str, PackagedModel] | None = None) -> None:
         self._keep_programs = keep_programs
+        self._packages = packages or {}
 
     @property
     def name(self) -> str:
@@ -59,6 +65,14 @@ class XlaEngine:
             except OSError:
                 # A home that cannot be written costs each start a compilation, and no answer.
                 keep = None
+            package = self._packages.get(spec.name)
+            if package is not None:
+                from .packaged import open_programs
+
+                weights = source.weights()
+                programs = open_programs(spec.name, package, weights, keep)
+                context = min(package.longest, spec.context or package.longest)
+                return XlaModel(facts, tokenizer, programs, weights, context)
             programs = Programs(source.key, source.functions(), keep)
             return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
 

@@ -87,11 +87,11 @@ def _unloadable(artifact: Artifact, error: Exception) -> UnloadableArtifact:
 
 def _lowerable(artifact: Artifact) -> tuple[Any, tuple[Any, ...]]:
     """A jitted function that calls the bytes, and the shapes of its arguments."""
-    called = jax.jit(_callable(artifact), donate_argnums=artifact.donated, keep_unused=True)
+    called = jax.jit(callable_of(artifact), donate_argnums=artifact.donated, keep_unused=True)
     return called, _shapes(artifact.inputs)
 
 
-def _callable(artifact: Artifact) -> Any:
+def callable_of(artifact: Artifact) -> Any:
     """What calls the artifact's bytes: an `Exported` of the right shapes, with the bytes in it."""
     outputs = artifact.outputs
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -56,11 +56,7 @@ class XlaModel:
         self._facts = facts if context is None else replace(facts, context=min(context, facts.context))
         self._tokenizer = tokenizer
         self._programs = programs
-        # On a CPU this shares the mapped pages; elsewhere it copies to the device.
-        outer, layers = weights
-        flat: list[list[Any]] = [jax.tree.leaves(part) for part in (outer, *layers)]
-        placed = cast("list[list[Any]]", jax.device_put(flat))
-        self._weights = DeviceWeights(placed[0], placed[1:])
+        self._weights = programs.placed(weights)
         self._turn = anyio.CapacityLimiter(1)
         self._open: set[XlaSequence] = set()
         self._masks = Masks(tokenizer, facts.vocabulary)

@@ -16,7 +16,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,13 @@ class Programs:
     def __init__(self, key: str, functions: ModelFunctions, keep: Path | None) -> None:
         self._functions = functions
         self._kept = KeptPrograms(f"{key}\0{_code()}", keep)
+
+    def placed(self, weights: Any) -> DeviceWeights:
+        """Weights `(outer, (layer, …))` on the device: a CPU shares the mapped pages, others get a copy."""
+        outer, layers = weights
+        flat: list[list[Any]] = [jax.tree.leaves(part) for part in (outer, *layers)]
+        on_device = cast("list[list[Any]]", jax.device_put(flat))
+        return DeviceWeights(on_device[0], on_device[1:])
 
     @property
     def compiled(self) -> int:
