@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..ir.graph import Operation, Region
 from .cost import Sizes
-from .flows import Flow, State, free_values, not_before
+from .flows import Flow, State, free_values, not_before, sent_out
 from .moments import ZERO, Moment, Slice, latest, merged, scaled, total
 from .rates import Rates
 
@@ -47,7 +47,7 @@ def _map(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
             one = walker.region(region, inner).finish
     inner.values |= {value.id: Flow(one, one) for value in body.arguments}
     result = walker.region(body, inner)
-    length = latest((result.finish, *(moment for moment in inner.emitted)))
+    length = latest((result.finish, *(flow.finish for flow in inner.emitted)))
     state.heavy += scaled(merged(inner.heavy), count)
     state.light += scaled(merged(inner.light), count)
     if over.stream:
@@ -60,14 +60,24 @@ def _map(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
         gap = latest((over.gap, inner_gap if result.stream else length))
         items = count * (result.items if result.stream else 1.0)
         flow = Flow(result.first.after(start), finish, gap, items, True)
+        pause = latest((over.gap, length))
     else:
         start = latest((ready, over.finish, state.machine) if inner.heavy else (ready, over.finish))
         end = _waves(walker, operation, count, length, inner).after(start)
         flow = Flow(end, end)
-    state.emitted += [moment.after(start) for moment in inner.emitted[:1]]
+        pause = length.scaled(1.0 / max(1.0, min(count, _width(operation))))
+    _emit_turns(state, inner, start, flow.finish, pause, count)
     if inner.heavy:
         state.machine = latest((state.machine, flow.finish))
     return flow
+
+
+def _emit_turns(state: State, inner: State, start: Moment, end: Moment, pause: Moment, turns: float) -> None:
+    """What the turns of a loop emit, one after the other with such pauses."""
+    if inner.emitted:
+        turn = sent_out(inner.emitted)
+        gap = latest((turn.gap, pause))
+        state.emitted.append(Flow(turn.first.after(start), end, gap, turn.items * turns, True))
 
 
 def _waves(walker: Walker, operation: Operation, count: float, length: Moment, inner: State) -> Moment:
@@ -117,12 +127,12 @@ def _repeat(walker: Walker, operation: Operation, operands: list[Flow], state: S
     turns = _width(operation) if turns is None else turns
     inner = State({value: Flow(ZERO, ZERO) for value in outer}, weight=state.weight * turns, at_once=state.at_once)
     inner.values |= {value.id: Flow(ZERO, ZERO) for value in body.arguments}
-    length = latest((walker.region(body, inner).finish, *inner.emitted))
+    length = latest((walker.region(body, inner).finish, *(flow.finish for flow in inner.emitted)))
     state.heavy += scaled(merged(inner.heavy), turns)
     state.light += scaled(merged(inner.light), turns)
     start = latest((ready, state.machine) if inner.heavy else (ready,))
     end = length.scaled(turns).after(start)
-    state.emitted += [moment.after(start) for moment in inner.emitted[:1]]
+    _emit_turns(state, inner, start, end, length, turns)
     if inner.heavy:
         state.machine = latest((state.machine, end))
     return Flow(end, end)
@@ -164,14 +174,22 @@ def _match(walker: Walker, operation: Operation, operands: list[Flow], state: St
     for share, _, inner in arms:
         state.heavy += scaled(inner.heavy, share)
         state.light += scaled(inner.light, share)
-        state.emitted += inner.emitted
     state.machine = _mean((share, inner.machine) for share, _, inner in arms)
+    emitted = [(share, sent_out(inner.emitted)) for share, _, inner in arms if inner.emitted]
+    if emitted:
+        # Of the cases that emit something.
+        whole = sum(share for share, _ in emitted)
+        state.emitted.append(_expected([(share / whole if whole else 1.0, flow) for share, flow in emitted]))
+    return _expected([(share, flow) for share, flow, _ in arms])
+
+
+def _expected(flows: list[tuple[float, Flow]]) -> Flow:
     return Flow(
-        _mean((share, flow.first) for share, flow, _ in arms),
-        _mean((share, flow.finish) for share, flow, _ in arms),
-        _mean((share, flow.gap) for share, flow, _ in arms),
-        sum(share * flow.items for share, flow, _ in arms),
-        any(flow.stream for _, flow, _ in arms),
+        _mean((share, flow.first) for share, flow in flows),
+        _mean((share, flow.finish) for share, flow in flows),
+        _mean((share, flow.gap) for share, flow in flows),
+        sum(share * flow.items for share, flow in flows),
+        any(flow.stream for _, flow in flows),
     )
 
 
@@ -209,6 +227,16 @@ def _try(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
     return flow
 
 
+def _generator(walker: Walker, operation: Operation, operands: list[Flow], state: State) -> Flow:
+    """What is emitted in it, and what it yields behind that: a stream from its first item on."""
+    del operands
+    outside, state.emitted = state.emitted, []
+    (body,) = operation.regions
+    last = walker.region(body, state)
+    inside, state.emitted = state.emitted, outside
+    return sent_out(inside, last) if inside else last
+
+
 def _around(walker: Walker, operation: Operation, operands: list[Flow], state: State) -> Flow:
     start = state.start
     state.start = latest((start, *(flow.finish for flow in operands)))
@@ -224,6 +252,7 @@ BODIES: Mapping[str, Body] = {
     "agent.repeat": _repeat,
     "agent.race": _race,
     "agent.try": _try,
+    "agent.generator": _generator,
     "agent.guard": _around,
     "agent.interruptible": _around,
 }

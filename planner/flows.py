@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..ir.graph import Operation, Value, walk
@@ -21,12 +22,13 @@ class Flow:
 
 @dataclass(slots=True)
 class State:
-    """What changes while one region instance is walked; nothing in it happens before `start`."""
+    """What changes while one region instance is walked; nothing in it happens before `start`. `emitted` is in the order
+    of the program."""
 
     values: dict[int, Flow] = field(default_factory=dict[int, Flow])
     start: Moment = ZERO
     machine: Moment = ZERO
-    emitted: list[Moment] = field(default_factory=list[Moment])
+    emitted: list[Flow] = field(default_factory=list[Flow])
     heavy: list[Slice] = field(default_factory=list[Slice])
     light: list[Slice] = field(default_factory=list[Slice])
     weight: float = 1.0
@@ -48,6 +50,18 @@ class State:
 
 def not_before(flow: Flow, moment: Moment) -> Flow:
     return Flow(latest((flow.first, moment)), latest((flow.finish, moment)), flow.gap, flow.items, flow.stream)
+
+
+def sent_out(emitted: Sequence[Flow], last: Flow | None = None) -> Flow:
+    """One stream of what is emitted (something is) and of what is returned behind it."""
+    flows = emitted if last is None else (*emitted, last)
+    return Flow(
+        emitted[0].first,
+        latest(flow.finish for flow in flows),
+        latest(flow.gap for flow in flows),
+        sum(flow.items for flow in flows),
+        True,
+    )
 
 
 def free_values(operation: Operation) -> list[int]:

@@ -19,7 +19,7 @@ from .bodies import BODIES
 from .calibrate import Calibration
 from .cost import ENGINE_OPERATIONS, HOST, Sizes, StageTime, stage_time
 from .endpoints import ENDPOINT, endpoint_time, served
-from .flows import Flow, State
+from .flows import Flow, State, not_before, sent_out
 from .moments import ZERO, Moment, latest, spent
 from .rates import Rates
 
@@ -57,16 +57,18 @@ def forecast(
     walker = _Walker(graph, sizes, rates, calibration, engine)
     state = State()
     flow = walker.pipeline(pipeline, (), state)
-    first = min((*state.emitted, flow.first), key=lambda moment: moment.at)
+    streams = any(each.stream for each in (*state.emitted, flow))
+    if state.emitted:
+        flow = sent_out(state.emitted, flow)
     busy: dict[str, float] = {}
     for part in state.heavy:
         busy[part.stage] = busy.get(part.stage, 0.0) + part.seconds
     for part in state.light:
         busy[part.stage] = busy.get(part.stage, 0.0) + part.seconds / rates.cores
     return Forecast(
-        first=first,
-        gap=flow.gap if flow.stream else None,
-        finish=latest((flow.finish, *state.emitted)),
+        first=flow.first,
+        gap=flow.gap if streams else None,
+        finish=flow.finish,
         times=walker.times,
         executions=walker.executions,
         at_once=walker.at_once,
@@ -104,14 +106,16 @@ class _Walker:
 
     def region(self, region: Region, state: State) -> Flow:
         """The flow of the region's result (of its end, where it has none)."""
+        end = ZERO
         for operation in region.operations:
             flow = self.operation(operation, state)
+            end = latest((end, flow.finish))
             for result in operation.results:
                 state.values[result.id] = flow
         last = region.operations[-1] if region.operations else None
         if last is not None and last.operands:
             return state.values[last.operands[0].id]
-        return Flow(ZERO, latest(state.values[v.id].finish for op in region.operations for v in op.results))
+        return Flow(end, end)
 
     def operation(self, operation: Operation, state: State) -> Flow:
         operands = [state.values.get(value.id, Flow(ZERO, ZERO)) for value in operation.operands]
@@ -124,7 +128,7 @@ class _Walker:
                 state.machine = inner.machine
                 state.heavy += inner.heavy
                 state.light += inner.light
-                return flow
+                return sent_out(inner.emitted, flow) if inner.emitted else flow
             case "agent.buffered" | "agent.collect":
                 end = latest(flow.finish for flow in operands)
                 items = max((flow.items for flow in operands), default=1.0)
@@ -133,7 +137,7 @@ class _Walker:
                 for result in operation.results:
                     self.handles[result.id] = str(operation.attributes.get("name", ""))
             case "agent.emit":
-                state.emitted.append(latest(flow.first for flow in operands))
+                state.emitted += [not_before(flow, state.start) for flow in operands]
             case _ if operation.demand is not None:
                 return self.leaf(operation, operands, state)
             case "agent.stage":

@@ -7,13 +7,14 @@ from planner_graphs import demand, graph, machine, op, value
 
 from agentlang.ir.formula import Formula, constant, variable
 from agentlang.ir.graph import Graph, Operation, Region, Value
-from agentlang.lang.types import TEXT, EnumType, TurnType
+from agentlang.lang.types import TEXT, EnumType, ListType, StreamType, TurnType, Type
 from agentlang.planner.calibrate import Calibration, Observation
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_machine
 
 SHARE = variable("intent.Refund")
+STREAM = StreamType(TEXT)
 
 
 def run(given: Graph, **sizes: float) -> Forecast:
@@ -36,7 +37,9 @@ def body(*operations: Operation, arguments: tuple[Value, ...] = ()) -> Region:
 
 def whole(*operations: Operation) -> Graph:
     end = op("return", "answer.return", operations[-1].results)
-    return graph((*(replace(each, times=each.times or constant(1.0)) for each in operations), end), TEXT)
+    result = operations[-1].results[0].type
+    assert isinstance(result, Type)
+    return graph((*(replace(each, times=each.times or constant(1.0)) for each in operations), end), result)
 
 
 def test_a_match_counts_by_the_shares_of_its_cases() -> None:
@@ -126,3 +129,64 @@ def test_a_tool_of_which_nothing_is_known_is_named() -> None:
     found = run(whole(tool))
     assert found.free == ("answer.order",)
     assert found.finish.at == 0.0
+
+
+def generator(*operations: Operation, last: tuple[Value, ...] = ()) -> Operation:
+    """The call of a pipeline with these operations, which returns `last`."""
+    end = replace(op("yield", "answer.say.return", last), times=constant(1.0))
+    inner = (*(replace(each, times=each.times or constant(1.0)) for each in operations), end)
+    return op("generator", "answer.say", (), value(STREAM), None, (Region((), inner),))
+
+
+def emit(given: tuple[Value, ...], name: str = "answer.say.emit") -> Operation:
+    return op("emit", name, given)
+
+
+def test_the_first_item_of_a_generator_is_what_is_emitted_first() -> None:
+    slow, quick = work("answer.slow", 2.0), replace(work("answer.quick", 0.0), demand=demand(cpu=0.5))
+    said = generator(slow, quick, emit(slow.results), emit(quick.results, "answer.say.emit_2"))
+    found = run(whole(said))
+    # What is ready early waits for what the program emits before it.
+    assert found.first.at == found.finish.at == pytest.approx(2.0)
+    assert found.gap is not None
+    late = generator(quick, slow, emit(quick.results), emit(slow.results, "answer.say.emit_2"))
+    assert (run(whole(late)).first.at, run(whole(late)).finish.at) == (pytest.approx(0.5), pytest.approx(2.0))
+
+
+def test_who_takes_a_generators_stream_as_a_value_waits_for_its_end() -> None:
+    first, second = work("answer.a", 1.0), work("answer.b", 2.0)
+    said = generator(first, second, emit(first.results), emit(second.results, "answer.say.emit_2"))
+    whole_text = op("collect", "answer.collect", said.results, value(TEXT))
+    after = work("answer.c", 1.0, operands=whole_text.results)
+    assert run(whole(said, whole_text, after)).finish.at == pytest.approx(1.0 + 2.0 + 1.0)
+
+
+def test_a_loop_emits_turn_by_turn() -> None:
+    item = value(TEXT, "item")
+    inner = work("answer.say.item.work", 1.0, 4.0)
+    ends = (emit(inner.results), op("yield", "answer.say.item.yield", ()))
+    turn = Region((item,), (inner, *(replace(each, times=constant(4.0)) for each in ends)))
+    over = op("list", "answer.list", (), value(ListType(TEXT), "items"))
+    loop = op("map", "answer.say.map", over.results, None, None, (turn, Region((), ())), at_most=1, variable="item")
+    found = run(whole(over, generator(loop)))
+    assert (found.first.at, found.finish.at) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert found.gap is not None and found.gap.at == pytest.approx(1.0)
+    # The same, sent out of the run.
+    back = op("return", "answer.return", ())
+    straight = run(graph(tuple(replace(each, times=constant(1.0)) for each in (over, loop, back)), STREAM))
+    assert (straight.first.at, straight.finish.at) == (pytest.approx(1.0), pytest.approx(4.0))
+
+
+def test_the_cases_of_a_match_emit_by_their_shares() -> None:
+    intent = value(EnumType("Intent"), "intent")
+    asked = op("stage", "answer.ask", (), intent, demand(traffic=10e9), entry="toy:work")
+
+    def arm(seconds: float, share: Formula) -> Region:
+        made = work(f"answer.{seconds}", seconds, share)
+        ends = op("yield", f"y{seconds}", ())
+        return Region((), (made, replace(emit(made.results, f"e{seconds}"), times=share), replace(ends, times=share)))
+
+    arms = (arm(4.0, SHARE), arm(1.0, SHARE * -1.0 + 1.0))
+    match = op("match", "answer.match", (intent,), None, None, arms, cases=("Refund", "_"))
+    found = run(whole(asked, generator(match)), **{"intent.Refund": 0.25})
+    assert found.first.at == pytest.approx(1.0 + 0.25 * 4.0 + 0.75 * 1.0)
