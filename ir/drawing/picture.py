@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ...lang.types import StreamType
-from ..graph import Graph, GraphPipeline, Operation, Region, Value
+from ..graph import Graph, GraphPipeline, Operation, Region, Value, emits
 
 # The stages of one chat call, which share all of their id but the last word.
 _CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.transfer", "agent.decode", "agent.detokenize"})
@@ -115,10 +115,8 @@ class _Drawing:
         root.parts.append(output)
         for source in self._results(self.pipeline.body):
             self._edge(source, output)
-        for operation in self._emits(self.pipeline.body):
-            for value in operation.operands:
-                for source in self.made.get(value.id, ()):
-                    self._edge(source, output)
+        for source in self._emitted(self.pipeline.body):
+            self._edge(source, output)
         named = tuple(dict.fromkeys(tier for tier in self.tiers.values()))
         boxes = tuple(self._box(part) for part in root.parts)
         return Picture(self.pipeline.name, boxes, tuple(self.edges), named)
@@ -135,6 +133,8 @@ class _Drawing:
             elif operation.name in _TAIL and (chat := self._of_chat(operation)) is not None:
                 chat.operations.append(operation.id)
                 self._makes(operation.results[0], chat)
+            elif operation.name == "agent.generator":
+                self._generator(operation, into, prefix, calls)
             elif operation.regions:
                 self._control(operation, holder)
             elif operation.results:
@@ -241,12 +241,18 @@ class _Drawing:
             return []
         return [source for value in last.operands for source in self.made.get(value.id, ())]
 
-    def _emits(self, region: Region) -> Iterator[Operation]:
-        for operation in region.operations:
-            if operation.name == "agent.emit":
-                yield operation
-            for inner in operation.regions:
-                yield from self._emits(inner)
+    def _generator(self, operation: Operation, into: _Node, prefix: str, calls: int) -> None:
+        """What a called pipeline emits: its stages are in the box of the pipeline, as those of any call."""
+        (region,) = operation.regions
+        self._region(region, into, prefix, calls)
+        (result,) = operation.results
+        given = dict.fromkeys([*self._emitted(region), *self._results(region)])
+        self.made[result.id] = tuple(_renamed(source, result.name) for source in given)
+
+    def _emitted(self, region: Region) -> Iterator[_Source]:
+        for operation in emits(region):
+            for value in operation.operands:
+                yield from self.made.get(value.id, ())
 
     # --- values ------------------------------------------------------------------------------------------------------
 
@@ -308,9 +314,9 @@ def _title(operation: Operation) -> str:
     attributes = operation.attributes
     match operation.name:
         case "agent.map":
-            return f"for {attributes.get('variable')}, {attributes.get('at_most')} at once"
+            return f"for {_short(str(attributes.get('variable')))}, {attributes.get('at_most')} at once"
         case "agent.repeat":
-            return f"repeat {attributes.get('variable')}, at most {attributes.get('at_most')} times"
+            return f"repeat {_short(str(attributes.get('variable')))}, at most {attributes.get('at_most')} times"
         case "agent.race":
             return "race: the first good answer"
         case "agent.guard":

@@ -36,9 +36,27 @@ pipeline answer(question: Text) -> stream Text {
 """
 
 
-def drawn(path: str | None = None, pipeline: str = "answer", *, stages: bool = False) -> Picture:
+EMITS = """
+use std/llm
+use std/text
+
+model writer = llm.chat("smollm2-135m-instruct")
+
+pipeline notes(question: Text) -> stream Text {
+  emit text.upper(question)
+  for part in text.words(question) { emit writer.chat(part) }
+}
+
+pipeline answer(question: Text) -> Text {
+  said = notes(question)
+  return text.trim(all(said))
+}
+"""
+
+
+def drawn(path: str | None = None, pipeline: str = "answer", *, text: str = BRANCHES, stages: bool = False) -> Picture:
     if path is None:
-        source, _ = api.decode("branches.agent", BRANCHES.encode())
+        source, _ = api.decode("branches.agent", text.encode())
     else:
         source, _ = api.read(ROOT / path)
     assert source is not None
@@ -74,6 +92,17 @@ def test_what_decides_is_a_box_around_what_it_decides_on() -> None:
     (policies,) = match.parts[0].parts
     assert policies.title == "with timeout 800 ms, retry 1"
     assert [(part.title, part.kind, part.detail) for part in policies.parts] == [("search", "tool", "network")]
+
+
+def test_what_a_called_pipeline_emits_comes_out_of_its_stages() -> None:
+    found = drawn(text=EMITS)
+    assert titles(found) == [
+        *("question", "notes", "text.upper", "text.words", "for part, 16 at once", "writer.chat"),
+        *("text.trim", "result"),
+    ]
+    into_trim = {edge.source: edge.name for edge in found.edges if edge.target == "answer.trim"}
+    assert into_trim == {"answer.notes.upper": "said", "answer.notes.part.chat": "said"}
+    assert {edge.source for edge in found.edges if edge.target == "output"} == {"answer.trim"}
 
 
 def test_a_plan_names_tiers_and_stages_can_be_told_apart() -> None:
