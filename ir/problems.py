@@ -45,14 +45,3 @@ def beyond_limits(what: str, span: Span | None, hint: str = "split it: a record 
         span,
         hint=hint,
     )
-
-
-def call_emits(callee: str, span: Span | None, emitted: Span | None) -> Problem:
-    """A pipeline that emits is called in the middle of another."""
-    return Problem(
-        "call-emits",
-        f"pipeline {callee!r} sends items with `emit`, and can only be called where its stream is returned",
-        span,
-        hint=f"write `return {callee}(…)`, or let {callee!r} return its stream instead of emitting",
-        related=(Related(emitted, "it emits here"),) if emitted else (),
-    )

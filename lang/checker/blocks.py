@@ -72,7 +72,9 @@ class _Reader:
                 self.stop_if(statement, branch, role.turns, position)
             case syntax.ExprStatement():
                 value = body.plain(body.value(statement.value))
-                if not is_unknown(value.type) and not has_effects(value):
+                # A stream that nobody reads is never started, and what a called pipeline emits is such a stream.
+                unread = isinstance(value, program.PipelineCall) and isinstance(value.type, StreamType)
+                if not is_unknown(value.type) and (unread or not has_effects(value)):
                     body.context.report(problems.unused_value(statement.span, value.type))
                 self.statements.append(program.Evaluate(value, statement.span))
             case syntax.Return():

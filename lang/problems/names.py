@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...base.problems import Fix, Problem, Related, Severity
 from ...base.source import Span
-from ..types import Type
+from ..types import StreamType, Type
 from .words import listed, rename
 
 
@@ -87,5 +87,7 @@ def unused_value(span: Span, type: Type) -> Problem:
         f"the value of this line ({type}) is used by nothing",
         span,
         Severity.WARNING,
-        hint="bind it to a name that is used, or remove the line",
+        hint="send its items out with `emit`, take them with `for` or `all`, or remove the line"
+        if isinstance(type, StreamType)
+        else "bind it to a name that is used, or remove the line",
     )
