@@ -12,7 +12,7 @@ from .console import Console, Exit, unread
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="programs, as in shop.agent")
     parser.add_argument("--online", action="store_true", help="also look whether models and documents are there")
     parser.add_argument("--strict-labels", action="store_true", help="what a label decides on carries it too")
     parser.add_argument("--format", choices=("text", "concise", "json"), default="text", help="how problems look")

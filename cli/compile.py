@@ -13,15 +13,17 @@ from ..base.store import write_atomic
 from . import problems as words
 from .console import Console, Exit, unread
 
-FORMS = ("syntax", "program", "mlir", "stablehlo")
-_SUFFIX = {"syntax": "txt", "program": "txt", "mlir": "mlir", "stablehlo": "mlir"}
+FORMS = ("syntax", "program", "mlir", "stablehlo", "artifacts")
+_SUFFIX = {"syntax": "txt", "program": "txt", "mlir": "mlir", "stablehlo": "mlir", "artifacts": "txt"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="a program, as in shop.agent")
     parser.add_argument("--emit", choices=FORMS, default="mlir", help="which step to show (default: mlir)")
     parser.add_argument("--after", metavar="PASS", help="stop after this pass (default: all of them)")
     parser.add_argument("--pretty", action="store_true", help="the form for people; the other form reads back")
+    help_longest = "with --emit artifacts: all functions for inputs of up to so many tokens (default: one of each kind)"
+    parser.add_argument("--longest", metavar="TOKENS", type=int, default=0, help=help_longest)
     parser.add_argument("--out", metavar="DIR", help="write into this folder instead of to stdout")
 
 
@@ -40,6 +42,14 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         from ..lang.dump import dump
 
         text, problems = dump(checked.program), checked.problems
+    elif arguments.emit == "artifacts":
+        from .compile_artifacts import describe, document, table
+
+        functions = describe(checked.program, Path(arguments.file).parent, max(0, arguments.longest))
+        if console.json and not arguments.out:
+            console.document(document(functions))
+            return Exit.DONE
+        text, problems = table(functions), checked.problems
     else:
         from ..ir.passes import PASSES
 

@@ -106,7 +106,7 @@ class Bar:
             tenth = int(10 * done / total) if total else 0
             if tenth != self._tenth:
                 self._tenth = tenth
-                self.console.note(f"{self.label}: {_mebibytes(done)} of {_mebibytes(total or 0)}")
+                self.console.note(f"{self.label}: {_amounts(done, total or 0, ' of ')}")
             return
         now = time.monotonic()
         if now - self._last < 0.05 and not finished:
@@ -116,7 +116,7 @@ class Bar:
 
         room = max(10, min(40, get_terminal_size().columns - len(self.label) - 30))
         filled = int(room * done / total) if total else 0
-        text = f"\r{self.label} [{'█' * filled}{'·' * (room - filled)}] {_mebibytes(done)} / {_mebibytes(total or 0)} "
+        text = f"\r{self.label} [{'█' * filled}{'·' * (room - filled)}] {_amounts(done, total or 0, ' / ')} "
         self.console.err.write(text + ("\n" if finished else ""))
         self.console.err.flush()
 
@@ -132,8 +132,10 @@ def measuring(console: Console) -> Callable[[str], None] | None:
     return None if console.json else lambda what: console.note(f"measuring this machine: {what}")
 
 
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
+def _amounts(done: int, total: int, between: str) -> str:
+    """Both in the unit that suits the larger."""
+    unit, name = (2**20, "MiB") if max(done, total) >= 2**20 else (2**10, "KiB")
+    return f"{done / unit:.1f} {name}{between}{total / unit:.1f} {name}"
 
 
 def unread(problems: Problems) -> int:

@@ -22,7 +22,7 @@ STDIN = "-"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="`-` is standard input")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="programs, as in shop.agent; - is standard input")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is not canonical")
     parser.add_argument("--diff", action="store_true", help="change nothing; show what would change")
 

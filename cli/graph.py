@@ -14,7 +14,9 @@ SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "do
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE[:PIPELINE]")
+    parser.add_argument(
+        "file", metavar="FILE[:PIPELINE]", help="a program, and where several could be meant, which of its pipelines"
+    )
     parser.add_argument("--format", choices=FORMS, help="(default: by the name given with --out, else mermaid)")
     parser.add_argument("--plan", action="store_true", help="say and colour where the plan puts each stage")
     parser.add_argument("--fleet", metavar="NAME", help="with --plan: which of the file's fleets")

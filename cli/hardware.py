@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         child = actions.add_parser(name, help=about, description=about)
         child.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
         if name == "show":
-            child.add_argument("device", nargs="?", default=HERE, metavar="DEVICE")
+            child.add_argument(
+                "device", nargs="?", default=HERE, metavar="DEVICE", help="as in `list`; without it, this machine"
+            )
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:

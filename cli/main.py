@@ -18,19 +18,27 @@ from .console import Console, Exit
 
 COMMANDS: dict[str, str] = {
     "init": "a new folder with a program that works",
-    "check": "parse, resolve and type; all problems",
-    "fmt": "canonical text, comments kept",
-    "run": "compile, plan and run; streams the result",
+    "check": "say every problem of a program, without running it",
+    "fmt": "rewrite a program in the canonical form, comments kept",
+    "run": "run a pipeline; its result streams to stdout",
     "plan": "the placement for a pipeline's goal, or why there is none",
     "compile": "show each step from syntax to StableHLO",
-    "test": "the file's test blocks",
+    "test": "run the tests of a program",
     "explain": "the page of a problem, or what stands in a line",
-    "repl": "definitions one at a time, expressions at once",
+    "repl": "try things out: definitions one at a time, expressions at once",
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
-    "models": "list, pull, where, remove",
-    "hardware": "list, show, measure",
+    "models": "the models that are on this machine: list, pull, where, remove",
+    "hardware": "the devices that plans know, and this machine: list, show, measure",
     "lsp": "the language server, for editors",
     "doctor": "what works here and what is missing",
+}
+
+
+# What the two that talk for long have to say is no JSON; they say so where it is asked for.
+_JSON: dict[str, str] = {
+    "run": "what leaves the run, one JSON line each, on stdout",
+    "repl": argparse.SUPPRESS,
+    "lsp": argparse.SUPPRESS,
 }
 
 
@@ -64,7 +72,9 @@ class Parser(argparse.ArgumentParser):
             self._mixes = True
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"error[usage]: {message}\n  = next: {self.prog} --help\n")
+        from .usage import explained
+
+        sys.stderr.write(explained(self, message))
         raise SystemExit(Exit.USAGE)
 
 
@@ -112,7 +122,7 @@ def _parser(given: list[str]) -> argparse.ArgumentParser:
             continue
         child = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
         if name == wanted:
-            child.add_argument("--json", action="store_true", help="one JSON document (or JSON Lines) on stdout")
+            child.add_argument("--json", action="store_true", help=_JSON.get(name, "one JSON document on stdout"))
             _command(name).configure(child)
     return parser
 

@@ -18,10 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         child = actions.add_parser(name, help=words, description=words)
         child.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
         if name == "pull":
-            child.add_argument("names", nargs="*", metavar="MODEL")
+            child.add_argument("names", nargs="*", metavar="MODEL", help="names as in `models list`")
             child.add_argument("--for", dest="program", metavar="FILE", help="the models that this program needs")
         elif name != "list":
-            child.add_argument("names", nargs="+", metavar="MODEL")
+            child.add_argument("names", nargs="+", metavar="MODEL", help="names as in `models list`")
 
 
 _ACTIONS = {

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE[:PIPELINE]")
-    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE")
+    parser.add_argument(
+        "file", metavar="FILE[:PIPELINE]", help="a program, and where several could be meant, which of its pipelines"
+    )
+    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="the same as behind the colon")
     parser.add_argument("--fleet", metavar="NAME", help="which of the file's fleets")
     parser.add_argument("--here", action="store_true", help="for this machine, whatever the file's fleet says")
     parser.add_argument(

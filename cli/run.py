@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.problems import Problem, has_errors
+from ..stdlib.store import silent
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
 from .tapes import configure as configure_tapes
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE[:PIPELINE]")
+    parser.add_argument(
+        "file", metavar="FILE[:PIPELINE]", help="a program, and where several could be meant, which of its pipelines"
+    )
     parser.add_argument(
         "values", nargs="*", default=[], metavar="name=value", help="inputs: question=…, @file, @- for stdin"
     )
@@ -56,10 +59,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     timeout, wrong = seconds("--timeout", arguments.timeout)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
-    watch = Watch(console)
     target = open_target(
         arguments.file,
-        progress=watch,
+        progress=silent if arguments.quiet else Watch(console),
         warn=lambda problem: console.problems((problem,), {}),
         profile=arguments.profile,
     )
@@ -83,22 +85,24 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     run = _Run(target, inputs, timeout, arguments, console)
     if replay is not None:
         return run.replayed(replay)
-    planned, machine, found = _plan(target, arguments.plan, console)
+    planned, machine, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
     if planned is None:
         return console.fail(found, target.sources)
     with record or nullcontext():
         code = run.measured(planned, machine, record)
-    if record is not None and not console.json:
+    if record is not None and not console.json and not arguments.quiet:
         tell_recorded(record, console)
     return code
 
 
-def _plan(target: Target, given: str | None, console: Console) -> tuple[Plan | None, Machine, tuple[Problem, ...]]:
+def _plan(
+    target: Target, given: str | None, told: Callable[[str], None] | None
+) -> tuple[Plan | None, Machine, tuple[Problem, ...]]:
     from ..api import plan
     from ..planner import hardware
     from .plan import read_plan
 
-    machine = hardware.load_or_measure(measuring(console))
+    machine = hardware.load_or_measure(told)
     if given is not None:
         planned, found = read_plan(given, target)
     else:
@@ -170,8 +174,13 @@ class _Run:
 
 async def _show(running: AbstractAsyncContextManager[Running], target: Target, console: Console) -> End:
     from ..executor.frames import End, Item, ProblemFrame, frame_json
-    from ..executor.values import to_json, with_unit
+    from ..executor.values import Shapes, with_units
+    from ..lang.types import StreamType
 
+    graph = target.compiled.graph
+    result = graph.pipeline(target.pipeline).result
+    item = result.element if isinstance(result, StreamType) else result
+    shapes = Shapes.of(graph)
     text = False
     last: End | None = None
     async with running as frames:
@@ -184,7 +193,11 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
                 text = True
                 console.print(frame.output, end="")
             elif isinstance(frame, Item):
-                console.line(to_json(frame.output))
+                shown = with_units(frame.output, item, shapes)
+                if isinstance(shown, str):
+                    console.print(shown)
+                else:
+                    console.line(shown)
             elif isinstance(frame, ProblemFrame):
                 if text:
                     console.print()
@@ -194,8 +207,7 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     if text:
         console.print()
     if not console.json and last.outcome.status == "done" and not last.timings.items:
-        result = target.compiled.graph.pipeline(target.pipeline).result
-        _print_value(with_unit(last.outcome.value, result) or last.outcome.value, console)
+        _print_value(with_units(last.outcome.value, item, shapes), console)
     return last
 
 

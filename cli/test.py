@@ -45,7 +45,7 @@ class _Suite:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="programs, as in shop.agent")
     parser.add_argument("--filter", metavar="TEXT", help="only tests with this text in their title")
     configure_tapes(parser)
     parser.add_argument("--junit", metavar="FILE", help="also write a report in JUnit's XML")

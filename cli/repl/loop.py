@@ -21,6 +21,7 @@ from .reading import COMMAND, is_declaration, statements
 from .session import EVALUATED, INPUT, Ready, Session
 
 if TYPE_CHECKING:
+    from ...ir.graph import Graph
     from ...stdlib.library import Library
 
 END = -1
@@ -139,7 +140,7 @@ class Loop:
         backend = self.kept().backend()
         shell = open_shell(Deployment(compiled.graph), backend)
         async with shell, shell.start(ready.pipeline.name, ready.inputs, None, session="repl") as running:
-            value, ended = await self._shown(running, ready)
+            value, ended = await self._shown(running, ready, compiled.graph)
         self.seconds = anyio.current_time() - began
         if ended != "done":
             return False
@@ -153,14 +154,16 @@ class Loop:
             self.console.note(f"{ready.name}: {type}")
         return True
 
-    async def _shown(self, running: object, ready: Ready) -> tuple[object, str]:
+    async def _shown(self, running: object, ready: Ready, graph: Graph) -> tuple[object, str]:
         """Prints what leaves a run as it comes; its value (the items together, where it is a stream) and its end."""
         from collections.abc import AsyncIterable
         from typing import cast
 
         from ...executor.frames import End, Frame, Item, ProblemFrame
-        from ...executor.values import to_json, with_unit
+        from ...executor.values import Shapes, with_units
 
+        result = ready.pipeline.result
+        item, shapes = result.element if isinstance(result, StreamType) else result, Shapes.of(graph)
         items: list[object] = []
         end: End | None = None
         text = False
@@ -171,7 +174,7 @@ class Loop:
                 if text:
                     self.console.print(str(frame.output), end="")
                 else:
-                    self.console.print(_shown_as(to_json(frame.output)))
+                    self.console.print(_shown_as(with_units(frame.output, item, shapes)))
             elif isinstance(frame, ProblemFrame):
                 placed, source = ready.placed(frame.problem)
                 self.show((placed,), source)
@@ -185,12 +188,9 @@ class Loop:
         if items:
             return "".join(cast("list[str]", items)) if text else tuple(items), "done"
         value = end.outcome.value
-        quantity = with_unit(value, ready.pipeline.result)
-        if isinstance(value, str) or quantity is not None:
-            self.console.print(quantity or str(value))
-        elif value is not None:
-            self.console.print(_shown_as(to_json(value)))
-        elif isinstance(ready.pipeline.result, OptionType):
+        if value is not None:
+            self.console.print(_shown_as(with_units(value, result, shapes)))
+        elif isinstance(result, OptionType):
             self.console.print("none")
         return value, "done"
 
@@ -224,6 +224,8 @@ class Loop:
 
 
 def _shown_as(value: object) -> str:
-    """A value as JSON: on one line where it fits there."""
+    """A text and a quantity as they are, else JSON: on one line where it fits there."""
+    if isinstance(value, str):
+        return value
     line = json.dumps(value, ensure_ascii=False)
     return line if len(line) <= 100 else json.dumps(value, ensure_ascii=False, indent=2)

@@ -5,13 +5,18 @@ No weights are needed here: an empty home and no network stand in for a fresh ma
 
 from __future__ import annotations
 
+import argparse
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from cli_runs import EXAMPLES, agentlang
 
+from agentlang.cli.main import COMMANDS
+
 HELLO = EXAMPLES / "hello" / "hello.agent"
+OTHERS = "(or check, test, plan …)"
 SUMMARISE = EXAMPLES / "summarise" / "summarise.agent"
 
 
@@ -172,3 +177,44 @@ def test_a_home_that_is_no_folder_costs_only_what_would_be_kept(tmp_path: Path) 
         done = agentlang(*words, cwd=tmp_path, AGENTLANG_HOME=str(tmp_path / "home"))
         assert done.code == 0, done.err
         assert words[0] != "run" or done.out == "4 s\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "following"),
+    [
+        (["rnu", "p.agent"], "'rnu' is no command of agentlang", "agentlang run …"),
+        (
+            ["p.agent", "x=1"],
+            "'p.agent' is a program, and no command",
+            f"agentlang run p.agent {OTHERS}",
+        ),
+        (["p.agent:p"], "'p.agent:p' is a program, and no command", f"agentlang run p.agent:p {OTHERS}"),
+        (["zzzz"], "'zzzz' is no command of agentlang; there are init, check, ", "agentlang --help"),
+        (["models", "lst"], "'lst' is no command of agentlang models", "agentlang models list …"),
+        (["compile", "p.agent", "--emit", "mlr"], "'mlr' is no value of --emit", "--emit mlir"),
+        (["run", "p.agent", "--quite"], "agentlang run has no option --quite", "--quiet"),
+        (["run", "p.agent", "--timout=3s"], "agentlang run has no option --timout", "--timeout=3s"),
+        (["run", "p.agent", "--zzzz"], "agentlang run has no option --zzzz", "agentlang run --help"),
+        (["doctor", "now"], "agentlang doctor takes no 'now'", "agentlang doctor --help"),
+    ],
+)
+def test_a_line_that_cannot_be_read_says_what_was_meant(
+    program: Path, words: list[str], says: str, following: str
+) -> None:
+    done = agentlang(*words, cwd=program.parent)
+    wrong, last = done.err.splitlines()
+    assert (done.code, done.out) == (2, "")
+    assert wrong.startswith(f"error[usage]: {says}") and last == f"  = next: {following}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_word_of_a_command_is_explained(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    import_module(f"agentlang.cli.{command}").configure(parser)
+    waiting = [parser]
+    while waiting:
+        for action in waiting.pop()._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                waiting += action.choices.values()
+            else:
+                assert action.help, f"{command}: {action.option_strings or action.metavar}"
