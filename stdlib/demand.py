@@ -1,13 +1,15 @@
 """What library stages need and how big their results are, as formulas of what goes in: the compiler's questions.
 
 CPU seconds are of one reference core, rounded figures from timing the stages themselves; a plan refines them by what it
-measures. Work of a model is counted in floating-point operations: 2 for each weight and token (Kaplan et al., 2020).
+measures. Work of a model is counted by `ir.demand.llm`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from ..ir.demand import llm
 from ..ir.formula import ZERO, Formula, constant
 from ..ir.graph import Demand, Handle
 from ..ir.library import ModelShape, Sized
@@ -72,13 +74,7 @@ def _search(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     question = _tokens(operands.get("question", Sized()))
     if encoder is None:
         return demand(cpu=_SEARCH_OVERHEAD)
-    weights = encoder.active_parameters * encoder.weight_bytes
-    return demand(
-        compute=question * (2.0 * encoder.active_parameters),
-        traffic=weights,
-        cpu=_SEARCH_OVERHEAD,
-        tokens_in=question,
-    )
+    return replace(llm.encode(encoder, question), cpu=constant(_SEARCH_OVERHEAD))
 
 
 def _encoder(index: Handle | None, shapes: Shapes) -> ModelShape | None:
@@ -96,11 +92,10 @@ def _rerank(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     pair = _tokens(text or Sized()) + _tokens(operands.get("question", Sized()))
     if shape is None:
         return demand(cpu=_RERANK_OVERHEAD)
+    # Pairs are scored one by one: each reads the weights.
+    one = llm.encode(shape, pair)
     return demand(
-        compute=pairs * pair * (2.0 * shape.active_parameters),
-        traffic=pairs * (shape.active_parameters * shape.weight_bytes),
-        cpu=_RERANK_OVERHEAD,
-        tokens_in=pairs * pair,
+        compute=pairs * one.compute, traffic=pairs * one.traffic, cpu=_RERANK_OVERHEAD, tokens_in=pairs * pair
     )
 
 

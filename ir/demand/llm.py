@@ -1,10 +1,11 @@
 """What a transformer needs for a prompt of `n` tokens and a reply of `m`.
 
-Counts are exact for dense attention, up to what is small beside them (norms, activations, sampling). `L` layers, `H`
-query heads, `G` key-value heads, `D` the width of a head; `A` the active parameters and `O = vocab * d_model` those of
-the output table among them. A multiplication and an addition are two operations. Sources: the counts follow from the
-matrices (Kaplan et al. 2020, "Scaling Laws for Neural Language Models", table 1; Pope et al. 2022, "Efficiently Scaling
-Transformer Inference", section 2); the unit test counts a small transformer by hand.
+Counts are exact for dense attention, up to what is small beside them (norms, activation functions, sampling). `L`
+layers, `d` wide, `H` query heads, `G` key-value heads, `D` the width of a head, `F` that of the feed-forward block; `A`
+the active parameters and `O = vocab * d` those of the output table among them. A multiplication and an addition are two
+operations. Sources: the counts follow from the matrices (Kaplan et al. 2020, "Scaling Laws for Neural Language Models",
+table 1; Pope et al. 2022, "Efficiently Scaling Transformer Inference", section 2); the unit test counts a small
+transformer by hand, and another compares with what XLA counts in the compiled models (see `artifact`).
 """
 
 from __future__ import annotations
@@ -30,23 +31,54 @@ def active_bytes(shape: ModelShape) -> float:
     return shape.active_parameters * shape.weight_bytes
 
 
-def prefill(shape: ModelShape, n: Formula) -> Demand:
-    """Run `n` tokens through the model at once, for the logits behind the last.
+def activation_bytes_per_token(shape: ModelShape, gated: bool = True) -> float:
+    """What goes into the matrix products of the layers, and comes out, for one token: `4 d + 2 (H + G) D + 3 F` numbers
+    a layer (`2 F` where the feed-forward block has no gate). All between two products stays in the processor, as in
+    fused kernels; numbers are as wide as those of the KV cache."""
+    heads = 2.0 * (shape.heads + shape.kv_heads) * shape.head_dim
+    inner = (3.0 if gated else 2.0) * shape.ffn
+    return shape.layers * (4.0 * shape.d_model + heads + inner) * shape.cache_bytes
+
+
+def prefill(shape: ModelShape, n: Formula, past: Formula = ZERO) -> Demand:
+    """Run `n` tokens through the model at once, for the logits behind the last; behind `past` tokens whose KV cache is
+    there already.
 
     Compute: `2 (A - O) n` in the matrices of the layers, `2 O` for one row of logits, and in the attention
-    `4 L H D` for each pair of a token and one before it (or itself), of which there are `n (n + 1) / 2`.
-    Traffic: the active weights once, and each token's keys and values written once (the tiles of attention stay in
-    the cache of the processor). Footprint: the KV cache of the prompt; weights belong to the handle.
+    `4 L H D` for each pair of a token and one before it (or itself), of which there are `n (n + 1) / 2 + n past`.
+    Traffic: the active weights once, the keys and values of the past read and each token's written once, and what goes
+    into and out of each matrix product (the tiles of attention stay in the cache of the processor). Footprint: the KV
+    cache; weights belong to the handle.
     """
     output_table = shape.vocab * shape.d_model
     compute = (
-        n * (2.0 * (shape.active_parameters - output_table)) + 2.0 * output_table + _attention(shape, _pairs(shape, n))
+        n * (2.0 * (shape.active_parameters - output_table))
+        + 2.0 * output_table
+        + _attention(shape, _pairs(shape, n, past))
     )
+    per_token = cache_bytes_per_token(shape)
     return demand(
         compute=compute,
-        traffic=n * cache_bytes_per_token(shape) + active_bytes(shape),
-        footprint=n * cache_bytes_per_token(shape),
+        traffic=(n + past) * per_token + n * activation_bytes_per_token(shape) + active_bytes(shape),
+        footprint=(n + past) * per_token,
         tokens_in=n,
+    )
+
+
+def encode(shape: ModelShape, n: Formula, texts: float = 1.0) -> Demand:
+    """Run `texts` texts of `n` tokens each through an encoder (BERT), in which each token attends to all of its text.
+
+    Compute: `2 M` for each token, where `M = L (2 d (H + G) D + 2 d F)` are the layers' matrices, and `4 L H D` for
+    each of the `n n` pairs. Traffic: the matrices once, and what goes into and out of each product. Its tables are
+    looked up, and one vector is pooled, for next to nothing.
+    """
+    attention = 2.0 * shape.d_model * (shape.heads + shape.kv_heads) * shape.head_dim
+    matrices = shape.layers * (attention + 2.0 * shape.d_model * shape.ffn)
+    pairs = n * n * (4.0 * shape.layers * shape.heads * shape.head_dim)
+    return demand(
+        compute=(n * (2.0 * matrices) + pairs) * texts,
+        traffic=n * (activation_bytes_per_token(shape, gated=False) * texts) + matrices * shape.weight_bytes,
+        tokens_in=n * texts,
     )
 
 
@@ -94,8 +126,9 @@ def opening(shape: ModelShape) -> Demand:
 _Attended = tuple[Formula, Formula]
 
 
-def _pairs(shape: ModelShape, n: Formula) -> _Attended:
-    return (n * n + n) * 0.5, n * float(shape.sliding_window) if shape.sliding_layers else ZERO
+def _pairs(shape: ModelShape, n: Formula, past: Formula) -> _Attended:
+    window = n * float(shape.sliding_window) if shape.sliding_layers else ZERO
+    return (n * n + n) * 0.5 + n * past, window
 
 
 def _attended(shape: ModelShape, n: Formula, m: Formula) -> _Attended:

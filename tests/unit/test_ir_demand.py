@@ -64,7 +64,9 @@ def test_prefill_is_counted(n: int) -> None:
     need = llm.prefill(shape, variable("n"))
     assert need.compute.value({"n": n}) == expected
     per_token = 3 * 2 * (2 * 2) * 4
-    assert need.traffic.value({"n": n}) == shape.active_parameters * 2.0 + n * per_token
+    # Into and out of four products: queries, keys and values; output; gate and up; down.
+    moved = 3 * ((8 + 16) + (8 + 8) + (8 + 10) + (5 + 8)) * 4
+    assert need.traffic.value({"n": n}) == shape.active_parameters * 2.0 + n * (per_token + moved)
     assert need.footprint.value({"n": n}) == n * per_token
     assert llm.transfer(shape, variable("n")).network == need.footprint
 
