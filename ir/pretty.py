@@ -209,7 +209,7 @@ class _Page:
 _BESIDE = ("tool", "effects", "settings", "needs")
 
 # What is written elsewhere: labels behind the type, the schema as it is, whether a person is asked by the question.
-_QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts")
+_QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts", "copies")
 
 
 def _schema(given: Mapping[str, Attribute]) -> str:

@@ -64,17 +64,25 @@ class Projection:
 
     def __post_init__(self) -> None:
         sent: dict[int, Operation] = {}
+        made: dict[object, Value] = {}
         for operation in walk(self.pipeline.body):
             self._ids.add(operation.id)
             values = (*operation.results, *(a for region in operation.regions for a in region.arguments))
             self._next = max([self._next, *(value.id for value in values)])
+            made.update((operation.id, value) for value in operation.results)
+            if "copies" in operation.attributes:
+                self._is_there(made[operation.attributes["copies"]], operation)
             if operation.name == "agent.send":
                 sent[operation.results[0].id] = operation
             elif operation.name == "agent.receive":
                 (value,) = sent[operation.operands[0].id].operands
-                self._origin[operation.results[0].id] = value
-                self._there[value.id, tier_of(operation)] = operation.results[0]
+                self._is_there(value, operation)
         self._next = max([self._next, *(value.id for value in self.pipeline.body.arguments)])
+
+    def _is_there(self, value: Value, operation: Operation) -> None:
+        (there,) = operation.results
+        self._origin[there.id] = value
+        self._there[value.id, tier_of(operation)] = there
 
     @property
     def tiers(self) -> tuple[str, ...]:

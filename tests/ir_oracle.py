@@ -208,6 +208,8 @@ _DATA: dict[str, Callable[..., Any]] = {
     "agent.convert": lambda _, value: value,
     "agent.declassify": lambda _, value: value,
     "agent.buffered": lambda _, stream: stream,
+    "agent.send": lambda _, value: value,
+    "agent.receive": lambda _, value: value,
     "agent.turn": lambda operation, value: (operation.attributes["stop"], value),
     "agent.parse": said,
 }

@@ -86,6 +86,7 @@ _COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "carried": Is.
     "tier": Is.TEXT,
     "kept": Is.ARRAY,
     "acts": Is.BOOLEAN,
+    "copies": Is.TEXT,
 }
 
 

@@ -179,7 +179,8 @@ class _Inserting:
             named = replace(operation, attributes={**operation.attributes, "tier": tier})
             if number:
                 copy = Value(self._number(), value.type, value.name)
-                named = replace(named, id=self._id(f"{operation.id}.on.{tier}"), results=(copy,))
+                attributes = {**named.attributes, "copies": operation.id}
+                named = replace(named, id=self._id(f"{operation.id}.on.{tier}"), results=(copy,), attributes=attributes)
                 self._at[value.id, tier] = copy
             yield named
 
@@ -198,7 +199,11 @@ class _Inserting:
         self, value: Value, tier: str, target: str, made: Operation | None, times: Formula | None
     ) -> Iterator[Operation]:
         moved = self._moved.get(value.id)
-        word = moved.id if moved is not None else f"{made.id if made is not None else f'{self._pipeline.name}.{value.name}'}.to.{target}"
+        word = (
+            moved.id
+            if moved is not None
+            else f"{made.id if made is not None else f'{self._pipeline.name}.{value.name}'}.to.{target}"
+        )
         channel = self._id(word)
         stream = isinstance(value.type, StreamType)
         self.channels.append(Channel(channel, tier, target, value.type, self._buffer(made) if stream else 1))
@@ -208,9 +213,7 @@ class _Inserting:
         there = self._at[value.id, target] = Value(self._number(), value.type, value.name)
         sending = {"channel": channel, "to": target, "tier": tier, **self._kv(value)}
         demand = moved.demand if moved is not None else None
-        yield Operation(
-            channel, "agent.send", (value,), (sent,), sending, (), demand, span, times, callers
-        )
+        yield Operation(channel, "agent.send", (value,), (sent,), sending, (), demand, span, times, callers)
         receiving = {"channel": channel, "from": tier, "tier": target}
         arrived = self._id(f"{channel}.here")
         yield Operation(arrived, "agent.receive", (sent,), (there,), receiving, (), None, span, times, callers)
