@@ -18,7 +18,7 @@ from .. import problems
 from ..channels import Channel
 from .attempts import Attempt, Attempting
 from .faults import Failure
-from .policies import Kept, Opaque, Policies, canonical
+from .policies import Kept, Opaque, Policies, called, canonical
 from .prepared import Step
 from .scopes import Scope, Zone
 
@@ -100,7 +100,7 @@ class Guard(Attempting):
         if granted:
             self._approved()
         else:
-            said = problem or problems.approval_denied(self.operation.id, self.operation.span)
+            said = problem or problems.approval_denied(called(self.operation), self.operation.span)
             self.give_in(Failure("denied", said, self.operation.id))
 
     def _zones(self) -> list[Zone]:
@@ -132,7 +132,7 @@ class Guard(Attempting):
         if self.kept.breaker is not None:
             decides = self.kept.breaker.start(self.run.machine.now)
             if decides is None:
-                problem = problems.breaker_open(self.operation.id, self.policies.breaker or 0, self.operation.span)
+                problem = problems.breaker_open(called(self.operation), self.policies.breaker or 0, self.operation.span)
                 self.give_in(self._why or Failure("unavailable", problem, self.operation.id))
                 return
             self._queue(0, decides)
@@ -174,7 +174,7 @@ class Guard(Attempting):
 
     def _late(self, attempt: Attempt) -> None:
         operation, seconds = self.operation, self.policies.timeout or 0.0
-        problem = problems.attempt_timeout(operation.id, seconds, operation.span)
+        problem = problems.attempt_timeout(called(operation), seconds, operation.span)
         attempt.zone.fail(Failure("timeout", problem, operation.id))
 
     def lost(self, attempt: Attempt, failure: Failure) -> None:
@@ -258,7 +258,7 @@ class Guard(Attempting):
         if due > machine.now:
             self._idle = Alarm(machine, due, self._silent)
         else:
-            problem = problems.stream_idle(self.operation.id, idle, self.operation.span)
+            problem = problems.stream_idle(called(self.operation), idle, self.operation.span)
             chosen.zone.fail(Failure("timeout", problem, self.operation.id))
 
     # --- cache ---

@@ -62,6 +62,20 @@ def policies_of(operation: Operation) -> Policies:
     )
 
 
+def called(operation: Operation) -> str:
+    """What the program calls under these policies, as it is written there: `find` where the guard holds `answer.find`,
+    or the stages of a pipeline `answer.find.search`. Policies are no scopes, so these ids begin as the guard's does."""
+    (region,) = operation.regions
+    *inner, last = region.operations
+    given = {value.id for value in last.operands}
+    makers = [each for each in inner if any(value.id in given for value in each.results)] or inner[-1:]
+    scope = operation.id.rpartition(".")[0] + "."
+    for maker in makers:
+        if maker.id.startswith(scope):
+            return maker.id.removeprefix(scope).partition(".")[0]
+    return operation.id
+
+
 class Breaker:
     """Closed, until so many attempts in a row have failed; then open for the pause; then one attempt is let through,
     and what becomes of it decides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from test_failures import stage
 
 from agentlang.executor.machine import events
 from agentlang.executor.machine.core import ProtocolError
-from agentlang.ir.graph import Graph, Value
+from agentlang.executor.machine.policies import called
+from agentlang.ir.graph import Graph, Operation, Region, Value
 from agentlang.lang.types import TEXT, ListType, StreamType, Type
 
 STREAM = StreamType(TEXT)
@@ -40,6 +42,40 @@ def fill(there: Driver) -> int:
 
 
 # --- timeout ---
+
+
+def test_the_problem_names_the_call_and_not_the_policies() -> None:
+    body = Body("p")
+
+    def within(inner: Body) -> Value:
+        return inner.stage("x:call", TEXT, text=inner.stage("x:other", TEXT))
+
+    there = begun(body.graph(body.guard(within, TEXT, timeout=1.0)))
+    there.end("other", "x")
+    there.at(1)
+    problem = there.finished[1].outcome.problem
+    # The builder numbers its operations; a compiled program has `call` here.
+    assert problem is not None and re.fullmatch(r"call\d+ did not end within 1 s", problem.title)
+    assert str(there.finished[1].outcome.stage).startswith("p.guard")
+
+
+@pytest.mark.parametrize(
+    ("inner", "name"),
+    [
+        ("p.find", "find"),
+        ("p.find.search", "find"),
+        ("p.chat.detokenize", "chat"),
+        ("elsewhere.find", "p.with"),
+    ],
+)
+def test_what_is_called_is_named_as_it_is_written(inner: str, name: str) -> None:
+    made, other = Value(0, TEXT), Value(1, TEXT)
+    operations = (
+        Operation("p.find_text", "agent.constant", (), (other,), {}),
+        Operation(inner, "agent.stage", (other,), (made,), {}),
+        Operation("p.with.yield", "agent.yield", (made,), (), {}),
+    )
+    assert called(Operation("p.with", "agent.guard", (), (Value(2, TEXT),), {}, (Region((), operations),))) == name
 
 
 def test_an_attempt_ends_within_its_timeout() -> None:
