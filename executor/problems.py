@@ -52,10 +52,12 @@ def _next_step(wanted: str, given: object, near: str | None) -> str:
     return f"give {_EXAMPLES.get(kind, f'a value of type {wanted}')}"
 
 
-def field_missing(owner: str, name: str, wanted: str) -> Problem:
+def field_missing(path: str, owner: str, name: str, wanted: str) -> Problem:
     """A record or case in JSON lacks a field."""
     return Problem(
-        "argument-missing", f"{owner} needs a value for {name!r} ({wanted})", hint=f'add "{name}": … to the JSON object'
+        "argument-missing",
+        f"{path} lacks the field {name!r} ({wanted}) of {owner}",
+        hint=f'add "{name}": … to the JSON object',
     )
 
 
@@ -77,11 +79,12 @@ def argument_unknown(pipeline: str, name: str, known: tuple[str, ...], suggestio
     )
 
 
-def field_unknown(owner: str, name: str, known: tuple[str, ...], suggestion: str | None) -> Problem:
+def field_unknown(path: str, owner: str, name: str, known: tuple[str, ...], suggestion: str | None) -> Problem:
+    """A record or case in JSON has a field that its type does not have: most often a misspelt one."""
     has = ", ".join(known) if known else "none"
     return Problem(
         "argument-unknown",
-        f"{owner} has no field {name!r}",
+        f"{path} has a field {name!r} that {owner} does not have",
         hint=f"did you mean {suggestion!r}?" if suggestion else f"its fields: {has}",
     )
 

@@ -58,14 +58,39 @@ class Shapes:
         return cls({shape.name: shape for shape in graph.records}, {shape.name: shape for shape in graph.enums})
 
 
+# What data that stands alone is called in problems.
+WHOLE = "it"
 NO_SHAPES = Shapes({}, {})
 
 
-def with_unit(value: object, type_: ValueType) -> str | None:
-    """A quantity as people write it (`4 s`, `$0.40`), where the value is one."""
-    inner = type_.element if isinstance(type_, OptionType) else type_
-    is_quantity = isinstance(inner, Primitive) and inner.name in DIMENSIONS
-    return text_form(value, inner) if is_quantity and value is not None else None
+def with_units(value: object, type_: ValueType, shapes: Shapes) -> object:
+    """Plain data for people: as `to_json`, but that quantities are as they write them (`4 s`, `$0.40`), also inside of
+    lists, maps, records and cases."""
+    match type_:
+        case OptionType() if value is not None:
+            return with_units(value, type_.element, shapes)
+        case Primitive() if type_.name in DIMENSIONS and value is not None:
+            return text_form(value, type_)
+        case ListType() if isinstance(value, Sequence):
+            return [with_units(item, type_.element, shapes) for item in cast("Sequence[object]", value)]
+        case MapType() if isinstance(value, Mapping):
+            entries = cast("Mapping[str, object]", value)
+            return {name: with_units(item, type_.element, shapes) for name, item in entries.items()}
+        case RecordType() if isinstance(value, Mapping) and type_.name in shapes.records:
+            return _fields_with_units(cast("Mapping[str, object]", value), shapes.records[type_.name].fields, shapes)
+        case EnumType() if isinstance(value, Mapping) and type_.name in shapes.enums:
+            cases = dict(shapes.enums[type_.name].cases)
+            held = cast("Mapping[str, Mapping[str, object]]", value)
+            return {name: _fields_with_units(part, cases.get(name, ()), shapes) for name, part in held.items()}
+        case _:
+            return to_json(cast(object, value))
+
+
+def _fields_with_units(
+    value: Mapping[str, object], fields: tuple[tuple[str, Type], ...], shapes: Shapes
+) -> dict[str, object]:
+    types = dict(fields)
+    return {name: with_units(part, types.get(name, JSON), shapes) for name, part in value.items()}
 
 
 def from_json(
@@ -153,7 +178,7 @@ class _Conversion:
                 return tuple(self.convert(item, type_.element, f"{path}[{i}]") for i, item in enumerate(items))
             case MapType() if isinstance(value, Mapping) and _texts(cast("Mapping[object, object]", value)):
                 entries = cast("Mapping[str, object]", value)
-                return {key: self.convert(item, type_.element, f"{path}.{key}") for key, item in entries.items()}
+                return {key: self.convert(item, type_.element, _inside(path, key)) for key, item in entries.items()}
             case RecordType() if isinstance(value, Mapping) and type_.name in self._shapes.records:
                 fields = self._shapes.records[type_.name].fields
                 return self._fields(cast("Mapping[str, object]", value), fields, path, type_.name)
@@ -177,16 +202,16 @@ class _Conversion:
     ) -> dict[str, object]:
         known = tuple(name for name, _ in fields)
         self._found += [
-            problems.field_unknown(f"{path} ({owner})", name, known, suggest(name, known))
+            problems.field_unknown(path, owner, name, known, suggest(name, known))
             for name in map(str, value)
             if name not in known
         ]
         result: dict[str, object] = {}
         for name, field_type in fields:
             if name in value or isinstance(field_type, OptionType):
-                result[name] = self.convert(value.get(name), field_type, f"{path}.{name}")
+                result[name] = self.convert(value.get(name), field_type, _inside(path, name))
             else:
-                self._found.append(problems.field_missing(f"{path} ({owner})", name, str(field_type)))
+                self._found.append(problems.field_missing(path, owner, name, str(field_type)))
         return result
 
     def _case(self, value: object, shape: EnumShape, path: str) -> object:
@@ -198,13 +223,18 @@ class _Conversion:
             fields = cases.get(name)
             if fields and isinstance(payload, Mapping):
                 given = cast("Mapping[str, object]", payload)
-                return {name: self._fields(given, fields, f"{path}.{name}", f"{shape.name}.{name}")}
+                return {name: self._fields(given, fields, _inside(path, name), f"{shape.name}.{name}")}
         shown = ", ".join(name + ("(…)" if fields else "") for name, fields in shape.cases)
         near = suggest(value, cases) if isinstance(value, str) else None
         self._found.append(
             problems.argument_type(path, f"{shape.name} ({shown})", _short(cast(object, value)), near=near)
         )
         return None
+
+
+def _inside(path: str, name: str) -> str:
+    """The place of a part. What stands alone is called `it`, which its parts need not say."""
+    return name if path == WHOLE else f"{path}.{name}"
 
 
 def _texts(value: Mapping[object, object]) -> bool:

@@ -16,7 +16,7 @@ from ...ir.graph import Operation
 from ...ir.meaning import element, widened
 from ...lang.types import JSON, Type
 from .. import problems
-from ..values import Shapes, as_data, from_json
+from ..values import WHOLE, Shapes, as_data, from_json
 from .faults import Fault
 
 
@@ -40,7 +40,7 @@ def convert(operation: Operation, operands: Sequence[object], shapes: Shapes) ->
             return as_data(value) if target == JSON and source != JSON else widened(value, target, cast("Type", source))
         except OverflowError:
             raise Fault("bad_value", problems.number_too_large(operation.span)) from None
-    converted, found = from_json(value, target, shapes, "it")
+    converted, found = from_json(value, target, shapes, WHOLE)
     if found:
         raise Fault("bad_value", problems.conversion_failed(str(target), _said(found), operation.span))
     return converted
@@ -60,7 +60,7 @@ def parse(operation: Operation, operands: Sequence[object], shapes: Shapes) -> o
     except RecursionError:
         what = "it is nested too deeply"
         raise Fault("bad_output", problems.document_invalid(str(target), what, operation.span)) from None
-    value, found = from_json(data, target, shapes, "it")
+    value, found = from_json(data, target, shapes, WHOLE)
     if found:
         raise Fault("bad_output", problems.document_invalid(str(target), _said(found), operation.span))
     return value

@@ -48,7 +48,7 @@ _LISTS = {
     "join": "text.join({x}, {0})",
 }
 _MAPS = {**_SIZE, **dict.fromkeys(("get", "at"), "{x}[{0}]")}
-_ALL = dict.fromkeys(("str", "tostring", "text", "repr"), '"{{{x}}}"')
+_ALL: dict[str, str] = dict.fromkeys(("str", "tostring", "text", "repr"), '"{{{x}}}"')
 # What no expression says alone.
 _TOLD = {
     "split": "`text.lines`, `text.words` and `text.split` (into parts of so many tokens) take a text apart",
@@ -101,9 +101,7 @@ def instead_of_method(
     written = [source[value.span.start : value.span.end] for value in values]
     wanted = form.count("{0}") + form.count("{1}")
     receiver = source[target.span.start : target.span.end]
-    inside = (
-        receiver if isinstance(target, _SIMPLE) or form.startswith(("text.", "list.", "len(", '"')) else f"({receiver})"
-    )
+    inside = receiver if isinstance(target, _SIMPLE) or module or form.startswith(("len(", '"')) else f"({receiver})"
     shown = [*written, *("…" for _ in range(wanted - len(written)))]
     text = form.format(*shown, x=inside)
     hint = f"write `{text}`" + (f", with `use std/{module[1]}`" if top and module is not None else "")
