@@ -36,6 +36,7 @@ from ..graph import (
     Value,
     ValueType,
 )
+from ..graph import walk as every
 from ..library import Library, ModelShape, Sized
 from . import llm
 from .branches import BODIES
@@ -60,7 +61,26 @@ def annotate(graph: Graph, pipeline: GraphPipeline, path: str, library: Library)
     for value in pipeline.body.arguments:
         walk.values[value.id] = walk.sizes.unknown(value.type, value.name or f"argument{value.id}")
     walk.region(pipeline.body, constant(1.0))
-    return Annotated(walk.times, walk.demands, tuple(walk.sizes.table.values()))
+    return Annotated(walk.times, walk.demands, _named_also(tuple(walk.sizes.table.values()), pipeline.body))
+
+
+def _named_also(sizes: tuple[Size, ...], body: Region) -> tuple[Size, ...]:
+    """The sizes of operations that do the work of others have the names of those too."""
+    others: dict[str, tuple[str, ...]] = {}
+    for operation in every(body):
+        if "also" in operation.attributes:
+            own = [operation.attributes.get("output"), *(value.name for value in operation.results)]
+            others |= {str(name): _texts(operation.attributes["also"]) for name in own if name}
+    if not others:
+        return sizes
+    return tuple(replace(size, also=_also(size.name, others)) for size in sizes)
+
+
+def _also(name: str, others: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    parts = name.split(".")
+    heads = [".".join(parts[:count]) for count in range(1, len(parts))]
+    found = (f"{other}{name[len(head) :]}" for head in heads for other in others.get(head, ()))
+    return tuple(dict.fromkeys(found))
 
 
 def opening(handle: Handle, graph: Graph, library: Library) -> Demand:
@@ -148,8 +168,17 @@ class _Walk:
                 return replace(operands[0], fields={}, handle=None)
             case "agent.chat":
                 return self._reply(operation, self._named(operation))
+            case "agent.send" | "agent.receive":
+                return self._crossing(operation, operands[0])
             case _:
                 return Sized()
+
+    def _crossing(self, operation: Operation, sized: Sized) -> Sized:
+        """What goes from one tier to another is the same on both."""
+        if operation.name == "agent.send":
+            shape = self.library.model_shape(sized.handle) if sized.handle else None
+            self.demands[operation.id] = demand(network=data_bytes(operation.operands[0].type, sized, shape))
+        return sized
 
     def _template(self, operation: Operation, operands: list[Sized]) -> Sized:
         written = "".join(part for part in _parts(operation.attributes["parts"]) if isinstance(part, str))
@@ -170,18 +199,9 @@ class _Walk:
 
     def _fields_of(self, given: ValueType) -> int:
         shapes = (len(shape.fields) for shape in self.graph.records if RecordType(shape.name) == given)
-            case "agent.send" | "agent.receive":
-                return self._crossing(operation, operands[0])
         return next(shapes, 1)
 
     # --- leaves ------------------------------------------------------------------------------------------------------
-    def _crossing(self, operation: Operation, sized: Sized) -> Sized:
-        """What goes from one tier to another is the same on both."""
-        if operation.name == "agent.send":
-            shape = self.library.model_shape(sized.handle) if sized.handle else None
-            self.demands[operation.id] = demand(network=data_bytes(operation.operands[0].type, sized, shape))
-        return sized
-
 
     def _named(self, operation: Operation) -> dict[str, Sized]:
         names = _texts(operation.attributes["parameters"])
@@ -242,6 +262,27 @@ class _Walk:
         return Sized(tokens=tokens, items=tokens, element=Sized(tokens=constant(1.0)), bound=bound)
 
 
+def data_bytes(given: ValueType, sized: Sized, shape: ModelShape | None = None) -> Formula:
+    """How large a value is that leaves the process: a text by its tokens, a number 8 bytes, a KV cache by the shape of
+    its model."""
+    if isinstance(given, KvType):
+        return llm.known(sized.tokens, 0.0) * (llm.cache_bytes_per_token(shape) if shape else 0.0)
+    if isinstance(given, StreamType | ListType) and given.element in (INT, FLOAT, BOOL):
+        return llm.known(sized.items, 1.0) * NUMBER_BYTES
+    if isinstance(given, Primitive) and given not in (TEXT, JSON):
+        return constant(NUMBER_BYTES)
+    if sized.tokens is not None:
+        return sized.tokens * BYTES_PER_TOKEN
+    if sized.items is not None:
+        element = sized.element or Sized()
+        inner = given.element if isinstance(given, ListType | StreamType | MapType) else TEXT
+        return sized.items * data_bytes(inner, element)
+    known = [data_bytes(TEXT, part) for part in sized.fields.values()]
+    return total(known) if known else constant(NUMBER_BYTES)
+
+
+NUMBER_BYTES = 8.0
+
 _NEEDS = {"cpu": "cpu", "memory": "footprint", "disk": "disk", "network": "network", "compute": "compute"}
 
 
@@ -269,27 +310,6 @@ def _texts(given: Attribute) -> tuple[str, ...]:
 
 
 def _parts(given: Attribute) -> tuple[str | int, ...]:
-def data_bytes(given: ValueType, sized: Sized, shape: ModelShape | None = None) -> Formula:
-    """How large a value is that leaves the process: a text by its tokens, a number 8 bytes, a KV cache by the shape of
-    its model."""
-    if isinstance(given, KvType):
-        return llm.known(sized.tokens, 0.0) * (llm.cache_bytes_per_token(shape) if shape else 0.0)
-    if isinstance(given, StreamType | ListType) and given.element in (INT, FLOAT, BOOL):
-        return llm.known(sized.items, 1.0) * NUMBER_BYTES
-    if isinstance(given, Primitive) and given not in (TEXT, JSON):
-        return constant(NUMBER_BYTES)
-    if sized.tokens is not None:
-        return sized.tokens * BYTES_PER_TOKEN
-    if sized.items is not None:
-        element = sized.element or Sized()
-        inner = given.element if isinstance(given, ListType | StreamType | MapType) else TEXT
-        return sized.items * data_bytes(inner, element)
-    known = [data_bytes(TEXT, part) for part in sized.fields.values()]
-    return total(known) if known else constant(NUMBER_BYTES)
-
-
-NUMBER_BYTES = 8.0
-
     return cast("tuple[str | int, ...]", given)
 
 
