@@ -9,34 +9,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
-from ...ir.live import is_stream
-from ...lang.types import StreamType
-from .. import problems
-from ..channels import Channel
 from ..deadlines import Deadlines
 from ..deployment import Deployment
 from ..values import Shapes
 from . import events
 from .attempts import Attempting
 from .events import Event
-from .expectations import lines
-from .faults import Failure, Fault
-from .feed import Feed
+from .faults import Failure, Fault, ProtocolError
 from .guards import Guard
 from .handles import Handles
+from .lifecycle import Lifecycle
 from .orders import (
     AskPerson,
     CancelTimer,
     EmitItem,
-    FinishRun,
     Order,
-    Outcome,
     SetTimer,
-    StartInput,
     StartStage,
     StopAsking,
     StopStage,
@@ -44,13 +35,9 @@ from .orders import (
 from .policies import Kept, Policies
 from .prepared import Prepared, prepare
 from .run import Run
-from .scopes import Later, Scope, Task
+from .scopes import Later, Task
 from .stages import Port, Started
 from .tasks import make
-
-
-class ProtocolError(Exception):
-    """The shell or a backend broke the contract of events and orders: a bug of ours."""
 
 
 class Timed(Protocol):
@@ -76,16 +63,16 @@ class Machine:
         self.stages: dict[int, Started] = {}
         self.ports: dict[int, Port] = {}
         self.handles = Handles(self)
+        self.lifecycle = Lifecycle(self)
         self._questions: dict[int, Guard] = {}
         self._kept: dict[tuple[str, str], Kept] = {}
-        self._sessions: dict[str, dict[int, Run]] = {}
         self._numbers = 0
         self._prepared: dict[str, Prepared] = {}
         self._deadlines: Deadlines[Timed] = Deadlines()
         self._armed: float | None = None
         self._dirty = False
         self._handlers: dict[type, Callable[[Any], None]] = {
-            events.RunRequested: self._run_requested,
+            events.RunRequested: self.lifecycle.requested,
             events.HandleOpened: self.handles.opened,
             events.HandleFailed: self.handles.failed,
             events.StageItem: self._stage_item,
@@ -96,7 +83,7 @@ class Machine:
             events.ReaderClosed: self._reader_closed,
             events.TimerFired: self._timer_fired,
             events.Answered: self._answered,
-            events.CancelRequested: self._cancel_requested,
+            events.CancelRequested: self.lifecycle.cancelled,
         }
 
     def handle(self, event: Event) -> tuple[Order, ...]:
@@ -172,6 +159,12 @@ class Machine:
         self.orders.append(EmitItem(run.number, port.number, item, stage, run.sent, run.times.item(self.now)))
         run.sent += 1
 
+    def rest(self) -> None:
+        """Nothing runs: no timer is needed."""
+        if self._armed is not None:
+            self._armed = None
+            self.orders.append(CancelTimer())
+
     def ask(self, guard: Guard, text: str) -> int:
         number = self.number()
         self._questions[number] = guard
@@ -191,117 +184,6 @@ class Machine:
             known = self._kept[key] = Kept(policies)
         return known
 
-    # --- runs ---
-
-    def _run_requested(self, event: events.RunRequested) -> None:
-        if event.run in self.runs:
-            raise ProtocolError(f"run {event.run} is running already")
-        prepared = self.prepared(event.pipeline)
-        run = Run(self, event, prepared)
-        if event.session is not None:
-            self._supersede(event.session)
-            self._sessions[event.session] = {run.number: run}
-        self.runs[run.number] = run
-        if event.timeout is not None:
-            run.zone.arm(event.at + event.timeout, lambda: self._run_late(run))
-        if prepared.handles:
-            self.handles.need(run)
-        self._enter(run, event)
-
-    def _enter(self, run: Run, event: events.RunRequested) -> None:
-        prepared = run.prepared
-        root = Scope(run, prepared.body, None, (), run.zone)
-        sources: list[tuple[str, Channel]] = []
-        for argument, given in zip(prepared.pipeline.body.arguments, prepared.pipeline.inputs, strict=True):
-            if is_stream(argument):
-                channel = Channel(run.buffer, given.name)
-                root.channels[argument.id] = channel
-                root.values[argument.id] = channel
-                sources.append((given.name, channel))
-            elif given.name in event.inputs:
-                root.values[argument.id] = event.inputs[given.name]
-            elif given.required:
-                raise ProtocolError(f"{prepared.pipeline.name} was given no {given.name}")
-            else:
-                root.values[argument.id] = given.default
-        if isinstance(prepared.pipeline.result, StreamType):
-            # One item at a time: what waits for the caller waits in the channel that made it.
-            output = Channel(1, prepared.pipeline.name)
-            output.hold(kept=False)
-            run.output = Port(run, output, kept=False, stage=None)
-            root.sends = Feed(output, lambda: None).root
-        root.result = lambda value: setattr(run, "value", value)
-        root.complete = lambda: self._complete(run, root)
-        root.enter()
-        for name, channel in sources:
-            if channel.wanted:
-                source = Started(run, run.zone, name, None, channel)
-                source.ended = lambda _value, channel=channel: channel.end()
-                self.orders.append(StartInput(source.number, run.number, name, source.granted))
-
-    def _complete(self, run: Run, root: Scope) -> None:
-        if root.sends is not None:
-            root.sends.close()
-        unmet = next((one for one in run.expectations if not one.holds), None)
-        if unmet is None:
-            self._end(run, Outcome("done", run.value))
-        else:
-            problem = problems.expectation_failed(unmet.operation.span, *lines(unmet))
-            self._end(run, Outcome("failed", None, "expectation", problem))
-
-    def fail(self, run: Run, failure: Failure) -> None:
-        status = "interrupted" if failure.reason == "interrupted" else "failed"
-        problem = None if status == "interrupted" else failure.problem
-        self._end(run, Outcome(status, None, failure.reason, problem, failure.stage))
-
-    def _run_late(self, run: Run) -> None:
-        name = run.prepared.pipeline.name
-        self.fail(run, Failure("timeout", problems.run_timeout(name, run.timeout or 0.0)))
-
-    def _end(self, run: Run, outcome: Outcome) -> None:
-        """The run is ending; it is over when its last stage is gone. The first reason counts."""
-        if run.outcome is not None:
-            return
-        if run.expectations:
-            outcome = replace(outcome, expectations=tuple(run.expectations))
-        run.outcome = outcome
-        for attempting in tuple(run.attempting):
-            attempting.disarm()
-        run.zone.kill()
-        for started in tuple(run.stages.values()):
-            self.stop(started)
-        if run.output is not None:
-            self.ports.pop(run.output.number, None)
-        self._finish_if_over(run)
-
-    def _finish_if_over(self, run: Run) -> None:
-        if run.outcome is None or run.stages or run.number not in self.runs:
-            return
-        del self.runs[run.number]
-        if run.session is not None:
-            known = self._sessions.get(run.session, {})
-            known.pop(run.number, None)
-            if not known:
-                self._sessions.pop(run.session, None)
-        self.orders.append(FinishRun(run.number, run.outcome, run.usage, run.times.finish(self.now)))
-        if not self.runs and self._armed is not None:
-            self._armed = None
-            self.orders.append(CancelTimer())
-
-    def _supersede(self, session: str) -> None:
-        """A newer run of the session is there: what is interruptible in those before it ends."""
-        for run in tuple(self._sessions.get(session, {}).values()):
-            run.superseded = True
-            for interruptible in tuple(run.interruptible):
-                interruptible.interrupt()
-            for epoch in run.epochs:
-                epoch.interrupt()
-
-    def _cancel_requested(self, event: events.CancelRequested) -> None:
-        run = self.runs.get(event.run)
-        if run is not None:
-            self._end(run, Outcome(event.why))
-
     # --- stages ---
 
     def _stage_item(self, event: events.StageItem) -> None:
@@ -318,7 +200,7 @@ class Machine:
         if started is not None:
             run = started.run
             if run.outcome is not None:
-                self._finish_if_over(run)
+                self.lifecycle.finish_if_over(run)
             elif started.ended is not None:
                 started.ended(event.value)
 
@@ -328,7 +210,7 @@ class Machine:
             return
         if not started.stopping:
             started.zone.fail(Failure(event.reason, event.problem, event.blame or started.name))
-            self._finish_if_over(started.run)
+            self.lifecycle.finish_if_over(started.run)
         else:
             # It was told to stop: what goes wrong on the way out has no reader.
             self._stopped(started)
@@ -344,7 +226,7 @@ class Machine:
         """A stage that nobody reads any more is through; its stream had no end that anyone waits for."""
         if started.ended is not None and started.run.outcome is None:
             started.ended(None)
-        self._finish_if_over(started.run)
+        self.lifecycle.finish_if_over(started.run)
 
     def _gone(self, event: events.StageEnded | events.StageFailed | events.StageStopped) -> Started | None:
         started = self.stages.pop(event.stage, None)

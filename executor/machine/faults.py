@@ -1,10 +1,15 @@
-"""Failure inside the machine: a `Fault` is raised by an operation, a `Failure` is what a region fails with."""
+"""Failure inside the machine: a `Fault` is raised by an operation, a `Failure` is what a region fails with. And the one
+that is not of the program: a `ProtocolError`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ...base.problems import Problem
+
+
+class ProtocolError(Exception):
+    """The shell or a backend broke the contract of events and orders: a bug of ours."""
 
 
 class Fault(Exception):

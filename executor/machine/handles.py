@@ -45,7 +45,7 @@ class Handles:
             if event.name not in run.waits_for:
                 continue
             if not run.prepared.catches:
-                machine.fail(run, failure)
+                machine.lifecycle.fail(run, failure)
                 continue
             for name in sorted(run.waits_for):
                 if event.name in self._closure((name,)):

@@ -32,7 +32,7 @@ class Run:
         self.session = event.session
         self.superseded = False
         self.buffer = machine.deployment.buffer
-        self.zone = Zone(self, None, lambda failure: machine.fail(self, failure))
+        self.zone = Zone(self, None, lambda failure: machine.lifecycle.fail(self, failure))
         self.stages: dict[int, Started] = {}
         self.output: Port | None = None
         self.sent = 0

@@ -219,8 +219,8 @@ class Scope:
     or to `result` where it has no slot; `index` are the turns of the loops around it."""
 
     __slots__ = (
-        *("block", "channels", "complete", "gives", "index", "open", "overs", "parent", "result", "run", "sends", "tasks"),
-        *("values", "waiting", "zone"),
+        *("block", "channels", "complete", "gives", "index", "open", "overs", "parent", "result", "run", "sends"),
+        *("tasks", "values", "waiting", "zone"),
     )
 
     def __init__(self, run: Run, block: Block, parent: Scope | None, index: tuple[int, ...], zone: Zone) -> None:

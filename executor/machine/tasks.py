@@ -270,7 +270,8 @@ class Halt(Task):
 
     def fire(self) -> None:
         operation = self.operation
-        self.scope.zone.fail(Failure(STOPPED, island_problems.stopped_elsewhere(operation.id, operation.span), operation.id))
+        problem = island_problems.stopped_elsewhere(operation.id, operation.span)
+        self.scope.zone.fail(Failure(STOPPED, problem, operation.id))
 
 
 class Over(Task):

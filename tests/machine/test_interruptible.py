@@ -332,4 +332,4 @@ def test_sessions_end_with_their_runs() -> None:
     for run in range(1, 4):
         there.begin(run, session="ada", text="x")
         there.end("reply", "y")
-    assert there.machine._sessions == {}
+    assert there.machine.lifecycle.sessions == {}

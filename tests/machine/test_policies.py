@@ -11,7 +11,7 @@ from graphs import Body
 from test_failures import stage
 
 from agentlang.executor.machine import events
-from agentlang.executor.machine.core import ProtocolError
+from agentlang.executor.machine.faults import ProtocolError
 from agentlang.executor.machine.policies import called
 from agentlang.ir.graph import Graph, Operation, Region, Value
 from agentlang.lang.types import TEXT, ListType, StreamType, Type
