@@ -63,9 +63,7 @@ def run(module: Any, library: Library) -> Problems:
 
 
 def _island(tier: str, pipelines: list[GraphPipeline], channels: dict[str, Channel]) -> Any:
-    made = _mlir.create(
-        "agent.island", attributes={"name": tier, "tier": tier}, regions=1, place=_mlir.location(None)
-    )
+    made = _mlir.create("agent.island", attributes={"name": tier, "tier": tier}, regions=1, place=_mlir.location(None))
     block = _mlir.block_of(made.regions[0])
     used = dict.fromkeys(
         str(operation.attributes["channel"])
