@@ -5,8 +5,8 @@ tells the machine what happened. It decides nothing.
         async for frame in shell.run("hello", {"name": "Ada"}):
             ...
 
-Every stage is a task in a cancel scope of its own; no exception leaves a stage's task, so nobody meets an exception
-group. Everything here runs in one event loop and `_tell` never waits, so the machine sees one event after another.
+What stages and streams do is in `stages`. Everything runs in one event loop and `_tell` never waits, so the machine
+sees one event after another.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from . import observers as watch
 from .asking import People
-from .at_once import AtOnce
-from .backends import Backend, Call
+from .backends import Backend
 from .clock import Clock, LoopClock
 from .deployment import Deployment
-from .failures import blamed, handle_failed, input_failed, stage_failed
+from .failures import handle_failed
 from .frames import End, Frame, Item, ProblemFrame, Start
-from .kinds import Releasable, Usage
+from .kinds import Releasable
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
 from .running import Approver, Running
-from .streams import Credits, InputStream
+from .stages import Stages
 from .timer import Timer
 from .values import Shapes
 
@@ -57,22 +56,6 @@ def open_shell(
     return Shell(deployment, backend, tuple(observers), clock or LoopClock(), tuple(signals), luck or Random().random)
 
 
-class _Live:
-    """A stage that runs: the scope that stops it, the credits that hold it back, the streams that it reads."""
-
-    __slots__ = ("credits", "items", "readers", "run", "scope", "stage", "stopped", "usage")
-
-    def __init__(self, run: int, stage: str, credits: int) -> None:
-        self.run = run
-        self.stage = stage
-        self.scope = anyio.CancelScope()
-        self.credits = Credits(credits)
-        self.readers: list[int] = []
-        self.usage = Usage()
-        self.items = 0
-        self.stopped = False
-
-
 class Shell:
     """See `open_shell`."""
 
@@ -87,7 +70,6 @@ class Shell:
     ) -> None:
         self.deployment = deployment
         self._machine = Machine(deployment, luck)
-        self._shapes = Shapes.of(deployment.graph)
         self._backend = backend
         self._watchers = Watchers(observers)
         self._now = clock.now
@@ -95,9 +77,6 @@ class Shell:
         self._group: TaskGroup | None = None
         self._runs: dict[int, Running] = {}
         self._numbers = 0
-        self._live: dict[int, _Live] = {}
-        self._streams: dict[int, InputStream] = {}
-        self._sources: dict[tuple[int, str], AsyncIterable[object]] = {}
         self._releases: dict[int, list[object]] = {}
         self._told: deque[events.Event] = deque()
         self._telling = False
@@ -105,15 +84,18 @@ class Shell:
         self._broken = False  # the machine raised: a bug, and nothing will end by itself any more
         self._timer = Timer(clock, self._tell)
         self._people = People(self._tell, self._now, self._spawn)
-        self._at_once = AtOnce(backend, self._shapes, self._watchers, self._now, self._tell, self._keep)
+        self._stages = Stages(
+            self, backend, Shapes.of(deployment.graph), self._watchers, self._now, self._tell, self._spawn, self._keep
+        )
+        self._at_once = self._stages.at_once
         self._perform: dict[type, Callable[[Any], None]] = {
             orders.OpenHandle: self._open_handle,
-            orders.StartStage: self._start_stage,
-            orders.StartInput: self._start_input,
-            orders.StopStage: self._stop_stage,
-            orders.Grant: self._grant,
-            orders.Deliver: self._deliver,
-            orders.DeliverEnd: self._deliver_end,
+            orders.StartStage: self._stages.start,
+            orders.StartInput: self._stages.start_input,
+            orders.StopStage: self._stages.stop,
+            orders.Grant: self._stages.grant,
+            orders.Deliver: self._stages.deliver,
+            orders.DeliverEnd: self._stages.deliver_end,
             orders.Withdraw: self._withdraw,
             orders.AskPerson: self._people.ask,
             orders.StopAsking: self._people.stop,
@@ -179,7 +161,7 @@ class Shell:
         values: dict[str, object] = {}
         for name, value in inputs.items():
             if isinstance(value, AsyncIterable):
-                self._sources[running.number, name] = cast("AsyncIterable[object]", value)
+                self._stages.give(running.number, name, cast("AsyncIterable[object]", value))
             else:
                 values[name] = value
         running.put(Start(running.number, pipeline, self.deployment.graph.digest))
@@ -264,149 +246,20 @@ class Shell:
         else:
             self._tell(events.HandleFailed(self._now(), handle.name, *failed))
 
-    # --- stages ---
-
-    def _start_stage(self, order: orders.StartStage) -> None:
-        if not (order.streams or order.reads) and self._at_once.start(order):
-            return
-        live = _Live(order.run, order.operation.id, order.credits)
-        self._live[order.stage] = live
-        arguments: dict[str, object] = {}
-        for name, value in order.arguments.items():
-            if isinstance(value, orders.StreamInput):
-                live.readers.append(value.reader)
-                self._streams[value.reader] = arguments[name] = InputStream(self, value.reader)
-            else:
-                arguments[name] = value
-
-        def send(item: object) -> None:
-            live.credits.spend()
-            self._item(order.stage, live, item)
-
-        call = Call(
-            order.stage,
-            order.operation,
-            order.index,
-            order.entry,
-            arguments,
-            order.streams,
-            order.deadline,
-            live.usage,
-            live.credits.ready,
-            send,
-            order.session,
-            self._shapes,
-            order.began,
-            order.run,
-        )
-        if self._watchers:
-            self._watch(
-                lambda o: o.stage_started(
-                    watch.StageStarted(order.run, order.stage, live.stage, order.index, order.entry, self._now())
-                )
-            )
-        self._spawn(self._stage, live, call)
-
-    async def _stage(self, live: _Live, call: Call) -> None:
-        over: events.Event | None = None
-        try:
-            with live.scope:
-                value = await self._backend.run(call)
-                self._keep(live.run, value)
-                over = events.StageEnded(self._now(), call.number, value, live.usage.counts)
-        except KeyboardInterrupt:
-            self.interrupt()
-        except Exception as error:
-            failed = stage_failed(error, live.stage, call.operation.span)
-            if live.stopped:
-                _LOG.debug("%s failed after it was stopped: %s", live.stage, failed[1].title)
-            over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts, blamed(error))
-        finally:
-            self._over(call.number, live, over)
+    # --- what results hold ---
 
     def _keep(self, run: int, value: object) -> None:
         """What holds something is let go of when its run is over."""
         if hasattr(value, "release"):
             self._releases.setdefault(run, []).append(value)
 
-    def _start_input(self, order: orders.StartInput) -> None:
-        live = _Live(order.run, order.name, order.credits)
-        self._live[order.stage] = live
-        self._spawn(self._input, order, live, self._sources.pop((order.run, order.name)))
-
-    async def _input(self, order: orders.StartInput, live: _Live, source: AsyncIterable[object]) -> None:
-        over: events.Event | None = None
-        iterator = source.__aiter__()
-        try:
-            with live.scope:
-                while True:
-                    await live.credits.ready()
-                    try:
-                        item = await iterator.__anext__()
-                    except StopAsyncIteration:
-                        break
-                    live.credits.spend()
-                    self._item(order.stage, live, item)
-                over = events.StageEnded(self._now(), order.stage)
-        except Exception as error:
-            over = events.StageFailed(self._now(), order.stage, *input_failed(error, order.name))
-        finally:
-            self._over(order.stage, live, over)
-
-    def _item(self, number: int, live: _Live, item: object) -> None:
-        now = self._now()
-        live.items += 1
-        if live.items == 1 and self._watchers:
-            self._watch(lambda o: o.first_item(watch.FirstItem(live.run, number, live.stage, now)))
-        self._tell(events.StageItem(now, number, item))
-
-    def _over(self, number: int, live: _Live, over: events.Event | None) -> None:
-        """The stage's task is leaving. Without an event it was cancelled: by us, or together with the whole shell."""
-        if over is None:
-            if not live.stopped:
-                self._tell(events.CancelRequested(self._now(), live.run, "interrupted"))
-            over = events.StageStopped(self._now(), number, live.usage.counts)
-        del self._live[number]
-        for reader in live.readers:
-            del self._streams[reader]
-        if self._watchers:
-            how = "stopped" if live.stopped else "ended" if isinstance(over, events.StageEnded) else "failed"
-            usage = dict(live.usage.counts)
-            event = watch.StageOver(live.run, number, live.stage, how, live.items, usage, over.at)
-            self._watch(lambda o: o.stage_over(event))
-        self._tell(over)
-
-    def _stop_stage(self, order: orders.StopStage) -> None:
-        live = self._live.get(order.stage)
-        if self._at_once.stop(order.stage):
-            self._tell(events.StageStopped(self._now(), order.stage))
-        # One that ran at once has ended, and the machine is about to hear of it.
-        elif live is not None:
-            live.stopped = True
-            live.scope.cancel()
-
-    # --- streams ---
-
-    def _grant(self, order: orders.Grant) -> None:
-        live = self._live.get(order.stage)
-        if live is not None:
-            live.credits.add(order.credits)
-
-    def _deliver(self, order: orders.Deliver) -> None:
-        stream = self._streams.get(order.reader)
-        if stream is not None:
-            stream.put(order.item)
-
-    def _deliver_end(self, order: orders.DeliverEnd) -> None:
-        stream = self._streams.get(order.reader)
-        if stream is not None:
-            stream.end()
+    # --- items ---
 
     def _withdraw(self, order: orders.Withdraw) -> None:
         if order.run is not None:
             self._runs[order.run].withdraw(order.places)
-        elif order.reader in self._streams:
-            self._streams[order.reader].withdraw(order.places)
+        else:
+            self._stages.withdraw(order)
 
     def _emit_item(self, order: orders.EmitItem) -> None:
         self._runs[order.run].put(Item(order.item, order.stage, order.seq, order.t), order.reader)
@@ -414,8 +267,7 @@ class Shell:
     # --- ends ---
 
     def _finish_run(self, order: orders.FinishRun) -> None:
-        for key in [key for key in self._sources if key[0] == order.run]:
-            del self._sources[key]
+        self._stages.forget(order.run)
         self._people.over(order.run)
         held = self._releases.pop(order.run, None)
         if held:
