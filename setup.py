@@ -13,7 +13,12 @@ found = find_packages(".", include=[pattern for top in TOPS for pattern in (top,
 
 setup(
     # The pages of problems are data of the package, in the same place as in a checkout: `explain` shows them.
-    packages=["agentlang", *(f"agentlang.{name}" for name in found), PAGES],
+    packages=[
+        "agentlang",
+        *find_packages(".", include=["agentlang.*"]),
+        *(f"agentlang.{name}" for name in found),
+        PAGES,
+    ],
     package_dir={"agentlang": "agentlang", **{f"agentlang.{top}": top for top in TOPS}, PAGES: "docs/problems"},
     package_data={"": ["*.lark", "*.agent", "*.json", "*.toml", "*.md", "py.typed"]},
 )

@@ -289,7 +289,7 @@ def _here(compiled: Compiled, pipeline: str) -> tuple[Graph, Problems]:
     from .planner.absent import needed, without
     from .stdlib.declared import shapes_alone
 
-    alone = shapes_alone(compiled.program)
+    alone = shapes_alone(compiled.graph)
     graph = without(compiled.graph, frozenset(alone))
     return graph, tuple(alone[str(o.attributes["name"])] for o in needed(graph, pipeline, frozenset(alone)))
 

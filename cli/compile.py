@@ -1,4 +1,4 @@
-"""`agentlang compile FILE`: each step of the compiler, as text."""
+"""`agentlang compile FILE`: each step of the compiler, as text; with `--target`, all of them, as a package."""
 
 from __future__ import annotations
 
@@ -22,12 +22,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--emit", choices=FORMS, default="mlir", help="which step to show (default: mlir)")
     parser.add_argument("--after", metavar="PASS", help="stop after this pass (default: all of them)")
     parser.add_argument("--pretty", action="store_true", help="the form for people; the other form reads back")
-    help_longest = "with --emit artifacts: all functions for inputs of up to so many tokens (default: one of each kind)"
+    help_longest = "with --emit artifacts or --target: the functions for inputs of up to so many tokens"
     parser.add_argument("--longest", metavar="TOKENS", type=int, default=0, help=help_longest)
     parser.add_argument("--out", metavar="DIR", help="write into this folder instead of to stdout")
+    parser.add_argument(
+        "--target",
+        metavar="T[,T2]",
+        help="build a package for cpu, cuda, rocm, x86-64, arm64, riscv64, vulkan, metal, …",
+    )
+    parser.add_argument("--sign", metavar="KEYFILE", help="sign the package with this Ed25519 key")
+    help_include = "files of the folder that the package takes along besides those that the program names"
+    parser.add_argument("--include", metavar="PATTERN", action="append", default=[], help=help_include)
+    parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml, for the package")
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.target is not None:
+        from .compile_package import execute as package
+
+        return package(arguments, console)
     source, problems = read(arguments.file)
     if source is None:
         return console.fail(problems, {}, unread(problems))

@@ -1,4 +1,5 @@
-"""`agentlang run FILE[:PIPELINE] name=value…`: compile, plan, run; the result streams to stdout as it comes.
+"""`agentlang run FILE[:PIPELINE] name=value…`: compile, plan, run; the result streams to stdout as it comes. A folder
+is a compiled package, which runs without its source.
 
 Beside it, on stderr, what the plan predicted and what was measured. `--json` gives frames, one JSON line each.
 """
@@ -18,6 +19,8 @@ from ..base.problems import Problem, has_errors
 from ..stdlib.store import silent
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
+from .packaged import configure as configure_packages
+from .packaged import is_folder, open_packaged
 from .tapes import configure as configure_tapes
 from .tapes import open_tapes, tell_recorded
 from .target import Refused, Target, open_target
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE[:PIPELINE]", help="a program, and where several could be meant, which of its pipelines"
+        "file", metavar="FILE[:PIPELINE]", help="a program or a package, and which of its pipelines, if several"
     )
     parser.add_argument(
         "values", nargs="*", default=[], metavar="name=value", help="inputs: question=…, @file, @- for stdin"
@@ -49,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
+    configure_packages(parser)
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
@@ -59,12 +63,15 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     timeout, wrong = seconds("--timeout", arguments.timeout)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
-    target = open_target(
-        arguments.file,
-        progress=silent if arguments.quiet else Watch(console),
-        warn=lambda problem: console.problems((problem,), {}),
-        profile=arguments.profile,
-    )
+    progress = silent if arguments.quiet else Watch(console)
+
+    def warn(problem: Problem) -> None:
+        console.problems((problem,), {})
+
+    if is_folder(arguments.file):
+        target = open_packaged(arguments, progress, warn)
+    else:
+        target = open_target(arguments.file, progress=progress, warn=warn, profile=arguments.profile)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
     graph = target.compiled.graph

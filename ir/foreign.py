@@ -63,7 +63,8 @@ def parse_foreign(
         return None, (problems.unreadable("it is bytecode, and nobody says what its hash should be"),)
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         return None, (problems.unreadable("its bytes are not those that were written (their hash differs)"),)
-    answer, why = _ask(data, isinstance(given, str), graph, limits or Limits())
+    asked = {"what": "module", "text": isinstance(given, str), "graph": graph}
+    answer, why = _ask(data, asked, limits or Limits())
     if answer is None:
         return None, (problems.unreadable(why),)
     source = Source(name, given) if isinstance(given, str) else None
@@ -73,10 +74,24 @@ def parse_foreign(
     return Foreign(answer["text"], tuple(answer["passes"]), answer["digest"]), found
 
 
-def _ask(data: bytes, text: bool, graph: bool, limits: Limits) -> tuple[dict[str, Any] | None, str]:
+def unsound_functions(functions: Mapping[str, bytes], limits: Limits | None = None) -> Mapping[str, str]:
+    """Of portable StableHLO functions of unknown origin, by name, those that cannot be read, and why.
+
+    All are read in one child; where one ends it, that is said of all. It blocks for a quarter of a second and some
+    milliseconds for each.
+    """
+    data = b"".join(len(given).to_bytes(8, "little") + given for given in functions.values())
+    answer, why = _ask(data, {"what": "functions"}, limits or Limits())
+    if answer is None:
+        return dict.fromkeys(functions, why)
+    said = zip(functions, answer["functions"], strict=True)
+    return {name: each for name, each in said if each is not None}
+
+
+def _ask(data: bytes, asked: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any] | None, str]:
     """What the child answered; or None and why it did not."""
     module = f"{(__package__ or '')}.foreign_child"
-    options = json.dumps({"text": text, "graph": graph, "seconds": limits.seconds, "memory": limits.memory})
+    options = json.dumps({**asked, "seconds": limits.seconds, "memory": limits.memory})
     try:
         # -P: a folder that somebody else made must not offer modules to the child that reads their files.
         child = subprocess.run(

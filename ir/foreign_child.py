@@ -56,13 +56,35 @@ def _read(data: bytes, text: bool, graph: bool) -> tuple[dict[str, Any], Problem
     return {"text": module.text(), "passes": list(done), "digest": module.digest}, found
 
 
+def _functions(data: bytes) -> dict[str, Any]:
+    """For each portable function, what is wrong with it, or None. Each has its length in front, in eight bytes."""
+    from . import _mlir
+
+    said: list[str | None] = []
+    at = 0
+    with _mlir.working() as context:
+        while at < len(data):
+            end = at + 8 + int.from_bytes(data[at : at + 8], "little")
+            try:
+                _mlir.stablehlo().deserialize_portable_artifact(context, data[at + 8 : end]).operation.verify()
+                said.append(None)
+            except (ValueError, _mlir.MLIRError) as error:
+                said.append(str(error).splitlines()[0] if str(error) else "it cannot be read")
+            at = end
+    return {"functions": said}
+
+
 def main() -> None:
     from .foreign import as_data
 
     options = json.loads(sys.argv[1])
     _limit(options["seconds"], options["memory"])
-    answer, found = _read(sys.stdin.buffer.read(), options["text"], options["graph"])
-    answer["problems"] = [as_data(problem) for problem in found]
+    data = sys.stdin.buffer.read()
+    if options["what"] == "functions":
+        answer = _functions(data)
+    else:
+        answer, found = _read(data, options["text"], options["graph"])
+        answer["problems"] = [as_data(problem) for problem in found]
     json.dump(answer, sys.stdout)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..base.problems import OutsideError, Problem, Problems
 from ..base.source import Span
 from ..base.suggest import suggest
+from ..ir.graph import Graph
 from ..lang.program import HandleDeclaration, Literal, Program
 from . import problems
 from .catalogue import catalogue
@@ -75,13 +76,14 @@ def models(program: Program) -> Iterator[tuple[HandleDeclaration, str, Span]]:
             yield handle, *argument
 
 
-def shapes_alone(program: Program) -> dict[str, Problem]:
+def shapes_alone(graph: Graph) -> dict[str, Problem]:
     """The declared models that no machine can run, because only their shape is known; by the declaration's name, with
     the problem that says so."""
     known = catalogue()
+    named = {handle.name: (str(handle.arguments.get("name")), handle.span) for handle in graph.handles}
     return {
-        handle.name: problems.model_shape_only(name, span)
-        for handle, name, span in models(program)
+        handle: problems.model_shape_only(name, span)
+        for handle, (name, span) in named.items()
         if name in known and not known[name].runs
     }
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ..base.problems import Problem
 from ..executor.engines import engine
+from ..executor.engines.packaged import PackagedModel
 from ..executor.engines.protocol import Engine
 from ..executor.kinds import Kind, Opener
 from ..ir.graph import Demand, Handle
@@ -56,7 +57,8 @@ class KindModule(Protocol):
 
 
 class Library:
-    """The standard library for one program, whose `.agent` file lies in `folder`."""
+    """The standard library for one program, whose `.agent` file lies in `folder`. `packages` are models, by name, whose
+    functions came with a compiled package."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Library:
         warn: Callable[[Problem], None] | None = None,
         engine_name: str = "xla",
         settings: Settings | None = None,
+        packages: Mapping[str, PackagedModel] | None = None,
     ) -> None:
         self._engine: Engine | None = None
         self._engine_name = engine_name
@@ -75,6 +78,7 @@ class Library:
             progress,
             warn or _unheard,
             settings=settings,
+            packages=packages or {},
         )
         self._stages: dict[str, Mapping[str, Kind]] = {}
         self._openers: dict[str, Mapping[str, Opener]] = {}
@@ -174,6 +178,10 @@ class Library:
             await close()
 
     def _the_engine(self) -> Engine:
+        if self._engine is None and self._environment.packages:
+            from ..executor.engines.xla.engine import XlaEngine
+
+            self._engine = XlaEngine(packages=self._environment.packages)
         if self._engine is None:
             self._engine = engine(self._engine_name)
         return self._engine

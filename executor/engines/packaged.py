@@ -6,6 +6,7 @@ A step of a chat model is `enter ─ layer × layers ─ leave`, and a package h
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,12 @@ class PackagedModel:
     functions: Mapping[str, Artifact]
     kind: str = STABLEHLO
     driver: str = "local-task"
+
+    @property
+    def digest(self) -> str:
+        """Names what the functions compute: equal digests may share compiled code."""
+        lines = (f"{name} {made.sha256}\n" for name, made in sorted(self.functions.items()))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
     def longest(self) -> int:

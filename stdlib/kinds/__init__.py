@@ -7,11 +7,12 @@ of its stages starts.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...base.problems import Problem
+from ...executor.engines.packaged import PackagedModel
 from ...executor.engines.protocol import Engine
 from ..settings import Settings
 from ..store.steps import Progress
@@ -40,3 +41,5 @@ class Environment:
     secrets: Secrets = field(default_factory=Secrets)
     settings: Settings = field(default_factory=Settings)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
+    packages: Mapping[str, PackagedModel] = field(default_factory=dict[str, "PackagedModel"])
+    """Models by name whose functions came in a package, and are run instead of the model's own."""

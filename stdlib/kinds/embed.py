@@ -33,7 +33,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
         if entry.role != "embed":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "embed"))
         files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
-        encoder = open_encoder(entry, files)
+        encoder = open_encoder(entry, files, environment.packages.get(wanted))
         await anyio.to_thread.run_sync(encoder.open)
         return encoder
 

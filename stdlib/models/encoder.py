@@ -11,7 +11,7 @@ their embeddings are averaged by length.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...executor.engines.packaged import PackagedModel
     from ...executor.engines.xla.kept import KeptPrograms
+    from ...executor.engines.xla.native import NativeFunctions
 
     Embeddings = NDArray[np.float32]
 
@@ -39,10 +41,18 @@ class SentenceEncoder:
     `key` changes whenever embeddings may: it names the weights and the way they are read.
     """
 
-    def __init__(self, files: Mapping[str, Path], config: BertConfig, name: str, weights_hash: str) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        config: BertConfig,
+        name: str,
+        weights_hash: str,
+        package: PackagedModel | None = None,
+    ) -> None:
         self._files = files
         self._config = config
         self._name = name
+        self._package = package
         self._tokenizer = WordPiece(files["tokenizer"], name)
         self.dimensions = config.d_model
         self.key = f"{weights_hash} {LONGEST} {_READING_VERSION}"
@@ -88,7 +98,10 @@ class SentenceEncoder:
             ids[row, : len(marked)] = marked
             mask[row, : len(marked)] = 1.0
         table, weights = self._loaded
-        program = self._programs.get(f"bert-{size}-{length}", lambda: self._function(size, length))
+        if self._native is not None:
+            program = self._native.get(f"encode_{size}_{length}")
+        else:
+            program = self._programs.get(f"bert-{size}-{length}", lambda: self._function(size, length))
         return np.asarray(program(weights, table[ids], mask))[: len(batch)]
 
     def _function(self, size: int, length: int) -> tuple[Any, tuple[Any, ...]]:
@@ -99,10 +112,20 @@ class SentenceEncoder:
 
         tree = jax.tree.structure(bert.weight_shapes(self._config))
 
-        def encode(leaves: Any, words: Any, mask: Any) -> Any:
+        def own(leaves: Any, words: Any, mask: Any) -> Any:
             # Flat leaves, since the trees of kept programs are of plain lists.
             return bert.encode(self._config, jax.tree.unflatten(tree, leaves), words, mask)
 
+        encode = own
+        if self._package is not None:
+            from ...executor.engines.xla.load import callable_of
+
+            call = callable_of(self._package.functions[f"encode_{size}_{length}"])
+
+            def packaged(leaves: Any, words: Any, mask: Any) -> Any:
+                return call(*leaves, words, mask)[0]
+
+            encode = packaged
         shape = partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
         leaves = jax.tree.leaves(bert.weight_shapes(self._config))
         return jax.jit(encode), (leaves, shape((size, length, self.dimensions)), shape((size, length)))
@@ -113,7 +136,17 @@ class SentenceEncoder:
         import jax
 
         found = read_weights(self._files["weights"], self._config, self._name)
-        return found.table, [jax.device_put(leaf) for leaf in jax.tree.leaves(found.weights)]
+        put: Callable[[Any], Any] = jax.device_put if self._native is None else self._native.put
+        return found.table, [put(leaf) for leaf in jax.tree.leaves(found.weights)]
+
+    @cached_property
+    def _native(self) -> NativeFunctions | None:
+        """The functions where they came as machine code."""
+        if self._package is None or self._package.kind != "iree":
+            return None
+        from ...executor.engines.xla.native import NativeFunctions
+
+        return NativeFunctions(self._name, self._package)
 
     @cached_property
     def _programs(self) -> KeptPrograms:
@@ -121,6 +154,8 @@ class SentenceEncoder:
         from . import bert
 
         code = hashlib.sha256(Path(bert.__file__).read_bytes() + Path(__file__).read_bytes()).hexdigest()
+        if self._package is not None:
+            code = f"package {self._package.digest}"
         try:
             return KeptPrograms(f"{self._config} {code}", kept_programs())
         except OSError:

@@ -28,66 +28,44 @@ from .packaged import PackagedPrograms
 from .programs import DeviceWeights, Step
 
 
-class NativePrograms(PackagedPrograms):
-    """As `Programs`, on IREE. Raises `OutsideError` (model-does-not-load) where IREE has no such device here."""
+class NativeFunctions:
+    """The functions of a package, opened when first used; thread-safe. Raises `OutsideError` (model-does-not-load) where
+    IREE has no such device here."""
 
-    def __init__(self, name: str, package: PackagedModel, keep: Path | None) -> None:
-        super().__init__(package, keep)
+    def __init__(self, name: str, package: PackagedModel) -> None:
         if find_spec("iree") is None:
             raise OutsideError(model_does_not_load(name, "its machine code needs IREE: the extra [iree]"))
         self._runtime: Any = import_module("iree.runtime")
         self._name = name
+        self._package = package
         try:
             self._config: Any = self._runtime.Config(package.driver)
         except Exception as error:  # what drivers raise has no common base
-            raise OutsideError(
-                model_does_not_load(name, f"IREE has no device {package.driver!r} here ({error})")
-            ) from error
-        self._functions_by_name: dict[str, Callable[..., Any]] = {}
+            why = f"IREE has no device {package.driver!r} here ({error})"
+            raise OutsideError(model_does_not_load(name, why)) from error
+        self._opened: dict[str, Callable[..., Any]] = {}
         self._lock = Lock()
 
-    def placed(self, weights: Any) -> DeviceWeights:
-        outer, layers = weights
-        return DeviceWeights(
-            [self._put(leaf) for leaf in jax.tree.leaves(outer)],
-            [[self._put(leaf) for leaf in jax.tree.leaves(layer)] for layer in layers],
-        )
+    def put(self, array: Any) -> Any:
+        """An array on the device."""
+        return self._runtime.asdevicearray(self._config.device, np.asarray(array))
 
-    def create(self, length: int) -> Program:
-        shapes = self._package.cache(length)
-        return lambda: [self._put(np.zeros(shape, dtype)) for shape, dtype in shapes]
-
-    def grow(self, length: int, longer: int) -> Program:
-        del length
-        wanted = self._package.cache(longer)
-
-        def grow(cache: Any) -> Any:
-            grown: list[Any] = []
-            for array, (shape, dtype) in zip(cache, wanted, strict=True):
-                bigger = np.zeros(shape, dtype)
-                had = array.to_host()
-                bigger[tuple(slice(extent) for extent in had.shape)] = had
-                grown.append(self._put(bigger))
-            return grown
-
-        return grow
-
-    def prefill(self, chunk: int, length: int) -> Step:
-        return Step(
-            partial(_enter, self._function(f"enter_{chunk}")),
-            partial(_layer, self._function(f"layer_{chunk}_{length}")),
-            partial(_leave, self._function(f"leave_{chunk}")),
-        )
-
-    def decode(self, length: int) -> Step:
-        return self.prefill(1, length)
-
-    def _function(self, name: str) -> Callable[..., Any]:
+    def flat(self, name: str) -> Callable[..., Any]:
+        """A function of flat arguments, arrays on the device or on the host. Its results stay on the device."""
         with self._lock:
-            found = self._functions_by_name.get(name)
+            found = self._opened.get(name)
             if found is None:
-                found = self._functions_by_name[name] = self._open(self._package.functions[name])
+                found = self._opened[name] = self._open(self._package.functions[name])
             return found
+
+    def get(self, name: str) -> Callable[..., Any]:
+        """A function of a list of weights and of arrays, with one result, on the host."""
+        function = self.flat(name)
+
+        def call(weights: Any, *arrays: Any) -> Any:
+            return function(*weights, *(np.asarray(array) for array in arrays)).to_host()
+
+        return call
 
     def _open(self, made: Artifact) -> Callable[..., Any]:
         config, runtime = self._config, self._runtime
@@ -99,8 +77,49 @@ class NativePrograms(PackagedPrograms):
         except Exception as error:
             raise OutsideError(model_does_not_load(self._name, f"{made.name} does not load ({error})")) from error
 
-    def _put(self, array: Any) -> Any:
-        return self._runtime.asdevicearray(self._config.device, np.asarray(array))
+
+class NativePrograms(PackagedPrograms):
+    """As `Programs`, on IREE."""
+
+    def __init__(self, name: str, package: PackagedModel, keep: Path | None) -> None:
+        super().__init__(package, keep)
+        self._native = NativeFunctions(name, package)
+
+    def placed(self, weights: Any) -> DeviceWeights:
+        outer, layers = weights
+        return DeviceWeights(
+            [self._native.put(leaf) for leaf in jax.tree.leaves(outer)],
+            [[self._native.put(leaf) for leaf in jax.tree.leaves(layer)] for layer in layers],
+        )
+
+    def create(self, length: int) -> Program:
+        shapes = self._package.cache(length)
+        return lambda: [self._native.put(np.zeros(shape, dtype)) for shape, dtype in shapes]
+
+    def grow(self, length: int, longer: int) -> Program:
+        del length
+        wanted = self._package.cache(longer)
+
+        def grow(cache: Any) -> Any:
+            grown: list[Any] = []
+            for array, (shape, dtype) in zip(cache, wanted, strict=True):
+                bigger = np.zeros(shape, dtype)
+                had = array.to_host()
+                bigger[tuple(slice(extent) for extent in had.shape)] = had
+                grown.append(self._native.put(bigger))
+            return grown
+
+        return grow
+
+    def prefill(self, chunk: int, length: int) -> Step:
+        return Step(
+            partial(_enter, self._native.flat(f"enter_{chunk}")),
+            partial(_layer, self._native.flat(f"layer_{chunk}_{length}")),
+            partial(_leave, self._native.flat(f"leave_{chunk}")),
+        )
+
+    def decode(self, length: int) -> Step:
+        return self.prefill(1, length)
 
 
 def _enter(function: Callable[..., Any], outer: Any, tokens: Any, start: Any) -> Any:

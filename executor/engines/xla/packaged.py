@@ -9,7 +9,6 @@ axis that is longer.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -44,11 +43,8 @@ class PackagedPrograms(Programs):
     """As `Programs`. Sizes that the package does not have raise KeyError: who loads it lowers the context to them."""
 
     def __init__(self, package: PackagedModel, keep: Path | None) -> None:
-        digest = hashlib.sha256()
-        for name, made in sorted(package.functions.items()):
-            digest.update(f"{name} {made.sha256}\n".encode())
         # What would ask the model's own functions is replaced below.
-        super().__init__(f"package {digest.hexdigest()}", cast("ModelFunctions", None), keep)
+        super().__init__(f"package {package.digest}", cast("ModelFunctions", None), keep)
         self._package = package
 
     def fit(self, name: str, outer: Any, layers: Sequence[Any]) -> None:

@@ -1,0 +1,1 @@
+../../agentlang/package_problems.py
