@@ -12,14 +12,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import problems
 from .base.frozen import frozen
+from .base.later import Later
 from .base.problems import Problem, Problems, has_errors, in_order
 from .base.source import Source
 
 if TYPE_CHECKING:
     import signal
 
+    from . import problems
     from .executor.frames import End
     from .executor.observers import Observer
     from .executor.running import Approver, Running
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .stdlib.library import Library
     from .stdlib.settings import Settings
     from .tapes import Recording, Tape
+else:
+    problems = Later(".problems", __package__)
 
 LARGEST_SOURCE = 2 << 20
 """Bytes that are read at all: what the parser takes in characters, at four bytes each."""
@@ -104,7 +107,7 @@ def check(source: Source, strict_labels: bool = False) -> Checked:
     found = (*found, *without_echoes(file, found, more))
     if not file.declarations and not has_errors(found):
         found = (*found, problems.empty_file(source.path, source.span(0, 0)))
-    if program is not None and program.fleets:
+    if program is not None and any(len(fleet.tiers) > 1 for fleet in program.fleets):
         from .stdlib.declared import tier_notes
 
         found = (*found, *tier_notes(program))

@@ -2,20 +2,50 @@
 
 A frozen dataclass writes six methods as text and compiles them, about half a millisecond for each class; the tree and
 the typed program have a hundred classes, which every command would pay for before it reads a file. Here the methods
-are written once and look the fields up. To everything else the classes are dataclasses: `fields`, `replace`,
-`__match_args__`, `field(default=…, compare=False)` and keyword-only fields work as usual, and type checkers see them
-so. Making a value costs about a microsecond.
+are written once and look the fields up, and `dataclasses`, which loads half of the library's tools for reading source,
+stays away until somebody asks for what it gives. To everything else the classes are dataclasses: `fields`, `replace`,
+`__match_args__` and keyword-only fields work as usual, and type checkers see them so. Making a value costs about a
+microsecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar, dataclass_transform, overload
 
 _T = TypeVar("_T")
+
+
+class _Absent:
+    """No default."""
+
+
+_ABSENT = _Absent()
+
+
+class _Part:
+    """A field: its default, whether it is compared, whether it is given by name only."""
+
+    __slots__ = ("annotation", "compare", "default", "kw_only")
+
+    def __init__(self, default: object, compare: bool, kw_only: bool, annotation: object = None) -> None:
+        self.default = default
+        self.compare = compare
+        self.kw_only = kw_only
+        self.annotation = annotation
+
+
+@overload
+def field(*, compare: bool = True, kw_only: bool = False) -> Any: ...
+@overload
+def field(*, default: _T, compare: bool = True, kw_only: bool = False) -> _T: ...
+
+
+def field(*, default: object = _ABSENT, compare: bool = True, kw_only: bool = False) -> Any:
+    """A field of a frozen class. Without `compare` it takes no part in equality."""
+    return _Part(default, compare, kw_only)
 
 
 @overload
@@ -28,40 +58,96 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[_T]], type[_T]]: ...
 def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
     """Make a class of annotated fields an immutable value class, compared and hashed by its fields.
 
-    Fields with `compare=False` take no part in equality. A `default_factory` and `__post_init__` are not supported. A
-    method that the class writes itself is kept.
+    A field that is more than an annotation and a default is made with `field` of this module; there are no factories,
+    and no `__post_init__`. A method that the class writes itself is kept. TypeError for a default that could change.
     """
     if cls is None:
         return partial(_define, kw_only=kw_only)
     return _define(cls, kw_only)
 
 
+def replace(given: _T, /, **changes: Any) -> _T:
+    """A value of a frozen class with other fields. TypeError for a field that it does not have."""
+    return given.__class__(**{**given.__dict__, **changes})
+
+
+def names(cls: type[Any]) -> tuple[str, ...]:
+    """The fields of a frozen class, in their order."""
+    return cls.__frozen_fields__
+
+
 def _define(cls: type[Any], kw_only: bool) -> type[Any]:
     if cls.__doc__ is None:
-        # Else `dataclass` would make one from the signature, which takes longer than all the rest.
         cls.__doc__ = cls.__name__
-    dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
-    own = fields(cls)
-    cls.__frozen_fields__ = tuple(part.name for part in own)
-    cls.__frozen_defined__ = frozenset(cls.__frozen_fields__)
-    cls.__frozen_compared__ = staticmethod(_values([part.name for part in own if part.compare]))
-    cls.__frozen_defaults__ = {part.name: part.default for part in own if _has_default(part)}
+    parts: dict[str, _Part] = {}
+    for base in cls.__mro__[-1:0:-1]:
+        parts |= base.__dict__.get("__frozen_parts__", {})
+    # `inspect` would know them too, and is what is to stay away.
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063
+        if not str(annotation).startswith(("ClassVar", "typing.ClassVar")):
+            parts[name] = _part(cls, name, annotation, kw_only)
+    cls.__frozen_parts__ = parts
+    cls.__frozen_fields__ = tuple(parts)
+    cls.__frozen_defined__ = frozenset(parts)
+    cls.__frozen_compared__ = staticmethod(_values([name for name, part in parts.items() if part.compare]))
+    cls.__frozen_defaults__ = {name: part.default for name, part in parts.items() if part.default is not _ABSENT}
+    cls.__dataclass_fields__ = _AsDataclass(cls)
     written = cls.__dict__
+    if "__match_args__" not in written:
+        cls.__match_args__ = tuple([name for name, part in parts.items() if not part.kw_only])
     for name, method in _METHODS:
         if name not in written:
             setattr(cls, name, method)
     return cls
 
 
-def _has_default(part: Field[Any]) -> bool:
-    if part.default_factory is not MISSING:
-        raise TypeError(f"field {part.name}: a factory would give each value a default of its own")
-    return part.default is not MISSING
+def _part(cls: type[Any], name: str, annotation: object, kw_only: bool) -> _Part:
+    """A field that the class itself declares; its default stays an attribute of the class."""
+    given: object = cls.__dict__.get(name, _ABSENT)
+    if not isinstance(given, _Part):
+        part = _Part(given, True, kw_only, annotation)
+    else:
+        part = _Part(given.default, given.compare, given.kw_only or kw_only, annotation)
+        if part.default is _ABSENT:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, part.default)
+    if part.default.__class__.__hash__ is None or part.default.__class__.__module__ == "dataclasses":
+        raise TypeError(f"{cls.__name__}.{name}: {part.default!r} would be one for all values, or is no default at all")
+    return part
 
 
 def _values(names: list[str]) -> Callable[[Mapping[str, Any]], Any]:
     """What gives the values of these names as one that can be compared and hashed."""
     return itemgetter(*names) if names else lambda _: ()
+
+
+class _AsDataclass:
+    """What the functions of `dataclasses` look for, made when it is first asked for."""
+
+    __slots__ = ("_cls",)
+
+    def __init__(self, cls: type[Any]) -> None:
+        self._cls = cls
+
+    def __get__(self, value: object, owner: type[Any] | None = None) -> Mapping[str, Any]:
+        import dataclasses
+
+        own: dict[str, _Part] = self._cls.__frozen_parts__
+        parts = [(name, _annotation(part), _as_field(dataclasses, part)) for name, part in own.items()]
+        made: Any = dataclasses.make_dataclass(self._cls.__name__, parts, init=False, repr=False, eq=False)
+        self._cls.__dataclass_fields__ = made.__dataclass_fields__
+        return made.__dataclass_fields__
+
+
+def _annotation(part: _Part) -> Any:
+    return part.annotation
+
+
+def _as_field(dataclasses: Any, part: _Part) -> Any:
+    if part.default is _ABSENT:
+        return dataclasses.field(compare=part.compare, kw_only=part.kw_only)
+    return dataclasses.field(default=part.default, compare=part.compare, kw_only=part.kw_only)
 
 
 # --- the methods of every frozen class -------------------------------------------------------------------------------
@@ -101,11 +187,17 @@ def _repr(self: Any) -> str:
 
 
 def _setattr(self: Any, name: str, _value: object) -> None:
-    raise FrozenInstanceError(f"{self.__class__.__name__}.{name} cannot be changed")
+    raise _unchangeable(f"{self.__class__.__name__}.{name} cannot be changed")
 
 
 def _delattr(self: Any, name: str) -> None:
-    raise FrozenInstanceError(f"{self.__class__.__name__}.{name} cannot be removed")
+    raise _unchangeable(f"{self.__class__.__name__}.{name} cannot be removed")
+
+
+def _unchangeable(what: str) -> AttributeError:
+    from dataclasses import FrozenInstanceError
+
+    return FrozenInstanceError(what)
 
 
 _METHODS: tuple[tuple[str, Any], ...] = (

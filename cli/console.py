@@ -10,12 +10,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from ..base.later import Later
 from ..base.problems import Problem, Problems, has_errors
-from ..base.render import as_json, concise, json_text, summary, terminal
 from ..base.source import Source
+
+if TYPE_CHECKING:
+    from ..base import render
+else:
+    render = Later("..base.render", __package__)
 
 MOST_SHOWN = 50
 """More problems than this are a wall that nobody reads; the other forms show all."""
@@ -31,11 +35,11 @@ class Exit:
     INTERRUPTED = 130
 
 
-@dataclass
 class Console:
-    out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
-    json: bool = False
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, json: bool = False) -> None:
+        self.out = sys.stdout if out is None else out
+        self.err = sys.stderr if err is None else err
+        self.json = json
 
     def print(self, text: str = "", end: str = "\n") -> None:
         """A result, for people. Flushed where it ends without a newline, because then it streams."""
@@ -61,23 +65,23 @@ class Console:
         """Problems in the wanted form: `text` and `concise` to stderr, `json` to stdout."""
         found = tuple(problems)
         if form == "json":
-            self.out.write(json_text(found) + "\n")
+            self.out.write(render.json_text(found) + "\n")
             return
         colour = self.colour(self.err)
         shown = found[:MOST_SHOWN] if form == "text" else found
         for problem in shown:
-            text = concise(problem) if form == "concise" else terminal(problem, sources, colour) + "\n"
+            text = render.concise(problem) if form == "concise" else render.terminal(problem, sources, colour) + "\n"
             self.err.write(text + "\n")
         if form == "text" and found:
             left = f"the first {len(shown)} of " if len(shown) < len(found) else ""
             more = "; --format concise shows all" if left else ""
-            self.err.write(f"{left}{summary(found)}{more}\n")
+            self.err.write(f"{left}{render.summary(found)}{more}\n")
         self.err.flush()
 
     def fail(self, problems: Problems, sources: Mapping[str, Source], code: int = Exit.ERRORS) -> int:
         """Show why a command ends here; in JSON mode as the one document `{"problems": [...]}`."""
         if self.json:
-            self.document({"problems": [as_json(p) for p in problems]})
+            self.document({"problems": [render.as_json(p) for p in problems]})
         else:
             self.problems(problems, sources)
         return code if has_errors(problems) else Exit.DONE
@@ -87,15 +91,15 @@ class Console:
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-@dataclass
 class Bar:
     """A progress bar on stderr: drawn in place on a terminal, else a line at each tenth. Sizes in bytes."""
 
-    console: Console
-    label: str
-    _last: float = 0.0
-    _tenth: int = -1
-    _done: bool = False
+    def __init__(self, console: Console, label: str) -> None:
+        self.console = console
+        self.label = label
+        self._last = 0.0
+        self._tenth = -1
+        self._done = False
 
     def show(self, done: int, total: int | None) -> None:
         """Draw; more than 20 times a second is left out, the end is not."""

@@ -55,6 +55,7 @@ class Parser(argparse.ArgumentParser):
     the other words, which argparse takes only when it is told to."""
 
     _mixes = True
+    _width = 78
 
     def add_subparsers(self, **settings: Any) -> Any:
         # What follows the name of a command is for the command's own parser, as it stands.
@@ -70,6 +71,16 @@ class Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixes = True
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Each argument that is added makes one; with a width it need not look for the terminal's, which loads archives.
+        return self.formatter_class(prog=self.prog, width=self._width)  # pyright: ignore[reportCallIssue]
+
+    def format_help(self) -> str:
+        from shutil import get_terminal_size
+
+        self._width = get_terminal_size().columns - 2
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         from .usage import explained

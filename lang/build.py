@@ -10,9 +10,9 @@ Declarations are in `build_declarations`; here is what stands inside them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from ..base.frozen import replace
 from ..base.problems import Problem
 from ..base.source import Source, Span
 from . import syntax as s

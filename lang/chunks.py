@@ -8,10 +8,10 @@ is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import cast
 
+from ..base.frozen import replace
 from ..base.problems import Fix, Problem, Problems, in_order
 from ..base.source import Source, Span
 from . import lalr, syntax_problems
@@ -30,7 +30,6 @@ LONGEST_CHECKED = 1 << 14
 MOST_CHECKED = 6
 
 
-@dataclass(frozen=True, slots=True)
 class Chunk:
     """A part of a source, `start..end`, and what it gave. `declarations` are without docs, each with its line.
 
@@ -38,18 +37,36 @@ class Chunk:
     is how many problems the scanner had with it at once.
     """
 
-    start: int
-    end: int
-    line: int
-    first_line: int | None
-    declarations: tuple[tuple[Declaration, int], ...]
-    broken: tuple[Ident, ...]
-    comments: tuple[Comment, ...]
-    problems: Problems
-    reaching: bool
-    most: int
+    __slots__ = (
+        *("broken", "comments", "declarations", "end", "first_line", "line"),
+        *("most", "places", "problems", "reaching", "start"),
+    )
 
-    places: list[Span] = field(default_factory=list[Span], repr=False)
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        line: int,
+        first_line: int | None,
+        declarations: tuple[tuple[Declaration, int], ...],
+        broken: tuple[Ident, ...],
+        comments: tuple[Comment, ...],
+        problems: Problems,
+        reaching: bool,
+        most: int,
+        places: list[Span] | None = None,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.line = line
+        self.first_line = first_line
+        self.declarations = declarations
+        self.broken = broken
+        self.comments = comments
+        self.problems = problems
+        self.reaching = reaching
+        self.most = most
+        self.places = [] if places is None else places
 
     def placed(self, offset: int, line: int) -> Chunk | None:
         """The chunk with its text elsewhere; None where it must be parsed there. The trees move, and this one is used

@@ -8,7 +8,6 @@ read, so that a bracket that recovery puts in changes what the newlines after it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..base.source import Span
@@ -43,13 +42,15 @@ Stack = tuple[int, Any]
 _MISSING = -(1 << 30)
 
 
-@dataclass(slots=True)
 class State:
     """Where a parse stands: the states of the tables, the brackets that are open, the kind of the last token."""
 
-    states: Stack
-    brackets: list[str]
-    previous: str | None = None
+    __slots__ = ("brackets", "previous", "states")
+
+    def __init__(self, states: Stack, brackets: list[str], previous: str | None = None) -> None:
+        self.states = states
+        self.brackets = brackets
+        self.previous = previous
 
     def copy(self) -> State:
         return State(self.states, self.brackets.copy(), self.previous)

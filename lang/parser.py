@@ -8,8 +8,8 @@ as an editor does, keeps the chunks that did not change (`incremental`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
+from ..base.frozen import replace
 from ..base.problems import Problems, in_order
 from ..base.source import Source, Span
 from .chunks import MOST_PROBLEMS, Chunk, chunks, one_per_line

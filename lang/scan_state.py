@@ -7,7 +7,6 @@ in `scanner` all else.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..base.problems import Problem
@@ -35,22 +34,24 @@ class Cut(NamedTuple):
     dropped: int
 
 
-@dataclass(slots=True)
 class Scan:
     """What one source gave. `starts` are indexes of tokens with which a declaration (or a stray line) begins; `dropped`
     are the first tokens of declarations that were too deep to read. `cuts` part the source; `reaching` are the parts
     (by the number of cuts before) that hold a long text without an end, for which all that follows was looked at.
     `most` says for each part how many problems it had at once; `broken_off` that there were too many to go on."""
 
-    tokens: list[Token] = field(default_factory=list[Token])
-    comments: list[Comment] = field(default_factory=list[Comment])
-    problems: list[Problem] = field(default_factory=list[Problem])
-    starts: list[int] = field(default_factory=list[int])
-    dropped: list[Token] = field(default_factory=list[Token])
-    cuts: list[Cut] = field(default_factory=list[Cut])
-    reaching: set[int] = field(default_factory=set[int])
-    most: list[int] = field(default_factory=lambda: [0])
-    broken_off: bool = False
+    __slots__ = ("broken_off", "comments", "cuts", "dropped", "most", "problems", "reaching", "starts", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens: list[Token] = []
+        self.comments: list[Comment] = []
+        self.problems: list[Problem] = []
+        self.starts: list[int] = []
+        self.dropped: list[Token] = []
+        self.cuts: list[Cut] = []
+        self.reaching: set[int] = set()
+        self.most = [0]
+        self.broken_off = False
 
 
 class Reader:

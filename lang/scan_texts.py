@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 
-from ..base.suggest import suggest
 from ..base.units import UNITS
 from . import syntax_problems as problems
 from .patterns import (
@@ -73,6 +72,8 @@ class TextReader(Reader):
 
     def unknown_unit(self, start: int, end: int) -> None:
         text = self.text[start:end]
+        from ..base.suggest import suggest
+
         known = LONG_NAMES.get(text.lower()) or suggest(text, [u for u in UNITS if len(u) > 1 or len(text) == 1])
         self.report(problems.unknown_unit(self.span(start, end), text, known, ", ".join(u for u in UNITS if u != "$")))
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from ..base.frozen import frozen
+
 END = "$END"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One alternative of a rule. `keep` says which symbols its action gets; `splice` that its parts go to its parent.
 
@@ -34,7 +35,7 @@ class Rule:
     plain: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tables:
     """`states[n][symbol]` is the next state (0 or more, for shifts and gotos), or a rule `r` to reduce by (-1 - r).
 

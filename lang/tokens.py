@@ -5,8 +5,9 @@ The scanner, the parser, the formatter and the recovery from errors all read the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from ..base.frozen import frozen
 
 
 class Token(NamedTuple):
@@ -24,7 +25,7 @@ class Token(NamedTuple):
     first: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comment:
     """`# …` or, with `doc`, `## …`. `own_line` if nothing but space precedes it."""
 

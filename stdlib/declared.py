@@ -49,8 +49,6 @@ _SHARED_BY = 8
 
 def tier_notes(program: Program) -> Problems:
     """Tiers of several that could run none of the program's models: nothing but plain stages can be placed there."""
-    if not any(len(fleet.tiers) > 1 for fleet in program.fleets):
-        return ()
     from ..planner.catalogue import catalogue as devices
 
     known = catalogue()

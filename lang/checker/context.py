@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ...base.problems import Problem
 from ...base.source import Source, Span
-from ...base.suggest import suggest
 from .. import problems
 from ..program import EnumDeclaration, RecordDeclaration, StageSignature
 from ..syntax import Ident, Name
@@ -168,6 +167,8 @@ class Context:
         """One suggestion, which then counts as used: a misspelt use is a use."""
         candidates = list(known) if self._patience > 0 else []
         self._patience -= len(candidates)
+        from ...base.suggest import suggest
+
         suggestion = suggest(name, candidates)
         if suggestion is not None:
             self.use(suggestion)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...base.frozen import replace
 from ...base.source import Span
 from .. import problems, syntax
 from ..program import EnumCase, EnumDeclaration, RecordDeclaration, StageSignature

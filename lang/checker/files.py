@@ -7,9 +7,9 @@ What a file declares is called by the name it is imported under, seen from the f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...base.frozen import replace
 from ...base.problems import Problem, Related, Severity
 from ...base.source import Source, Span
 from .. import problems, syntax

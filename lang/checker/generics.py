@@ -6,8 +6,7 @@ first argument. No variable is left in a program.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ...base.frozen import replace
 from ..program import Parameter, StageSignature
 from ..types import ListType, MapType, OptionType, StreamType, Type
 from .conversions import OPEN, is_unknown, join

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from ...base.frozen import replace
 from .. import program
 from ..program import Program, walk
 from ..types import MESSAGE, ROLE, VERDICT, ListType, MapType, OptionType, StreamType, Type

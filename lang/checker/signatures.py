@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ...base.frozen import replace
 from .. import problems, program, syntax
 from ..program import Parameter, StageSignature
 from ..types import StreamType, Type

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from ...base.frozen import EMPTY, frozen
+from ...base.frozen import EMPTY, field, frozen
 from ...base.source import Span
 from ...base.units import Quantity
 from ..types import HandleType, Type

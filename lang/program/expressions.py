@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ...base.frozen import EMPTY, frozen
+from ...base.frozen import EMPTY, field, frozen
 from ...base.source import Span
 from ..types import Type
 from .constants import Constant

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...base import units
-from ...base.frozen import frozen
+from ...base.frozen import field, frozen
 from ...base.source import Span
 from .names import Ident, Path, Symbol
 from .types import TypeExpr

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TypeAlias
 
-from ...base.frozen import frozen
+from ...base.frozen import field, frozen
 from ...base.source import Span
 from .expressions import Expr, Number, Quantity
 from .names import Doc, Ident, Label, Path

@@ -9,9 +9,7 @@ about it.
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from ...base.frozen import frozen
+from ...base.frozen import field, frozen
 from ...base.source import Span
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from ...base.frozen import frozen
+from ...base.frozen import field, frozen
 from ...base.source import Span
 from .expressions import Expr
 from .names import Ident

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
 from typing import Any, Protocol, cast
 
+from ...base.frozen import names
 from ...base.source import Span
 
 
@@ -23,7 +23,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(part.name for part in fields(kind) if part.name != "span")
+    return tuple([name for name in names(kind) if name != "span"])
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
-from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
-from typing import Any, cast
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from agentlang.base.frozen import frozen
+from agentlang.base.frozen import field, frozen, names, replace
 
 
 @frozen(kw_only=True)
@@ -36,7 +39,11 @@ def test_values() -> None:
 def test_they_are_dataclasses() -> None:
     point = Point(1, 2, type="t")
     assert is_dataclass(point) and [part.name for part in fields(point)] == ["type", "labels", "x", "y", "span"]
-    assert replace(point, y=5) == Point(1, 5, type="t")
+    assert names(Point) == ("type", "labels", "x", "y", "span")
+    assert replace(point, y=5) == dataclasses.replace(point, y=5) == Point(1, 5, type="t")
+    assert [part.compare for part in fields(point)] == [True, True, True, True, False]
+    assert [part.kw_only for part in fields(Point)] == [True, True, False, False, True]
+    assert fields(Point)[1].default == frozenset() and fields(Point)[0].default is dataclasses.MISSING
     assert Point.__match_args__ == ("x", "y")
     assert copy.deepcopy(point) == pickle.loads(pickle.dumps(point)) == point
 
@@ -60,9 +67,24 @@ def test_wrong_fields_are_refused(values: tuple[int, ...], named: dict[str, Any]
         cast("Any", Point)(*values, **named)
 
 
-def test_a_factory_is_refused() -> None:
-    with pytest.raises(TypeError, match="factory"):
+def test_a_default_that_could_change_is_refused() -> None:
+    for default in ([], dataclasses.field(default_factory=list[int])):
+        with pytest.raises(TypeError, match="one for all values"):
 
-        @frozen
-        class Bad:  # pyright: ignore[reportUnusedClass]
-            items: list[int] = field(default_factory=list[int])
+            @frozen
+            class Bad:  # pyright: ignore[reportUnusedClass]
+                items: Any = default
+
+
+def test_constants_of_a_class_are_no_fields() -> None:
+    @frozen
+    class Kind:
+        word: ClassVar[str] = "kind"
+        name: str
+
+    assert names(Kind) == ("name",) and Kind("a").word == "kind"
+
+
+def test_a_class_loads_no_dataclasses() -> None:
+    code = "import sys, agentlang.lang.syntax, agentlang.lang.program; sys.exit('dataclasses' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
