@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import cast
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ..ir.graph import Channel, Graph, Handle
 from ..ir.projection import STOPPED
@@ -100,7 +99,14 @@ class _IslandShell(Shell):
         wholes: Mapping[int, Whole],
     ) -> None:
         super().__init__(deployment, backend, observers, clock, (), luck)
+        self._tier = cast(str, deployment.graph.tier)
         self._wholes = wholes
+
+    def _finished(self, order: orders.FinishRun) -> None:
+        super()._finished(order)
+        whole = self._wholes.get(order.run)
+        if whole is not None:
+            whole.ended(self._tier)
 
     async def _release(self, order: orders.FinishRun, held: list[object]) -> None:
         whole = self._wholes.get(order.run)
@@ -233,14 +239,17 @@ class Whole:
 
     # --- for Islands ---
 
-    def ended(self, tier: str, end: End) -> None:
+    def ended(self, tier: str) -> None:
         """A part is through. The first that failed is the run's outcome, and the others are stopped."""
+        end = self.parts[tier].end
+        assert end is not None
         self._ends[tier] = end
         home = self._islands.home
         if self._failed is None and (end.outcome.status == "failed" or (tier == home and end.outcome.status != "done")):
             self._failed = tier
             self._stop()
         if len(self._ends) == len(self.parts):
+            self._islands.forget(self)
             self.over.set()
 
     def _stop(self) -> None:
@@ -272,22 +281,23 @@ class Islands:
         self._numbers = 0
         self._wholes: dict[int, Whole] = {}
         self._stack = AsyncExitStack()
-        self._group: TaskGroup | None = None
+        self._open = False
 
     async def __aenter__(self) -> Islands:
         await self._stack.__aenter__()
         try:
             for member in self._members.values():
                 await self._stack.enter_async_context(member.shell)
-            self._group = await self._stack.enter_async_context(anyio.create_task_group())
         except BaseException:
             await self._stack.aclose()
             raise
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
+        self._open = False
         for whole in tuple(self._wholes.values()):
             whole.cancel()
         with anyio.CancelScope(shield=True):
@@ -306,7 +316,7 @@ class Islands:
     ) -> Whole:
         """Start a run on every island that has a part in the pipeline; see `Shell.start`. KeyError for an unknown
         pipeline."""
-        if self._group is None:
+        if not self._open:
             raise RuntimeError("the islands are not open")
         if not self._members[self.home].takes_part(pipeline):
             raise KeyError(pipeline)
@@ -322,8 +332,9 @@ class Islands:
             # Ends of channels are stages with tasks of their own, which run later than this.
             member.runs[running.number] = whole
             whole.parts[tier] = running
-        for tier, running in whole.parts.items():
-            self._group.start_soon(self._until_over, whole, tier, running)
+        for tier, running in tuple(whole.parts.items()):
+            if running.end is not None:
+                whole.ended(tier)
         return whole
 
     async def run(
@@ -343,13 +354,10 @@ class Islands:
         finally:
             whole.cancel()
 
-    async def _until_over(self, whole: Whole, tier: str, running: Running) -> None:
-        await running.over.wait()
-        assert running.end is not None
-        whole.ended(tier, running.end)
-        if whole.over.is_set():
-            self._links.over(whole.number)
-            self._wholes.pop(whole.number, None)
-            for each in self._members.values():
-                for number in [number for number, known in each.runs.items() if known is whole]:
-                    del each.runs[number]
+    def forget(self, whole: Whole) -> None:
+        """For `Whole`: all of it is through."""
+        self._links.over(whole.number)
+        del self._wholes[whole.number]
+        for member in self._members.values():
+            for number in [number for number, known in member.runs.items() if known is whole]:
+                del member.runs[number]

@@ -51,7 +51,10 @@ def _only_used(module: Any) -> None:
     declared = _declared(module)
     pipelines = [operation for operation in declared if operation.name == "agent.pipeline"]
     opened = {
-        _name(operation) for pipeline in pipelines for operation in _mlir.walk(pipeline) if operation.name == "agent.open"
+        _name(operation)
+        for pipeline in pipelines
+        for operation in _mlir.walk(pipeline)
+        if operation.name == "agent.open"
     }
     for operation in reversed(declared):
         if operation.name == "agent.handle":

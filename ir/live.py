@@ -17,7 +17,9 @@ from .graph import Operation, Region, Value
 
 TERMINATORS = ("agent.return", "agent.yield")
 
-ACTING = frozenset(f"agent.{name}" for name in ("stage", "embed", "score", "transcribe", "synthesise", "lookup", "compute"))
+ACTING = frozenset(
+    f"agent.{name}" for name in ("stage", "embed", "score", "transcribe", "synthesise", "lookup", "compute")
+)
 """Calls that may act on the world, where they give a value."""
 
 

@@ -174,5 +174,3 @@ def _kept(graph: Graph, pipeline: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _map(given: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", given)
-
-

@@ -69,7 +69,9 @@ def which_home(known: tuple[str, ...]) -> Problem:
     return Problem(
         "place-which-home",
         "no tier is said to be home, where the caller is",
-        hint=f"set `agent.home` of the module to one of {', '.join(known)}" if known else "set `agent.home` of the module",
+        hint=f"set `agent.home` of the module to one of {', '.join(known)}"
+        if known
+        else "set `agent.home` of the module",
     )
 
 

@@ -60,7 +60,10 @@ def ends_meet(module: Held) -> Broken:
             if name == "agent.watch" and module.tier is None:
                 yield operation, "watches a channel, which only an island does"
             elif name != "agent.watch" and inside == (module.tier is not None):
-                yield operation, f"is no end of a channel in {'an island' if module.tier is not None else 'a whole module'}"
+                yield (
+                    operation,
+                    f"is no end of a channel in {'an island' if module.tier is not None else 'a whole module'}",
+                )
     for name, channel in _channels(module).items():
         ends = used.get(name, [])
         if not ends:

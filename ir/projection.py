@@ -154,7 +154,9 @@ class Projection:
         begin: list[Operation] = []
         end: list[Operation] = []
         for follower in sorted(set(_tiers_in(region)) - {tier}) if _synchronised(operation, at) else ():
-            entered = self._made(operation, f"entered{_nth(at)}", "agent.constant", (), BOOL, {"value": True, "tier": tier}, times)
+            entered = self._made(
+                operation, f"entered{_nth(at)}", "agent.constant", (), BOOL, {"value": True, "tier": tier}, times
+            )
             begin += [
                 entered,
                 self._send(operation, (f"enter{_nth(at)}",), entered.results[0], tier, follower, times),
@@ -165,7 +167,8 @@ class Projection:
     # --- following ---------------------------------------------------------------------------------------------------
 
     def _following(self, operation: Operation, tier: str) -> Iterator[Operation]:
-        attributes = {**operation.attributes, "tier": tier}
+        # It gives nothing here, and all of it is wanted as long as the owner's is.
+        attributes = {**operation.attributes, "tier": tier, "acts": True}
         operands = tuple(self._at(value, tier) for value in operation.operands)
         match operation.name:
             case "agent.generator":
@@ -244,7 +247,14 @@ class Projection:
             body = Region((number,), (attempt, closing))
             attributes = {"variable": f"{operation.id}.attempt", "at_most": many, "tier": tier}
             yield self._made(
-                operation, "attempts.all", "agent.map", (each.results[0],), None, attributes, times, (body, Region((), ()))
+                operation,
+                "attempts.all",
+                "agent.map",
+                (each.results[0],),
+                None,
+                attributes,
+                times,
+                (body, Region((), ())),
             )
 
     def _attempt(self, operation: Operation, at: int, tier: str) -> Operation:
@@ -302,7 +312,9 @@ class Projection:
     ) -> Operation:
         channel = self._channel(operation, (*words, follower or target), value.type, source, target)
         attributes: dict[str, Attribute] = {"channel": channel, "to": target, "tier": source}
-        return self._made(operation, f"{words[0]}.{follower or target}", "agent.send", (value,), None, attributes, times)
+        return self._made(
+            operation, f"{words[0]}.{follower or target}", "agent.send", (value,), None, attributes, times
+        )
 
     def _receive(
         self,
@@ -318,9 +330,7 @@ class Projection:
         attributes: dict[str, Attribute] = {"channel": channel, "from": source, "tier": target}
         return self._made(operation, f"{words[0]}.{follower}", "agent.receive", (), type_, attributes, times)
 
-    def _channel(
-        self, operation: Operation, words: tuple[str, ...], type_: ValueType, source: str, target: str
-    ) -> str:
+    def _channel(self, operation: Operation, words: tuple[str, ...], type_: ValueType, source: str, target: str) -> str:
         key = (operation.id, *words)
         if key not in self._names:
             self._names[key] = self._id(".".join(key))
@@ -329,9 +339,7 @@ class Projection:
 
     def _end(self, operation: Operation, word: str, operands: tuple[Value, ...], times: Formula | None) -> Operation:
         name = self._id(f"{operation.id}.{word}.yield")
-        return Operation(
-            name, "agent.yield", operands, (), {}, (), None, operation.span, times, operation.callers
-        )
+        return Operation(name, "agent.yield", operands, (), {}, (), None, operation.span, times, operation.callers)
 
     def _made(
         self,
@@ -345,6 +353,8 @@ class Projection:
         regions: Sequence[Region] = (),
     ) -> Operation:
         results = () if result is None else (Value(self._number(), result),)
+        if regions:
+            attributes = {**attributes, "acts": True}
         return Operation(
             self._id(f"{operation.id}.{word}"),
             name,

@@ -101,7 +101,11 @@ def _whole(operation: Operation, tiers: set[str], home: str) -> str | None:
     """Why all of an operation must be at home, if it must and is not."""
     if operation.name == "agent.interruptible" and tiers - {home}:
         return "a newer input interrupts it"
-    if operation.name == "agent.guard" and operation.attributes.get("cache") and len(tiers | _asks(operation, home)) > 1:
+    if (
+        operation.name == "agent.guard"
+        and operation.attributes.get("cache")
+        and len(tiers | _asks(operation, home)) > 1
+    ):
         return "its answer is cached"
     return None
 

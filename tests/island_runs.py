@@ -71,7 +71,9 @@ def run_islands(
     last: list[End] = []
 
     async def main() -> None:
-        backends = {tier: backend(graph) if backend else LocalBackend(_Toys(graph, ran)) for tier, graph in graphs.items()}
+        backends = {
+            tier: backend(graph) if backend else LocalBackend(_Toys(graph, ran)) for tier, graph in graphs.items()
+        }
         items: list[object] = []
         with anyio.fail_after(1000.0):
             async with open_islands(graphs, backends) as together:

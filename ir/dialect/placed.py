@@ -167,5 +167,3 @@ def island(op: View) -> Iterator[str]:
         yield "has no name"
     if not op.attributes.get("tier"):
         yield "is on no tier"
-
-

@@ -21,14 +21,16 @@ the islands, for all; tests go, for they look at whole pipelines. `ir.islands` m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...base.problems import Problems
 from .. import _mlir, place_problems
 from ..emit import channel_operation, pipeline_operation
-from ..graph import Channel, GraphPipeline, walk
+from ..graph import Channel, GraphPipeline, Operation, Region, walk
+from ..keeping import kept_uses
 from ..library import Library
-from ..live import TERMINATORS
+from ..live import TERMINATORS, live, without_transfers
 from ..projection import Projection
 from ..read import read_graph
 
@@ -49,7 +51,7 @@ def run(module: Any, library: Library) -> Problems:
     channels = {channel.name: channel for channel in graph.channels}
     parts: dict[str, list[GraphPipeline]] = {home: []}
     for pipeline in graph.pipelines:
-        projection = Projection(pipeline, home)
+        projection = Projection(_keeping(pipeline), home)
         for tier in projection.tiers:
             parts.setdefault(tier, []).append(projection.on(tier))
         channels |= projection.channels
@@ -60,6 +62,30 @@ def run(module: Any, library: Library) -> Problems:
     for tier, pipelines in parts.items():
         body.append(_island(tier, pipelines, channels))
     return ()
+
+
+def _keeping(pipeline: GraphPipeline) -> GraphPipeline:
+    """Says which uses of a stream must not hold its producer back: what a use waits for may be on another island, where
+    only the whole shows it."""
+    whole = without_transfers(pipeline.body)
+    found = kept_uses(whole, live(whole))
+    kept: dict[str, tuple[int, ...]] = {}
+    for operation in walk(whole):
+        places = tuple(place for place in range(len(operation.operands)) if (id(operation), place) in found)
+        if places:
+            kept[operation.id] = places
+
+    def said(region: Region) -> Region:
+        made: list[Operation] = []
+        for operation in region.operations:
+            attributes = operation.attributes
+            if operation.id in kept:
+                attributes = {**attributes, "kept": kept[operation.id]}
+            regions = tuple(said(inner) for inner in operation.regions)
+            made.append(replace(operation, attributes=attributes, regions=regions))
+        return Region(region.arguments, tuple(made))
+
+    return replace(pipeline, body=said(pipeline.body)) if kept else pipeline
 
 
 def _island(tier: str, pipelines: list[GraphPipeline], channels: dict[str, Channel]) -> Any:

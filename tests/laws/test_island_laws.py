@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import replace
 
 import ir_programs as P
@@ -61,9 +62,7 @@ def comes_back(module: Module) -> None:
 
 def _what_runs(graph: Graph) -> Graph:
     """The oracle computes all, and what nobody uses may fail."""
-    return replace(
-        graph, pipelines=tuple(replace(p, body=only_live(p.body, live(p.body))) for p in graph.pipelines)
-    )
+    return replace(graph, pipelines=tuple(replace(p, body=only_live(p.body, live(p.body))) for p in graph.pipelines))
 
 
 @lawful
@@ -100,4 +99,6 @@ def test_islands_together_do_what_the_whole_does(program: p.Program, data: st.Da
         after = run_islands(graphs, pipeline.name, inputs)
         assert after.result == before.result, pipeline.name
         if not before.failed:
-            assert after.calls == before.calls
+            moved = ("llm:transfer",)  # what is sent needs no transfer
+            told = [Counter({k: n for k, n in each.calls.items() if k[0] not in moved}) for each in (before, after)]
+            assert told[0] == told[1], pipeline.name
