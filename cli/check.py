@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..api import check, look, read
 from ..base.problems import Problem, Severity, has_errors
 from ..base.source import Source
+from ..checking import check, read
 from .console import Console, Exit, unread
 
 
@@ -32,6 +32,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         found += checked.problems
         sources |= checked.sources
         if arguments.online and checked.program is not None:
+            from ..api import look
+
             found += look(checked.program, Path(name).parent)
     form = "json" if console.json else arguments.format
     console.problems(found, sources, form)

@@ -1,0 +1,1 @@
+../../agentlang/checking.py
