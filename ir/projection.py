@@ -57,6 +57,7 @@ class Projection:
     home: str
     channels: dict[str, Channel] = field(default_factory=dict[str, Channel])
     _ids: set[str] = field(default_factory=set[str])
+    _taken: set[str] = field(default_factory=set[str])
     _names: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str])
     _next: int = 0
     _origin: dict[int, Value] = field(default_factory=dict[int, Value])
@@ -72,6 +73,8 @@ class Projection:
             made.update((operation.id, value) for value in operation.results)
             if "copies" in operation.attributes:
                 self._is_there(made[operation.attributes["copies"]], operation)
+            if "channel" in operation.attributes:
+                self._taken.add(cast(str, operation.attributes["channel"]))
             if operation.name == "agent.send":
                 sent[operation.results[0].id] = operation
             elif operation.name == "agent.receive":
@@ -222,9 +225,9 @@ class Projection:
         policies: dict[str, Attribute] = {"approve": False, "tier": tier}
         if operation.name == "agent.guard" and operation.attributes.get("timeout") is not None:
             policies["timeout"] = _FOREVER
-        closing = self._end(operation, f"part{_nth(at)}", (enter.results[0],), times)
+        closing = self._end(operation, f"part{_nth(at)}.{tier}", (enter.results[0],), times)
         body = Region((), (*inner, closing))
-        part = self._made(operation, f"part{_nth(at)}", "agent.guard", (), BOOL, policies, times, (body,))
+        part = self._made(operation, f"part{_nth(at)}.{tier}", "agent.guard", (), BOOL, policies, times, (body,))
         yield part
         yield self._send(operation, (f"done{_nth(at)}",), part.results[0], tier, owner, times, tier)
 
@@ -240,15 +243,15 @@ class Projection:
                 continue
             times = region.operations[-1].times
             numbers = {"value": tuple(range(many)), "tier": tier}
-            each = self._made(operation, "attempts", "agent.constant", (), ListType(INT), numbers, times)
+            each = self._made(operation, f"attempts.{tier}", "agent.constant", (), ListType(INT), numbers, times)
             yield each
             number = Value(self._number(), INT, f"{operation.id}.attempt")
-            closing = self._end(operation, "attempts.each", (), times)
+            closing = self._end(operation, f"attempts.{tier}.each", (), times)
             body = Region((number,), (attempt, closing))
             attributes = {"variable": f"{operation.id}.attempt", "at_most": many, "tier": tier}
             yield self._made(
                 operation,
-                "attempts.all",
+                f"attempts.{tier}.all",
                 "agent.map",
                 (each.results[0],),
                 None,
@@ -262,7 +265,7 @@ class Projection:
         region = operation.regions[at]
         times = region.operations[-1].times
         done = self._channel(operation, (f"done{_nth(at)}", tier), BOOL, tier, owner)
-        word = f"follow{_nth(at)}"
+        word = f"follow{_nth(at)}.{tier}"
         watching: dict[str, Attribute] = {"channel": done, "to": owner, "tier": tier}
         tried = Region(
             (),
@@ -287,11 +290,11 @@ class Projection:
         times = operation.times
         over = self._receive(operation, ("over",), BOOL, tier_of(operation), tier, times, tier)
         yield over
-        halt = self._made(operation, "halt", "agent.halt", (over.results[0],), None, {"tier": tier}, times)
-        tried = Region((), (*following, halt, self._end(operation, "until.halted", (), times)))
-        ended = Region((), (self._end(operation, "until.ended", (), times),))
+        halt = self._made(operation, f"halt.{tier}", "agent.halt", (over.results[0],), None, {"tier": tier}, times)
+        tried = Region((), (*following, halt, self._end(operation, f"until_over.{tier}.halted", (), times)))
+        ended = Region((), (self._end(operation, f"until_over.{tier}.ended", (), times),))
         attributes: dict[str, Attribute] = {"reasons": (STOPPED,), "tier": tier}
-        yield self._made(operation, "until_over", "agent.try", (), None, attributes, times, (tried, ended))
+        yield self._made(operation, f"until_over.{tier}", "agent.try", (), None, attributes, times, (tried, ended))
 
     # --- pieces ------------------------------------------------------------------------------------------------------
 
@@ -328,12 +331,12 @@ class Projection:
     ) -> Operation:
         channel = self._channel(operation, (*words, follower), type_, source, target)
         attributes: dict[str, Attribute] = {"channel": channel, "from": source, "tier": target}
-        return self._made(operation, f"{words[0]}.{follower}", "agent.receive", (), type_, attributes, times)
+        return self._made(operation, f"{words[0]}.{follower}.here", "agent.receive", (), type_, attributes, times)
 
     def _channel(self, operation: Operation, words: tuple[str, ...], type_: ValueType, source: str, target: str) -> str:
         key = (operation.id, *words)
         if key not in self._names:
-            self._names[key] = self._id(".".join(key))
+            self._names[key] = _unique(".".join(key), self._taken)
             self.channels[self._names[key]] = Channel(self._names[key], source, target, type_, 1)
         return self._names[key]
 
@@ -373,12 +376,16 @@ class Projection:
         return self._next
 
     def _id(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self._ids:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._ids.add(name)
-        return name
+        return _unique(wanted, self._ids)
+
+
+def _unique(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
 
 
 def tier_of(operation: Operation) -> str:

@@ -8,7 +8,7 @@ A leaf says its tier (`tier`), or the `with place on …` around it does; what s
 - What is plain (a template, a field, a comparison) goes where its users are; where they are on several tiers, to the
   owner of the body that it stands in.
 
-Some operations cannot be shared: a newer input interrupts at one place, and a cache must see all that its answer
+Some operations cannot be shared: what a newer input interrupts is at one place, and a cache must see all that its answer
 depends on. What is anchored in these goes home with them, and a note says so.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from ..base.problems import Problem
 from . import place_problems as problems
 from .graph import GraphPipeline, Operation, Region, walk
-from .live import TERMINATORS
+from .live import TERMINATORS, is_stream
 
 _HOMELY = ("agent.emit", "agent.expect", "agent.given")
 
@@ -99,8 +99,11 @@ def _move_home(region: Region, found: Tiers) -> None:
 
 def _whole(operation: Operation, tiers: set[str], home: str) -> str | None:
     """Why all of an operation must be at home, if it must and is not."""
-    if operation.name == "agent.interruptible" and tiers - {home}:
-        return "a newer input interrupts it"
+    if tiers - {home}:
+        if operation.name == "agent.interruptible":
+            return "a newer input interrupts it"
+        if operation.name == "agent.map" and is_stream(operation.operands[0]) and _interruptible(operation):
+            return "a newer item interrupts a turn of it"
     if (
         operation.name == "agent.guard"
         and operation.attributes.get("cache")
@@ -108,6 +111,10 @@ def _whole(operation: Operation, tiers: set[str], home: str) -> str | None:
     ):
         return "its answer is cached"
     return None
+
+
+def _interruptible(operation: Operation) -> bool:
+    return any(each.name == "agent.interruptible" for region in operation.regions for each in walk(region))
 
 
 def _asks(operation: Operation, home: str) -> set[str]:

@@ -15,7 +15,7 @@ The tiers are those that the leaves say (`tier`), the rest follows (`ir.tiers`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..dialect.placed import crosses
 from ..emit import channel_operation, pipeline_operation
 from ..formula import Formula
 from ..graph import (
+    Attribute,
     Channel,
     Graph,
     GraphPipeline,
@@ -38,6 +39,7 @@ from ..graph import (
     Value,
     walk,
 )
+from ..labels import Held, labels_of
 from ..library import Library
 from ..live import live, only_live
 from ..place import home_of
@@ -62,13 +64,14 @@ def run(module: Any, library: Library) -> Problems:
         return found
     module.attributes["agent.home"] = _mlir.attribute(home)
     graph = replace(graph, home=home)
+    held = labels_of(graph)
     said: list[Problem] = []
     body = _mlir.body(module)
     for operation in _mlir.operations(body):
         if operation.name != "agent.pipeline":
             continue
         pipeline = graph.pipeline(operation.attributes["name"].value)
-        made = _Inserting(graph, pipeline, home, library)
+        made = _Inserting(graph, pipeline, held, library)
         said += made.problems
         if has_errors(said):
             continue
@@ -82,9 +85,9 @@ def run(module: Any, library: Library) -> Problems:
 class _Inserting:
     """One pipeline: what becomes of it, and its channels."""
 
-    def __init__(self, graph: Graph, pipeline: GraphPipeline, home: str, library: Library) -> None:
+    def __init__(self, graph: Graph, pipeline: GraphPipeline, held: Mapping[str, Held], library: Library) -> None:
         body = only_live(pipeline.body, live(pipeline.body))
-        self._home = home
+        self._home = home = str(graph.home)
         self._next = 1 + max((value.id for value in _values(body)), default=0)
         self.tiers: Tiers = tiers_of(replace(pipeline, body=body), home)
         self._moved: dict[int, Operation] = {}  # a KV cache, and the transfer that was to move it
@@ -94,6 +97,8 @@ class _Inserting:
         self._ids = {operation.id for operation in walk(body)}
         self.problems: list[Problem] = list(self.tiers.notes)
         self.channels: list[Channel] = []
+        self._held = held
+        self._labels: dict[int, set[str]] = {}
         self._needed: dict[int, list[str]] = {}
         self._at: dict[tuple[int, str], Value] = {}  # a value, on a tier that it was made or sent to
         self._graph = graph
@@ -136,8 +141,11 @@ class _Inserting:
     def _needs(self, region: Region) -> None:
         """The tiers on which each value is used."""
         for operation in region.operations:
-            for operand in operation.operands if operation.name != "agent.yield" else ():
-                self._need(operand, self.tiers.users(operation))
+            for place, operand in enumerate(operation.operands):
+                if operation.name != "agent.yield":
+                    self._need(operand, self.tiers.users(operation))
+                if operation.id in self._held:
+                    self._labels.setdefault(operand.id, set()).update(self._held[operation.id].operands[place])
             for number, inner in enumerate(operation.regions):
                 for operand in inner.operations[-1].operands if inner.operations else ():
                     self._need(operand, self.tiers.ends_on(operation, number))
@@ -214,7 +222,10 @@ class _Inserting:
         sending = {"channel": channel, "to": target, "tier": tier, **self._kv(value)}
         demand = moved.demand if moved is not None else None
         yield Operation(channel, "agent.send", (value,), (sent,), sending, (), demand, span, times, callers)
-        receiving = {"channel": channel, "from": tier, "tier": target}
+        receiving: dict[str, Attribute] = {"channel": channel, "from": tier, "tier": target}
+        if self._labels.get(value.id):
+            # On an island nothing else says what is known of it.
+            receiving["labels"] = tuple(sorted(self._labels[value.id]))
         arrived = self._id(f"{channel}.here")
         yield Operation(arrived, "agent.receive", (sent,), (there,), receiving, (), None, span, times, callers)
 

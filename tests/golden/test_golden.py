@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ir_shown
+import placed_shown
 import pytest
 from agent_sources import INTERFACES, blocks, checked
 
@@ -42,7 +43,12 @@ def agents(source: Source) -> str:
 
 
 # What each kind of block shows of the `agent` block before it.
-SHOWN: dict[str, Callable[[Source], str]] = {"problems": problems, "agents": agents, **ir_shown.SHOWN}
+SHOWN: dict[str, Callable[[Source], str]] = {
+    "problems": problems,
+    "agents": agents,
+    **ir_shown.SHOWN,
+    **placed_shown.SHOWN,
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
