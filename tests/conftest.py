@@ -11,6 +11,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# Commands that tests start find their modules compiled, as those of an installed package are, whatever the environment
+# says of writing bytecode: else a third of the time would go into compiling the same source again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The same examples each time, so that a failure is about the change at hand. HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, print_blob=True)
