@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from cli_runs import EXAMPLES, agentlang
+from cli_runs import EXAMPLES, agentlang, fresh_home
 
 from agentlang.cli.main import COMMANDS
 
@@ -72,7 +72,7 @@ def written(folder: Path, name: str, content: bytes) -> str:
 def test_one_problem_and_its_code(
     program: Path, words: list[str], code: int, slug: str, says: str, tmp_path: Path
 ) -> None:
-    home = tmp_path / "home"
+    home = fresh_home(tmp_path / "home")
     done = agentlang(*words, cwd=program.parent, AGENTLANG_HOME=str(home), AGENTLANG_OFFLINE="1")
     assert done.code == code, done.err
     assert f"[{slug}]" in done.err

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_runs import COMMAND, EXAMPLES, ROOT, agentlang, models_here
+from cli_runs import COMMAND, EXAMPLES, ROOT, agentlang, fresh_home, models_here
 
 from agentlang.base.paths import models_home
 
@@ -114,7 +114,7 @@ def test_a_damaged_model_does_not_load(tmp_path: Path) -> None:
     files = store.located(entry)
     assert files is not None
     source = files["weights"]
-    folder = tmp_path / "home" / "models" / entry.name
+    folder = fresh_home(tmp_path / "home") / "models" / entry.name
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_bytes((source.parent / "manifest.json").read_bytes())
     # The right size and a manifest that vouches for it, but the bytes are rubbish.
@@ -160,7 +160,7 @@ def test_a_private_folder_that_others_may_write_is_not_loaded_from(tmp_path: Pat
     private = tmp_path / "private"
     private.mkdir()
     private.chmod(0o777)
-    surroundings = {"AGENTLANG_HOME": str(tmp_path), "AGENTLANG_MODELS": str(models_home())}
+    surroundings = {"AGENTLANG_HOME": str(fresh_home(tmp_path)), "AGENTLANG_MODELS": str(models_home())}
     for target in (HELLO, f"{HANDBOOK}:sources"):
         done = agentlang("run", target, *([QUESTION] if target != HELLO else []), **surroundings)
         assert done.code == 3

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_runs import fresh_home
 
 PROGRAM = """use std/text
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "agentlang", "run", "--quiet", *words]
-    environment = {**os.environ, "AGENTLANG_HOME": str(folder / "home")}
+    environment = {**os.environ, "AGENTLANG_HOME": str(fresh_home(folder / "home"))}
     return subprocess.run(command, input=given, capture_output=True, text=True, cwd=folder, env=environment)
 
 
@@ -54,7 +55,7 @@ def test_a_line_that_cannot_be_read_ends_the_run_after_those_before_it(folder: P
 
 def test_items_leave_while_the_stream_is_still_written(folder: Path) -> None:
     command = [sys.executable, "-m", "agentlang", "run", "--json", "s.agent:shout", "words=@-"]
-    environment = {**os.environ, "AGENTLANG_HOME": str(folder / "home")}
+    environment = {**os.environ, "AGENTLANG_HOME": str(fresh_home(folder / "home"))}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
     )

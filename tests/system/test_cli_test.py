@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
-from cli_runs import COMMAND, Done, agentlang, models_here
+from cli_runs import COMMAND, Done, agentlang, fresh_home, models_here
 
 TOOLS = """
 import pathlib, time
@@ -205,7 +205,7 @@ test "pipeline" {
   expect all(answer("What?", 1)) == "all of it"
 }
 """
-    home = tmp_path / "home"
+    home = fresh_home(tmp_path / "home")
     done = outcome(folder, text, AGENTLANG_HOME=str(home))
     assert done.code == 0, done.err
     assert calls(folder) == 0
@@ -524,7 +524,7 @@ test "answers" {
     chats = [line for line in lines(folder / "tape.jsonl")[1:] if line["call"] == "writer.chat"]
     assert chats[0]["arguments"]["prompt"] == "What is it? It is a teapot."
     assert sum(chats[0]["pieces"]) == len(chats[0]["text"])
-    home = tmp_path / "home"
+    home = fresh_home(tmp_path / "home")
     words = {"AGENTLANG_HOME": str(home), "AGENTLANG_MODELS": str(home / "models")}
     done = outcome(folder, text, "--replay", "tape.jsonl", **words)
     assert done.code == 0, done.err

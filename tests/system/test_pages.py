@@ -12,14 +12,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copy
 
 import pytest
 from cli_runs import COMMAND as AGENTLANG
-from cli_runs import LIMIT, ROOT, models_here
+from cli_runs import LIMIT, ROOT, fresh_home, models_here
 from pages import COMMAND, INPUT, Block, Entry, blocks, entries, fits
 
-from agentlang.base.paths import home, models_home, private
+from agentlang.base.paths import models_home, private
 from agentlang.cli.console import Console
 from agentlang.cli.repl.loop import Loop
 from agentlang.cli.repl.session import Session
@@ -46,11 +45,7 @@ def name(page: Path) -> str:
 @pytest.fixture
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home without models, which no page can fill or damage; what was measured of this machine is known there."""
-    place = tmp_path_factory.mktemp("home")
-    for known in ("hardware.json", "calibration.json"):
-        if (home() / known).exists():
-            copy(home() / known, place / known)
-    return place
+    return fresh_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.mark.parametrize("page", typed(models=False), ids=name)

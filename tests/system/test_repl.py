@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_runs import fresh_home
 from terminals import Terminal
 
 REPL = [sys.executable, "-m", "agentlang", "repl"]
@@ -19,7 +20,7 @@ MODEL = 'model writer = llm.chat("smollm2-135m-instruct")'
 def environment(tmp_path: Path) -> dict[str, str]:
     home = os.environ.get("AGENTLANG_HOME") or str(Path.home() / ".cache" / "agentlang")
     models = os.environ.get("AGENTLANG_MODELS") or str(Path(home) / "models")
-    return {**os.environ, "AGENTLANG_HOME": str(tmp_path / "home"), "AGENTLANG_MODELS": models}
+    return {**os.environ, "AGENTLANG_HOME": str(fresh_home(tmp_path / "home")), "AGENTLANG_MODELS": models}
 
 
 @pytest.fixture
