@@ -6,9 +6,9 @@
 
 `graphs` are those of `ir.islands`, by tier; a run of the whole is a run of each island that has a part in the pipeline,
 and looks like one of home's: its items, its result. The machine decides in each island what it decides anywhere; to it
-the end of a channel is a stage, and `channel:send`, `channel:receive` and `channel:watch` are what is new here, in front
-of each island's backend. A failure that nothing mends in its island is one of the run: the other islands are stopped,
-and the run ends when all are gone.
+the end of a channel is a stage, and `channel:send`, `channel:receive` and `channel:watch` are what is new here, in
+front of each island's backend. A failure that nothing mends in its island is one of the run: the other islands are
+stopped, and the run ends when all are gone.
 
 How items get from island to island is for `links` to say (see there).
 """

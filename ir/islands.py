@@ -50,6 +50,7 @@ def _only_used(module: Any) -> None:
     """Handles that nothing here opens go, and goals of pipelines that are not here."""
     declared = _declared(module)
     pipelines = [operation for operation in declared if operation.name == "agent.pipeline"]
+    here = {_name(pipeline) for pipeline in pipelines}
     opened = {
         _name(operation)
         for pipeline in pipelines
@@ -63,6 +64,5 @@ def _only_used(module: Any) -> None:
                 opened |= {str(value) for value in arguments if isinstance(value, _mlir.SymbolName)}
             else:
                 operation.erase()
-        elif operation.name == "agent.goal":
-            if operation.attributes["pipeline"].value not in {_name(pipeline) for pipeline in pipelines}:
-                operation.erase()
+        elif operation.name == "agent.goal" and operation.attributes["pipeline"].value not in here:
+            operation.erase()

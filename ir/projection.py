@@ -4,11 +4,11 @@
 What is on a tier stays there; of a `send` and its `receive` each tier has one. An operation with bodies that several
 tiers share is in each of their islands. Its owner decides, and the others *follow*:
 
-- The condition of an `if`, the subject of a `match` and the list of a `for` were sent to them (`insert_transfers`), and so
-  are what a filter says of each item and the turns of a `repeat`. With equal ones they enter equal bodies.
-- A turn of a loop, and a body that may fail or be stopped (of `try`, `race`, `guard`), is entered when the owner enters it
-  (`enter`), and is through for the owner only when it is through for the followers too (`done`). So no more turns run at
-  once than the program says, and nothing comes before what it waits for.
+- The condition of an `if`, the subject of a `match` and the list of a `for` were sent to them (`insert_transfers`), and
+  so are what a filter says of each item and the turns of a `repeat`. With equal ones they enter equal bodies.
+- A turn of a loop, and a body that may fail or be stopped (of `try`, `race`, `guard`), is entered when the owner enters
+  it (`enter`), and is through for the owner only when it is through for the followers too (`done`). So no more turns
+  run at once than the program says, and nothing comes before what it waits for.
 - Where a body fails on a follower, `done` carries the failure, and the body fails for the owner, who does what the
   program says. Where the owner's is stopped (it failed, lost a race, is too late), nobody receives `done` any more, and
   the follower's part stops (`watch`).

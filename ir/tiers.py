@@ -2,14 +2,14 @@
 
 A leaf says its tier (`tier`), or the `with place on …` around it does; what says nothing is at home. The rest follows:
 
-- An operation with bodies is owned by one tier. Where all that is anchored in it (leaves, what emits, who asks a person)
-  is on one tier, that owns it, and no other has to know of it. Otherwise home owns it, and it is *shared*: each tier
-  with something inside has a part in it, and follows what the owner decides.
+- An operation with bodies is owned by one tier. Where all that is anchored in it (leaves, what emits, who asks a
+  person) is on one tier, that owns it, and no other has to know of it. Otherwise home owns it, and it is *shared*: each
+  tier with something inside has a part in it, and follows what the owner decides.
 - What is plain (a template, a field, a comparison) goes where its users are; where they are on several tiers, to the
   owner of the body that it stands in.
 
-Some operations cannot be shared: what a newer input interrupts is at one place, and a cache must see all that its answer
-depends on. What is anchored in these goes home with them, and a note says so.
+Some operations cannot be shared: what a newer input interrupts is at one place, and a cache must see all that its
+answer depends on. What is anchored in these goes home with them, and a note says so.
 """
 
 from __future__ import annotations

@@ -529,6 +529,36 @@ async def test_runs_beside_each_other_do_not_mix() -> None:
             assert ran.end.outcome.value == (f"{number}!?!.!", f"x{number}!?!.!")
 
 
+async def test_what_a_stage_holds_is_let_go_of_when_all_islands_are_through() -> None:
+    module = ready(STREAM)
+    released: list[float] = []
+
+    class Cache:
+        def release(self) -> None:
+            released.append(anyio.current_time())
+
+    def answers(call: Call) -> Answer:
+        match call.entry:
+            case "llm:prefill":
+                return Answer(Cache())
+            case "llm:decode":
+                # It uses the cache long after the island that filled it has nothing more to do.
+                return Answer(items=(1,), seconds=10.0)
+            case "llm:detokenize" | "text:sentences":
+                return Answer(items=("x",))
+            case _:
+                return Answer("x")
+
+    graphs = divided(module, {"say.chat.prefill": "gpu", "say.chat.decode": "far"}).graphs()
+    async with together(graphs, Told(), answers) as islands:
+        began = anyio.current_time()
+        ran = await heard(islands.start("say", {"question": "?"}))
+        await anyio.sleep(1.0)
+    assert ran.end.outcome.status == "done"
+    assert len(released) == 1
+    assert released[0] - began >= 10.0
+
+
 async def test_islands_that_are_left_stop_what_runs() -> None:
     module = ready(SAFE.replace("REASONS", "timeout"))
     told = Told()
