@@ -66,6 +66,7 @@ def run(module: Any, library: Library) -> Problems:
     graph = replace(graph, home=home)
     held = labels_of(graph)
     said: list[Problem] = []
+    channels: list[Channel] = []
     body = _mlir.body(module)
     for operation in _mlir.operations(body):
         if operation.name != "agent.pipeline":
@@ -75,10 +76,12 @@ def run(module: Any, library: Library) -> Problems:
         said += made.problems
         if has_errors(said):
             continue
-        for channel in made.channels:
-            _mlir.core.InsertionPoint(operation).insert(channel_operation(channel))
+        channels += made.channels
         _mlir.core.InsertionPoint(operation).insert(pipeline_operation(made.pipeline))
         operation.erase()
+    first = next((operation for operation in _mlir.operations(body) if operation.name == "agent.pipeline"), None)
+    for channel in channels:
+        _mlir.core.InsertionPoint(first).insert(channel_operation(channel))
     return (*found, *said)
 
 

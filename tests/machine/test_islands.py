@@ -555,8 +555,9 @@ async def test_what_a_stage_holds_is_let_go_of_when_all_islands_are_through() ->
         ran = await heard(islands.start("say", {"question": "?"}))
         await anyio.sleep(1.0)
     assert ran.end.outcome.status == "done"
-    assert len(released) == 1
-    assert released[0] - began >= 10.0
+    # Both who made it and who received it let go of it.
+    assert released
+    assert min(released) - began >= 10.0
 
 
 async def test_islands_that_are_left_stop_what_runs() -> None:
