@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-slow check-types lint format bench bench-peers clean lock help
+.PHONY: run test test-commands test-parts test-slow check-types lint format bench bench-peers clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
@@ -42,9 +42,16 @@ lint: $(VENV)/.dev ## style and import directions
 check-types: $(VENV)/.dev ## strict types
 	@$(BIN)/basedpyright -p .typing
 
-test: lint check-types ## everything that fits in ten minutes on two cores
+# Two at a time: whole commands, which wait for their processes, beside all else, which computes.
+test: lint ## everything that fits in ten minutes on two cores
 	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-O) test-commands check-types test-parts
+
+test-commands: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m "not slow" tests/system
+
+test-parts: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system
 
 test-slow: $(VENV)/.dev ## what needs longer: kills, fuzzing, fresh clones
 	@$(BIN)/python -m pytest -q -m slow
