@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..lang.types import StreamType
-from .graph import Operation, Region, Value
+from .graph import Operation, Region, Value, walk
 
 TERMINATORS = ("agent.return", "agent.yield")
 
@@ -85,27 +85,26 @@ def only_live(region: Region, running: set[int]) -> Region:
     return Region(region.arguments, tuple(operations))
 
 
-def without_transfers(region: Region) -> Region:
-    """The region of a whole module as if it were on one tier: what is received is what was sent. (A send that gives
-    nothing, or a receive that takes nothing, is an island's, and stays.)"""
-    sent: dict[int, Value] = {}
+def without_identities(region: Region) -> Region:
+    """The region without what hands on the stream or value that it takes: what is received in a whole module is what
+    was sent, and a declassified stream is the stream. (A send that gives nothing, or a receive that takes nothing, is
+    an island's, and stays.)"""
+    same: dict[int, Value] = {}
 
     def cleaned(inner: Region) -> Region:
         kept: list[Operation] = []
         for operation in inner.operations:
-            operands = tuple(sent.get(value.id, value) for value in operation.operands)
-            if operation.name in ("agent.send", "agent.receive") and operation.operands and operation.results:
-                sent[operation.results[0].id] = operands[0]
+            operands = tuple(same.get(value.id, value) for value in operation.operands)
+            if _hands_on(operation):
+                same[operation.results[0].id] = operands[0]
                 continue
             kept.append(replace(operation, operands=operands, regions=tuple(map(cleaned, operation.regions))))
         return Region(inner.arguments, tuple(kept))
 
-    if any(_crosses(operation) for operation in region.operations):
-        return cleaned(region)
-    return region
+    return cleaned(region) if any(map(_hands_on, walk(region))) else region
 
 
-def _crosses(operation: Operation) -> bool:
-    if operation.name == "agent.send":
-        return bool(operation.results)
-    return any(_crosses(inner) for region in operation.regions for inner in region.operations)
+def _hands_on(operation: Operation) -> bool:
+    if operation.name in ("agent.send", "agent.receive"):
+        return bool(operation.operands and operation.results)
+    return operation.name == "agent.declassify" and is_stream(operation.results[0])

@@ -13,7 +13,7 @@ from typing import cast
 
 from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value
 from ...ir.keeping import free_values, kept_uses
-from ...ir.live import TERMINATORS, acts, is_stream, live, sends, without_transfers
+from ...ir.live import TERMINATORS, acts, is_stream, live, sends, without_identities
 from .policies import Policies, policies_of
 from .semantics import LEAVES, LINKS, leaf
 
@@ -75,7 +75,7 @@ class Prepared:
 
 def prepare(pipeline: GraphPipeline) -> Prepared:
     """ValueError for a graph that is not ready to run: a call that was not inlined, an unknown shape."""
-    region = without_transfers(pipeline.body)
+    region = without_identities(pipeline.body)
     running = live(region)
     body = _block(region, _Around(running, kept_uses(region, running)))
     handles = tuple(dict.fromkeys(_opened(body)))

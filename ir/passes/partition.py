@@ -30,7 +30,7 @@ from ..emit import channel_operation, pipeline_operation
 from ..graph import Channel, GraphPipeline, Operation, Region, walk
 from ..keeping import kept_uses
 from ..library import Library
-from ..live import TERMINATORS, live, without_transfers
+from ..live import TERMINATORS, live, without_identities
 from ..projection import Projection
 from ..read import read_graph
 
@@ -67,7 +67,7 @@ def run(module: Any, library: Library) -> Problems:
 def _keeping(pipeline: GraphPipeline) -> GraphPipeline:
     """Says which uses of a stream must not hold its producer back: what a use waits for may be on another island, where
     only the whole shows it."""
-    whole = without_transfers(pipeline.body)
+    whole = without_identities(pipeline.body)
     found = kept_uses(whole, live(whole))
     kept: dict[str, tuple[int, ...]] = {}
     for operation in walk(whole):

@@ -28,7 +28,7 @@ from agentlang.lang import program as p
 
 TIERS = ("cpu", "gpu", "far")
 
-lawful = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+lawful = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def ready(program: p.Program) -> Module:
