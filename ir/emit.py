@@ -122,7 +122,8 @@ def pipeline_operation(pipeline: GraphPipeline) -> Any:
 
 def _body(kind: str, pipeline: GraphPipeline, attributes: Mapping[str, object]) -> Any:
     sizes = {"sizes": [size_data(size) for size in pipeline.sizes]} if pipeline.sizes else {}
-    made = _make(kind, {**attributes, **sizes}, pipeline.span, 1)
+    unread = {"unread": pipeline.unread} if pipeline.unread else {}
+    made = _make(kind, {**attributes, **sizes, **unread}, pipeline.span, 1)
     _region(made.regions[0], pipeline.body, {}, _mlir.location(pipeline.span))
     return made
 

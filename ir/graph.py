@@ -156,8 +156,8 @@ class GraphPipeline:
     span: Span | None = field(default=None, compare=False)
     sizes: tuple[Size, ...] = ()
     unread: tuple[str, ...] = ()
-    """Names of the program that nothing has any more, since nobody uses what had them: of these nothing depends on what is
-    assumed."""
+    """Names of the program that nothing has any more, since nobody uses what had them: on what is assumed of these
+    nothing depends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..lang.types import Type
 from .formula import Formula
@@ -65,6 +65,16 @@ class Sized:
     """The greatest `tokens` (of a text) or `items` (of a list), where it is known."""
 
 
+class Unknown:
+    """An argument that is not known before the program runs."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown()
+
+
 class Library(Protocol):
     """What the compiler asks. All answers are values; nothing is loaded or opened."""
 
@@ -79,6 +89,17 @@ class Library(Protocol):
 
     def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
         """How big its result is: the usual size, with `bound` where there is one; None if that is not known."""
+        ...
+
+    def repeatable(self, entry: str, arguments: Mapping[str, object]) -> bool:
+        """Whether a call gives the same answer each time that it gets equal arguments, and does nothing else to the
+        world: then one call may do the work of two. `arguments` are the constant values by parameter, `UNKNOWN` where
+        one is not known."""
+        ...
+
+    def harmless(self, entry: str) -> bool:
+        """Whether a stage is repeatable, always has an answer, and costs next to nothing: then it may also run where
+        nobody asks for what it gives."""
         ...
 
 
@@ -96,3 +117,11 @@ class NoLibrary:
     def stage_size(self, entry: str, operands: Mapping[str, Sized], result: Type) -> Sized | None:
         del entry, operands, result
         return None
+
+    def repeatable(self, entry: str, arguments: Mapping[str, object]) -> bool:
+        del entry, arguments
+        return False
+
+    def harmless(self, entry: str) -> bool:
+        del entry
+        return False

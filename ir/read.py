@@ -129,7 +129,8 @@ class _Reader:
         self._values = {}
         body = self._region(operation.regions[0], names)
         sizes = tuple(size_from(entry) for entry in given.get("sizes", ()))
-        return GraphPipeline(given["name"], inputs, result, body, self._span(operation), sizes)
+        unread = given.get("unread", ())
+        return GraphPipeline(given["name"], inputs, result, body, self._span(operation), sizes, unread)
 
     # --- bodies ------------------------------------------------------------------------------------------------------
 

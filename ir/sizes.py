@@ -58,7 +58,8 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
 
     An assumption fits the size of its name; else those whose last parts are its name, as in pipelines that are called
     (`hits.items` fits `find.hits.items`); else, for tokens, a reply or the items of a list of that name; for a number,
-    the turns of a `repeat` of that state. Of a group of shares, what is not stated shares what is left.
+    the turns of a `repeat` of that state. A size has the names in its `also` too. Of a group of shares, what is not
+    stated shares what is left.
     """
     table = tuple(sizes)
     chosen: dict[str, float] = {}
@@ -102,7 +103,7 @@ def _left(table: tuple[Size, ...], chosen: Mapping[str, float]) -> dict[str, flo
 
 
 def _fitting(key: str, table: tuple[Size, ...]) -> list[str]:
-    names = [size.name for size in table]
+    names = {name: size.name for size in table for name in size.also} | {size.name: size.name for size in table}
     wanted = [key]
     if key.endswith(".tokens"):
         stem = key.removesuffix("tokens")
@@ -111,10 +112,10 @@ def _fitting(key: str, table: tuple[Size, ...]) -> list[str]:
         wanted.append(f"{key.removesuffix('items')}turns")
     for candidate in wanted:
         if candidate in names:
-            return [candidate]
-        found = [name for name in names if f".{_plain(name)}".endswith(f".{candidate}")]
+            return [names[candidate]]
+        found = [size for name, size in names.items() if f".{_plain(name)}".endswith(f".{candidate}")]
         if found:
-            return found
+            return list(dict.fromkeys(found))
     return []
 
 

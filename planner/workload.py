@@ -38,7 +38,13 @@ def sizing(
             basis = _BASES[size.basis]
             source = "the goal" if basis is Basis.GIVEN else ""
         figures.append((size.name, Figure(size.value, _unit(size.name), basis, source)))
-    return Sizing(tuple(figures), tuple(name for name in unused if name not in seen))
+    known = graph.pipeline(pipeline).unread
+    return Sizing(tuple(figures), tuple(name for name in unused if name not in seen and not _of(name, known)))
+
+
+def _of(name: str, known: Iterable[str]) -> bool:
+    """Whether a size is one of those names': `hits.items` is of `hits`, and of `find.hits`, which a call brought."""
+    return any(f".{of}.".endswith(f".{name.rpartition('.')[0]}.") or f"{name}.".startswith(f"{of}.") for of in known)
 
 
 def loose(sizes: Iterable[tuple[str, Figure]]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from ..formula import ZERO, Formula, as_formula, parse
 from ..graph import Demand, Size
@@ -32,13 +33,16 @@ def demand_data(given: Demand) -> dict[str, str]:
     return {name: str(getattr(given, name)) for name in NAMES if getattr(given, name) != ZERO}
 
 
-def size_data(size: Size) -> dict[str, str]:
+def size_data(size: Size) -> dict[str, str | tuple[str, ...]]:
     bound = {} if size.bound is None else {"bound": str(size.bound)}
     group = {} if size.group is None else {"group": size.group}
-    return {"name": size.name, "default": str(size.default), "basis": size.basis, **bound, **group}
+    also = {"also": size.also} if size.also else {}
+    return {"name": size.name, "default": str(size.default), "basis": size.basis, **bound, **group, **also}
 
 
-def size_from(data: Mapping[str, str]) -> Size:
+def size_from(data: Mapping[str, Any]) -> Size:
     """The inverse of `size_data`."""
     bound = parse(data["bound"]) if "bound" in data else None
-    return Size(data["name"], parse(data["default"]), bound, data["basis"], data.get("group"))
+    return Size(
+        data["name"], parse(data["default"]), bound, data["basis"], data.get("group"), tuple(data.get("also", ()))
+    )

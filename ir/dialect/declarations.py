@@ -126,14 +126,15 @@ def _pipeline_body(op: View) -> Iterator[str]:
 @operation(
     "pipeline",
     attributes={"name": Is.TEXT, "parameters": Is.ARRAY, "result": Is.TYPE},
-    optional={"sizes": Is.ARRAY},
+    optional={"sizes": Is.ARRAY, "unread": Is.TEXTS},
     results=(0, 0),
     regions=("body",),
     inside=(*_MODULE, "agent.island"),
     verify_regions=_pipeline_body,
 )
 def pipeline(op: View) -> Iterator[str]:
-    """A pipeline. Its body's arguments are its parameters, in order; `sizes` is what `annotate_demand` found.
+    """A pipeline. Its body's arguments are its parameters, in order; `sizes` is what `annotate_demand` found,
+    `unread` are names of the program that no operation has any more.
 
     "agent.pipeline"() ({ ^bb0(%name: !agent.text): … "agent.return"(%1) })
       {name = "hello", result = !agent.stream_of<!agent.text>,
@@ -160,7 +161,7 @@ def _test_body(op: View) -> Iterator[str]:
 @operation(
     "test",
     attributes={"name": Is.TEXT},
-    optional={"sizes": Is.ARRAY},
+    optional={"sizes": Is.ARRAY, "unread": Is.TEXTS},
     results=(0, 0),
     regions=("body",),
     inside=_MODULE,

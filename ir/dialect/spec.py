@@ -5,8 +5,8 @@ Descriptions need no MLIR, so the operations can be listed, documented and teste
 `ext.Dialect` classes. Verifiers see MLIR operations through the few helpers below.
 
 Every operation may carry `id` (a readable stage id, required inside pipelines by `ir.laws`), `binding` (the source's
-name for its result), `labels` (those of its result), `demand` and `times` (see `annotate_demand`). They are discardable
-attributes: IRDL has no optional ones.
+name for its result), `also` (the names of operations whose work it does too), `labels` (those of its result), `demand`
+and `times` (see `annotate_demand`). They are discardable attributes: IRDL has no optional ones.
 
 An operation with any number of bodies holds one region of `agent.arm`, each with a body: IRDL wants a fixed number of
 regions. `ir.read` gives each arm as a region of its operation.
@@ -82,7 +82,15 @@ operand is an optional group of its own, and an operation has as many groups as 
 
 ANY_NUMBER = (0, MOST_OPERANDS)
 
-_COMMON = {"id": Is.TEXT, "binding": Is.TEXT, "labels": Is.TEXTS, "carried": Is.MAP, "demand": Is.MAP, "times": Is.TEXT, "also": Is.TEXTS} | {
+_COMMON = {
+    "id": Is.TEXT,
+    "binding": Is.TEXT,
+    "labels": Is.TEXTS,
+    "carried": Is.MAP,
+    "demand": Is.MAP,
+    "times": Is.TEXT,
+    "also": Is.TEXTS,
+} | {
     "tier": Is.TEXT,
     "kept": Is.ARRAY,
     "acts": Is.BOOLEAN,

@@ -30,6 +30,15 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
     }
 
 
+def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
+    """A greedy answer is the same each time, and one by a seed that the program states. Who states a temperature and
+    leaves the seed as it is wants answers that differ, as far as a model gives them."""
+    if name not in ("chat", "tokenize"):
+        return False
+    temperature, seed = arguments.get("temperature", 0.0), arguments.get("seed", 0)
+    return temperature == 0 or (isinstance(seed, int) and seed != 0)
+
+
 def openers(environment: Environment) -> Mapping[str, Opener]:
     async def open_model(name: str, arguments: Mapping[str, object]) -> ChatModel:
         from ..models import open_chat

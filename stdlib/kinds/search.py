@@ -26,6 +26,12 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
     return {"search": search, "rerank": rerank}
 
 
+def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
+    """An index does not change while it is open, and a reranker scores the same passages alike."""
+    del name, arguments
+    return True
+
+
 def openers(environment: Environment) -> Mapping[str, Opener]:
     async def open_index(name: str, arguments: Mapping[str, object]) -> Index:
         from ..retrieval.index import build

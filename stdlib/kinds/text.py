@@ -40,6 +40,17 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
     }
 
 
+# All but `matches`, whose pattern may be none and may take long.
+HARMLESS = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", "starts_with", "ends_with"})
+HARMLESS |= {"lines", "words", "number"}
+
+
+def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
+    """All that is done to texts depends on them alone."""
+    del name, arguments
+    return True
+
+
 def openers(environment: Environment) -> Mapping[str, Opener]:
     del environment
     return {}
