@@ -19,16 +19,17 @@ _PLAIN: dict[Type, str] = {TEXT: '""', INT: "0", FLOAT: "0.0", BOOL: "false"}
 class _Cases:
     """What the subject can be: its cases in order, the name of the enum, and where it is declared."""
 
-    __slots__ = ("cases", "names", "owner", "span")
+    __slots__ = ("_by_name", "cases", "names", "owner", "span")
 
     def __init__(self, owner: str, cases: tuple[EnumCase, ...], span: Span | None) -> None:
         self.owner = owner
         self.cases = cases
         self.span = span
         self.names = tuple(case.name for case in cases)
+        self._by_name = {case.name: case for case in reversed(cases)}
 
     def case(self, name: str) -> EnumCase | None:
-        return next((case for case in self.cases if case.name == name), None)
+        return self._by_name.get(name)
 
 
 def check_match(

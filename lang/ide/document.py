@@ -17,6 +17,7 @@ from ..checker import Library, check
 from ..checker.facts import Facts
 from ..checker.memory import Memory
 from ..chunks import MOST_PROBLEMS, Chunk, chunks, one_per_line
+from ..echoes import without_echoes
 from ..parser import assembled, refused
 from ..patterns import CONTROL
 from ..scanner import scan
@@ -75,8 +76,10 @@ class Document:
             raise
         found.pop(source.path, None)
         analysis = Analysis(source, file, program, (), facts, layout, found)
-        placed = (_placed(analysis, problem) for problem in problems)
-        analysis.problems = in_order((*syntax_problems, *placed))
+        placed = [_placed(analysis, problem) for problem in problems]
+        # As `check` shows them: what is only the echo of a fault that has been told is left out.
+        told = without_echoes(file, syntax_problems, placed, lambda node: analysis.place(node.span))
+        analysis.problems = in_order((*syntax_problems, *told))
         return analysis
 
     # --- parsing

@@ -8,6 +8,7 @@ from ...base.source import Span
 from ..checker.symbols import ModuleSymbol
 from .analysis import Analysis
 from .index import Word
+from .labels import label_at, uses_of_label
 
 
 def definition(analysis: Analysis, offset: int) -> tuple[Span, Span] | None:
@@ -31,11 +32,13 @@ def declaration_span(analysis: Analysis, word: Word) -> Span:
 def references(analysis: Analysis, offset: int, neighbours: Iterable[Analysis] = ()) -> tuple[Span, ...]:
     """All uses of what the word at the offset stands for, its declaration included, in order.
 
-    `neighbours` are programs that may import the file in which it is declared.
+    `neighbours` are programs that may import the file in which it is declared; of a label, which is declared nowhere,
+    those that have a file in common with this one.
     """
     word = analysis.index.word(offset)
     if word is None:
-        return ()
+        label = label_at(analysis, offset)
+        return () if label is None else uses_of_label((analysis, *neighbours), label[0])
     target = analysis.place(declaration_span(analysis, word))
     found: dict[tuple[str, int, int], Span] = {}
     for program in (analysis, *neighbours):

@@ -18,6 +18,7 @@ from ..patterns import WORD
 from ..tokens import RESERVED
 from .analysis import Analysis
 from .index import Word
+from .labels import OF_THE_LANGUAGE, label_at, labels_of, uses_of_label
 from .navigation import references
 from .things import kind_of
 
@@ -34,7 +35,12 @@ def renameable(analysis: Analysis, offset: int) -> Span:
     """The word that would be renamed. Raises `Refused`."""
     word = analysis.index.word(offset)
     if word is None:
-        raise Refused("there is no name here that could be changed")
+        label = label_at(analysis, offset)
+        if label is None:
+            raise Refused("there is no name here that could be changed")
+        if label[0] in OF_THE_LANGUAGE:
+            raise Refused(f"`@{label[0]}` belongs to the language: it is what tools of the network return")
+        return label[1]
     target = analysis.index.target(word.mention)
     if target.path.startswith("std/"):
         raise Refused(f"`{_written(analysis, word)}` belongs to the library")
@@ -49,9 +55,11 @@ def renameable(analysis: Analysis, offset: int) -> Span:
 
 def rename(analysis: Analysis, offset: int, name: str, neighbours: Iterable[Analysis] = ()) -> tuple[Edit, ...]:
     """The edits that give the thing at the offset another name, in all files that use it. Raises `Refused`."""
-    old = analysis.text[renameable(analysis, offset).start : renameable(analysis, offset).end]
+    here = renameable(analysis, offset)
+    old = analysis.text[here.start : here.end]
     word = analysis.index.word(offset)
-    assert word is not None
+    if word is None:
+        return _rename_label((analysis, *neighbours), old, name.removeprefix("@"))
     _check_name(analysis, word, name)
     if name == old:
         return ()
@@ -69,6 +77,16 @@ def rename(analysis: Analysis, offset: int, name: str, neighbours: Iterable[Anal
             end = sources[span.path].span(span.end, span.end)
             edits.append(Edit(end, f" as {name}"))
     return tuple(edits)
+
+
+def _rename_label(programs: tuple[Analysis, ...], old: str, name: str) -> tuple[Edit, ...]:
+    if not _NAME.match(name):
+        raise Refused(f"{name!r} is no name: letters, digits and `_`, and no digit first")
+    if name == old:
+        return ()
+    if name in labels_of(programs) or name in OF_THE_LANGUAGE:
+        raise Refused(f"`@{name}` is a label already, and the two could not be told apart any more")
+    return tuple(Edit(span, name) for span in uses_of_label(programs, old))
 
 
 def check_renamed(before: Iterable[Analysis], edits: Iterable[Edit], look: Try) -> None:

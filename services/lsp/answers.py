@@ -107,17 +107,37 @@ def signature_help(found: Signature, encoding: types.PositionEncodingKind) -> ty
     return types.SignatureHelp([one], 0, active)
 
 
-def text_edits(before: str, after: str, lines: Lines) -> list[types.TextEdit]:
-    """The lines that differ, so that a cursor elsewhere stays where it is."""
+def text_edits(before: str, after: str, lines: Lines, within: types.Range | None = None) -> list[types.TextEdit]:
+    """The lines that differ, so that a cursor elsewhere stays where it is; only those that a range touches, where one
+    is given."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     starts = [0]
     for line in old:
         starts.append(starts[-1] + len(line))
     edits: list[types.TextEdit] = []
     for tag, first, last, from_, to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            edits.append(types.TextEdit(lines.range(starts[first], starts[last]), "".join(new[from_:to])))
+        if tag == "equal":
+            continue
+        whole = within is None or last - first != to - from_
+        # Line by line where lines only changed, so that those outside of the range stay as they are.
+        parts = (
+            [(first, last, from_, to)]
+            if whole
+            else [(first + n, first + n + 1, from_ + n, from_ + n + 1) for n in range(to - from_)]
+        )
+        for begin, end, source, target in parts:
+            if within is None or _touches(within, begin, end):
+                edits.append(types.TextEdit(lines.range(starts[begin], starts[end]), "".join(new[source:target])))
     return edits
+
+
+def _touches(within: types.Range, first: int, last: int) -> bool:
+    """Whether lines up to `last` (or the place before `first`, where that is the same) are of a range. A range that
+    ends before the first character of a line does not have that line."""
+    end = within.end.line
+    if end > within.start.line and within.end.character == 0:
+        end -= 1
+    return first <= end and max(first, last - 1) >= within.start.line
 
 
 def symbol(convert: Convert, entry: Entry) -> types.DocumentSymbol:

@@ -15,7 +15,7 @@ from ...lang.ide import Analysis
 from .workspace import Buffer, Workspace
 
 _PAGES = Path(__file__).resolve().parents[2] / "docs" / "problems"
-_SEVERITIES = {
+SEVERITIES = {
     Severity.ERROR: types.DiagnosticSeverity.Error,
     Severity.WARNING: types.DiagnosticSeverity.Warning,
     Severity.NOTE: types.DiagnosticSeverity.Information,
@@ -71,13 +71,13 @@ class Convert:
                 related.insert(0, types.DiagnosticRelatedInformation(place, problem.title))
             title = f"in an imported file: {title}"
         at = self.import_of(span.path) if elsewhere and span is not None else span
-        page = _page(problem.slug)
+        address = page(problem.slug)
         return types.Diagnostic(
             range=self.range(at) if at is not None else self.lines.range(0, 0),
             message=title if problem.hint is None else f"{title}\n{problem.hint}",
-            severity=_SEVERITIES[problem.severity],
+            severity=SEVERITIES[problem.severity],
             code=problem.slug,
-            code_description=types.CodeDescription(page) if page is not None else None,
+            code_description=types.CodeDescription(address) if address is not None else None,
             source="agentlang",
             tags=[types.DiagnosticTag.Unnecessary] if problem.slug in ("unused", "unreachable") else None,
             related_information=related or None,
@@ -122,7 +122,7 @@ def _interface_file(path: str) -> str | None:
 
 
 @cache
-def _page(slug: str) -> str | None:
+def page(slug: str) -> str | None:
     """The page of a problem, where the documents lie in the package, as in a checkout and in a wheel of ours."""
     page = _PAGES / f"{slug}.md"
     return page.as_uri() if page.is_file() else None

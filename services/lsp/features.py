@@ -142,6 +142,16 @@ def register(server: Server) -> None:
         text, _ = format_source(buffer.source)
         return answers.text_edits(buffer.source.text, text, files.lines(buffer))
 
+    @feature(types.TEXT_DOCUMENT_RANGE_FORMATTING)
+    def formatted_range(params: types.DocumentRangeFormattingParams) -> list[types.TextEdit]:
+        from ...lang.format import format_source
+
+        buffer = files.get(params.text_document.uri)
+        if buffer is None:
+            return []
+        text, _ = format_source(buffer.source)
+        return answers.text_edits(buffer.source.text, text, files.lines(buffer), params.range)
+
     @feature(
         types.TEXT_DOCUMENT_CODE_ACTION,
         types.CodeActionOptions([types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll]),

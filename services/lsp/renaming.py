@@ -8,6 +8,7 @@ from pygls.exceptions import JsonRpcException
 from ...base.source import Span
 from ...lang.ide import Analysis, navigation
 from ...lang.ide import rename as ide
+from ...lang.ide.labels import label_at
 from ...lang.ide.rename import Refused
 from .convert import Convert
 from .workspace import Workspace
@@ -17,6 +18,8 @@ def neighbours(files: Workspace, convert: Convert, offset: int) -> list[Analysis
     """The programs around a file that may use what stands at an offset: those that import the file that declares it.
     Nothing that is bound inside a pipeline is used anywhere else."""
     found = navigation.definition(convert.analysis, offset)
+    if found is None and (label := label_at(convert.analysis, offset)) is not None:
+        return _sharing(files, convert.analysis, f"@{label[0]}")
     if found is None or found[1].path.startswith("std/"):
         return []
     declared = found[1].path
@@ -27,6 +30,20 @@ def neighbours(files: Workspace, convert: Convert, offset: int) -> list[Analysis
     if declared != convert.analysis.path:
         kept += [files.analysis(buffer) for buffer in others if buffer.source.path == declared]
     return list({analysis.path: analysis for analysis in kept}.values())
+
+
+def _sharing(files: Workspace, analysis: Analysis, text: str) -> list[Analysis]:
+    """The programs that have files in common with this one, directly or by others between them, and hold a text in one
+    of their files: a label is of all of them."""
+    around = [b for b in files.neighbours(analysis.path) if b.source.path != analysis.path]
+    known = {analysis.path, *analysis.sources}
+    waiting = [files.analysis(buffer) for buffer in around]
+    kept: list[Analysis] = []
+    while found := [other for other in waiting if known & {other.path, *other.sources}]:
+        known = known.union(*({other.path, *other.sources} for other in found))
+        kept += found
+        waiting = [other for other in waiting if other not in found]
+    return [k for k in kept if any(text in s.text for s in (k.source, *k.sources.values()))]
 
 
 def location(files: Workspace, convert: Convert, others: list[Analysis], span: Span) -> types.Location | None:

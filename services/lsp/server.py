@@ -18,8 +18,9 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from .convert import Convert
+from .settings import SettingsFiles
 from .text import changed
-from .workspace import Buffer, Workspace
+from .workspace import Buffer, Workspace, is_settings
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Server(LanguageServer):
             "agentlang", __version__, protocol_cls=Protocol
         )
         self.files = Workspace()
+        self.settings = SettingsFiles()
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 
     def publish_soon(self, buffer: Buffer, delay: float = DELAY) -> None:
@@ -81,6 +83,15 @@ class Server(LanguageServer):
             _log.exception("no diagnostics of %s", buffer.uri)
             return
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(buffer.uri, found, buffer.version))
+
+    def publish_settings(self, uri: str) -> None:
+        """What is wrong with a settings file, at once: it is short."""
+        try:
+            found = self.settings.diagnostics(uri, self.files.encoding)
+        except Exception:
+            _log.exception("no diagnostics of %s", uri)
+            return
+        self.text_document_publish_diagnostics(found)
 
     def dropped(self, uri: str) -> None:
         """Nothing more is said of a file that was closed."""
@@ -112,12 +123,27 @@ def create() -> Server:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
-        server.publish_soon(server.files.open(item.uri, item.text, item.version))
+        if is_settings(item.uri):
+            server.settings.set(item.uri, item.text, item.version)
+            server.publish_settings(item.uri)
+            return
+        buffer = server.files.open(item.uri, item.text, item.version)
+        server.publish_soon(buffer)
+        settings = server.settings.of(buffer.source.path)
+        if settings is not None:
+            server.publish_settings(settings)
         others()
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def edited(params: types.DidChangeTextDocumentParams) -> None:
-        buffer = server.files.opened(params.text_document.uri)
+        uri = params.text_document.uri
+        if (text := server.settings.text(uri)) is not None:
+            for change in params.content_changes:
+                text = changed(text, change, server.files.encoding)
+            server.settings.set(uri, text, params.text_document.version)
+            server.publish_settings(uri)
+            return
+        buffer = server.files.opened(uri)
         if buffer is None:
             return
         text = buffer.source.text
@@ -130,6 +156,10 @@ def create() -> Server:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:
+        if server.settings.text(params.text_document.uri) is not None:
+            server.settings.close(params.text_document.uri)
+            server.publish_settings(params.text_document.uri)
+            return
         server.files.close(params.text_document.uri)
         server.dropped(params.text_document.uri)
         others()
@@ -140,10 +170,13 @@ def create() -> Server:
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def on_disk(params: types.DidChangeWatchedFilesParams) -> None:
-        del params
         server.files.forget_all()
         for buffer in server.files.buffers():
             server.publish_soon(buffer, DELAY_OF_OTHERS)
+            server.settings.of(buffer.source.path)
+        changed_on_disk = {change.uri for change in params.changes if is_settings(change.uri)}
+        for uri in sorted(changed_on_disk.union(server.settings.watched())):
+            server.publish_settings(uri)
 
     def others() -> None:
         """The files whose imports may now be found, or lost."""

@@ -15,6 +15,7 @@ from ...api import Imports, read
 from ...base.source import Source
 from ...lang.ide import Analysis, Document
 from ...stdlib.interfaces import interface
+from ...stdlib.settings.read import FILE as SETTINGS
 from .text import Lines
 
 # Files of a folder that are looked through for uses of a name.
@@ -71,7 +72,8 @@ class Workspace:
         buffer = self._buffers.get(uri)
         if buffer is not None:
             return buffer
-        source, _ = read(_path(uri)) if uri.startswith("file:") else (None, ())
+        is_program = uri.startswith("file:") and not is_settings(uri)
+        source, _ = read(_path(uri)) if is_program else (None, ())
         return None if source is None else Buffer(uri, source.path, source.text, None)
 
     def opened(self, uri: str) -> Buffer | None:
@@ -181,6 +183,11 @@ class Workspace:
                     buffer = self.get(uris.from_fs_path(str(file)) or "")
                     if buffer is not None:
                         yield buffer
+
+
+def is_settings(uri: str) -> bool:
+    """Whether this is an `agentlang.toml`, which is no program."""
+    return uri.startswith("file:") and uri.rsplit("/", 1)[-1] == SETTINGS
 
 
 def _path(uri: str) -> str:

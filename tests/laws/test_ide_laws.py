@@ -15,8 +15,10 @@ from whole_language import WHOLE
 
 from agentlang.base.source import Source, Span
 from agentlang.lang.checker import check
+from agentlang.lang.echoes import without_echoes
 from agentlang.lang.ide import Analysis, Document
 from agentlang.lang.ide.things import declared
+from agentlang.lang.mistakes import MISTAKES
 from agentlang.lang.parser import parse
 from agentlang.lang.program import Program
 from agentlang.stdlib.interfaces import interface
@@ -162,10 +164,11 @@ def test_words_come_and_go(text: str) -> None:
 
 
 def test_an_analysis_says_what_check_says() -> None:
-    for text in TEXTS:
+    for text in (*TEXTS, *(mistake.example for mistake in MISTAKES)):
         source = Source("law.agent", text)
         file, problems = parse(source)
         program, more = check(file, source, interface)
         analysis = Document(interface).update(source)
-        assert sorted(map(repr, analysis.problems)) == sorted({*map(repr, problems), *map(repr, more)})
+        told = without_echoes(file, problems, more)
+        assert sorted(map(repr, analysis.problems)) == sorted({*map(repr, problems), *map(repr, told)})
         assert repr(analysis.program) == repr(program)

@@ -96,6 +96,68 @@ def test_an_unsaved_buffer_is_what_others_import(tmp_path: Path) -> None:
     drive(tmp_path, test)
 
 
+def test_a_fault_has_no_echoes(tmp_path: Path) -> None:
+    faulty = GOOD.replace("found = order(3)", "found = order(3")
+
+    async def test(client: Client) -> None:
+        client.open("main.agent", faulty)
+        seen = await client.problems("main.agent")
+        told = [problem.slug for problem in check(Source("main.agent", faulty)).problems if problem.slug != "unused"]
+        assert [problem.code for problem in seen] == told == ["unclosed-bracket"]
+        # After an edit above it, as in the text read afresh.
+        client.change("main.agent", 0, 0, "# A line.\n\n")
+        assert [problem.code for problem in await client.problems("main.agent")] == told
+
+    drive(tmp_path, test)
+
+
+SETTINGS = "[tools]\ntimeout = 10\n\n[modles.small]\nuse = 'x'\n"
+
+
+def test_the_problems_of_the_settings_are_shown_in_their_file(tmp_path: Path) -> None:
+    place = tmp_path / "agentlang.toml"
+    place.write_text(SETTINGS)
+    (tmp_path / "below").mkdir()
+
+    async def test(client: Client) -> None:
+        client.texts["agentlang.toml"] = SETTINGS
+        client.open("below/main.agent", GOOD)
+        found = {p.code: p for p in await client.next_problems("agentlang.toml")}
+        assert set(found) == {"settings-wrong-value", "settings-unknown-key"}
+        assert client.span("agentlang.toml", found["settings-wrong-value"].range).startswith("timeout")
+        assert "models" in found["settings-unknown-key"].message
+        assert found["settings-unknown-key"].code_description is not None
+
+        def touched() -> None:
+            event = types.FileEvent(client.uri("agentlang.toml"), types.FileChangeType.Changed)
+            client.lsp.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([event]))
+
+        place.write_text('[tools]\ntimeout = "10 s"\n')
+        touched()
+        assert await client.next_problems("agentlang.toml") == []
+        place.write_text("[tools\n")
+        touched()
+        assert [p.code for p in await client.next_problems("agentlang.toml")] == ["settings-not-toml"]
+        # A client that sends the buffer has its problems as one types.
+        client.published.clear()
+        client.open("agentlang.toml", SETTINGS)
+        assert len(await client.problems("agentlang.toml")) == 2
+        at = SETTINGS.index("modles")
+        client.change("agentlang.toml", at, at + len("modles"), "models")
+        assert [p.code for p in await client.problems("agentlang.toml")] == ["settings-wrong-value"]
+        # It is no program, whatever is asked of it.
+        params = types.HoverParams(client.document("agentlang.toml"), types.Position(0, 2))
+        assert await client.ask(types.TEXT_DOCUMENT_HOVER, params) is None
+        client.published.clear()
+        client.close("agentlang.toml")
+        assert [p.code for p in await client.next_problems("agentlang.toml")] == ["settings-not-toml"]
+        place.unlink()
+        touched()
+        assert await client.next_problems("agentlang.toml") == []
+
+    drive(tmp_path, test)
+
+
 def test_a_closed_file_has_no_problems(tmp_path: Path) -> None:
     async def test(client: Client) -> None:
         client.open("main.agent", "pipeline p(")
@@ -263,6 +325,118 @@ def test_formatting_gives_canonical_text(tmp_path: Path) -> None:
         assert "\n  found = order(3)\n" in formatted
         client.replace("main.agent", formatted)
         assert not await client.ask(types.TEXT_DOCUMENT_FORMATTING, params)
+
+    drive(tmp_path, test)
+
+
+def test_a_range_is_formatted_and_nothing_beside_it(tmp_path: Path) -> None:
+    untidy = (
+        "pipeline one(a: Text) -> Text {\n    x  =  a\n    x\n}\n\n\n\n"
+        "pipeline two(b: Text) -> Text {\n  y  =  b\n  y\n}\n"
+    )
+
+    async def test(client: Client) -> None:
+        client.open("main.agent", untidy)
+        options = types.FormattingOptions(tab_size=2, insert_spaces=True)
+
+        async def formatted(first: int, last: int, character: int = 0) -> str:
+            within = types.Range(types.Position(first, 0), types.Position(last, character))
+            params = types.DocumentRangeFormattingParams(client.document("main.agent"), within, options)
+            return apply(untidy, await client.ask(types.TEXT_DOCUMENT_RANGE_FORMATTING, params))
+
+        assert client.capabilities.document_range_formatting_provider
+        first = untidy.replace("    x  =  a\n    x\n", "  x = a\n  x\n")
+        assert await formatted(0, 4) == first
+        assert await formatted(1, 2) == untidy.replace("    x  =  a\n", "  x = a\n")
+        assert await formatted(1, 1, 3) == untidy.replace("    x  =  a\n", "  x = a\n")
+        assert await formatted(8, 9) == untidy.replace("  y  =  b\n", "  y = b\n")
+        assert await formatted(0, 0) == untidy
+        whole = first.replace("  y  =  b\n", "  y = b\n").replace("\n\n\n\n", "\n\n")
+        assert await formatted(0, 12) == whole
+        # What does not parse is left as it is.
+        client.replace("main.agent", untidy + "pipeline (\n")
+        assert await formatted(0, 12) == untidy
+
+    drive(tmp_path, test)
+
+
+PRIVATE = """type Order { id: Int, note: Text @pii }
+
+pipeline first(orders: [Order], who: Text @pii @internal) -> Text {
+  "{who}: {orders[0].note}"
+}
+"""
+KEEPS = """use ./private
+
+pipeline note(orders: [private.Order], who: Text @pii) -> Text {
+  private.first(orders, who)
+}
+
+fleet lab {
+  tier home = catalog.laptop { count 1 }
+}
+
+goal note {
+  keep @pii on [home]
+}
+"""
+
+
+def test_a_label_is_found_and_renamed_in_all_files_of_a_program(tmp_path: Path) -> None:
+    (tmp_path / "private.agent").write_text(PRIVATE)
+    (tmp_path / "main.agent").write_text(KEEPS)
+    (tmp_path / "alone.agent").write_text("pipeline other(who: Text @pii) -> Text {\n  who\n}\n")
+    other = KEEPS.replace("pipeline note", "pipeline other").split("fleet")[0]
+    (tmp_path / "beside.agent").write_text(other)
+    texts = {"private.agent": PRIVATE, "main.agent": KEEPS, "beside.agent": other}
+
+    async def test(client: Client) -> None:
+        place = client.at("main.agent", KEEPS.replace("keep @pii", "keep @p¦ii"))
+        client.texts.update(texts)
+        context = types.ReferenceContext(include_declaration=True)
+        asked = types.ReferenceParams(context, place.text_document, place.position)
+        found = await client.ask(types.TEXT_DOCUMENT_REFERENCES, asked)
+        where = [(location.uri.rsplit("/", 1)[-1], location.range.start.line) for location in found]
+        # Another program of the folder that has no file in common has labels of its own.
+        assert sorted(where) == [
+            *(("beside.agent", 2),),
+            *(("main.agent", 2), ("main.agent", 11)),
+            *(("private.agent", 0), ("private.agent", 2)),
+        ]
+        assert all(client.span(location.uri.rsplit("/", 1)[-1], location.range) == "pii" for location in found)
+        here = types.DocumentHighlightParams(place.text_document, place.position)
+        assert len(await client.ask(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, here)) == 2
+
+        word = types.PrepareRenameParams(place.text_document, place.position)
+        assert client.span("main.agent", await client.ask(types.TEXT_DOCUMENT_PREPARE_RENAME, word)) == "pii"
+        edit = await client.ask(
+            types.TEXT_DOCUMENT_RENAME, types.RenameParams(place.text_document, place.position, "@personal")
+        )
+        assert set(edit.changes) == {client.uri(name) for name in texts}
+        for name, text in texts.items():
+            changed = apply(text, edit.changes[client.uri(name)])
+            assert changed == text.replace("@pii", "@personal")
+            (tmp_path / name).write_text(changed)
+        checked = check(Source(str(tmp_path / "main.agent"), (tmp_path / "main.agent").read_text()))
+        assert [problem.slug for problem in checked.problems] == []
+
+    drive(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "why"),
+    [
+        ("pipeline p(a: Text @p¦ii, b: Text @internal) -> Text {\n  a + b\n}\n", "internal", "a label already"),
+        ("pipeline p(a: Text @p¦ii) -> Text {\n  a\n}\n", "untrusted", "a label already"),
+        ("pipeline p(a: Text @p¦ii) -> Text {\n  a\n}\n", "two words", "no name"),
+        ("pipeline p(a: Text @untr¦usted) -> Text {\n  a\n}\n", "safe", "belongs to the language"),
+    ],
+)
+def test_a_label_that_cannot_be_is_refused(tmp_path: Path, text: str, name: str, why: str) -> None:
+    async def test(client: Client) -> None:
+        place = client.at("main.agent", text)
+        with pytest.raises(JsonRpcException, match=why):
+            await client.ask(types.TEXT_DOCUMENT_RENAME, types.RenameParams(place.text_document, place.position, name))
 
     drive(tmp_path, test)
 
