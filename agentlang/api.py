@@ -125,7 +125,7 @@ def compile(program: Program, library: Library, tests: bool = False) -> tuple[Co
     wrong = model_problems(program)
     if wrong:
         return None, wrong
-    graph, found = compile_graph(program, library, tests)
+    graph, found = compile_graph(program, library, tests, laws=False)
     return (Compiled(program, graph, library) if graph is not None else None), found
 
 

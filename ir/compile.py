@@ -104,12 +104,16 @@ def compile_graph(
     passes: Sequence[str] | None = None,
     laws: bool = True,
 ) -> tuple[Graph | None, Problems]:
-    """Lower, run all passes (or `passes`), read."""
+    """Lower, run all passes (or `passes`), read. Without `laws` the modules between the passes are not looked at, only
+    what is lowered and what is read."""
     module, found = lower(program, tests)
     if module is None:
         return None, found
     module, more = run_passes(module, library, passes=passes, laws=laws)
-    return (None if module is None else module.graph()), (*found, *more)
+    found = (*found, *more)
+    if module is not None and not laws:
+        found = (*found, *verify(module.operation, module.passes))
+    return (None if module is None or has_errors(found) else module.graph()), found
 
 
 def parse(

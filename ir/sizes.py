@@ -82,7 +82,7 @@ def resolve(sizes: Iterable[Size], assumed: Mapping[str, float]) -> tuple[tuple[
         else:
             values[size.name] = size.default.value(values)
         bound = None
-        if size.bound is not None and size.bound.variables <= set(bounds):
+        if size.bound is not None and size.bound.variables <= bounds.keys():
             bound = bounds[size.name] = size.bound.value(bounds)
         out.append(Resolved(size.name, values[size.name], bound, basis))
     return tuple(out), tuple(unused)

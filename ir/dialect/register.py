@@ -71,7 +71,7 @@ def _operation(dialect: Any, ext: Any, spec: OpSpec) -> None:
         "verify_invariants": staticmethod(_checked(_generic(spec))),
     }
     if spec.verify_regions is not None:
-        body["verify_region_invariants"] = staticmethod(_checked(_of_regions(spec, spec.verify_regions)))
+        body["verify_region_invariants"] = staticmethod(_checked(spec.verify_regions))
     traits: list[Any] = []
     if spec.terminator:
         traits.append(core.IsTerminatorTrait)
@@ -112,16 +112,6 @@ def _generic(spec: OpSpec) -> Verifier:
         parent = op.operation.parent
         if spec.inside and parent is not None and parent.name not in spec.inside:
             yield f"stands in {parent.name}, but belongs in {' or '.join(spec.inside)}"
-
-    return rules
-
-
-def _of_regions(spec: OpSpec, verify: Verifier) -> Verifier:
-    """The rules on bodies; an operation whose shape is wrong has been blamed for that already."""
-
-    def rules(op: View) -> Iterator[str]:
-        if not any(_shape(spec, op)):
-            yield from verify(op)
 
     return rules
 
