@@ -78,7 +78,7 @@ def test_people_see_units_and_programs_numbers(program: Path) -> None:
 )
 def test_data_that_does_not_fit_is_refused_by_field(program: Path, raw: object, told: str) -> None:
     done = agentlang("run", f"{program}:order", f"raw={json.dumps(raw)}")
-    assert done.code == 1 and f"this data is no Order: {told}" in done.err
+    assert done.code == 3 and f"this data is no Order: {told}" in done.err
     # On the line of the conversion, as written.
     assert "return raw as Order" in done.err
 
