@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import problems, syntax
-from ..program import Expression, Literal
+from ..program import Expression, ListOf, Literal
 from ..types import Type
 from .blocks import check_block
 from .body import Body
@@ -47,8 +47,10 @@ def fold(context: Context, found: Expression, what: str) -> Literal | None:
         return None
     if isinstance(found, Literal):
         value = found.value
+    elif isinstance(found, ListOf) and not found.items:
+        value = ()
     else:
-        # Most defaults are literals, so the others load what they need.
+        # Most defaults are like those above, so the others load what they need.
         from .folding import NoConstant, NoValue, value_of
 
         try:
