@@ -94,21 +94,23 @@ def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, 
 
 
 def lowered(
-    program: Program, folder: Path, until: str | None = None, functions: bool = False
+    program: Program, folder: Path, until: str | None = None, functions: bool = False, plain: bool = False
 ) -> tuple[Module | None, Problems]:
-    """The program's MLIR module after the passes up to `until`; with `functions`, its models' StableHLO nested in it.
+    """The program's MLIR module after the passes up to `until`; with `functions`, its models' StableHLO nested in it,
+    with `plain` without passes that only make it cheaper.
 
     KeyError for a pass that does not exist. `folder` is that of the `.agent` file. OutsideError where a model that is
     to be exported is missing.
     """
     from .ir.compile import lower, run_passes
+    from .ir.passes import PASSES, PLAIN
     from .stdlib.library import Library
 
     library = Library(folder)
     module, found = lower(program)
     if module is None:
         return None, found
-    module, more = run_passes(module, library, until)
+    module, more = run_passes(module, library, until, passes=PLAIN if plain else PASSES)
     found = (*found, *more)
     if module is not None and functions:
         module, more = module.with_functions(library.functions(module.graph().handles))
@@ -116,16 +118,20 @@ def lowered(
     return module, found
 
 
-def compile(program: Program, library: Library, tests: bool = False) -> tuple[Compiled | None, Problems]:
-    """All passes, then the frozen graph, with `tests` that of each test too. A model that the catalogue does not know
-    is a problem at its line."""
+def compile(
+    program: Program, library: Library, tests: bool = False, plain: bool = False
+) -> tuple[Compiled | None, Problems]:
+    """All passes, then the frozen graph, with `tests` that of each test too. With `plain` only the passes that it takes
+    to run: every stage is where the program has it, for those who show a program. A model that the catalogue does not
+    know is a problem at its line."""
     from .ir.compile import compile_graph
+    from .ir.passes import PASSES, PLAIN
     from .stdlib.declared import model_problems
 
     wrong = model_problems(program)
     if wrong:
         return None, wrong
-    graph, found = compile_graph(program, library, tests, laws=False)
+    graph, found = compile_graph(program, library, tests, passes=PLAIN if plain else PASSES, laws=False)
     return (Compiled(program, graph, library) if graph is not None else None), found
 
 

@@ -21,6 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a program, as in shop.agent")
     parser.add_argument("--emit", choices=FORMS, default="mlir", help="which step to show (default: mlir)")
     parser.add_argument("--after", metavar="PASS", help="stop after this pass (default: all of them)")
+    parser.add_argument(
+        "-O", choices=("0", "1"), default="1", help="0: only the passes that it takes to run (default: 1)"
+    )
     parser.add_argument("--pretty", action="store_true", help="the form for people; the other form reads back")
     help_longest = "with --emit artifacts or --target: the functions for inputs of up to so many tokens"
     parser.add_argument("--longest", metavar="TOKENS", type=int, default=0, help=help_longest)
@@ -64,12 +67,14 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
             return Exit.DONE
         text, problems = table(functions), checked.problems
     else:
-        from ..ir.passes import PASSES
+        from ..ir.passes import PASSES, PLAIN
 
-        if arguments.after and arguments.after not in PASSES:
-            return console.fail((words.unknown_pass(arguments.after, PASSES),), {}, Exit.USAGE)
+        plain = arguments.O == "0"
+        known = PLAIN if plain else PASSES
+        if arguments.after and arguments.after not in known:
+            return console.fail((words.unknown_pass(arguments.after, known),), {}, Exit.USAGE)
         functions = arguments.emit == "stablehlo"
-        module, found = lowered(checked.program, Path(arguments.file).parent, arguments.after, functions)
+        module, found = lowered(checked.program, Path(arguments.file).parent, arguments.after, functions, plain)
         problems = (*checked.problems, *found)
         if module is None:
             return console.fail(problems, checked.sources)

@@ -139,7 +139,7 @@ def _placed(program: Program, facts: Iterable[Fact], line: int) -> list[StagePla
     names = [chosen.name] if chosen is not None else []
     names += [name for name in wanted if name not in names]
     try:
-        compiled, _ = compile(program, Library(Path(path).parent))
+        compiled, _ = compile(program, Library(Path(path).parent), plain=True)
         for name in names if compiled is not None else ():
             made, _ = plan(compiled, name, machine) if compiled is not None else (None, ())
             found = [s for s in made.stages if _in_line(s.place, path, line)] if made is not None else []

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..ir.drawing import FORMATS, picture
 
-    target = open_target(arguments.file)
+    target = open_target(arguments.file, plain=True)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
     tiers: dict[str, str] = {}

@@ -49,8 +49,9 @@ def open_target(
     progress: Progress = silent,
     warn: Callable[[Problem], None] | None = None,
     profile: str | None = None,
+    plain: bool = False,
 ) -> Target | Refused:
-    """Read, check, choose and compile."""
+    """Read, check, choose and compile; `plain` where the program is to be shown as it is written."""
     name, suffix = split(word)
     checked = open_checked(name)
     if isinstance(checked, Refused):
@@ -60,7 +61,7 @@ def open_target(
     if chosen is None:
         code = Exit.ERRORS if any(p.slug == "no-pipeline" for p in found) else Exit.USAGE
         return Refused((*checked.problems, *found), checked.sources, code)
-    return open_compiled(name, checked, chosen.name, progress, warn, profile)
+    return open_compiled(name, checked, chosen.name, progress, warn, profile, plain=plain)
 
 
 def open_checked(name: str) -> Checked | Refused:
@@ -82,6 +83,7 @@ def open_compiled(
     warn: Callable[[Problem], None] | None = None,
     profile: str | None = None,
     tests: bool = False,
+    plain: bool = False,
 ) -> Target | Refused:
     """Compile by the settings of its folder; with `tests`, the file's tests too."""
     assert checked.program is not None
@@ -90,7 +92,8 @@ def open_compiled(
         sources = checked.sources | ({settings.source.path: settings.source} if settings.source else {})
         return Refused((*checked.problems, *found), sources, Exit.ERRORS)
     program = applied(checked.program, settings)
-    compiled, found = compile(program, Library(Path(name).parent, progress, warn, settings=settings), tests)
+    library = Library(Path(name).parent, progress, warn, settings=settings)
+    compiled, found = compile(program, library, tests, plain)
     problems = (*checked.problems, *found)
     if compiled is None or has_errors(problems):
         return Refused(problems, checked.sources, Exit.ERRORS)

@@ -13,8 +13,10 @@ from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
+from agentlang.executor.machine.faults import Fault
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
+from agentlang.ir.live import live, only_live
 from agentlang.lang.types import MapType, OptionType, StreamType
 
 Values = Mapping[int, Any]
@@ -38,7 +40,8 @@ def meaning(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> Any:
     """The value that a pipeline returns; raises `Failed`."""
     found = graph.pipeline(pipeline)
     values = {argument.id: inputs[argument.name or ""] for argument in found.body.arguments}
-    value, items = _sending(graph, found.body, values)
+    # What nobody uses is not computed, and so does not fail.
+    value, items = _sending(graph, only_live(found.body, live(found.body)), values)
     return items if isinstance(found.result, StreamType) else value
 
 
@@ -115,7 +118,10 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
         case name if name in _DATA:
             return _DATA[name](operation, *operands)
         case name if name in PLAIN:
-            return PLAIN[name](operation, operands)
+            try:
+                return PLAIN[name](operation, operands)
+            except Fault as fault:
+                raise Failed(fault.reason) from None
         case _:
             _, names = leaf(operation)
             return answer(operation, dict(zip(names, operands, strict=True)))
@@ -253,6 +259,7 @@ _STAGES: dict[str, Callable[..., Any]] = {
     "llm:decode": _decode,
     "llm:detokenize": _detokenize,
     "given:stream": lambda value: [value] if isinstance(value, str) else list(value),
+    "text:lower": lambda text: text.lower(),
     "text:redact": lambda text: f"<{text}>"[:40],
     "text:join": lambda texts, separator: separator.join(texts)[:80],
     "text:split": lambda text, tokens: tuple(text[at : at + tokens] for at in range(0, min(len(text), 8), tokens)),

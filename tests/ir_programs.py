@@ -625,4 +625,4 @@ class SmallLibrary:
         return entry.startswith(("text:", "search:")) or (entry == "llm:chat" and arguments.get("temperature") == 0)
 
     def harmless(self, entry: str) -> bool:
-        return entry in ("text:redact", "text:join", "text:split")
+        return entry in ("text:redact", "text:join", "text:split", "text:lower")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import ir_programs as P
@@ -13,21 +13,28 @@ from agentlang.base.problems import has_errors
 from agentlang.base.source import Source
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
+from agentlang.ir.passes import PASSES, PLAIN
 
 
-def after(source: Source, until: str | None) -> Module:
+def after(source: Source, until: str | None, passes: Sequence[str] = PLAIN) -> Module:
     program, problems = checked(source.text, source.path)
     assert program is not None and not has_errors(problems), problems
     module, problems = irc.lower(program)
     if module is not None and until is not None:
-        module, problems = irc.run_passes(module, P.SmallLibrary(), until)
+        module, problems = irc.run_passes(module, P.SmallLibrary(), until, passes=passes)
     assert module is not None, problems
     return module
 
 
-def readable(source: Source, until: str | None) -> str:
+def readable(source: Source, until: str | None, passes: Sequence[str] = PLAIN) -> str:
     """Without the first line, whose digest changes with everything."""
-    return after(source, until).text(pretty=True).split("\n", 2)[2].strip("\n")
+    return after(source, until, passes).text(pretty=True).split("\n", 2)[2].strip("\n")
+
+
+def passed(source: Source, name: str) -> str:
+    """After one pass, with those before it that a program needs anyway."""
+    before = [plain for plain in PLAIN if PASSES.index(plain) < PASSES.index(name)]
+    return readable(source, name, (*before, name))
 
 
 def generic(source: Source) -> str:
@@ -42,4 +49,9 @@ SHOWN: dict[str, Callable[[Source], str]] = {
     "split": partial(readable, until="split_llm"),
     "demand": partial(readable, until="annotate_demand"),
     "mlir": generic,
+    "folded": partial(passed, name="fold_constants"),
+    "shared": partial(passed, name="share_duplicates"),
+    "lifted": partial(passed, name="lift_invariant"),
+    "dropped": partial(passed, name="drop_unread"),
+    "optimised": partial(readable, until=PASSES[-2], passes=PASSES),
 }

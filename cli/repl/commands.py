@@ -111,7 +111,7 @@ async def _graph(loop: Loop, text: str) -> int:
     pipeline, problems = choose(program, name or None)
     if pipeline is None:
         return loop.console.fail(problems, {source.path: source}, Exit.USAGE)
-    compiled, problems = compile(program, loop.library())
+    compiled, problems = compile(program, loop.library(), plain=True)
     if compiled is None:
         return loop.console.fail(problems, {source.path: source})
     form = SUFFIXES.get(Path(out).suffix.lower(), "svg") if out else "mermaid"

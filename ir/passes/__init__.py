@@ -21,6 +21,10 @@ Pass: TypeAlias = Callable[..., Problems]
 
 PASSES: tuple[str, ...] = (
     "inline_pipelines",
+    "fold_constants",
+    "share_duplicates",
+    "lift_invariant",
+    "drop_unread",
     "split_llm",
     "annotate_demand",
 )

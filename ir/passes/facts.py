@@ -6,13 +6,14 @@ stays in the region where it stands; what cannot may be computed anywhere its op
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...lang.types import INT, JSON, NONE, TEXT, ListType, StreamType
 from .. import _mlir
 from ..dialect.types import from_mlir
 from ..library import UNKNOWN, Library
+from ..live import ACTING
 
 PURE = frozenset(
     f"agent.{name}"
@@ -26,9 +27,7 @@ PURE = frozenset(
 WAITING = frozenset({"agent.collect", "agent.buffered"})
 """Pure too, but they take streams: when they are through depends on where they stand."""
 
-CALLS = frozenset(
-    f"agent.{name}" for name in ("stage", "chat", "embed", "score", "transcribe", "synthesise", "lookup", "compute")
-)
+CALLS = ACTING | {"agent.chat"}
 """Leaves that stand for a whole call of the program. (Those that a chat is split into belong together.)"""
 
 OPEN = frozenset({"agent.if", "agent.match", "agent.arm", "agent.map", "agent.repeat", "agent.generator"})
@@ -36,10 +35,6 @@ OPEN = frozenset({"agent.if", "agent.match", "agent.arm", "agent.map", "agent.re
 
 LOOPS = frozenset({"agent.map", "agent.repeat"})
 
-# Who gives no value of its own to the program, but a part of a call that is a stream.
-_PARTS = frozenset(
-    f"agent.{name}" for name in ("tokenize", "prefill", "transfer", "kv_transfer", "decode", "sample", "detokenize")
-)
 _ARITHMETIC = ("+", "-", "*", "/", "%")
 # What says who an operation is, not what it does.
 _NAMES = frozenset({"id", "binding", "output", "also", "times", "demand", "known_as", "tier"})
@@ -86,11 +81,56 @@ def acts(operation: Any) -> bool:
     """Whether it runs though nobody uses what it gives or sends out: a test looks at it, or it is a call that gives a
     value, and may act on the world."""
     name = operation.name
-    if name == "agent.expect" or name == "agent.given":
+    if name in ("agent.expect", "agent.emit", "agent.given", "agent.call") or "acts" in operation.attributes:
         return True
-    if "entry" in operation.attributes or name in CALLS:
-        return name not in _PARTS and not any(is_stream(value) for value in operation.results)
-    return name == "agent.call"
+    match name:
+        case "agent.watch" | "agent.halt":
+            return True
+        case "agent.send":
+            return not len(operation.results)
+        case "agent.receive":
+            return not len(operation.operands) and not any(map(is_stream, operation.results))
+        case _:
+            return name in CALLS and not any(map(is_stream, operation.results))
+
+
+def acting(body: Any) -> set[str]:
+    """The ids of operations with bodies in which something acts. They run for that, used or not."""
+    found: set[str] = set()
+    _acting(body.regions[0].blocks[0], True, lambda operation, acts: found.add(text(operation, "id") or "") or acts)
+    return found
+
+
+def keep_acting(body: Any, before: set[str]) -> None:
+    """Bodies out of which a pass took all that acts run as they did: a person is asked, and what fails fails."""
+
+    def kept(operation: Any, acts: bool) -> bool:
+        if not acts and text(operation, "id") in before:
+            operation.attributes["acts"] = _mlir.attribute(True)
+        return acts or text(operation, "id") in before
+
+    _acting(body.regions[0].blocks[0], True, kept, every=True)
+
+
+def _acting(block: Any, sends: bool, tell: Callable[[Any, bool], bool], every: bool = False) -> bool:
+    """Whether anything in a block acts; `tell` hears of each operation with bodies that does (or of every one),
+    innermost first, and says whether it does. What is emitted in a generator is the generator's stream."""
+    found = False
+    for operation in _mlir.operations(block):
+        if operation.name == "agent.emit":
+            found |= sends
+            continue
+        if not len(operation.regions):
+            found |= acts(operation)
+            continue
+        inside = "acts" in operation.attributes
+        for region in operation.regions:
+            for inner in region.blocks:
+                inside |= _acting(inner, sends and operation.name != "agent.generator", tell, every)
+        if operation.name != "agent.arm" and (inside or every):
+            inside = tell(operation, inside)
+        found |= inside
+    return found
 
 
 def repeatable(operation: Any, library: Library, constants: dict[Any, Any]) -> bool:

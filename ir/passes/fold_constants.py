@@ -12,8 +12,9 @@ are. Of an `if` or `match` over what is known the taken body stays, in its place
 failures.
 
 The arithmetic is that of `ir.meaning`, which the machine uses too. What has no result (a division by zero, an element
-outside of its list) stays and fails when it runs; so does what would be a very large constant. Labels stop all this: a
-value that carries one is made where the program makes it.
+outside of its list) stays and fails when it runs, and what uses it stays, for without a use it would not be computed.
+So does what would be a very large constant. Labels stop all this: a value that carries one is made where the program
+makes it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ..graph import Operation, Value
 from ..library import Library
 from ..meaning import PLAIN, element, widened
 from ..texts import text_form
-from .facts import MARKED, PURE, bodies, forget, names_of, stand_for
+from .facts import MARKED, PURE, acting, acts, bodies, can_fail, forget, keep_acting, names_of, stand_for
 
 LARGEST = 4096
 """Characters of texts and items of lists, maps and records that a new constant holds at most: constants that double a
@@ -42,9 +43,10 @@ few times are cheaper to compute than to carry."""
 def run(module: Any, library: Library) -> Problems:
     del library
     for body in bodies(module):
-        folding = _Folding()
+        before, folding = acting(body), _Folding()
         folding.block(body.regions[0].blocks[0])
         forget(body, folding.gone)
+        keep_acting(body, before)
     return ()
 
 
@@ -57,9 +59,15 @@ class _Folding:
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
+        # Values that some operation which can fail is computed for: without a use of theirs it might not be.
+        self._risky: set[Any] = set()
+        # How deep in bodies of a generator: what is emitted there makes them run.
+        self._deep = 0
         self.gone: dict[str, None] = {}
 
-    def block(self, block: Any) -> None:
+    def block(self, block: Any) -> bool:
+        """Fold what stands in a block; whether anything that is left in it is risky."""
+        risky = False
         waiting = _mlir.operations(block)[::-1]
         while waiting:
             operation = waiting.pop()
@@ -68,31 +76,55 @@ class _Folding:
                 # What stood in the taken body stands here now, and is looked at next.
                 waiting += reversed(self._splice(operation, taken))
                 continue
-            if len(operation.regions):
-                for region in operation.regions:
-                    for inner in region.blocks:
-                        self.block(inner)
-            elif operation.name in PURE and not _marked(operation):
-                self._fold(operation)
+            inside = self._bodies(operation)
+            if operation.name in PURE and not _marked(operation):
+                kept = self._fold(operation)
+                if kept is None:
+                    continue
+                operation = kept
+            if inside or self._is_risky(operation):
+                risky = True
+                self._risky.update(operation.results)
+        return risky
+
+    def _bodies(self, operation: Any) -> bool:
+        outside = self._deep
+        if operation.name == "agent.generator":
+            self._deep = 1
+        elif self._deep and operation.name != "agent.arm":
+            self._deep += 1
+        risky = False
+        for region in operation.regions:
+            for inner in region.blocks:
+                risky |= self.block(inner)
+        self._deep = outside
+        return risky
+
+    def _is_risky(self, operation: Any) -> bool:
+        if operation.name in PURE and can_fail(operation):
+            return True
+        return bool(self._risky) and not acts(operation) and any(value in self._risky for value in operation.operands)
 
     # --- values ------------------------------------------------------------------------------------------------------
 
-    def _fold(self, operation: Any) -> None:
+    def _fold(self, operation: Any) -> Any:
+        """The operation that stands in its place now, if that is to be looked at further."""
         if operation.name == "agent.constant":
             self._known[operation.results[0]] = decoded(_mlir.plain(operation.attributes["value"]))
-            return
+            return None
         operands = list(operation.operands)
         if operation.name == "agent.template":
             if any(value in self._known for value in operands) or not operands:
-                self._template(operation, operands)
+                return self._template(operation, operands)
         elif all(value in self._known for value in operands):
             given = from_mlir(operation.results[0].type)
             if operation.name != "agent.parse" and not isinstance(given, TurnType) and not _extended(operation):
-                self._compute(operation, [self._known[value] for value in operands])
+                return self._compute(operation, [self._known[value] for value in operands])
         else:
-            self._simplify(operation, operands)
+            return self._simplify(operation, operands)
+        return operation
 
-    def _compute(self, operation: Any, values: list[Any]) -> None:
+    def _compute(self, operation: Any, values: list[Any]) -> Any:
         seen = _seen(operation)
         try:
             if seen.name == "agent.index":
@@ -100,15 +132,15 @@ class _Folding:
             elif seen.name == "agent.convert":
                 source, target = cast(Type, seen.operands[0].type), cast(Type, seen.results[0].type)
                 if seen.attributes.get("checked") or (target == JSON and source != JSON):
-                    return
+                    return operation
                 value = widened(values[0], target, source)
             else:
                 value = PLAIN[seen.name](seen, values)
         except (ArithmeticError, IndexError):
-            return
-        self._put(operation, value)
+            return operation
+        return self._put(operation, value)
 
-    def _template(self, operation: Any, operands: list[Any]) -> None:
+    def _template(self, operation: Any, operands: list[Any]) -> Any:
         """Fill the holes that are known; the others stay, numbered anew."""
         parts: list[str | int] = []
         left: list[Any] = []
@@ -126,14 +158,13 @@ class _Folding:
             else:
                 parts.append(part)
         if sum(len(part) for part in parts if isinstance(part, str)) > LARGEST:
-            return
+            return operation
         if not left:
-            self._put(operation, "".join(cast("list[str]", parts)))
-            return
+            return self._put(operation, "".join(cast("list[str]", parts)))
         try:
             attributes = {**_kept(operation), "parts": _mlir.attribute([part for part in parts if part != ""])}
         except UnicodeError:
-            return
+            return operation
         made = _mlir.create(
             operation.name,
             operands=left,
@@ -142,16 +173,17 @@ class _Folding:
             place=operation.location,
         )
         _replace(operation, made)
+        return made
 
-    def _put(self, operation: Any, value: Any) -> None:
-        """The constant in the operation's place, where it can be one."""
+    def _put(self, operation: Any, value: Any) -> Any:
+        """The constant in the operation's place, where it can be one; else the operation."""
         result = operation.results[0]
         if not value_fits(value, from_mlir(result.type)) or not _small(value):
-            return
+            return operation
         try:
             given = _mlir.attribute(encoded(value))
         except (OverflowError, UnicodeError):  # beyond 64 bits, or no characters
-            return
+            return operation
         made = _mlir.create(
             "agent.constant",
             results=[result.type],
@@ -160,35 +192,37 @@ class _Folding:
         )
         _replace(operation, made)
         self._known[made.results[0]] = value
+        return None
 
-    def _simplify(self, operation: Any, operands: list[Any]) -> None:
+    def _simplify(self, operation: Any, operands: list[Any]) -> Any:
         """What needs only some of its operands."""
+        if not self._risky.isdisjoint(operands):
+            return operation
         made = _mlir.owner(operands[0])
+        if made is not None and (_marked(made) or "extends" in made.attributes):
+            made = None
         match operation.name:
-            case "agent.field" if made is not None and made.name == "agent.build" and not _marked(made):
+            case "agent.field" if made is not None and made.name == "agent.build":
                 fields = _mlir.plain(made.attributes["fields"])
                 name = operation.attributes["name"].value
-                if "extends" not in made.attributes and name in fields:
-                    self._stand_in(operation, made.operands[fields.index(name)])
-            case "agent.length" if made is not None and made.name == "agent.list" and not _marked(made):
-                if "extends" not in made.attributes:
-                    self._put(operation, len(made.operands))
+                if name in fields:
+                    return self._stand_in(operation, made.operands[fields.index(name)])
+            case "agent.length" if made is not None and made.name == "agent.list":
+                return self._put(operation, len(made.operands))
             case "agent.binary" if operation.attributes["operator"].value in ("and", "or"):
                 whole = operation.attributes["operator"].value == "or"
                 for value, other in (operands, operands[::-1]):
-                    if value in self._known and self._known[value] == whole:
-                        self._put(operation, whole)
-                        break
                     if value in self._known:
-                        self._stand_in(operation, other)
-                        break
+                        decided = self._known[value] == whole
+                        return self._put(operation, whole) if decided else self._stand_in(operation, other)
             case _:
                 pass
+        return operation
 
-    def _stand_in(self, operation: Any, value: Any) -> None:
+    def _stand_in(self, operation: Any, value: Any) -> Any:
         """The value in the operation's place."""
         if value.type != operation.results[0].type:
-            return
+            return operation
         made = _mlir.owner(value)
         if made is None:
             self.gone.update(dict.fromkeys(names_of(operation)))
@@ -196,6 +230,7 @@ class _Folding:
         else:
             stand_for(made, operation)
         operation.erase()
+        return None
 
     # --- branches ----------------------------------------------------------------------------------------------------
 
@@ -211,12 +246,21 @@ class _Folding:
             block = operation.regions[0 if self._known[subject] else 1].blocks[0]
         else:
             block = self._arm(operation, subject)
-        if block is None:
+        if block is None or ((self._risky or self._deep > 1) and not self._spared(operation, block)):
             return None
         last = _mlir.operations(block)[-1]
         if _marked(last) or [value.type for value in last.operands] != [value.type for value in operation.results]:
             return None
         return block
+
+    def _spared(self, operation: Any, taken: Any) -> bool:
+        """Whether nothing that would go uses what is risky, or makes the body around run."""
+        holders = [operation] if operation.name == "agent.if" else _mlir.operations(operation.regions[0].blocks[0])
+        blocks = [region.blocks[0] for holder in holders for region in holder.regions]
+        gone = [each for block in blocks if block != taken for each in _inside(block)]
+        if self._deep > 1 and any(each.name == "agent.emit" for each in gone):
+            return False
+        return self._risky.isdisjoint(value for each in (operation, *gone) for value in each.operands)
 
     def _arm(self, operation: Any, subject: Any) -> Any:
         made = _mlir.owner(subject)
@@ -264,6 +308,12 @@ class _Folding:
             self.gone.update(dict.fromkeys(names_of(each)))
         operation.erase()
         return inner
+
+
+def _inside(block: Any) -> Iterator[Any]:
+    for operation in _mlir.operations(block):
+        yield operation
+        yield from _mlir.walk(operation)
 
 
 def _extended(operation: Any) -> bool:

@@ -9,11 +9,9 @@ Out of `for` and `repeat`, as far as what it depends on is known:
 
 - pure operations that cannot fail, and calls of the library that only compute, from anywhere inside, also where a
   branch or a `with` stands between: that nobody may ask for them costs next to nothing;
-- calls that are repeatable (`Library.repeatable`) where every turn makes them and there is a turn for sure: those that
-  stand in the body itself, of a `repeat`, or of a `for` without a filter over a list that has items. A loop without
-  turns asks nobody, and so it stays.
-
-What takes or makes a stream of values (`all`, `buffered`) stays, since it waits where it stands.
+- calls that are repeatable (`Library.repeatable`), and `all` of a stream, where every turn makes them and there is a
+  turn for sure: those that stand in the body itself, of a `repeat`, or of a `for` without a filter over a list that has
+  items. A loop without turns asks nobody and waits for nothing, and so it stays.
 """
 
 from __future__ import annotations
@@ -25,12 +23,14 @@ from ...lang.types import ListType
 from .. import _mlir
 from ..dialect.types import from_mlir
 from ..library import Library
-from .facts import CALLS, LOOPS, PURE, bodies, can_fail, harmless, is_stream, repeatable
+from .facts import CALLS, LOOPS, PURE, acting, bodies, can_fail, harmless, is_stream, keep_acting, repeatable
 
 
 def run(module: Any, library: Library) -> Problems:
     for body in bodies(module):
+        before = acting(body)
         _Lifting(library).block(body.regions[0].blocks[0], None)
+        keep_acting(body, before)
     return ()
 
 
@@ -69,45 +69,45 @@ class _Lifting:
 
     def _lifted(self, operation: Any, loop: Any) -> int:
         """Move the operation out of as many loops as it can; how many it still stands in."""
-        here = len(self._loops)
-        if not here or not len(operation.results):
-            if operation.name == "agent.constant":
-                self._constants[operation.results[0]] = _mlir.plain(operation.attributes["value"])
-            return here
-        needed = max((self._levels[value] for value in operation.operands), default=0)
-        name = operation.name
+        here, name = len(self._loops), operation.name
         if name == "agent.constant":
             self._constants[operation.results[0]] = _mlir.plain(operation.attributes["value"])
+        if not here or not len(operation.results):
+            return here
+        needed = max([self._levels[value] for value in operation.operands], default=0)
         if needed == here:
             return here
-        if (name in PURE and name != "agent.turn" and not can_fail(operation)) or (
-            name in CALLS and not is_stream(operation.results[0]) and harmless(operation, self._library)
-        ):
+        if self._free(operation):
             operation.move_before(self._loops[needed])
             return needed
         level = here
-        while level > needed and loop is not None and name in CALLS and self._turns(loop):
-            if level == here and not repeatable(operation, self._library, self._constants):
-                break
-            operation.move_before(loop)
-            level -= 1
-            loop = _around(loop)
+        if name == "agent.collect" or (name in CALLS and repeatable(operation, self._library, self._constants)):
+            while level > needed and loop is not None and _turns(loop):
+                operation.move_before(loop)
+                level -= 1
+                loop = _around(loop)
         return level
 
-    def _turns(self, loop: Any) -> bool:
-        """Whether it has a turn for sure, and makes all that stands in its body in each."""
-        if loop.name == "agent.repeat":
-            return True
-        over = loop.operands[0]
-        if any(len(region.blocks) for region in list(loop.regions)[1:]) or not isinstance(
-            from_mlir(over.type), ListType
-        ):
-            return False
-        made = _mlir.owner(over)
-        return made is not None and (
-            (made.name == "agent.list" and bool(len(made.operands)))
-            or (made.name == "agent.constant" and bool(_mlir.plain(made.attributes["value"])))
-        )
+    def _free(self, operation: Any) -> bool:
+        """Whether it may be computed though nobody may ask for it."""
+        name = operation.name
+        if name in PURE:
+            return name != "agent.turn" and not can_fail(operation)
+        return name in CALLS and not is_stream(operation.results[0]) and harmless(operation, self._library)
+
+
+def _turns(loop: Any) -> bool:
+    """Whether it has a turn for sure, and makes all that stands in its body in each."""
+    if loop.name == "agent.repeat":
+        return True
+    over = loop.operands[0]
+    filtered = any(len(region.blocks) for region in list(loop.regions)[1:])
+    made = None if filtered or not isinstance(from_mlir(over.type), ListType) else _mlir.owner(over)
+    if made is None:
+        return False
+    if made.name == "agent.constant":
+        return bool(_mlir.plain(made.attributes["value"]))
+    return made.name == "agent.list" and bool(len(made.operands))
 
 
 def _around(operation: Any) -> Any:

@@ -26,12 +26,28 @@ from typing import Any
 from ...base.problems import Problems
 from .. import _mlir
 from ..library import Library
-from .facts import CALLS, OPEN, PURE, WAITING, bodies, can_fail, harmless, is_stream, key, repeatable, stand_for
+from .facts import (
+    CALLS,
+    OPEN,
+    PURE,
+    WAITING,
+    acting,
+    bodies,
+    can_fail,
+    harmless,
+    is_stream,
+    keep_acting,
+    key,
+    repeatable,
+    stand_for,
+)
 
 
 def run(module: Any, library: Library) -> Problems:
     for body in bodies(module):
+        before = acting(body)
         _Sharing(library).block(body.regions[0].blocks[0], {})
+        keep_acting(body, before)
     return ()
 
 

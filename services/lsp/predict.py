@@ -55,7 +55,7 @@ def _plans(program: Program, folder: Path) -> tuple[Plan, ...]:
     from ...planner import hardware
     from ...stdlib.library import Library
 
-    compiled, _ = compile(program, Library(folder))
+    compiled, _ = compile(program, Library(folder), plain=True)
     if compiled is None:
         return ()
     machine = hardware.load_or_measure()

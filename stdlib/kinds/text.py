@@ -41,8 +41,8 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
 
 
 # All but `matches`, whose pattern may be none and may take long.
-HARMLESS = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", "starts_with", "ends_with"})
-HARMLESS |= {"lines", "words", "number"}
+_MARKS = ("starts_with", "ends_with", "lines", "words", "number")
+HARMLESS = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", *_MARKS})
 
 
 def repeatable(name: str, arguments: Mapping[str, object]) -> bool:

@@ -13,6 +13,7 @@ from agentlang.ir.demand.data import NAMES, demand, demand_from
 from agentlang.ir.formula import ZERO, Formula, constant, parse, variable
 from agentlang.ir.graph import Graph, Operation, Size, walk
 from agentlang.ir.library import Library, ModelShape, NoLibrary
+from agentlang.ir.passes import PLAIN
 from agentlang.ir.sizes import GOAL, given, given_data, resolve
 from agentlang.lang import program as p
 from agentlang.lang.types import (
@@ -108,7 +109,7 @@ def test_a_known_model() -> None:
 
 
 def annotated(program: p.Program, library: Library | None = None) -> Graph:
-    graph, problems = irc.compile_graph(program, library or P.SmallLibrary())
+    graph, problems = irc.compile_graph(program, library or P.SmallLibrary(), passes=PLAIN)
     assert graph is not None, problems
     return graph
 

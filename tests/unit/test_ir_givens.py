@@ -15,6 +15,7 @@ from agentlang.base.problems import has_errors
 from agentlang.executor.kinds import Context, Usage
 from agentlang.ir import compile as irc
 from agentlang.ir.graph import Graph, GraphPipeline, walk
+from agentlang.ir.passes import PLAIN
 from agentlang.stdlib.library import Library
 
 HEAD = """use std/llm
@@ -39,7 +40,7 @@ def graph_of(text: str, until: str | None = None) -> Graph:
     assert program is not None and not has_errors(problems), [problem.title for problem in problems]
     module, problems = irc.lower(program, tests=True)
     assert module is not None, [problem.title for problem in problems]
-    module, problems = irc.run_passes(module, SmallLibrary(), until)
+    module, problems = irc.run_passes(module, SmallLibrary(), until, passes=PLAIN)
     assert module is not None, [problem.title for problem in problems]
     return module.graph()
 
