@@ -122,9 +122,15 @@ def _main(folder: Path) -> None:
     from agentlang.executor.engines.xla.load import load, load_to_ask
     from agentlang.ir.artifact import from_entry
 
+    ready: dict[tuple[str, bool], Any] = {}
     for number, job in enumerate(json.loads((folder / "jobs.json").read_text("utf-8"))):
         how = load_to_ask if job["quick"] else load
-        loaded = [how(from_entry(each["entry"], Path(each["path"]).read_bytes())) for each in job["artifacts"]]
+        loaded: list[Any] = []
+        for each in job["artifacts"]:
+            made = from_entry(each["entry"], Path(each["path"]).read_bytes())
+            key = (made.sha256, bool(job["quick"]))
+            ready[key] = ready.get(key) or how(made)
+            loaded.append(ready[key])
         where = Path(job["weights"])
         file: Mapping[str, Any] = mapped(where) if where.is_dir() else load_file(where)
         with np.load(folder / f"{number}.in.npz") as given:
