@@ -149,7 +149,7 @@ def test_a_process_without_the_source_says_the_same(steps: tuple[Artifact, Artif
             np.testing.assert_array_equal(left, right)
 
 
-@pytest.mark.parametrize("sizes", [*chat_buckets(256, 512), (512, 512), (512,)], ids=str)
+@pytest.mark.parametrize("sizes", [(16, 256), (256, 256), (64, 512), (512, 512), (256,), (512,)], ids=str)
 def test_each_bucket_is_the_models_own(sizes: tuple[int, ...]) -> None:
     """Behind a past of 40 tokens, where the bucket has room for both; bit for bit, compiled alike."""
     source = TinyLlama()
