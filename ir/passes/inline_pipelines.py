@@ -29,7 +29,7 @@ from typing import Any
 
 from ...base.problems import Problems
 from .. import _mlir, problems
-from ..carried import carried, carry, label
+from ..carried import carried, carry, declare, label
 from ..dialect.control import sender
 from ..library import Library
 from ..lower.names import test_path
@@ -144,10 +144,9 @@ def _path(body: Any) -> str:
     return test_path(name) if body.name == "agent.test" else name
 
 
-def _sends(pipeline: Any) -> bool:
-    """Whether items of its stream leave by `emit`: some, or all, as it returns nothing."""
-    returned = _mlir.operations(pipeline.regions[0].blocks[0])[-1].operands
-    return not returned or any(op.name == "agent.emit" and sender(op) == pipeline for op in _mlir.walk(pipeline))
+def _emits(pipeline: Any) -> list[Any]:
+    """What sends items of its stream out."""
+    return [op for op in _mlir.walk(pipeline) if op.name == "agent.emit" and sender(op) == pipeline]
 
 
 def _leaves_last(call: Any) -> bool:
@@ -171,6 +170,11 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
     copy = pipeline.clone().operation
     block = copy.regions[0].blocks[0]
     given = _mlir.attributes_of(call)
+    emits, last = _emits(copy), _mlir.operations(block)[-1]
+    generates = bool(len(call.results)) and (bool(emits) or not last.operands) and not _leaves_last(call)
+    for end in (*emits, last) if generates else emits:
+        # What is declared of the stream of the call is declared of its items.
+        declare(end, given.get("labels", ()))
     arguments = dict(zip(given["parameters"], call.operands, strict=True))
     at_call = {name: carried(call, index) for index, name in enumerate(given["parameters"])}
     for parameter, argument in zip(_mlir.attributes_of(pipeline)["parameters"], list(block.arguments), strict=True):
@@ -179,7 +183,7 @@ def _inline(call: Any, pipeline: Any, callee: str, caller: str) -> None:
     for operation in _mlir.walk(copy):
         _rename(operation, given["id"], callee, given["id"].removeprefix(f"{caller}."), given.get("output"))
         _mlir.set_location(operation, _mlir.call_site(operation.location, call.location))
-    if len(call.results) and _sends(copy) and not _leaves_last(call):
+    if generates:
         _into_generator(call, block, given)
     else:
         _before(call, block, given)
@@ -222,7 +226,7 @@ def _before(call: Any, block: Any, given: dict[str, Any]) -> None:
         # What is handed through unchanged is the caller's own value: labelled only behind the call.
         carry(call.results[0], carried(last, 0).union(() if inside else given.get("labels", ())))
         call.results[0].replace_all_uses_with(result)
-        if inside:
+        if made is not None and inside:
             if "binding" in given:
                 made.attributes["binding"] = call.attributes["binding"]
             label(made, given.get("labels", ()))

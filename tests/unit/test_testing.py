@@ -106,6 +106,30 @@ def test_a_labelled_document_masks_the_text_that_it_is_read_from(tmp_path: Path)
     assert found["llm:detokenize"][None] == ("pii",)
 
 
+def test_labels_follow_what_a_called_pipeline_emits(tmp_path: Path) -> None:
+    found = labels(
+        """pipeline greet(one: Text) -> stream Text {
+          emit all(writer.chat("Greet {one}", max_tokens: 7))
+        }
+        pipeline p(id: Int) -> Text {
+          return log(all(greet(person(id).name)), id)
+        }""",
+        tmp_path,
+    )
+    assert found["llm:detokenize"][None] == ("pii",) and found["log"]["what"] == ("pii",)
+    found = labels(
+        """pipeline invent(kind: Text) -> stream Text {
+          emit all(writer.chat("Invent a {kind}", max_tokens: 7))
+        }
+        pipeline p(kind: Text) -> stream Text @pii {
+          return invent(kind)
+        }""",
+        tmp_path,
+    )
+    # What the caller declares of its stream is declared of the reply that is emitted in it.
+    assert found["llm:detokenize"][None] == ("pii",) and "prompt" not in found["llm:tokenize"]
+
+
 def test_redaction_ends_a_label(tmp_path: Path) -> None:
     text = "pipeline p(id: Int) -> Text { return log(text.redact(person(id).mail), id) }"
     assert labels(text, tmp_path)["log"] == {}
