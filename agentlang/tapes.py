@@ -74,9 +74,7 @@ class Recording:
             self._write(line(_without_secrets(recorded, compiled.library.mask)))
 
         head = self._head
-        return RecordingBackend(
-            inner, sink, salt=head.salt, labels=labels_of(compiled.graph), kept=head.kept
-        )
+        return RecordingBackend(inner, sink, salt=head.salt, labels=labels_of(compiled.graph), kept=head.kept)
 
     def _write(self, text: str) -> None:
         assert self._file is not None

@@ -64,11 +64,13 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if not self._mixes:
-            return super().parse_known_args(args, namespace)
+            found: Any = super().parse_known_args(args, namespace)
+            return found
         # Mixing calls this again, for the options and then for the rest.
         self._mixes = False
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            mixed: Any = self.parse_known_intermixed_args(args, namespace)
+            return mixed
         finally:
             self._mixes = True
 

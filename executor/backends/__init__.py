@@ -24,8 +24,8 @@ class Call:
     `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.
 
     `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
-    is a plain value (`streams` is false). `run` is the number of its run in the shell, `session` is the run's, `began` when that began; `shapes` are the graph's
-    records and enums."""
+    is a plain value (`streams` is false). `run` is the number of its run in the shell, `session` is the run's, `began`
+    when that began; `shapes` are the graph's records and enums."""
 
     number: int
     operation: Operation

@@ -15,7 +15,7 @@ from ...base.suggest import suggest
 from . import target_problems as problems
 from .protocol import Built, Target
 
-__all__ = ["TARGETS", "Built", "Target", "load", "wanted"]
+__all__ = ["TARGETS", "Built", "Target", "Wanted", "load", "wanted"]
 
 TARGETS = (
     "cpu",
@@ -32,6 +32,10 @@ TARGETS = (
 """Names, the default first."""
 
 
+Wanted = tuple[tuple[Target, str], ...]
+"""Targets, each with the variant of it."""
+
+
 def load(name: str) -> Target:
     """The target of a name in `TARGETS`. KeyError for any other."""
     if name not in TARGETS:
@@ -39,7 +43,7 @@ def load(name: str) -> Target:
     return cast("Target", import_module(f".{name.replace('-', '_')}", __name__).TARGET)
 
 
-def wanted(words: str) -> tuple[tuple[tuple[Target, str], ...], Problems]:
+def wanted(words: str) -> tuple[Wanted, Problems]:
     """The targets that a word of the command line names, each with its variant: `x86-64,iree-rocm:gfx1100`.
 
     Every wrong name is a problem of its own. A target that is named twice is taken once; a variant that is not named is

@@ -42,7 +42,7 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
 
 # All but `matches`, whose pattern may be none and may take long.
 _MARKS = ("starts_with", "ends_with", "lines", "words", "number")
-HARMLESS = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", *_MARKS})
+HARMLESS: frozenset[str] = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", *_MARKS})
 
 
 def repeatable(name: str, arguments: Mapping[str, object]) -> bool:

@@ -29,8 +29,8 @@ from .programs import DeviceWeights, Step
 
 
 class NativeFunctions:
-    """The functions of a package, opened when first used; thread-safe. Raises `OutsideError` (model-does-not-load) where
-    IREE has no such device here."""
+    """The functions of a package, opened when first used; thread-safe. Raises `OutsideError` (model-does-not-load)
+    where IREE has no such device here."""
 
     def __init__(self, name: str, package: PackagedModel) -> None:
         if find_spec("iree") is None:
