@@ -52,3 +52,14 @@ def test_a_line_that_emits_needs_no_value(line: str) -> None:
 )
 def test_a_value_that_is_needed_is_still_asked_for(slug: str, body: str) -> None:
     assert slug in {problem.slug for problem in checked(main(body))[1]}
+
+
+def test_a_called_pipeline_emits_into_a_stream_that_somebody_must_read() -> None:
+    def told(line: str) -> list[str]:
+        called = "pipeline said(x: Text) -> stream Text {\n  emit x\n}\n"
+        return [
+            problem.slug for problem in checked(main(f"{line}\n  return s") + called)[1] if "unused-v" in problem.slug
+        ]
+
+    assert told("said(xs[0])") == ["unused-value"]
+    assert told("emit said(xs[0])") == told("for x in said(xs[0]) { emit x }") == []
