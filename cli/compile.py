@@ -10,6 +10,7 @@ from ..api import check, lowered, read
 from ..base.problems import Problem, has_errors
 from ..base.source import Source
 from ..base.store import write_atomic
+from ..packages import keeping
 from . import problems as words
 from .console import Console, Exit, unread
 
@@ -47,6 +48,11 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     source, problems = read(arguments.file)
     if source is None:
         return console.fail(problems, {}, unread(problems))
+    lowers = arguments.emit in ("mlir", "stablehlo")
+    asked = ("text", arguments.emit, arguments.after, arguments.pretty, arguments.O)
+    kept = keeping.recall(keeping.name_of(source, *asked), source) if lowers else None
+    if kept is not None:
+        return _give(kept[1][0].decode(), (), arguments, console, {})
     checked = check(source)
     if arguments.emit == "syntax":
         from ..lang.dump import dump
@@ -79,6 +85,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         if module is None:
             return console.fail(problems, checked.sources)
         text = module.text(pretty=arguments.pretty)
+        if not problems:
+            inputs = keeping.Inputs(keeping.imports_of(checked))
+            keeping.keep(keeping.name_of(source, *asked), source, inputs, {}, [text.encode()])
     return _give(text, problems, arguments, console, checked.sources)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def _package(source: Source, wanted: targets.Wanted, arguments: argparse.Namespa
     asked = [
         [target.name, variant, target.builder, getattr(target, "present", True)] for target, variant in wanted
     ]  # fmt: skip
-    name = keeping.name_of(source, "package", asked, longest, arguments.include, arguments.profile)
+    profile = arguments.profile or os.environ.get("AGENTLANG_PROFILE")
+    name = keeping.name_of(source, "package", asked, longest, arguments.include, profile, arguments.O)
     kept = keeping.recall(name, source)
     if kept is not None:
         head, (manifest, *files) = kept
@@ -85,7 +87,7 @@ def _package(source: Source, wanted: targets.Wanted, arguments: argparse.Namespa
 
     machine_code = any(target.builder != "stablehlo" for target, _ in wanted)
     heard = working if machine_code and not console.json else unheard
-    order = Order(wanted, longest, tuple(arguments.include))
+    order = Order(wanted, longest, tuple(arguments.include), arguments.O == "0")
     package, found = build(checked, order, settings, library, progress, heard)
     problems = (*checked.problems, *found)
     if package is None:

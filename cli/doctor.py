@@ -35,7 +35,7 @@ class Finding:
     needed: bool = True
 
 
-_CORE = {"lark": "lark", "torch_mlir": "torch-mlir", "anyio": "anyio", "msgspec": "msgspec"}
+_CORE = {"lark": "lark", "torch_mlir": "torch-mlir", "anyio": "anyio", "msgspec": "msgspec", "pydantic": "pydantic"}
 _ROOM = 2 * 2**30
 
 

@@ -59,6 +59,8 @@ def parse_foreign(
     data = given.encode() if isinstance(given, str) else given
     if len(data) > LARGEST:
         return None, (problems.unreadable(f"it has {len(data):,} bytes, and {LARGEST:,} are read"),)
+    if isinstance(given, str) and "\0" in given:
+        return None, (problems.unreadable("it is no text: it holds zero bytes"),)
     if isinstance(given, bytes) and digest is None:
         return None, (problems.unreadable("it is bytecode, and nobody says what its hash should be"),)
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
@@ -124,6 +126,11 @@ def as_data(problem: Problem) -> dict[str, Any]:
         "span": _place(problem.span),
         "related": [[_place(note.span), note.text] for note in problem.related],
     }
+
+
+def placed(found: Problems, name: str, source: Source | None) -> Problems:
+    """Problems of a module that came from here, where it was read as text: what stands nowhere else stands in that."""
+    return tuple(_problem(as_data(problem), name, source) for problem in found)
 
 
 def _place(span: Span | None) -> list[Any] | None:

@@ -66,8 +66,13 @@ def _functions(data: bytes) -> dict[str, Any]:
         while at < len(data):
             end = at + 8 + int.from_bytes(data[at : at + 8], "little")
             try:
-                _mlir.stablehlo().deserialize_portable_artifact(context, data[at + 8 : end]).operation.verify()
-                said.append(None)
+                module = _mlir.stablehlo().deserialize_portable_artifact(context, data[at + 8 : end]).operation
+                module.verify()
+                main = any(
+                    operation.name == "func.func" and operation.attributes["sym_name"].value == "main"
+                    for operation in _mlir.operations(_mlir.body(module))
+                )
+                said.append(None if main else "it has no function 'main'")
             except (ValueError, _mlir.MLIRError) as error:
                 said.append(str(error).splitlines()[0] if str(error) else "it cannot be read")
             at = end

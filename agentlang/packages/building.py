@@ -52,11 +52,12 @@ class Package:
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is wanted: for which targets (with variants), for inputs of up to `longest` tokens, and which files of the
-    folder come along besides those that the program names (patterns)."""
+    folder come along besides those that the program names (patterns). `plain` leaves out what only makes it cheaper."""
 
     targets: tuple[tuple[Target, str], ...]
     longest: int = LONGEST
     include: Sequence[str] = ()
+    plain: bool = False
 
 
 def build(
@@ -78,7 +79,7 @@ def build(
     found = api.look(program, folder)
     if has_errors(found):
         return None, found
-    module, more = _module(checked, settings, library)
+    module, more = _module(checked, settings, library, order.plain)
     found = (*found, *more)
     if module is None:
         return None, found
@@ -112,15 +113,16 @@ def build(
     return Package(manifest.text(), files, notes, inputs), found
 
 
-def _module(checked: api.Checked, settings: Settings, library: Library) -> tuple[Module | None, Problems]:
+def _module(checked: api.Checked, settings: Settings, library: Library, plain: bool) -> tuple[Module | None, Problems]:
     """The module after all passes, with places relative to the program's folder."""
     from ..ir.compile import lower, parse, run_passes
+    from ..ir.passes import PASSES, PLAIN
 
     assert checked.program is not None
     module, found = lower(applied(checked.program, settings))
     if module is None:
         return None, found
-    module, more = run_passes(module, library)
+    module, more = run_passes(module, library, passes=PLAIN if plain else PASSES)
     found = (*found, *more)
     if module is None:
         return None, found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -86,21 +86,6 @@ def imports_of(checked: api.Checked) -> tuple[str, ...]:
     """The files that a program imports, by the paths in its problems."""
     root = checked.source.path
     return tuple(path for path in checked.sources if path != root and Path(path).is_file())
-
-
-def text_once(
-    source: Source, asked: Sequence[object], make: Callable[[], tuple[str | None, api.Checked]]
-) -> tuple[str | None, api.Checked | None]:
-    """A text made of a program and its imports. `make` gives it, or None where it should not be kept, with what was
-    checked; that is None where the kept text was good."""
-    name = name_of(source, "text", *asked)
-    found = recall(name, source)
-    if found is not None:
-        return found[1][0].decode(), None
-    text, checked = make()
-    if text is not None:
-        keep(name, source, Inputs(imports_of(checked)), {}, [text.encode()])
-    return text, checked
 
 
 def _hash(path: Path) -> str | None:
