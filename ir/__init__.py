@@ -9,7 +9,7 @@
 | `passes`, `pipeline`, `verify`, `laws` | module to module, and what must hold between |
 | `demand` | what stages need, as formulas of sizes |
 | `read`, `emit` | module to graph and back |
-| `stablehlo` | model operations in the module |
+| `stablehlo`, `artifact` | model operations in the module; as values, with what their bytes do not say |
 | `pretty` | the readable form |
 
 Importing this package, or the second row, loads no MLIR.

@@ -179,7 +179,7 @@ def test_the_reranker_without_its_source(tmp_path: Path) -> None:
     assert fresh == [float(step(read, *arguments)) for _, arguments in given]
     # The file itself, by ONNX Runtime: the same order, and a number that moved by a step moves what follows.
     scores = judge.score(QUESTION, PASSAGES)
-    assert fresh == pytest.approx(scores, abs=0.3)
+    assert fresh == pytest.approx(scores, abs=0.5)
     assert np.argsort(fresh).tolist() == np.argsort(scores).tolist()
 
 
