@@ -110,7 +110,7 @@ def build(
     )  # fmt: skip
     notes = tuple(dict.fromkeys(each.built.note for each in made if each.built.note))
     inputs = Inputs(imports_of(checked), resources.patterns, resources.modules, settings=True)
-    return Package(manifest.text(), files, notes, inputs), found
+    return Package(manifest.sealed().text(), files, notes, inputs), found
 
 
 def _module(checked: api.Checked, settings: Settings, library: Library, plain: bool) -> tuple[Module | None, Problems]:

@@ -6,6 +6,7 @@ says is not read. It is read strictly; a field that is unknown belongs to a vers
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -130,6 +131,8 @@ class Manifest(_Part):
     resources: tuple[Resource, ...]
     needs: Needs
     files: Annotated[dict[Inside, File], Field(max_length=MOST_FILES)]
+    checksum: str = ""
+    """The SHA-256 of all else, by which damage is told; a signature tells who wrote it."""
 
     @model_validator(mode="after")
     def _names_what_it_has(self) -> Manifest:
@@ -146,6 +149,13 @@ class Manifest(_Part):
             raise ValueError("has two files whose names differ in case alone")
         return self
 
+    def sealed(self) -> Manifest:
+        """With its checksum."""
+        return self.model_copy(update={"checksum": self.sum()})
+
+    def sum(self) -> str:
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+
     def text(self) -> bytes:
         """As it stands in the file: the same manifest is the same bytes."""
         return self.model_dump_json(indent=1).encode() + b"\n"
@@ -156,7 +166,7 @@ def parse(data: bytes, name: str) -> Manifest | Problem:
     if len(data) > LARGEST:
         return problems.manifest_unreadable(name, f"it has {len(data):,} bytes, and {LARGEST:,} are read")
     try:
-        return Manifest.model_validate_json(data)
+        made = Manifest.model_validate_json(data)
     except ValidationError as error:
         version = _version(data)
         if version is not None and version > VERSION:
@@ -164,6 +174,9 @@ def parse(data: bytes, name: str) -> Manifest | Problem:
         return problems.manifest_unreadable(name, _why(error))
     except (ValueError, RecursionError) as error:
         return problems.manifest_unreadable(name, str(error).splitlines()[0])
+    if made.checksum != made.sum() or made.text() != data:
+        return problems.file_altered(name, NAME)
+    return made
 
 
 def _version(data: bytes) -> int | None:
