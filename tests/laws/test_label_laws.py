@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agentlang.base.problems import has_errors
 from agentlang.base.source import Span
 from agentlang.ir.compile import compile_graph
+from agentlang.ir.passes import PLAIN
 from agentlang.ir.graph import walk
 from agentlang.ir.labels import labels_of
 from agentlang.lang import program as p
@@ -133,7 +134,7 @@ def test_labels_of_operations_hold_what_the_checker_finds(seed: int) -> None:
         text,
         [(str(q.span), q.title) for q in problems if has_errors((q,))],
     )
-    graph, problems = compile_graph(program, Library(Path()))
+    graph, problems = compile_graph(program, Library(Path()), passes=PLAIN)
     assert graph is not None, (text, problems)
     flows, held = _Every(Whole(program)), labels_of(graph)
     for pipeline in graph.pipelines:
