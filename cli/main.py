@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a pipeline; its result streams to stdout",
     "plan": "the placement for a pipeline's goal, or why there is none",
     "compile": "show each step from syntax to StableHLO",
+    "opt": "put a module through passes of the compiler",
     "test": "run the tests of a program",
     "explain": "the page of a problem, or what stands in a line",
     "repl": "try things out: definitions one at a time, expressions at once",
@@ -76,7 +77,8 @@ class Parser(argparse.ArgumentParser):
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Each argument that is added makes one; with a width it need not look for the terminal's, which loads archives.
-        return self.formatter_class(prog=self.prog, width=self._width)  # pyright: ignore[reportCallIssue]
+        made: Any = self.formatter_class(prog=self.prog, width=self._width)  # pyright: ignore[reportCallIssue]
+        return made
 
     def format_help(self) -> str:
         from shutil import get_terminal_size

@@ -4,7 +4,7 @@ slug has a page in `docs/problems/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..base.problems import Problem
 from ..base.suggest import suggest
@@ -64,6 +64,30 @@ def unknown_pass(name: str, passes: tuple[str, ...]) -> Problem:
     near = suggest(name, passes)
     hint = f"did you mean {near}?" if near else f"one of {', '.join(passes)}"
     return Problem("unknown-pass", f"there is no pass {name}", hint=hint)
+
+
+def pass_option(name: str, what: str, options: Mapping[str, str]) -> Problem:
+    known = ", ".join(f"{option} ({kind})" for option, kind in options.items())
+    hint = f"its options: {known}" if known else f"{name} has no options"
+    return Problem("pass-option", f"{name}: {what}", hint=hint)
+
+
+def pass_failed(name: str, why: str) -> Problem:
+    hint = "passes that it builds on may have to go first; of a module that `agentlang compile` made this is a bug"
+    return Problem("pass-failed", f"{name} cannot work on this module: {why}", hint=hint)
+
+
+def no_module(path: str) -> Problem:
+    return Problem("no-such-file", f"there is no file {path}", hint="check the path; - reads standard input")
+
+
+def module_not_a_file(path: str) -> Problem:
+    return Problem("not-a-file", f"{path} is a folder", hint="name a file of it")
+
+
+def bytecode_without_hash(path: str) -> Problem:
+    hint = "add --sha256 with the hash that was told when it was written; damaged bytecode is not read"
+    return Problem("module-unreadable", f"{path} is bytecode, and nobody says what its hash should be", hint=hint)
 
 
 def unknown_device(name: str, devices: Iterable[str]) -> Problem:

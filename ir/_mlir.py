@@ -254,8 +254,15 @@ def _segments(count: int, most: int) -> MlirAttribute:
     return core.DenseI32ArrayAttr.get([1] * count + [0] * (most - count))
 
 
+VERSION = 1
+"""Of the dialect, as it stands in every module (`agent.version`). It grows when a module of today could not be read, or
+would mean something else, tomorrow."""
+
+
 def empty_module(span: Span | None) -> MlirOperation:
-    return core.Module.create(location(span)).operation
+    made = core.Module.create(location(span)).operation
+    made.attributes["agent.version"] = attribute(VERSION)
+    return made
 
 
 def nested_module(name: str) -> MlirOperation:

@@ -19,7 +19,7 @@ from .library import Library
 from .lower.limits import BeyondLimits
 from .lower.module import lower_program
 from .read import digest, passes, read_graph
-from .verify import diagnostics, verify
+from .verify import diagnostics, newer, verify
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +129,7 @@ def parse(
     try:
         operation = _mlir.parse(given)
     except _mlir.MLIRError as error:
-        return None, diagnostics(error)
+        return None, (newer(given) if isinstance(given, str) else ()) or diagnostics(error)
     done = passes(operation)
     found = verify(operation, done)
     return (None if has_errors(found) else Module(operation, sources or {}, done)), found

@@ -39,21 +39,48 @@ def _read(data: bytes, text: bool, graph: bool) -> tuple[dict[str, Any], Problem
     from . import _mlir
     from .compile import Module
     from .read import passes
-    from .verify import diagnostics, verify
+    from .verify import diagnostics, newer, verify
 
     nothing: dict[str, Any] = {"text": None}
     try:
         operation = _mlir.parse(data.decode() if text else data)
     except _mlir.MLIRError as error:
-        return nothing, diagnostics(error)
+        return nothing, (newer(data.decode()) if text else ()) or diagnostics(error)
     done = passes(operation)
     found = verify(operation, done)
     if has_errors(found):
         return nothing, found
     module = Module(operation, {}, done)
     if graph:
+        found = _figures(operation)
+        if found:
+            return nothing, found
         module.graph()
     return {"text": module.text(), "passes": list(done), "digest": module.digest}, found
+
+
+def _figures(module: Any) -> Problems:
+    """The formulas in a module that are none. Its verifiers leave them alone, for a module of ours has only those that
+    it wrote."""
+    from . import _mlir, problems
+    from .demand.data import demand_from, size_from
+    from .formula import parse
+
+    found: list[Any] = []
+    with _mlir.working():
+        for operation in _mlir.walk(module):
+            given = _mlir.attributes_of(operation)
+            try:
+                if "times" in given:
+                    parse(given["times"])
+                if "demand" in given:
+                    demand_from(given["demand"])
+                for size in given.get("sizes", ()):
+                    size_from(size)
+            except (ValueError, TypeError, KeyError) as error:
+                place = next(_mlir.spans(operation.location), None)
+                found.append(problems.unsound(f"'{operation.name}' says something of its sizes: {error}", place))
+    return tuple(found)
 
 
 def _functions(data: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.problems import Problem, Problems, has_errors
 from . import _mlir
@@ -14,6 +14,9 @@ from .verify import verify
 
 if TYPE_CHECKING:
     from .compile import Module
+
+
+_ANNOTATE = "annotate_demand"
 
 
 def run(
@@ -47,6 +50,10 @@ def run(
             operation = module.operation.clone().operation
         done = (*module.passes, *(() if name in module.passes else (name,)))
         with _mlir.working():
+            if _ANNOTATE in module.passes and name in PASSES and name != _ANNOTATE:
+                # What it said of stages holds no more when they are others.
+                done = tuple(each for each in done if each != _ANNOTATE)
+                _forget(operation)
             found += change(operation, library, **(options or {}).get(name, {}))
             operation.attributes["agent.passes"] = _mlir.attribute(done)
         if timed is not None:
@@ -59,3 +66,11 @@ def run(
         if after is not None:
             after(name, module)
     return module, tuple(found)
+
+
+def _forget(module: Any) -> None:
+    """Take away what `annotate_demand` said."""
+    for operation in _mlir.walk(module):
+        for name in ("times", "demand", "sizes"):
+            if name in operation.attributes:
+                del operation.attributes[name]

@@ -29,6 +29,15 @@ def unreadable(why: str, span: Span | None = None) -> Problem:
     )
 
 
+def newer(version: int, known: int, span: Span | None) -> Problem:
+    return Problem(
+        "module-newer",
+        f"this module is of form {version}, and this version reads forms up to {known}",
+        span,
+        hint="update agentlang, or write the module again with this version",
+    )
+
+
 def function_unreadable(name: str, model: str, why: str) -> Problem:
     return Problem(
         "function-unreadable",

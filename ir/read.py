@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from ..base.source import Source, Span
 from . import _mlir
@@ -45,8 +46,10 @@ def digest(module: Any) -> str:
 
 def passes(module: Any) -> tuple[str, ...]:
     """The passes that a module says it has been through."""
-    with _mlir.working():
-        return tuple(_mlir.attributes_of(module).get("agent.passes", ()))
+    with _mlir.working(), suppress(TypeError):  # of something foreign, which verification is to tell
+        given: Any = _mlir.attributes_of(module).get("agent.passes")
+        return cast("tuple[str, ...]", given) if isinstance(given, tuple) else ()
+    return ()
 
 
 def read_graph(module: Any, sources: Mapping[str, Source] | None = None) -> Graph:

@@ -19,7 +19,7 @@ from ...lang.types import StreamType
 from .. import tool_problems as problems
 from ..tools import place
 from ..tools.answers import caller, checked
-from ..tools.workers import Died, PythonCall, TooLarge, Workers
+from ..tools.workers import Died, Garbled, PythonCall, TooLarge, Workers
 from . import Environment
 
 
@@ -83,6 +83,10 @@ async def _frames(
                 yield frame
     except Died as died:
         raise _died(environment, request, died) from None
+    except Garbled as garbled:
+        printed = environment.secrets.mask(garbled.printed)
+        how = "wrote what is no answer into the pipe of its answers"
+        raise StageFailure("tool_error", problems.tool_died(request.tool, how, printed)) from None
     except TooLarge as error:
         problem = problems.tool_result_too_large(request.tool, error.size, request.limits.result)
         raise StageFailure("tool_error", problem) from None

@@ -32,6 +32,7 @@ _PATIENCE = 2.0  # seconds for killed processes to be gone
 
 def main() -> None:
     link = socket.socket(fileno=int(sys.argv[1]))
+    link.set_inheritable(False)  # the command has no word in what is told of it
     config = _received(link)
     if _LINUX:
         _prctl(_SET_SUBREAPER, 1)

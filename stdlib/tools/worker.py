@@ -4,8 +4,9 @@ Run as a script under a keeper (`python -P worker.py FOLDER`), so it imports not
 over what were standard input and output: four bytes of length, then JSON. What a tool prints goes to standard error
 instead. Bytes travel as `{"\\0bytes": base64}`, both ways.
 
-In: `{"file", "module", "function", "arguments", "most", "items"}`. Out: `{"value"}`, or with `items` a number of
-`{"item"}` and `{"end"}`, or `{"failed": what, …}`. No frame is larger than `most` bytes.
+In: `{"call", "file", "module", "function", "arguments", "most", "items"}`. Out: `{"value"}`, or with `items` a number
+of `{"item"}` and `{"end"}`, or `{"failed": what, …}`, each with the `call` that it answers. No frame is larger than
+`most` bytes.
 """
 
 from __future__ import annotations
@@ -45,11 +46,17 @@ def main() -> None:
     cast("Any", sys.stdout).reconfigure(line_buffering=True)
     sys.path.insert(0, folder)
     runner = _Runner()
+    own = os.getpid()
     while (request := _read(incoming)) is not None:
-        most = int(request["most"])
+        most, call = int(request["most"]), int(request["call"])
+        # Where the last tool went is nothing to this one.
+        os.chdir(folder)
 
-        def send(frame: Mapping[str, object], most: int = most) -> None:
-            data = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        def send(frame: Mapping[str, object], most: int = most, call: int = call) -> None:
+            if os.getpid() != own:
+                # A tool forked, and this is the child: the answer is its parent's.
+                os._exit(0)
+            data = _ENCODE({**frame, "call": call}).encode("utf-8", "replace")
             if len(data) > most:
                 raise Failed("too_large", size=len(data))
             outgoing.write(len(data).to_bytes(4, "big") + data)
@@ -69,11 +76,16 @@ def _read(incoming: BinaryIO) -> dict[str, Any] | None:
     head = incoming.read(4)
     if len(head) < 4:
         return None
-    return json.loads(incoming.read(int.from_bytes(head, "big")), object_hook=_with_bytes)
+    return _DECODE(incoming.read(int.from_bytes(head, "big")).decode())
 
 
 def _with_bytes(value: dict[str, Any]) -> object:
     return base64.b64decode(value[_BYTES]) if len(value) == 1 and _BYTES in value else value
+
+
+# Bound before any tool is loaded: what a tool does to the module `json` is its own affair.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_DECODE = json.JSONDecoder(object_hook=_with_bytes).decode
 
 
 class _Runner:

@@ -50,6 +50,14 @@ class Died(Exception):
         self.printed = printed
 
 
+class Garbled(Exception):
+    """What came is no answer to this call: the tool wrote into the pipe of its answers, or broke what writes them."""
+
+    def __init__(self, printed: str) -> None:
+        super().__init__()
+        self.printed = printed
+
+
 class TooLarge(Exception):
     """A frame said to be larger than allowed; none of it was read."""
 
@@ -78,21 +86,24 @@ class Workers:
         self._heard = heard
         self._idle: list[_Worker] = []
         self._busy = 0
+        self._calls = 0
         self._waiting: list[anyio.Event] = []
 
     async def call(self, call: PythonCall) -> AsyncGenerator[dict[str, Any]]:
         """The frames that answer a call, the last of which has `value`, `end` or `failed`.
 
-        Raises `Died` and `TooLarge`. Leaving early ends the worker."""
+        Raises `Died`, `Garbled` and `TooLarge`. Leaving early ends the worker."""
         await self._turn()
         worker: _Worker | None = None
         usable = False
         try:
             worker = await self._worker(call)
             try:
-                await worker.running.write(_frame(call))
+                self._calls += 1
+                number = self._calls
+                await worker.running.write(_frame(call, number))
                 while True:
-                    frame = await _answer(worker.running, call.limits.result)
+                    frame = await _answer(worker.running, call.limits.result, number)
                     # A generator that is left at a yield is left unusable, so what ends a call is said before it.
                     usable = "item" not in frame and frame.get("failed") != "memory"
                     yield frame
@@ -177,8 +188,9 @@ class Workers:
             self._heard(worker.tool, line)
 
 
-def _frame(call: PythonCall) -> bytes:
+def _frame(call: PythonCall, number: int) -> bytes:
     request = {
+        "call": number,
         "file": str(call.file),
         "module": call.module,
         "function": call.function,
@@ -198,14 +210,21 @@ def _with_bytes(value: object) -> object:
     raise TypeError(f"a tool cannot be given {type(value).__name__}")
 
 
-async def _answer(running: Running, most: int) -> dict[str, Any]:
+async def _answer(running: Running, most: int, number: int) -> dict[str, Any]:
     size = int.from_bytes(await running.exactly(4), "big")
     if size > most:
         raise TooLarge(size)
     data = await running.exactly(size)
     # Looking at every mapping costs time, and few results have bytes.
     hook = _bytes_back if b'"\\u0000bytes"' in data else None
-    return cast("dict[str, Any]", json.loads(data, object_hook=hook))
+    try:
+        frame: object = json.loads(data, object_hook=hook)
+    except (ValueError, RecursionError):
+        raise Garbled(running.said()) from None
+    answer = cast("dict[str, Any]", frame) if isinstance(frame, dict) else {}
+    if answer.get("call") != number or not answer.keys() & {"value", "item", "end", "failed"}:
+        raise Garbled(running.said())
+    return answer
 
 
 def _bytes_back(value: dict[str, Any]) -> object:

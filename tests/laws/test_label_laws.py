@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from agentlang.base.problems import has_errors
 from agentlang.base.source import Span
 from agentlang.ir.compile import compile_graph
-from agentlang.ir.passes import PLAIN
 from agentlang.ir.graph import walk
 from agentlang.ir.labels import labels_of
+from agentlang.ir.passes import PLAIN
 from agentlang.lang import program as p
 from agentlang.lang.analysis.flow import Flows
 from agentlang.lang.analysis.whole import Whole

@@ -304,7 +304,7 @@ def broken(text: str, *changes: tuple[str, str]) -> list[str]:
 
 def passed(name: str) -> str:
     """The head of a module that says it has been through that pass."""
-    return f'module attributes {{agent.passes = ["{name}"]}} {{'
+    return f'module attributes {{agent.passes = ["{name}"], '
 
 
 AGAIN = (
@@ -340,8 +340,8 @@ LAW_BREAKERS = [
     ("enums fit", "triage", "", (r'cases = \[\{name = "Refund"', 'cases = [{name = "Return"'), "no case 'Refund'"),
     ("enums fit", "triage", "", (r'("amount", type = )!agent.money', r"\1!agent.float"), "does not take its payload"),
     ("goals resolve", "handbook", "", (r'pipeline = "answer"', 'pipeline = "reply"'), "'reply' is no pipeline"),
-    ("no calls", "handbook", "", (r"module {", passed("inline_pipelines")), "a call of a pipeline is left"),
-    ("no chats", "hello", "", (r"module {", passed("split_llm")), "a chat call is left"),
+    ("no calls", "handbook", "", (r"module attributes {", passed("inline_pipelines")), "a call of a pipeline is left"),
+    ("no chats", "hello", "", (r"module attributes {", passed("split_llm")), "a chat call is left"),
     ("no chats", "hello", "split_llm", (r'("agent.prefill".*\n)', r"\1" + AGAIN), "a KV cache has 2 uses"),
     ("demands everywhere", "hello", "annotate_demand", (r', times = "1"', ""), "does not say how often it runs"),
     ("demands everywhere", "hello", "annotate_demand", (r"demand = \{cpu[^}]*\}, ", ""), "does not say what it needs"),

@@ -84,6 +84,23 @@ def unfit(): return {"seen": {1, 2}}
 def infinite(): return float("inf")
 def connects(port): socket.create_connection(("127.0.0.1", port)); return "connected"
 def starts_another(): return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+def forks():
+    return "child" if os.fork() == 0 else "parent"
+def forks_and_raises():
+    if os.fork() == 0: raise ValueError("in the child")
+    return "parent"
+def writes_over():
+    for at in range(3, 12):
+        try: os.write(at, b"\\0\\0\\0\\x02{}")
+        except OSError: pass
+    return "written"
+def breaks_json():
+    import json
+    json.dumps = json.loads = json.JSONEncoder.encode = lambda *a, **k: "{}"
+    return "broken"
+def odd_error(): raise ValueError("\\ud800")
+def goes_elsewhere(): os.chdir("/"); return os.getcwd()
+def where(): return os.getcwd()
 def secret(): raise ValueError("the key is " + os.environ["SHOP_KEY"])
 def sees(name): return os.environ.get(name)
 def process(): return os.getpid()
@@ -344,6 +361,28 @@ def test_a_misspelt_function_or_module_gets_a_suggestion(shop: Library) -> None:
     assert "'shop:order'" in (failure(shop, "python:call", of("ordr"), id=1).problem.hint or "")
     failed = failure(shop, "python:call", context({"target": "shopp:order"}))
     assert failed.problem.slug == "tool-not-found" and "'shop:order'" in (failed.problem.hint or "")
+
+
+@pytest.mark.parametrize("function", ["forks", "forks_and_raises"])
+def test_a_child_that_a_tool_forks_answers_nothing(shop: Library, function: str) -> None:
+    for _ in range(5):
+        assert call(shop, "python:call", of(function, TEXT)) == "parent"
+        assert call(shop, "python:call", of("same", TEXT), x="mine") == "mine"
+
+
+def test_what_is_no_answer_fails_by_name_and_the_next_call_is_served(shop: Library) -> None:
+    failed = failure(shop, "python:call", of("writes_over", TEXT))
+    assert (failed.reason, failed.problem.slug) == ("tool_error", "tool-died")
+    assert "wrote what is no answer" in failed.problem.title
+    assert call(shop, "python:call", of("same", TEXT), x="mine") == "mine"
+
+
+def test_a_tool_that_changes_what_the_worker_uses_disturbs_nobody(shop: Library, tmp_path: Path) -> None:
+    assert call(shop, "python:call", of("breaks_json", TEXT)) == "broken"
+    assert call(shop, "python:call", of("same", TEXT), x="mine") == "mine"
+    assert call(shop, "python:call", of("goes_elsewhere", TEXT)) == "/"
+    assert call(shop, "python:call", of("where", TEXT)) == str(tmp_path.resolve())
+    assert failure(shop, "python:call", of("odd_error", TEXT)).problem.slug == "tool-raised"
 
 
 def test_after_a_failure_the_worker_still_serves(shop: Library) -> None:
