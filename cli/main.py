@@ -77,8 +77,8 @@ class Parser(argparse.ArgumentParser):
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Each argument that is added makes one; with a width it need not look for the terminal's, which loads archives.
-        made: Any = self.formatter_class(prog=self.prog, width=self._width)  # pyright: ignore[reportCallIssue]
-        return made
+        make: Any = self.formatter_class
+        return make(prog=self.prog, width=self._width)
 
     def format_help(self) -> str:
         from shutil import get_terminal_size

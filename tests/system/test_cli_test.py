@@ -491,7 +491,7 @@ test "breaks" { expect order(9).id == 9 }
 
 def test_a_run_is_recorded_and_replayed(folder: Path) -> None:
     (folder / "shop.agent").write_text(HEAD + 'pipeline item(id: Int) -> Text { return order(id).item otherwise "?" }')
-    done = agentlang("run", "shop.agent:item", "id=3", "--record", "tape.jsonl", "--quiet", cwd=folder)
+    done = agentlang("run", "shop.agent:item", "id=3", "--record", "tape.jsonl", cwd=folder)
     assert done.code == 0, done.err
     assert "1 call recorded in tape.jsonl" in done.err
     (folder / "tools.py").unlink()
