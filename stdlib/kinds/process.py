@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -80,12 +80,31 @@ def _command(outside: Environment, context: Context, arguments: Mapping[str, obj
     setting = cast("Sequence[object]", context.settings["command"])
     words = [filled(word, arguments, outside.secrets) for word in setting]
     for word, written in zip(setting, words, strict=True):
-        if used(word) and _leaves(outside.folder, written):
+        paths = _paths(word, written, arguments, outside) if used(word) else ()
+        if any(_leaves(outside.folder, path) for path in paths):
             raise StageFailure("denied", problems.tool_outside_folder(caller(context), outside.secrets.mask(written)))
     if any("\0" in word for word in words):
         why = "an argument holds the character with the code 0, which no command takes"
         raise StageFailure("tool_error", problems.tool_not_started(caller(context), words[0], why))
+    if not words[0]:
+        why = "its name is empty"
+        raise StageFailure("tool_error", problems.tool_not_started(caller(context), "the command", why))
     return words
+
+
+def _paths(word: object, written: str, arguments: Mapping[str, object], outside: Environment) -> Iterator[str]:
+    """What in a word may be a path: the whole, and what stands behind an option (`--file=PATH`, `-fPATH`, `@PATH`)."""
+    yield written
+    option, equals, value = written.partition("=")
+    if equals and option.startswith("-"):
+        yield value
+    elif option.startswith("-") and not option.startswith("--"):
+        yield option[2:]
+    parts = cast("Mapping[str, Sequence[object]]", word).get("parts", ()) if isinstance(word, Mapping) else ()
+    for at, part in enumerate(parts):
+        before = "".join(filled(each, arguments, outside.secrets) for each in parts[:at])
+        if isinstance(part, Mapping) and not before.endswith("/") and (before[-1:] in "=:,@" or before.startswith("-")):
+            yield written[len(before) :]
 
 
 def _leaves(folder: Path, word: str) -> bool:

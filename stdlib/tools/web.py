@@ -166,6 +166,11 @@ def _exchange(request: Request, url: SplitResult, guard: _Guard) -> tuple[Respon
         connection.request(request.method, target, request.body, headers)
         with connection.getresponse() as answer:  # it holds the socket too
             moved = answer.getheader("Location") if answer.status in _MOVED else None
+            encoding = (answer.getheader("Content-Encoding") or "identity").strip().lower()
+            if moved is None and encoding != "identity":
+                raise WebError(
+                    "unreachable", where, f"its answer is compressed ({encoding[:40]}), which nobody asked for"
+                )
             body = b"" if moved else _body(answer, request.limit)
             charset = answer.headers.get_content_charset() or "utf-8"
             return Response(answer.status, answer.reason, where, charset, body), moved
@@ -187,6 +192,8 @@ def _body(answer: http.client.HTTPResponse, limit: int) -> bytes:
         size += len(piece)
         if size > limit:
             raise AnswerTooLarge
+    if answer.length:
+        raise http.client.HTTPException(f"its answer broke off after {size:,} of {size + answer.length:,} bytes")
     return b"".join(pieces)
 
 
@@ -222,5 +229,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, ConnectionError):
+        return "what it answered is not HTTP"
     text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error) or type(error).__name__
     return text[:1].lower() + text[1:] if text[:2].istitle() else text

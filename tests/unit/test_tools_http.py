@@ -50,6 +50,21 @@ class Shop(BaseHTTPRequestHandler):
             time.sleep(5)
         elif word == "broken":
             self.close_connection = True
+        elif word == "short":
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b'{"id": 1}')
+            self.close_connection = True
+        elif word == "squeezed":
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"\x1f\x8b")
+        elif word == "other":
+            self.wfile.write(b"220 mail.example ESMTP\r\n")
+            self.close_connection = True
         elif word == "text":
             self._answer(200, "grüß".encode("latin-1"), "text/plain; charset=latin-1")
         elif word == "empty":
@@ -248,6 +263,20 @@ def test_nobody_there() -> None:
 
 def test_a_connection_that_breaks_off(shop: str) -> None:
     assert failure(allowing("*"), "http:get", of(f"{shop}/broken")).reason == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("short", "its answer broke off after 9 of 100 bytes"),
+        ("squeezed", "its answer is compressed (gzip)"),
+        ("other", "what it answered is not HTTP"),
+    ],
+)
+def test_an_answer_that_is_none(shop: str, path: str, says: str) -> None:
+    failed = failure(allowing("*"), "http:get", of(f"{shop}/{path}"))
+    assert (failed.reason, failed.problem.slug) == ("unreachable", "address-unreachable")
+    assert says in failed.problem.title
 
 
 def test_https_with_a_server_that_speaks_no_tls(shop: str) -> None:

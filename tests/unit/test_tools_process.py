@@ -59,6 +59,52 @@ def test_a_path_in_an_argument_stays_in_the_folder(tmp_path: Path, path: str) ->
     assert (failed.reason, failed.problem.slug) == ("denied", "tool-outside-folder")
 
 
+@pytest.mark.parametrize("path", ["../page.txt", "/etc/passwd", "link"])
+@pytest.mark.parametrize("before", ["--file=", "-f", "@", "--a=b,", "--exclude-from="])
+def test_a_path_behind_an_option_stays_in_the_folder(tmp_path: Path, before: str, path: str) -> None:
+    (tmp_path / "page.txt").write_text("outside")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "link").symlink_to(tmp_path)
+    (tmp_path / "project" / "page.txt").write_text("inside")
+    shop = library(tmp_path / "project")
+    word = {"parts": (before, hole("p"))}
+    failed = failure(shop, "process:run", of("echo", word), p=path)
+    assert (failed.reason, failed.problem.slug) == ("denied", "tool-outside-folder")
+    if before[0] == "-" and "," not in before:
+        assert failure(shop, "process:run", of("echo", hole("p")), p=before + path).reason == "denied"
+    assert call(shop, "process:run", of("echo", word), p="page.txt") == f"{before}page.txt\n"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a b",
+        "q\"u'o",
+        "new\nline",
+        "; touch hacked",
+        "$(touch hacked)",
+        "`id`",
+        "*",
+        "~",
+        "",
+        "-n",
+        "--help",
+        "ü\U0001f600",
+    ],
+)
+def test_whatever_an_argument_holds_is_one_argument(tmp_path: Path, word: str) -> None:
+    script = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    shop = library(tmp_path)
+    made = of(sys.executable, "-c", script, hole("p"), result=ListType(TEXT))
+    assert call(shop, "process:run", made, p=word) == (word,)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_that_an_argument_leaves_empty(tmp_path: Path) -> None:
+    failed = failure(library(tmp_path), "process:run", of(hole("p")), p="")
+    assert failed.problem.slug == "tool-not-started" and "empty" in failed.problem.title
+
+
 @pytest.mark.parametrize("word", ["/help", "a/b", "x..y", "https://example.com/../x", "-n", "a" * 5000])
 def test_a_word_that_is_no_path_passes(tmp_path: Path, word: str) -> None:
     assert call(library(tmp_path), "process:run", of("printf", "%s", hole("p")), p=word) == word
