@@ -310,6 +310,16 @@ def recorded_masked(call: str, labels: tuple[str, ...], span: Span | None) -> Pr
     )
 
 
+def kept_back(slug: str, stage: str, labels: tuple[str, ...]) -> Problem:
+    """In place of the words of a problem that may quote labelled data."""
+    said = " ".join(f"@{label}" for label in labels)
+    return Problem(
+        slug,
+        f"{stage} failed ({slug.replace('-', ' ')}); what it said is kept back, for it may quote data with {said}",
+        hint=f"`otherwise` goes on without it; call it with data that has no {said} to read what it says",
+    )
+
+
 def recorded_failure(title: str, span: Span | None) -> Problem:
     return Problem("recorded-failure", title, span)
 

@@ -124,7 +124,7 @@ class Stages:
         except Exception as error:
             failed = stage_failed(error, live.stage, call.operation.span)
             if live.stopped:
-                _LOG.debug("%s failed after it was stopped: %s", live.stage, failed[1].title)
+                _LOG.debug("%s failed after it was stopped: %s", live.stage, failed[1].slug)
             over = events.StageFailed(self._now(), call.number, *failed, live.usage.counts, blamed(error))
         finally:
             self._over(call.number, live, over)

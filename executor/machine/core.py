@@ -38,6 +38,7 @@ from .run import Run
 from .scopes import Later, Task
 from .stages import Port, Started
 from .tasks import make
+from .telling import Telling
 
 
 class Timed(Protocol):
@@ -64,6 +65,7 @@ class Machine:
         self.ports: dict[int, Port] = {}
         self.handles = Handles(self)
         self.lifecycle = Lifecycle(self)
+        self._telling = Telling(deployment.graph)
         self._questions: dict[int, Guard] = {}
         self._kept: dict[tuple[str, str], Kept] = {}
         self._numbers = 0
@@ -100,7 +102,7 @@ class Machine:
             try:
                 task.fire()
             except Fault as fault:
-                scope.zone.fail(Failure(fault.reason, fault.problem))
+                scope.zone.fail(Failure(fault.reason, self._telling.told(task.operation, fault.problem)))
         if self._dirty:
             self._arm()
         orders = tuple(self.orders)
@@ -209,7 +211,8 @@ class Machine:
         if started is None:
             return
         if not started.stopping:
-            started.zone.fail(Failure(event.reason, event.problem, event.blame or started.name))
+            problem = self._telling.told(started.operation, event.problem)
+            started.zone.fail(Failure(event.reason, problem, event.blame or started.name))
             self.lifecycle.finish_if_over(started.run)
         else:
             # It was told to stop: what goes wrong on the way out has no reader.
