@@ -37,7 +37,7 @@ from .machine import orders
 from .machine.faults import Failure
 from .machine.semantics import LINKS
 from .observers import Observer
-from .running import Approver, Running
+from .running import Approver, Runner, Running
 from .shell import Shell
 
 
@@ -271,7 +271,7 @@ class Whole:
         return [*frames, End(outcome, usage, replace(end.timings, stages=stages))]
 
 
-class Islands:
+class Islands(Runner):
     """See `open_islands`."""
 
     def __init__(self, home: str, members: Mapping[str, _Member], links: Links) -> None:
@@ -336,23 +336,6 @@ class Islands:
             if running.end is not None:
                 whole.ended(tier)
         return whole
-
-    async def run(
-        self,
-        pipeline: str,
-        inputs: Mapping[str, object],
-        timeout: float | None = None,
-        *,
-        session: str | None = None,
-        approve: Approver | None = None,
-    ) -> AsyncIterator[Frame]:
-        """The frames of a run. A caller that goes away early cancels it."""
-        whole = self.start(pipeline, inputs, timeout, session=session, approve=approve)
-        try:
-            async for frame in whole:
-                yield frame
-        finally:
-            whole.cancel()
 
     def forget(self, whole: Whole) -> None:
         """For `Whole`: all of it is through."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -27,6 +28,47 @@ class Question:
 
 Approver = Callable[[Question], Awaitable[bool]]
 """Asks a person, and gives what was said. It may take days, and is cancelled when nobody waits for it any more."""
+
+
+class Stoppable(Protocol):
+    """The frames of a run that can be stopped."""
+
+    def __aiter__(self) -> AsyncIterator[Frame]: ...
+
+    def cancel(self) -> None: ...
+
+
+class Runner(ABC):
+    """What starts runs: a shell, or the islands of a program."""
+
+    @abstractmethod
+    def start(
+        self,
+        pipeline: str,
+        inputs: Mapping[str, object],
+        timeout: float | None = None,
+        *,
+        session: str | None = None,
+        approve: Approver | None = None,
+    ) -> Stoppable:
+        """Start a run; its frames wait in what it gives."""
+
+    async def run(
+        self,
+        pipeline: str,
+        inputs: Mapping[str, object],
+        timeout: float | None = None,
+        *,
+        session: str | None = None,
+        approve: Approver | None = None,
+    ) -> AsyncIterator[Frame]:
+        """The frames of a run. A caller that goes away early cancels it."""
+        running = self.start(pipeline, inputs, timeout, session=session, approve=approve)
+        try:
+            async for frame in running:
+                yield frame
+        finally:
+            running.cancel()
 
 
 class Running:

@@ -15,7 +15,7 @@ import inspect
 import logging
 import signal
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from random import Random
 from types import TracebackType
 from typing import Any, cast
@@ -29,11 +29,11 @@ from .backends import Backend
 from .clock import Clock, LoopClock
 from .deployment import Deployment
 from .failures import handle_failed
-from .frames import End, Frame, Item, ProblemFrame, Start
+from .frames import End, Item, ProblemFrame, Start
 from .kinds import Releasable
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
-from .running import Approver, Running
+from .running import Approver, Runner, Running
 from .stages import Stages
 from .timer import Timer
 from .values import Shapes
@@ -56,7 +56,7 @@ def open_shell(
     return Shell(deployment, backend, tuple(observers), clock or LoopClock(), tuple(signals), luck or Random().random)
 
 
-class Shell:
+class Shell(Runner):
     """See `open_shell`."""
 
     def __init__(
@@ -170,23 +170,6 @@ class Shell:
         self._people.begin(running.number, approve)
         self._tell(events.RunRequested(now, running.number, pipeline, values, timeout, session))
         return running
-
-    async def run(
-        self,
-        pipeline: str,
-        inputs: Mapping[str, object],
-        timeout: float | None = None,
-        *,
-        session: str | None = None,
-        approve: Approver | None = None,
-    ) -> AsyncIterator[Frame]:
-        """The frames of a run. A caller that goes away early cancels it."""
-        running = self.start(pipeline, inputs, timeout, session=session, approve=approve)
-        try:
-            async for frame in running:
-                yield frame
-        finally:
-            running.cancel()
 
     def interrupt(self) -> None:
         """Stop every run; each ends with the outcome `interrupted`. May be called from a signal handler of the loop."""

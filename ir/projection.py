@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from ..lang.types import BOOL, INT, NONE, ListType, StreamType
+from ..lang.types import BOOL, INT, NONE, ListType
 from .formula import Formula
 from .graph import (
     Attribute,
@@ -38,15 +38,13 @@ from .graph import (
     walk,
 )
 from .live import TERMINATORS, acts
+from .shared_bodies import attempts_of, bare, ends_early, nth, synchronised, tier_of, tiers_in, unique
 
 STOPPED = "stopped elsewhere"
 """The reason with which a follower's part ends that the owner has no use for. No program can name it."""
 
 _FOREVER = 3.2e9
 """Seconds. The clock of a call is its owner's; a follower's stages only must not have the one of every call."""
-
-_ATTEMPTED = ("agent.try", "agent.race", "agent.guard")
-_ENTERED_BY_VALUE = ("agent.if", "agent.match", "agent.generator")
 
 
 @dataclass(slots=True)
@@ -127,10 +125,10 @@ class Projection:
             yield from self._owned(operation, tier, followers)
         elif tier in followers:
             following = tuple(self._following(operation, tier))
-            yield from self._until_over(operation, tier, following) if _ends_early(operation) else following
+            yield from self._until_over(operation, tier, following) if ends_early(operation) else following
 
     def _followers(self, operation: Operation) -> tuple[str, ...]:
-        inside = (tier for region in operation.regions for tier in _tiers_in(region))
+        inside = (tier for region in operation.regions for tier in tiers_in(region))
         return tuple(sorted({*inside} - {tier_of(operation)}))
 
     def _owned(self, operation: Operation, tier: str, followers: tuple[str, ...]) -> Iterator[Operation]:
@@ -139,10 +137,10 @@ class Projection:
         made = replace(operation, regions=regions)
         if acts(operation) and not acts(made):
             attributes["acts"] = True
-        if followers and _attempts(operation) > 1:
+        if followers and attempts_of(operation) > 1:
             attributes["numbered"] = True
         yield replace(made, attributes=attributes)
-        if followers and _ends_early(operation):
+        if followers and ends_early(operation):
             times = operation.times
             over = self._made(operation, "over", "agent.over", (), BOOL, {"of": operation.id, "tier": tier}, times)
             yield over
@@ -156,15 +154,15 @@ class Projection:
         times = region.operations[-1].times
         begin: list[Operation] = []
         end: list[Operation] = []
-        for follower in sorted(set(_tiers_in(region)) - {tier}) if _synchronised(operation, at) else ():
+        for follower in sorted(set(tiers_in(region)) - {tier}) if synchronised(operation, at) else ():
             entered = self._made(
-                operation, f"entered{_nth(at)}", "agent.constant", (), BOOL, {"value": True, "tier": tier}, times
+                operation, f"entered{nth(at)}", "agent.constant", (), BOOL, {"value": True, "tier": tier}, times
             )
             begin += [
                 entered,
-                self._send(operation, (f"enter{_nth(at)}",), entered.results[0], tier, follower, times),
+                self._send(operation, (f"enter{nth(at)}",), entered.results[0], tier, follower, times),
             ]
-            end.append(self._receive(operation, (f"done{_nth(at)}",), BOOL, follower, tier, times, follower))
+            end.append(self._receive(operation, (f"done{nth(at)}",), BOOL, follower, tier, times, follower))
         return Region(region.arguments, (*begin, *self._inside(region, tier), *end, region.operations[-1]))
 
     # --- following ---------------------------------------------------------------------------------------------------
@@ -178,14 +176,14 @@ class Projection:
                 yield from self._inside(operation.regions[0], tier)
             case "agent.if" | "agent.match":
                 regions = tuple(
-                    Region(region.arguments, (*self._inside(region, tier), _bare(region)))
+                    Region(region.arguments, (*self._inside(region, tier), bare(region)))
                     for region in operation.regions
                 )
                 yield replace(operation, operands=operands, results=(), attributes=attributes, regions=regions)
             case "agent.map":
                 body, where = operation.regions
                 regions = (
-                    Region(body.arguments, (*self._entered(operation, 0, tier, self._inside(body, tier)), _bare(body))),
+                    Region(body.arguments, (*self._entered(operation, 0, tier, self._inside(body, tier)), bare(body))),
                     self._same_end(where, tuple(self._inside(where, tier)), tier),
                 )
                 yield replace(operation, operands=operands, results=(), attributes=attributes, regions=regions)
@@ -218,24 +216,24 @@ class Projection:
         region = operation.regions[at]
         times = region.operations[-1].times
         inner = tuple(inside)
-        if not set(_tiers_in(region)) & {tier}:
+        if not set(tiers_in(region)) & {tier}:
             return
-        enter = self._receive(operation, (f"enter{_nth(at)}",), BOOL, owner, tier, times, tier)
+        enter = self._receive(operation, (f"enter{nth(at)}",), BOOL, owner, tier, times, tier)
         yield enter
         policies: dict[str, Attribute] = {"approve": False, "tier": tier}
         if operation.name == "agent.guard" and operation.attributes.get("timeout") is not None:
             policies["timeout"] = _FOREVER
-        closing = self._end(operation, f"part{_nth(at)}.{tier}", (enter.results[0],), times)
+        closing = self._end(operation, f"part{nth(at)}.{tier}", (enter.results[0],), times)
         body = Region((), (*inner, closing))
-        part = self._made(operation, f"part{_nth(at)}.{tier}", "agent.guard", (), BOOL, policies, times, (body,))
+        part = self._made(operation, f"part{nth(at)}.{tier}", "agent.guard", (), BOOL, policies, times, (body,))
         yield part
-        yield self._send(operation, (f"done{_nth(at)}",), part.results[0], tier, owner, times, tier)
+        yield self._send(operation, (f"done{nth(at)}",), part.results[0], tier, owner, times, tier)
 
     def _attempts(self, operation: Operation, tier: str) -> Iterator[Operation]:
         """A follower's part of bodies that may fail, be stopped, or never be entered."""
-        many = _attempts(operation)
+        many = attempts_of(operation)
         for at, region in enumerate(operation.regions):
-            if tier not in set(_tiers_in(region)):
+            if tier not in set(tiers_in(region)):
                 continue
             attempt = self._attempt(operation, at, tier)
             if many == 1:
@@ -264,8 +262,8 @@ class Projection:
         owner = tier_of(operation)
         region = operation.regions[at]
         times = region.operations[-1].times
-        done = self._channel(operation, (f"done{_nth(at)}", tier), BOOL, tier, owner)
-        word = f"follow{_nth(at)}.{tier}"
+        done = self._channel(operation, (f"done{nth(at)}", tier), BOOL, tier, owner)
+        word = f"follow{nth(at)}.{tier}"
         watching: dict[str, Attribute] = {"channel": done, "to": owner, "tier": tier}
         tried = Region(
             (),
@@ -336,7 +334,7 @@ class Projection:
     def _channel(self, operation: Operation, words: tuple[str, ...], type_: ValueType, source: str, target: str) -> str:
         key = (operation.id, *words)
         if key not in self._names:
-            self._names[key] = _unique(".".join(key), self._taken)
+            self._names[key] = unique(".".join(key), self._taken)
             self.channels[self._names[key]] = Channel(self._names[key], source, target, type_, 1)
         return self._names[key]
 
@@ -376,50 +374,4 @@ class Projection:
         return self._next
 
     def _id(self, wanted: str) -> str:
-        return _unique(wanted, self._ids)
-
-
-def _unique(wanted: str, taken: set[str]) -> str:
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    taken.add(name)
-    return name
-
-
-def tier_of(operation: Operation) -> str:
-    return cast(str, operation.attributes["tier"])
-
-
-def _tiers_in(region: Region) -> Iterator[str]:
-    """The tiers of all that is in a body."""
-    return (tier_of(each) for each in walk(region) if each.name not in TERMINATORS)
-
-
-def _nth(at: int) -> str:
-    return "" if not at else f"_{at + 1}"
-
-
-def _bare(region: Region) -> Operation:
-    """The terminator of a body that hands nothing out."""
-    return replace(region.operations[-1], operands=())
-
-
-def _synchronised(operation: Operation, at: int) -> bool:
-    """Whether followers wait for the owner to enter a body, and the owner for them to be through."""
-    return operation.name in (*_ATTEMPTED, "agent.repeat") or (operation.name == "agent.map" and at == 0)
-
-
-def _ends_early(operation: Operation) -> bool:
-    """Whether it may be over before all of it was entered that followers wait for."""
-    stream = any(isinstance(value.type, StreamType) for value in operation.results)
-    return operation.name in _ATTEMPTED or (stream and operation.name != "agent.interruptible")
-
-
-def _attempts(operation: Operation) -> int:
-    """How often a body may be entered, after or beside another time."""
-    if operation.name != "agent.guard":
-        return 1
-    rounds = 1 + int(cast(int, operation.attributes.get("retries") or 0))
-    return rounds * (2 if operation.attributes.get("hedge") is not None else 1)
+        return unique(wanted, self._ids)
