@@ -295,7 +295,7 @@ def no_chats(module: Held) -> Broken:
     """After the split no chat is left, every cache is prefilled, moved and decoded, each once."""
     for operation in _inside(module, "agent.chat"):
         yield operation, "a chat call is left after the split"
-    for operation in _inside(module, "agent.prefill", "agent.transfer"):
+    for operation in _inside(module, "agent.prefill", "agent.kv_transfer"):
         uses = list(operation.results[0].uses)
         if len(uses) != 1:
             yield operation, f"a KV cache has {len(uses)} uses: decoding consumes it"

@@ -100,7 +100,7 @@ def chat_operations(prompt: Value, scope: str, reply: Value) -> tuple[Operation,
             demand(compute=PROMPT * 1e9, traffic=WEIGHTS, footprint=PROMPT * 1e6, tokens_in=PROMPT),
             entry="llm:prefill",
         ),
-        op("transfer", f"{scope}.transfer", (cache,), moved, demand(network=PROMPT * 1e6), entry="llm:transfer"),
+        op("kv_transfer", f"{scope}.transfer", (cache,), moved, demand(network=PROMPT * 1e6), entry="llm:transfer"),
         op(
             "decode",
             f"{scope}.decode",

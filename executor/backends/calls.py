@@ -24,7 +24,7 @@ LabelsOf = Callable[[Operation, "str | None"], "tuple[str, ...]"]
 PLAIN = ("given", "list", "text")
 """The words of entries that only compute: the same answer always, so they are run, and never recorded."""
 
-_CHAT = ("agent.tokenize", "agent.prefill", "agent.transfer", "agent.decode", "agent.detokenize")
+_CHAT = ("agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize")
 
 
 @dataclass(frozen=True, slots=True)

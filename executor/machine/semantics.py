@@ -44,7 +44,7 @@ LEAVES: dict[str, str] = {
     "agent.chat": "llm:chat",
     "agent.tokenize": "llm:tokenize",
     "agent.prefill": "llm:prefill",
-    "agent.transfer": "llm:transfer",
+    "agent.kv_transfer": "llm:transfer",
     "agent.decode": "llm:decode",
     "agent.detokenize": "llm:detokenize",
     "agent.send": "channel:send",
@@ -59,7 +59,7 @@ LINKS = frozenset({"channel:send", "channel:receive", "channel:watch"})
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "agent.tokenize": ("self", "prompt", "system"),
     "agent.prefill": ("self", "tokens"),
-    "agent.transfer": ("kv",),
+    "agent.kv_transfer": ("kv",),
     "agent.decode": ("self", "kv", "max_tokens", "temperature", "seed"),
     "agent.detokenize": ("self", "tokens", "stop"),
     "agent.send": ("value",),

@@ -135,11 +135,11 @@ def prefill(op: View) -> Iterator[str]:
         yield f"fills the cache of {op.result.model!r} from {op.named('tokens')}"
 
 
-@operation("transfer", operands=(1, 1), attributes=_LEAF)
-def transfer(op: View) -> Iterator[str]:
+@operation("kv_transfer", operands=(1, 1), attributes=_LEAF)
+def kv_transfer(op: View) -> Iterator[str]:
     """Move a KV cache to the tier that decodes; the identity where that is the tier that prefilled.
 
-    %1 = "agent.transfer"(%0) {entry = "llm:transfer", parameters = ["kv"]} : (!agent.kv<"m">) -> !agent.kv<"m">
+    %1 = "agent.kv_transfer"(%0) {entry = "llm:transfer", parameters = ["kv"]} : (!agent.kv<"m">) -> !agent.kv<"m">
     """
     yield from _entry(op, "llm:transfer")
     yield from arguments(op, required=("kv",), known=("kv",))

@@ -21,7 +21,7 @@ from ...lang.types import StreamType
 from ..graph import Graph, GraphPipeline, Operation, Region, Value, emits
 
 # The stages of one chat call, which share all of their id but the last word.
-_CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.transfer", "agent.decode", "agent.detokenize"})
+_CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize"})
 _LEAVES = _CHAT | {"agent.stage", "agent.chat"}
 # Steps after a chat that belong to it: they make its text, and the text its value.
 _TAIL = frozenset({"agent.collect", "agent.parse"})

@@ -4,7 +4,7 @@
 
     =>   ids  = tokenize(self, prompt, system)       tokens<writer>
          kv   = prefill(self, ids)                   kv<writer>
-         kv'  = transfer(kv)                         kv<writer>
+         kv'  = kv_transfer(kv)                      kv<writer>
          out  = decode(self, kv', max_tokens, …)     stream Int
          reply = detokenize(self, out, stop)         stream Text
 
@@ -38,6 +38,9 @@ from ..library import Library
 TOKENIZE = ("prompt", "messages", "system")
 DETOKENIZE = ("stop",)
 
+# The operator of a stage, where it is not the stage's word.
+_OPERATORS = {"transfer": "kv_transfer"}
+
 
 def run(module: Any, library: Library) -> Problems:
     del library
@@ -58,7 +61,7 @@ def _split(chat: Any) -> None:
 
     def add(word: str, result: ValueType, operands: list[Any], attributes: dict[str, Any]) -> Any:
         made = _mlir.create(
-            f"agent.{word}",
+            f"agent.{_OPERATORS.get(word, word)}",
             operands=operands,
             results=[to_mlir(result)],
             attributes={"id": f"{given['id']}.{word}", **attributes},

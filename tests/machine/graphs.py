@@ -201,7 +201,7 @@ class Body:
 
         tokens = self.operation("agent.tokenize", (model, prompt), TokensType("m"), parameters=("self", "prompt"))
         kv = self.operation("agent.prefill", (model, tokens), KvType("m"))
-        moved = self.operation("agent.transfer", (kv,), KvType("m"))
+        moved = self.operation("agent.kv_transfer", (kv,), KvType("m"))
         limit = self.constant(max_tokens, INT)
         ids = self.operation(
             "agent.decode", (model, moved, limit), StreamType(INT), parameters=("self", "kv", "max_tokens")

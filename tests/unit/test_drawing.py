@@ -109,7 +109,7 @@ def test_a_plan_names_tiers_and_stages_can_be_told_apart() -> None:
     whole = next(box for box in drawn().walk() if box.id == "answer.chat")
     assert whole.tier == "cpu"
     assert titles(drawn(stages=True))[-6:] == [
-        *("writer.tokenize", "writer.prefill", "transfer", "writer.decode", "writer.detokenize"),
+        *("writer.tokenize", "writer.prefill", "kv_transfer", "writer.decode", "writer.detokenize"),
         "result",
     ]
 

@@ -136,7 +136,7 @@ GOOD = [
     "%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) -> stream_of<text>",
     '%a = agent.tokenize(self: %model, prompt: %text) {entry = "llm:tokenize"} -> tokens<"m">',
     '%a = agent.prefill(self: %model, tokens: %tokens) {entry = "llm:prefill"} -> kv<"m">',
-    '%a = agent.transfer(kv: %kv) {entry = "llm:transfer"} -> kv<"m">',
+    '%a = agent.kv_transfer(kv: %kv) {entry = "llm:transfer"} -> kv<"m">',
     '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int) {entry = "llm:decode"} -> stream_of<int>',
     '%a = agent.detokenize(self: %model, tokens: %ids) {entry = "llm:detokenize"} -> stream_of<text>',
     "agent.emit(%text)",
@@ -235,7 +235,7 @@ BAD = [
         '%a = agent.prefill(self: %model, tokens: %tokens) {entry = "llm:prefill"} -> tokens<"m">',
         "gives a KV cache, not tokens<m>",
     ),
-    ('%a = agent.transfer(kv: %kv) {entry = "llm:transfer"} -> kv<"n">', "does not move kv<m> to kv<n>"),
+    ('%a = agent.kv_transfer(kv: %kv) {entry = "llm:transfer"} -> kv<"n">', "does not move kv<m> to kv<n>"),
     (
         '%a = agent.decode(self: %model, kv: %tokens, max_tokens: %int) {entry = "llm:decode"} -> stream_of<int>',
         "decodes a KV cache, not tokens<m>",

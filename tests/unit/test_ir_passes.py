@@ -308,7 +308,7 @@ def passed(name: str) -> str:
 
 
 AGAIN = (
-    '"agent.transfer"(%8) {entry = "llm:transfer", id = "hello.again", parameters = ["kv"]} '
+    '"agent.kv_transfer"(%8) {entry = "llm:transfer", id = "hello.again", parameters = ["kv"]} '
     ': (!agent.kv<"writer">) -> !agent.kv<"writer">\n'
 )
 

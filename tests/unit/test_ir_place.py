@@ -147,7 +147,7 @@ def test_on_one_tier_nothing_is_sent_and_the_transfer_stays() -> None:
     made = divided(ready(CHAT), dict.fromkeys(leaves(ready(CHAT)), "cpu"))
     names = {operation.name for operation in operations(made.sent).values()}
     assert "agent.send" not in names
-    assert "agent.transfer" in names
+    assert "agent.kv_transfer" in names
     assert set(made.islands) == {"cpu"}
 
 
