@@ -92,6 +92,7 @@ def _stage_json(stage: StageTiming) -> dict[str, object]:
         "first_item": None if stage.first_item is None else _number(stage.first_item),
         "end": _number(stage.end),
         "items": stage.items,
+        "seconds": _number(stage.seconds),
     }
 
 

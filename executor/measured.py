@@ -11,7 +11,7 @@ from .frames import End
 
 def measured(pipeline: GraphPipeline, end: End) -> dict[str, float]:
     """Seconds by name: `first_token` and `first_item` (opening left out, for it is paid once), `token_gap` (the median,
-    and `token_gap p95`), `finish`, `load`, and each stage's id with the time of all its executions.
+    and `token_gap p95`), `finish`, `load`, and each stage's id with the time in which it ran, once or often.
 
     A stage that reads a stream lasts as long as what it reads, so its time says nothing of its own work: left out.
     """
@@ -25,7 +25,7 @@ def measured(pipeline: GraphPipeline, end: End) -> dict[str, float]:
         out["token_gap"] = statistics.median(timings.gaps)
         out["token_gap p95"] = statistics.quantiles(timings.gaps, n=20, method="inclusive")[-1]
     readers = {o.id for o in walk(pipeline.body) if any(isinstance(v.type, StreamType) for v in o.operands)}
-    return out | {stage.stage: stage.end - stage.start for stage in timings.stages if stage.stage not in readers}
+    return out | {stage.stage: stage.seconds for stage in timings.stages if stage.stage not in readers}
 
 
 def sizes(pipeline: GraphPipeline, end: End) -> dict[str, float]:

@@ -168,7 +168,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """All executions of one operation in a run; seconds from the start of the run. `first_item` of the earliest."""
+    """All executions of one operation in a run; seconds from the start of the run. `first_item` of the earliest;
+    `seconds` is how long at least one of them ran."""
 
     stage: str
     count: int
@@ -176,6 +177,7 @@ class StageTiming:
     first_item: float | None
     end: float
     items: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

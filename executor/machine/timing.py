@@ -48,6 +48,7 @@ class Times:
                 None if one.first is None else one.first - zero,
                 one.end - zero,
                 one.items,
+                one.seconds,
             )
             for name, one in self._stages.items()
         ]
@@ -57,12 +58,14 @@ class Times:
 
 
 class _Executions:
-    """All executions of one operation so far."""
+    """All executions of one operation so far. `during` are the times when at least one ran, apart from each other: they
+    are added by their ends, so a new one can only touch the last of them."""
 
-    __slots__ = ("count", "end", "first", "items", "start")
+    __slots__ = ("count", "during", "end", "first", "items", "start")
 
     def __init__(self, start: float, first: float | None, end: float, items: int) -> None:
         self.count = 1
+        self.during = [(start, end)]
         self.start = start
         self.first = first
         self.end = end
@@ -73,5 +76,13 @@ class _Executions:
         self.start = min(self.start, start)
         self.end = max(self.end, end)
         self.items += items
+        during = self.during
+        while during and during[-1][1] >= start:
+            start = min(start, during.pop()[0])
+        during.append((start, end))
         if first is not None and (self.first is None or first < self.first):
             self.first = first
+
+    @property
+    def seconds(self) -> float:
+        return sum(end - start for start, end in self.during)

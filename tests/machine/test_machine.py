@@ -10,6 +10,7 @@ from agentlang.base.problems import Problem
 from agentlang.executor.deployment import Deployment
 from agentlang.executor.machine import Machine, ProtocolError, events, orders
 from agentlang.executor.machine.prepared import prepare
+from agentlang.executor.machine.timing import Times
 from agentlang.ir.graph import Graph, GraphPipeline, HandleName, Region, Value
 from agentlang.lang.types import BOOL, FLOAT, INT, TEXT, ListType, StreamType
 
@@ -443,7 +444,15 @@ def test_usage_and_times_add_up_by_operation() -> None:
     assert isinstance(end, orders.FinishRun)
     assert end.usage == {"tokens_in": 14}
     (stage,) = end.timings.stages
-    assert (stage.count, stage.start, stage.end) == (2, 0, 4)
+    assert (stage.count, stage.start, stage.end, stage.seconds) == (2, 0, 4, 4)
+
+
+def test_the_seconds_of_an_operation_are_those_in_which_it_ran() -> None:
+    times = Times(100.0)
+    for start, end in ((101.0, 103.0), (102.0, 104.0), (110.0, 111.0), (109.0, 112.0), (120.0, 121.0)):
+        times.stage("often", start, None, end, 0)
+    (stage,) = times.finish(130.0).stages
+    assert (stage.count, stage.start, stage.end, stage.seconds) == (5, 1, 21, 3 + 3 + 1)
 
 
 def test_a_graph_that_cannot_run_is_refused() -> None:
