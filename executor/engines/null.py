@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from .beginnings import common_beginning
 from .constraint.inventing import invent
 from .constraint.reading import read
 from .problems import PromptTooLong
@@ -116,16 +117,19 @@ class NullModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
-    async def prefill(self, tokens: Sequence[int]) -> NullSequence:
+    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> NullSequence:
         limit = self._facts.context - 1
         if len(tokens) > limit:
             raise PromptTooLong(self._facts.name, len(tokens), limit)
         if not tokens:
             raise ValueError("a prompt needs at least one token")
         sequence = NullSequence(tuple(tokens), anyio.current_time())
+        if isinstance(prefix, NullSequence) and prefix in self._open:
+            sequence.cached_tokens = common_beginning(tokens[:-1], prefix.prompt)
         self._open.add(sequence)
+        rest = len(tokens) - sequence.cached_tokens
         try:
-            await self._work(self._timings.prefill_fixed + self._timings.prefill_per_token * len(tokens))
+            await self._work(self._timings.prefill_fixed + self._timings.prefill_per_token * rest)
         except BaseException:
             await self.release(sequence)
             raise
@@ -172,6 +176,7 @@ class NullSequence:
         self.prompt = prompt
         self.began = began
         self.decoding = False
+        self.cached_tokens = 0
         self.prefill_seconds = 0.0
         self.times: list[float] = []
         self._finish: Finish | None = None
@@ -193,6 +198,7 @@ class NullSequence:
     def stats(self) -> SequenceStats:
         return SequenceStats(
             prompt_tokens=len(self.prompt),
+            cached_tokens=self.cached_tokens,
             generated_tokens=len(self.times),
             prefill_seconds=self.prefill_seconds,
             first_token_seconds=self.times[0] - self.began if self.times else None,

@@ -276,8 +276,13 @@ class ChatModel(Protocol):
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens: ...
 
-    async def prefill(self, tokens: Sequence[int]) -> SequenceHandle:
+    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> SequenceHandle:
         """Fill a new sequence's cache with a prompt.
+
+        `prefix` is a sequence of this model whose prompt may begin as `tokens` do. What both begin with (in tokens,
+        up to the last but one of `tokens`) need not be computed again: its cache is copied, and
+        `stats.cached_tokens` says how much of it was. The prefix stays as it is, for any number of others; one that
+        was released, or is of another kind, is as none. The tokens of the reply are those of a prefill without it.
 
         Raises `PromptTooLong` if no token would fit behind it. Cancelling the caller stops after the running chunk and
         frees the cache.
