@@ -37,11 +37,18 @@ def cache_length(positions: int, context: int) -> int:
     return min(length, capacity(context))
 
 
-def chunks(tokens: int, context: int) -> tuple[Chunk, ...]:
-    """The cheapest way to feed a prompt; all but the last chunk are full, none exceeds `capacity(context)`."""
+def first_free(cached: int, tokens: int, context: int) -> int:
+    """Where to go on with a prompt of which `cached` tokens are there already: behind them, or a little before, where
+    the chunks would else run over the end of the longest cache."""
+    rest = -(-(tokens - cached) // CHUNKS[0]) * CHUNKS[0]
+    return cached if cached + rest <= capacity(context) else cached // CHUNKS[0] * CHUNKS[0]
+
+
+def chunks(tokens: int, context: int, start: int = 0) -> tuple[Chunk, ...]:
+    """The cheapest way to feed a prompt from position `start` on (see `first_free`); all but the last chunk are full,
+    none exceeds `capacity(context)`."""
     cut: list[Chunk] = []
-    start = 0
-    for size in _sizes(tokens, capacity(context))[1]:
+    for size in _sizes(tokens - start, capacity(context) - start)[1]:
         cut.append(Chunk(start, size, min(size, tokens - start)))
         start += size
     return tuple(cut)

@@ -22,6 +22,7 @@ import anyio.to_thread
 import jax
 import numpy as np
 
+from ..beginnings import common_beginning
 from ..constraint.masks import Constraint, Masks, without
 from ..constraint.reading import read
 from ..problems import PromptTooLong
@@ -88,20 +89,24 @@ class XlaModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
-    async def prefill(self, tokens: Sequence[int]) -> XlaSequence:
+    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> XlaSequence:
         limit = self._facts.context - 1
         if len(tokens) > limit:
             raise PromptTooLong(self._facts.name, len(tokens), limit)
         if not tokens:
             raise ValueError("a prompt needs at least one token")
         began = anyio.current_time()
-        plan = buckets.chunks(len(tokens), self._facts.context)
-        length = buckets.cache_length(max(plan[-1].start + plan[-1].size, len(tokens) + 1), self._facts.context)
-        sequence = XlaSequence(len(tokens), length, began)
+        context, known = self._facts.context, prefix if isinstance(prefix, XlaSequence) and prefix in self._open else None
+        cached = 0 if known is None else common_beginning(tokens[:-1], known.prompt)
+        plan = buckets.chunks(len(tokens), context, buckets.first_free(cached, len(tokens), context))
+        length = buckets.cache_length(max(plan[-1].start + plan[-1].size, len(tokens) + 1), context)
+        if known is not None and plan[0].start:
+            length = max(length, known.length)
+        sequence = XlaSequence(tuple(tokens), length, began)
         self._open.add(sequence)
         try:
             # What decoding will need is loaded while the prompt is computed.
-            fill = partial(self._fill, sequence, np.asarray(tokens, np.int32), plan)
+            fill = partial(self._fill, sequence, np.asarray(tokens, np.int32), plan, known)
             await together(partial(self._ready, length), fill)
         except BaseException:
             self._free(sequence, Finish.CANCELLED)
@@ -142,14 +147,37 @@ class XlaModel:
         await _compile(self._programs.decode, length)
         await _compile(self._programs.greedy, self._facts.vocabulary)
 
-    async def _fill(self, sequence: XlaSequence, tokens: Any, plan: tuple[buckets.Chunk, ...]) -> None:
-        create = await _compile(self._programs.create, sequence.length)
-        sequence.cache = [create() for _ in range(len(self._weights.layers))]
+    async def _fill(
+        self, sequence: XlaSequence, tokens: Any, plan: tuple[buckets.Chunk, ...], prefix: XlaSequence | None
+    ) -> None:
+        if plan[0].start and prefix is not None and await self._copied(sequence, prefix):
+            sequence.cached_tokens = plan[0].start
+        else:
+            create = await _compile(self._programs.create, sequence.length)
+            sequence.cache = [create() for _ in range(len(self._weights.layers))]
+            plan = buckets.chunks(len(tokens), self._facts.context)
         for chunk in plan:
             step = await _compile(self._programs.prefill, chunk.size, sequence.length)
             padded = np.zeros(chunk.size, np.int32)
             padded[: chunk.count] = tokens[chunk.start : chunk.start + chunk.count]
             await self._step(self._prefill_chunk, step, sequence, padded, chunk)
+
+    async def _copied(self, sequence: XlaSequence, prefix: XlaSequence) -> bool:
+        """Begin with a copy of another's cache. False if that was let go of. What lies in it behind the beginning that
+        both share is as padding: nothing looks at a position before it is written."""
+        programs, length = self._programs, prefix.length
+        if sequence.length == length:
+            copy = await _compile(programs.copy, length)
+        else:
+            copy = await _compile(programs.grow, length, sequence.length)
+        return await self._step(self._copy, copy, length, sequence, prefix)
+
+    def _copy(self, copy: Program, length: int, sequence: XlaSequence, prefix: XlaSequence) -> bool:
+        cache = prefix.cache
+        if cache is None or prefix.length != length:
+            return False
+        sequence.cache = [copy(layer) for layer in cache]
+        return True
 
     def _prefill_chunk(self, step: Step, sequence: XlaSequence, padded: Any, chunk: buckets.Chunk) -> None:
         cache = sequence.cache

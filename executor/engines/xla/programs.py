@@ -87,6 +87,10 @@ class Programs:
         """`(layer's cache) -> layer's cache` with `longer` positions."""
         return self._kept.get(f"grow-{length}-{longer}", lambda: self._grow(length, longer))
 
+    def copy(self, length: int) -> Program:
+        """`(layer's cache) -> layer's cache`, the same in memory of its own."""
+        return self._kept.get(f"copy-{length}", lambda: self._copy(length))
+
     def prefill(self, chunk: int, length: int) -> Step:
         """The step for `chunk` tokens on a cache of `length`."""
         layer = self._kept.get(f"prefill-{chunk}-{length}", lambda: self._layer(chunk, length))
@@ -149,6 +153,10 @@ class Programs:
             return jax.tree.leaves(self._functions.grow(jax.tree.unflatten(tree, cache), longer))
 
         return jax.jit(grow), (leaves,)
+
+    def _copy(self, length: int) -> Lowerable:
+        shapes = jax.eval_shape(self._create(length)[0])
+        return jax.jit(lambda cache: [jnp.copy(array) for array in cache]), (shapes,)
 
     def _enter(self, count: int) -> Lowerable:
         leaves, tree = jax.tree.flatten(self._functions.outer_shapes())

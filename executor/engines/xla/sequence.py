@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from ..constraint.masks import Constraint
-from ..protocol import Finish, SequenceStats
+from ..protocol import Finish, SequenceStats, Tokens
 from .kept import Program
 from .programs import Step
 
@@ -14,12 +14,12 @@ from .programs import Step
 class XlaSequence:
     """A `SequenceHandle`: the cache, what was generated, and when."""
 
-    def __init__(self, prompt_tokens: int, length: int, began: float) -> None:
-        self._prompt_tokens = prompt_tokens
+    def __init__(self, prompt: Tokens, length: int, began: float) -> None:
+        self.prompt = prompt
         self._finish: Finish | None = None
         self.began = began
         self.length = length
-        self.position = prompt_tokens
+        self.position = len(prompt)
         """Where the next token that is fed will go."""
         self.cache: list[list[Any]] | None = None
         """By layer. Steps replace its items in place."""
@@ -43,6 +43,8 @@ class XlaSequence:
         """The program that feeds forced tokens."""
         self.forced: deque[int] = deque()
         """Tokens that the constraint allows no choice about: in the cache already, and not yet handed out."""
+        self.cached_tokens = 0
+        """Of the prompt, those whose cache was copied."""
         self.generated = 0
         self.prefill_seconds = 0.0
         self.first_token_seconds: float | None = None
@@ -51,7 +53,7 @@ class XlaSequence:
 
     @property
     def prompt_tokens(self) -> int:
-        return self._prompt_tokens
+        return len(self.prompt)
 
     @property
     def finish(self) -> Finish | None:
@@ -65,7 +67,8 @@ class XlaSequence:
     @property
     def stats(self) -> SequenceStats:
         return SequenceStats(
-            prompt_tokens=self._prompt_tokens,
+            prompt_tokens=len(self.prompt),
+            cached_tokens=self.cached_tokens,
             generated_tokens=self.generated,
             prefill_seconds=self.prefill_seconds,
             first_token_seconds=self.first_token_seconds,
