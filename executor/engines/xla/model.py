@@ -99,7 +99,7 @@ class XlaModel:
         context, known = self._facts.context, prefix if isinstance(prefix, XlaSequence) and prefix in self._open else None
         cached = 0 if known is None else common_beginning(tokens[:-1], known.prompt)
         plan = buckets.chunks(len(tokens), context, buckets.first_free(cached, len(tokens), context))
-        length = buckets.cache_length(max(plan[-1].start + plan[-1].size, len(tokens) + 1), context)
+        length = self._room(plan, len(tokens))
         if known is not None and plan[0].start:
             length = max(length, known.length)
         sequence = XlaSequence(tuple(tokens), length, began)
@@ -153,14 +153,19 @@ class XlaModel:
         if plan[0].start and prefix is not None and await self._copied(sequence, prefix):
             sequence.cached_tokens = plan[0].start
         else:
+            plan = buckets.chunks(len(tokens), self._facts.context)
+            sequence.length = self._room(plan, len(tokens))
             create = await _compile(self._programs.create, sequence.length)
             sequence.cache = [create() for _ in range(len(self._weights.layers))]
-            plan = buckets.chunks(len(tokens), self._facts.context)
         for chunk in plan:
             step = await _compile(self._programs.prefill, chunk.size, sequence.length)
             padded = np.zeros(chunk.size, np.int32)
             padded[: chunk.count] = tokens[chunk.start : chunk.start + chunk.count]
             await self._step(self._prefill_chunk, step, sequence, padded, chunk)
+
+    def _room(self, plan: tuple[buckets.Chunk, ...], tokens: int) -> int:
+        """The length of the cache for a prompt that is fed so, and a token behind it."""
+        return buckets.cache_length(max(plan[-1].start + plan[-1].size, tokens + 1), self._facts.context)
 
     async def _copied(self, sequence: XlaSequence, prefix: XlaSequence) -> bool:
         """Begin with a copy of another's cache. False if that was let go of. What lies in it behind the beginning that
