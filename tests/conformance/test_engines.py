@@ -22,7 +22,16 @@ from agentlang.executor.engines import UnknownEngine, engine, engine_names
 from agentlang.executor.engines.generation import Generation, generate
 from agentlang.executor.engines.null import NullEngine, NullTimings
 from agentlang.executor.engines.problems import PromptTooLong
-from agentlang.executor.engines.protocol import ChatModel, Engine, Finish, Message, ModelSpec, Sampling
+from agentlang.executor.engines.protocol import (
+    ChatModel,
+    Engine,
+    Finish,
+    Message,
+    ModelSpec,
+    Sampling,
+    SequenceHandle,
+    SequenceStats,
+)
 from agentlang.stdlib.models.tiny import TinyLlama
 
 ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
@@ -219,6 +228,64 @@ async def check_two_at_once(engine: Engine, spec: ModelSpec) -> None:
     await model.close()
 
 
+async def _continued(
+    model: ChatModel, tokens: tuple[int, ...], prefix: SequenceHandle | None
+) -> tuple[list[int], SequenceStats]:
+    """The reply behind a prompt that is prefilled with a prefix, and what happened."""
+    sequence = await model.prefill(tokens, prefix)
+    try:
+        return [token async for token in model.decode(sequence, SHORT)], sequence.stats
+    finally:
+        await model.release(sequence)
+
+
+async def check_prefix(engine: Engine, spec: ModelSpec) -> None:
+    """A prefill with a prefix replies as one without it, wherever the two prompts part, to any number of others at once
+    and after the prefix is released too. Not more is cached than both begin with, and one token is always computed."""
+    model = await engine.load(spec)
+    begin = tuple(5 + place * place % 200 for place in range(100))
+    prefix = await model.prefill(begin)
+    for shared, more in ((100, 3), (100, 60), (99, 1), (70, 70), (33, 5), (17, 0), (100, 0), (1, 1), (0, 8)):
+        prompt = (*begin[:shared], *(7 + 3 * place for place in range(more)))
+        plain, _ = await _continued(model, prompt, None)
+        reply, stats = await _continued(model, prompt, prefix)
+        assert reply == plain, (shared, more)
+        assert 0 <= stats.cached_tokens <= min(shared, len(prompt) - 1)
+        assert stats.prompt_tokens == len(prompt)
+    prompts = [(*begin, 9, last) for last in range(20, 24)]
+    alone = [(await _continued(model, prompt, None))[0] for prompt in prompts]
+    together: dict[int, list[int]] = {}
+
+    async def one(number: int) -> None:
+        together[number] = (await _continued(model, prompts[number], prefix))[0]
+
+    async with anyio.create_task_group() as group:
+        for number in range(len(prompts)):
+            group.start_soon(one, number)
+        # Letting go of it now disturbs nobody: who comes too late computes all.
+        group.start_soon(model.release, prefix)
+    assert [together[number] for number in range(len(prompts))] == alone
+    reply, stats = await _continued(model, prompts[0], prefix)
+    assert (reply, stats.cached_tokens) == (alone[0], 0)
+    assert model.open_sequences == 0
+    await model.close()
+
+
+async def check_prefix_of_a_reply(engine: Engine, spec: ModelSpec) -> None:
+    """A prefix may be decoded itself: others continue its prompt, and it goes on undisturbed."""
+    model = await engine.load(spec)
+    begin = tuple(5 + place for place in range(40))
+    alone, _ = await _continued(model, begin, None)
+    other, _ = await _continued(model, (*begin, 9), None)
+    prefix = await model.prefill(begin)
+    decoding = aiter(model.decode(prefix, SHORT))
+    first = [await anext(decoding), await anext(decoding)]
+    assert (await _continued(model, (*begin, 9), prefix))[0] == other
+    assert [*first, *[token async for token in decoding]] == alone
+    await model.release(prefix)
+    await model.close()
+
+
 async def check_left_alone(engine: Engine, spec: ModelSpec) -> None:
     """A reply that is only begun holds its cache until it is left."""
     model = await engine.load(spec)
@@ -310,6 +377,8 @@ CHECKS: tuple[Check, ...] = (
     check_cancelled_task,
     check_misuse,
     check_two_at_once,
+    check_prefix,
+    check_prefix_of_a_reply,
     check_left_alone,
     check_schema,
     check_any_schema,
@@ -351,6 +420,30 @@ def subject(
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 async def test_engines_keep_their_promises(subject: tuple[Engine, ModelSpec], check: Check) -> None:
     await check(*subject)
+
+
+@pytest.mark.anyio
+async def test_what_both_begin_with_is_not_computed_again(subject: tuple[Engine, ModelSpec]) -> None:
+    made, spec = subject
+    model = await made.load(ModelSpec(spec.name, spec.source, context=120))
+    begin = tuple(range(5, 105))
+    prefix = await model.prefill(begin)
+    for prompt, cached in (((*begin, 9, 9), 100), ((*begin[:50], 3), 50), (begin, 99), ((*begin, *[9] * 19), 96)):
+        sequence = await model.prefill(prompt, prefix)
+        assert cached - 16 < sequence.stats.cached_tokens <= 100
+        assert sequence.stats.cached_tokens <= cached or made.name == "null"
+        await model.release(sequence)
+    await model.close()
+
+
+def test_null_time_is_of_what_is_computed() -> None:
+    async def main() -> None:
+        model = await NullEngine(NullTimings(prefill_fixed=1.0, prefill_per_token=0.5)).load(ModelSpec("recorded"))
+        prefix = await model.prefill((1, 2, 3, 4))
+        sequence = await model.prefill((1, 2, 3, 5, 6), prefix)
+        assert (sequence.stats.prefill_seconds, sequence.stats.cached_tokens) == (2.0, 3)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 def test_null_timings_are_kept_on_a_virtual_clock() -> None:

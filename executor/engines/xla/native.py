@@ -113,7 +113,11 @@ class NativePrograms(PackagedPrograms):
 
     def copy(self, length: int) -> Program:
         del length
-        return lambda cache: [self._native.put(array.to_host()) for array in cache]
+
+        def copy(cache: Any) -> Any:
+            return [self._native.put(array.to_host()) for array in cache]
+
+        return copy
 
     def prefill(self, chunk: int, length: int) -> Step:
         return Step(

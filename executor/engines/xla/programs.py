@@ -156,7 +156,11 @@ class Programs:
 
     def _copy(self, length: int) -> Lowerable:
         shapes = jax.eval_shape(self._create(length)[0])
-        return jax.jit(lambda cache: [jnp.copy(array) for array in cache]), (shapes,)
+
+        def copy(cache: Any) -> Any:
+            return [jnp.copy(array) for array in cache]
+
+        return jax.jit(copy), (shapes,)
 
     def _enter(self, count: int) -> Lowerable:
         leaves, tree = jax.tree.flatten(self._functions.outer_shapes())
