@@ -292,12 +292,16 @@ def no_calls(module: Held) -> Broken:
 
 
 def no_chats(module: Held) -> Broken:
-    """After the split no chat is left, every cache is prefilled, moved and decoded, each once."""
+    """After the split no chat is left, every cache is prefilled, moved and decoded, each once; those that are filled
+    ahead are no chat's."""
     for operation in _inside(module, "agent.chat"):
         yield operation, "a chat call is left after the split"
     for operation in _inside(module, "agent.prefill", "agent.kv_transfer"):
         uses = list(operation.results[0].uses)
-        if len(uses) != 1:
+        if "ahead" in operation.attributes:
+            if any(use.owner.name in ("agent.kv_transfer", "agent.decode") for use in uses):
+                yield operation, "a KV cache that is filled ahead is decoded"
+        elif len(uses) != 1:
             yield operation, f"a KV cache has {len(uses)} uses: decoding consumes it"
 
 

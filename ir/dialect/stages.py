@@ -104,7 +104,9 @@ def _model(op: View, model: str) -> Iterator[str]:
 
 @operation("tokenize", operands=ANY_NUMBER, attributes=_LEAF)
 def tokenize(op: View) -> Iterator[str]:
-    """The prompt's token ids, with the model's chat template around it.
+    """The prompt's token ids, with the model's chat template around it. `ahead`, the last turn is not finished: these
+    are the tokens that every prompt begins with whose text goes on from there, but for the last few, which may become
+    others.
 
     %2 = "agent.tokenize"(%0, %1) {entry = "llm:tokenize", parameters = ["self", "prompt"]} : (…) -> !agent.tokens<"m">
     """
@@ -118,18 +120,24 @@ def tokenize(op: View) -> Iterator[str]:
         yield f"gives tokens, not {op.result}"
 
 
-@operation("prefill", operands=(2, 2), attributes=_LEAF, optional={"functions": Is.TEXTS})
+@operation("prefill", operands=(2, 3), attributes=_LEAF, optional={"functions": Is.TEXTS, "ahead": Is.BOOLEAN})
 def prefill(op: View) -> Iterator[str]:
     """Run the prompt through the model: a KV cache, with what the first token is chosen from. `functions` names the
     model operations that do it, where they are linked in.
 
+    With a `prefix`, a cache that was filled `ahead`, the tokens that both begin with are not computed again. What is
+    `ahead` fills the cache with what several prompts begin with. It is never decoded, and nothing depends on it: nobody
+    waits for it at the end, and where it fails, those that would use it compute all.
+
     %1 = "agent.prefill"(%m, %0) {entry = "llm:prefill", parameters = ["self", "tokens"]} : (…) -> !agent.kv<"m">
     """
     yield from _entry(op, "llm:prefill")
-    yield from arguments(op, required=("self", "tokens"), known=("self", "tokens"))
+    yield from arguments(op, required=("self", "tokens"), known=("self", "tokens", "prefix"))
     if not isinstance(op.result, KvType):
         yield f"gives a KV cache, not {op.result}"
         return
+    if op.named("prefix") not in (op.result, None):
+        yield f"continues {op.named('prefix')} with the cache of {op.result.model!r}"
     yield from _model(op, op.result.model)
     if op.named("tokens") not in (TokensType(op.result.model), None):
         yield f"fills the cache of {op.result.model!r} from {op.named('tokens')}"
