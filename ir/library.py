@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ..lang.types import Type
 from .formula import Formula
@@ -75,6 +75,36 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call of a stage, as far as the compiler knows it: its declared result and effects, and the declarations of the
+    handles among its arguments."""
+
+    entry: str
+    parameters: tuple[str, ...]
+    result: Type | None
+    effects: tuple[str, ...] = ()
+    handles: Mapping[str, Handle] = field(default_factory=dict[str, Handle])
+
+
+Source: TypeAlias = str | int | tuple[str, str]
+"""Where a part has an argument from: a parameter of the call, what an earlier part gives (by its place), or what the
+handle of a parameter was declared with (`("self", "encoder")`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a call that can run on its own. `operator` says what it does (`embed`, `lookup`, …); `result` is what it
+    gives to later parts, None for the last, which gives what the call does. The part that `acts` does to the world what
+    the call is declared to do, and has its settings."""
+
+    operator: str
+    entry: str
+    arguments: Mapping[str, Source]
+    result: Type | None = None
+    acts: bool = False
+
+
 class Library(Protocol):
     """What the compiler asks. All answers are values; nothing is loaded or opened."""
 
@@ -102,6 +132,11 @@ class Library(Protocol):
         nobody asks for what it gives."""
         ...
 
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        """What a stage is made of, in the order in which it runs: one part names what it does, several can be placed
+        apart. They give what the call gives, and fail as it does. No parts where there is no more to know of it."""
+        ...
+
 
 class NoLibrary:
     """A library that knows nothing: everything is assumed. For tests and for lowering alone."""
@@ -125,3 +160,7 @@ class NoLibrary:
     def harmless(self, entry: str) -> bool:
         del entry
         return False
+
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        del call
+        return ()

@@ -17,6 +17,7 @@ from ..base.source import Source, Span
 from .demand.data import demand_data
 from .formula import Formula, constant
 from .graph import Attribute, Demand, Graph, GraphPipeline, Handle, HandleName, Operation, Region, Value, walk
+from .live import ACTING
 
 _MARGIN = 5
 _WIDTH = 110
@@ -195,7 +196,7 @@ class _Page:
                 return f" {show(given['value'])}"
             case _ if "parameters" in given:
                 named = _arguments(cast("tuple[str, ...]", given["parameters"]), operands)
-                who = given.get("callee") or (given["entry"] if operation.name == "agent.stage" else "")
+                who = given.get("callee") or (given["entry"] if operation.name in ACTING else "")
                 more = "".join(f" {name} {show(given[name])}" for name in _BESIDE if name in given) + _schema(given)
                 by = f" by {show(given['functions'])}" if "functions" in given else ""
                 return f"{' ' if who else ''}{who}({named}){more}{by}"

@@ -90,16 +90,7 @@ class _Reader:
     # --- declarations ------------------------------------------------------------------------------------------------
 
     def _handle(self, operation: Any, given: dict[str, Any]) -> Handle:
-        arguments = {name: _handle_argument(value) for name, value in given["arguments"].items()}
-        return Handle(
-            given["name"],
-            given["type"],
-            given["entry"],
-            arguments,
-            self._span(operation),
-            given["keyword"],
-            demand_from(given["demand"]) if "demand" in given else None,
-        )
+        return replace(handle_of(given), span=self._span(operation))
 
     def _tool(self, operation: Any, given: dict[str, Any]) -> Tool:
         optional = {name: given[name] for name in ("settings", "idempotent_by", "server", "doc") if name in given}
@@ -193,6 +184,18 @@ class _Reader:
             return span
         start = starts[span.line - 1] + span.column - 1
         return replace(span, start=start, end=starts[span.end_line - 1] + span.end_column - 1)
+
+
+def handle_of(given: Mapping[str, Any]) -> Handle:
+    """A declared handle by the attributes of its operation, without its place."""
+    return Handle(
+        given["name"],
+        given["type"],
+        given["entry"],
+        {name: _handle_argument(value) for name, value in given["arguments"].items()},
+        keyword=given["keyword"],
+        demand=demand_from(given["demand"]) if "demand" in given else None,
+    )
 
 
 def text_of(module: Any, name: str) -> str | None:

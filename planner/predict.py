@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ..ir.demand.data import FREE
 from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, TokensType, ValueType
+from ..ir.live import ACTING
 from ..lang.types import StreamType
 from .bodies import BODIES
 from .calibrate import Calibration
@@ -140,7 +141,7 @@ class _Walker:
                 state.emitted += [not_before(flow, state.start) for flow in operands]
             case _ if operation.demand is not None:
                 return self.leaf(operation, operands, state)
-            case "agent.stage":
+            case name if name in ACTING:
                 self.free.append(operation.id)
                 self.makers |= {result.id: operation.id for result in operation.results}
             case _:
@@ -148,7 +149,7 @@ class _Walker:
         return _structural(operation, operands)
 
     def leaf(self, operation: Operation, operands: list[Flow], state: State) -> Flow:
-        if operation.demand == FREE and operation.name == "agent.stage":
+        if operation.demand == FREE and operation.name in ACTING:
             self.free.append(operation.id)
         time = self.time(operation)
         weight = state.weight if operation.times is None else operation.times.value(self.sizes)

@@ -21,12 +21,13 @@ from ..executor.engines.packaged import PackagedModel
 from ..executor.engines.protocol import Engine
 from ..executor.kinds import Kind, Opener
 from ..ir.graph import Demand, Handle
-from ..ir.library import ModelShape, Sized
+from ..ir.library import Called, ModelShape, Part, Sized
 from ..lang.types import Type
 from .catalogue import catalogue
 from .demand import stage_demand, stage_size
 from .extras import need_models
 from .kinds import Environment
+from .parts import parts_of
 from .settings import Settings
 from .store import entry, obtain
 from .store.steps import Progress, silent
@@ -49,7 +50,8 @@ _REPEATABLE = ("embed", "list", "llm", "search", "text")
 
 class KindModule(Protocol):
     """What stands behind one word. It may say of its stages, by name, that calls of them are repeatable: by a function
-    `repeatable(name, arguments)`, and which of those are `HARMLESS` (see `ir.library`)."""
+    `repeatable(name, arguments)`, and which of those are `HARMLESS`; and what they are made of, by a function
+    `parts(name, call)` (see `ir.library`)."""
 
     def stages(self, environment: Environment) -> Mapping[str, Kind]: ...
 
@@ -143,6 +145,12 @@ class Library:
     def harmless(self, entry: str) -> bool:
         word, _, name = entry.partition(":")
         return name in getattr(_telling(word), "HARMLESS", ())
+
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        word, _, name = call.entry.partition(":")
+        known = parts_of(call)
+        asked = None if known or word in OURS else getattr(_telling(word), "parts", None)
+        return tuple(asked(name, call)) if asked is not None else known
 
     def functions(self, handles: Iterable[Handle]) -> dict[str, dict[str, bytes]]:
         """The functions of each declared model as StableHLO portable artifacts, by handle and name (`prefill_64_256`).

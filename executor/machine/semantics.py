@@ -11,6 +11,7 @@ from typing import cast
 
 from ...ir import meaning
 from ...ir.graph import Operation
+from ...ir.live import ACTING
 from ...ir.meaning import joined
 from ...lang.types import ListType
 from .. import problems
@@ -38,9 +39,9 @@ def _binary(operation: Operation, operands: Sequence[object]) -> object:
 
 PLAIN: dict[str, Callable[[Operation, Sequence[object]], object]] = {**meaning.PLAIN, "agent.binary": _binary}
 
-# Operations that a kind runs, by the entry that they ask for. `agent.stage` says its own.
+# Operations that a kind runs, by the entry that they ask for. `agent.stage` and its like say their own.
 LEAVES: dict[str, str] = {
-    "agent.stage": "",
+    **dict.fromkeys(ACTING, ""),
     "agent.chat": "llm:chat",
     "agent.tokenize": "llm:tokenize",
     "agent.prefill": "llm:prefill",

@@ -16,10 +16,10 @@ from ..graph import KvType, TokensType
 from .spec import ANY_NUMBER, MOST_OPERANDS, Is, View, arguments, is_data, operation
 
 _ENTRY = re.compile(r"[\w./-]+:[\w.]+")
-_LEAF = {"entry": Is.TEXT, "parameters": Is.TEXTS}
+LEAF = {"entry": Is.TEXT, "parameters": Is.TEXTS}
 
 
-def _entry(op: View, wanted: str | None = None) -> Iterator[str]:
+def entry_rule(op: View, wanted: str | None = None) -> Iterator[str]:
     entry = op.attributes["entry"]
     if wanted is not None and entry != wanted:
         yield f"has the entry {wanted!r}, not {entry!r}"
@@ -27,11 +27,11 @@ def _entry(op: View, wanted: str | None = None) -> Iterator[str]:
         yield f"has an entry {entry!r} that is not 'module:name'"
 
 
-_TOOL = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP, "known_as": Is.TEXT}
+CALLED = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP, "known_as": Is.TEXT}
 _EFFECTS = ("reads", "writes", "spends", "network", "process")
 
 
-@operation("stage", operands=ANY_NUMBER, attributes=_LEAF, optional=_TOOL)
+@operation("stage", operands=ANY_NUMBER, attributes=LEAF, optional=CALLED)
 def stage(op: View) -> Iterator[str]:
     """A leaf: the kind behind `entry` runs it. Streams may come in and go out. `settings` are what its declaration gave
     it; a call of a tool says which (`tool`) and what that does to the world (`effects`). A tool of a server gets the
@@ -42,7 +42,7 @@ def stage(op: View) -> Iterator[str]:
     %2 = "agent.stage"(%0) {entry = "python:call", parameters = ["id"], tool = "refund",
                             settings = {target = "shop:refund"}, effects = ["writes payments"]} : (…) -> …
     """
-    yield from _entry(op)
+    yield from entry_rule(op)
     yield from arguments(op)
     yield from effects(op.attributes.get("effects", ()))
     if op.attributes["entry"] == "llm:chat":
@@ -102,7 +102,7 @@ def _model(op: View, model: str) -> Iterator[str]:
         yield f"works on the model {opened!r} but on types of {model!r}"
 
 
-@operation("tokenize", operands=ANY_NUMBER, attributes=_LEAF)
+@operation("tokenize", operands=ANY_NUMBER, attributes=LEAF)
 def tokenize(op: View) -> Iterator[str]:
     """The prompt's token ids, with the model's chat template around it. `ahead`, the last turn is not finished: these
     are the tokens that every prompt begins with whose text goes on from there, but for the last few, which may become
@@ -110,7 +110,7 @@ def tokenize(op: View) -> Iterator[str]:
 
     %2 = "agent.tokenize"(%0, %1) {entry = "llm:tokenize", parameters = ["self", "prompt"]} : (…) -> !agent.tokens<"m">
     """
-    yield from _entry(op, "llm:tokenize")
+    yield from entry_rule(op, "llm:tokenize")
     yield from arguments(op, required=("self", "prompt"))
     if op.named("prompt") not in (TEXT, ListType(MESSAGE), None):
         yield f"has a prompt of type {op.named('prompt')}"
@@ -120,7 +120,7 @@ def tokenize(op: View) -> Iterator[str]:
         yield f"gives tokens, not {op.result}"
 
 
-@operation("prefill", operands=(2, 3), attributes=_LEAF, optional={"functions": Is.TEXTS, "ahead": Is.BOOLEAN})
+@operation("prefill", operands=(2, 3), attributes=LEAF, optional={"functions": Is.TEXTS, "ahead": Is.BOOLEAN})
 def prefill(op: View) -> Iterator[str]:
     """Run the prompt through the model: a KV cache, with what the first token is chosen from. `functions` names the
     model operations that do it, where they are linked in.
@@ -131,7 +131,7 @@ def prefill(op: View) -> Iterator[str]:
 
     %1 = "agent.prefill"(%m, %0) {entry = "llm:prefill", parameters = ["self", "tokens"]} : (…) -> !agent.kv<"m">
     """
-    yield from _entry(op, "llm:prefill")
+    yield from entry_rule(op, "llm:prefill")
     yield from arguments(op, required=("self", "tokens"), known=("self", "tokens", "prefix"))
     if not isinstance(op.result, KvType):
         yield f"gives a KV cache, not {op.result}"
@@ -143,13 +143,13 @@ def prefill(op: View) -> Iterator[str]:
         yield f"fills the cache of {op.result.model!r} from {op.named('tokens')}"
 
 
-@operation("kv_transfer", operands=(1, 1), attributes=_LEAF)
+@operation("kv_transfer", operands=(1, 1), attributes=LEAF)
 def kv_transfer(op: View) -> Iterator[str]:
     """Move a KV cache to the tier that decodes; the identity where that is the tier that prefilled.
 
     %1 = "agent.kv_transfer"(%0) {entry = "llm:transfer", parameters = ["kv"]} : (!agent.kv<"m">) -> !agent.kv<"m">
     """
-    yield from _entry(op, "llm:transfer")
+    yield from entry_rule(op, "llm:transfer")
     yield from arguments(op, required=("kv",), known=("kv",))
     if not isinstance(op.result, KvType) or op.named("kv") not in (op.result, None):
         yield f"does not move {op.named('kv')} to {op.result}"
@@ -158,7 +158,7 @@ def kv_transfer(op: View) -> Iterator[str]:
 @operation(
     "decode",
     operands=ANY_NUMBER,
-    attributes=_LEAF,
+    attributes=LEAF,
     optional={"functions": Is.TEXTS, "output": Is.TEXT, "schema": Is.TEXT},
 )
 def decode(op: View) -> Iterator[str]:
@@ -168,7 +168,7 @@ def decode(op: View) -> Iterator[str]:
     %1 = "agent.decode"(%m, %kv, %n) {entry = "llm:decode", parameters = ["self", "kv", "max_tokens"]}
       : (…) -> !agent.stream_of<!agent.int>
     """
-    yield from _entry(op, "llm:decode")
+    yield from entry_rule(op, "llm:decode")
     yield from arguments(op, required=("self", "kv", "max_tokens"))
     cache = op.named("kv")
     if isinstance(cache, KvType):
@@ -182,14 +182,14 @@ def decode(op: View) -> Iterator[str]:
         yield f"gives a stream of Int, not {op.result}"
 
 
-@operation("detokenize", operands=ANY_NUMBER, attributes=_LEAF)
+@operation("detokenize", operands=ANY_NUMBER, attributes=LEAF)
 def detokenize(op: View) -> Iterator[str]:
     """Token ids to text, never splitting a character. At a `stop` text it ends and closes its input.
 
     %1 = "agent.detokenize"(%m, %0) {entry = "llm:detokenize", parameters = ["self", "tokens"]}
       : (…) -> !agent.stream_of<!agent.text>
     """
-    yield from _entry(op, "llm:detokenize")
+    yield from entry_rule(op, "llm:detokenize")
     yield from arguments(op, required=("self", "tokens"))
     if not isinstance(op.named("self"), HandleType | None):
         yield f"works on a model, not on {op.named('self')}"

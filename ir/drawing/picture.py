@@ -19,10 +19,11 @@ from typing import cast
 
 from ...lang.types import StreamType
 from ..graph import Graph, GraphPipeline, Operation, Region, Value, emits
+from ..live import ACTING
 
 # The stages of one chat call, which share all of their id but the last word.
 _CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize"})
-_LEAVES = _CHAT | {"agent.stage", "agent.chat"}
+_LEAVES = _CHAT | ACTING | {"agent.chat"}
 # Steps after a chat that belong to it: they make its text, and the text its value.
 _TAIL = frozenset({"agent.collect", "agent.parse"})
 _ENDS = frozenset({"agent.return", "agent.yield", "agent.turn"})
@@ -176,7 +177,7 @@ class _Drawing:
         word = operation.name.removeprefix("agent.")
         if operation.name in _CHAT and not self.stages:
             word = "chat"
-        if operation.name in _LEAVES - {"agent.stage"}:
+        if operation.name in _LEAVES - ACTING:
             return "model", f"{models[0]}.{word}" if models else word, self._model(models)
         tool = operation.attributes.get("tool")
         if tool is not None:

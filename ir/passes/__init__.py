@@ -25,6 +25,7 @@ PASSES: tuple[str, ...] = (
     "share_duplicates",
     "lift_invariant",
     "drop_unread",
+    "split_tool",
     "split_llm",
     "annotate_demand",
 )
