@@ -114,7 +114,10 @@ class _IslandShell(Shell):
         if whole is not None:
             with anyio.CancelScope(shield=True):
                 await whole.over.wait()
-        await self._let_go(order, held)
+        await self._let_go(order.run, held)
+
+    def _let_go_early(self, order: orders.LetGo) -> None:
+        """Another island may use it."""
 
 
 class _Linked:

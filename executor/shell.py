@@ -93,6 +93,7 @@ class Shell(Runner):
             orders.StartStage: self._stages.start,
             orders.StartInput: self._stages.start_input,
             orders.StopStage: self._stages.stop,
+            orders.LetGo: self._let_go_early,
             orders.Grant: self._stages.grant,
             orders.Deliver: self._stages.deliver,
             orders.DeliverEnd: self._stages.deliver_end,
@@ -236,6 +237,13 @@ class Shell(Runner):
         if hasattr(value, "release"):
             self._releases.setdefault(run, []).append(value)
 
+    def _let_go_early(self, order: orders.LetGo) -> None:
+        held = self._releases.get(order.run, [])
+        found = [value for value in held if value is order.value]
+        if found:
+            held.remove(order.value)
+            self._spawn(self._let_go, order.run, found)
+
     # --- items ---
 
     def _withdraw(self, order: orders.Withdraw) -> None:
@@ -259,10 +267,10 @@ class Shell(Runner):
             self._finished(order)
 
     async def _release(self, order: orders.FinishRun, held: list[object]) -> None:
-        await self._let_go(order, held)
+        await self._let_go(order.run, held)
         self._finished(order)
 
-    async def _let_go(self, order: orders.FinishRun, held: list[object]) -> None:
+    async def _let_go(self, run: int, held: list[object]) -> None:
         with anyio.CancelScope(shield=True):
             for value in held:
                 try:
@@ -270,7 +278,7 @@ class Shell(Runner):
                     if inspect.isawaitable(done):
                         await done
                 except Exception:
-                    _LOG.exception("a result of run %d was not released", order.run)
+                    _LOG.exception("a result of run %d was not released", run)
 
     def _finished(self, order: orders.FinishRun) -> None:
         running = self._runs.pop(order.run)

@@ -68,6 +68,11 @@ def is_plain(call: Call) -> bool:
     return call.entry.partition(":")[0] in PLAIN
 
 
+def is_ahead(call: Call) -> bool:
+    """Whether it does ahead what a chat would do: it is no call, and no cassette knows of it."""
+    return "ahead" in call.operation.attributes
+
+
 def is_opaque(call: Call) -> bool:
     results = call.operation.results
     return bool(results) and isinstance(results[0].type, KvType | TokensType)
@@ -106,6 +111,8 @@ class Keys:
         labels: dict[str, tuple[str, ...]] = {}
         hidden = str(operation.attributes.get("schema") or "")
         for word, value in call.arguments.items():
+            if word == "prefix" and operation.name in _CHAT:
+                continue  # where a cache was begun changes nothing of the answer
             before = self._before(call, word, value)
             if before is not None:
                 name, hidden = before.name, before.hidden or hidden

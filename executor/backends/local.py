@@ -120,6 +120,8 @@ def _context(call: Call) -> Context:
     settings = cast("Mapping[str, Attribute]", attributes.get("settings") or EMPTY)
     if "schema" in attributes:
         settings = {**settings, "schema": attributes["schema"]}
+    if "ahead" in attributes:
+        settings = {**settings, "ahead": True}
     return Context(
         operation.id,
         call.usage,

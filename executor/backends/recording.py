@@ -15,7 +15,7 @@ from ..cassettes import Read, Recorded
 from ..kinds import StageFailure
 from ..values import to_json
 from . import Backend, Call
-from .calls import Keys, Known, LabelsOf, is_opaque, is_plain, run_of, streams_of
+from .calls import Keys, Known, LabelsOf, is_ahead, is_opaque, is_plain, run_of, streams_of
 
 Sink = Callable[[Recorded], None]
 
@@ -50,7 +50,7 @@ class RecordingBackend:
         return value
 
     async def run(self, call: Call) -> object:
-        if is_plain(call):
+        if is_plain(call) or is_ahead(call):
             return await self._inner.run(call)
         if call.operation.name == "agent.decode":
             return await self._decode(call)

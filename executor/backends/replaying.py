@@ -24,7 +24,7 @@ from ..cassettes import Cassette, Recorded
 from ..kinds import StageFailure
 from ..values import from_json
 from . import Backend, Call
-from .calls import PLAIN, Keys, Known, LabelsOf, Stand, is_opaque, is_plain, run_of, streams_of
+from .calls import PLAIN, Keys, Known, LabelsOf, Stand, is_ahead, is_opaque, is_plain, run_of, streams_of
 from .recording import masked, no_labels
 
 REASON = "not_recorded"
@@ -63,6 +63,8 @@ class ReplayBackend:
     async def run(self, call: Call) -> object:
         if is_plain(call):
             return await self._inner.run(call)
+        if is_ahead(call):
+            return None
         if call.operation.name == "agent.detokenize":
             stand = await anext(cast("AsyncIterator[object]", call.arguments["tokens"]))
             assert isinstance(stand, Stand) and stand.answer is not None

@@ -210,7 +210,7 @@ class Machine:
         started = self._gone(event)
         if started is None:
             return
-        if not started.stopping:
+        if not started.stopping and not started.forgiven:
             problem = self._telling.told(started.operation, event.problem)
             started.zone.fail(Failure(event.reason, problem, event.blame or started.name))
             self.lifecycle.finish_if_over(started.run)

@@ -203,6 +203,14 @@ class FinishRun:
     timings: Timings
 
 
+@message
+class LetGo:
+    """Nothing of the run uses this result of a stage any more."""
+
+    run: int
+    value: object
+
+
 Order = (
     OpenHandle
     | StartStage
@@ -217,5 +225,6 @@ Order = (
     | EmitItem
     | SetTimer
     | CancelTimer
+    | LetGo
     | FinishRun
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value
+from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value, walk
 from ...ir.keeping import free_values, kept_uses
 from ...ir.live import TERMINATORS, acts, is_stream, live, sends, without_identities
 from .policies import Policies, policies_of
@@ -77,7 +77,8 @@ def prepare(pipeline: GraphPipeline) -> Prepared:
     """ValueError for a graph that is not ready to run: a call that was not inlined, an unknown shape."""
     region = without_identities(pipeline.body)
     running = live(region)
-    body = _block(region, _Around(running, kept_uses(region, running)))
+    ahead = frozenset(value.id for each in walk(region) if "ahead" in each.attributes for value in each.results)
+    body = _block(region, _Around(running, kept_uses(region, running), ahead=ahead))
     handles = tuple(dict.fromkeys(_opened(body)))
     streams = {
         argument.id: given.name
@@ -105,12 +106,13 @@ def _opened(block: Block) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What a region is prepared with: the live operations, the uses that are kept, and how deep in calls the innermost
-    `timeout` around it was written, and whether it lies in a generator."""
+    `timeout` around it was written, whether it lies in a generator, and which values are made ahead."""
 
     live: set[int]
     kept: set[tuple[int, int]]
     timed: int | None = None
     generator: bool = False
+    ahead: frozenset[int] = frozenset()
 
 
 def _block(region: Region, around: _Around) -> Block:
@@ -177,7 +179,9 @@ def _step(operation: Operation, around: _Around) -> Step:
     needs = [operand.id for operand in operation.operands]
     if policies is not None:
         # The clock of a call starts when all is there that it is called with.
-        needs += [value for region in operation.regions for value in sorted(free_values(region, around.live))]
+        free = (value for region in operation.regions for value in sorted(free_values(region, around.live)))
+        # What is made ahead is no part of what was written: waiting for it is a part of the call, and of its time.
+        needs += [value for value in free if value not in around.ahead]
     return Step(
         operation,
         tuple(dict.fromkeys(needs)),

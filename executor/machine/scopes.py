@@ -82,6 +82,9 @@ class Task:
     def let_go(self) -> None:
         """What a task that has fired still holds."""
 
+    def leave(self) -> None:
+        """All that its scope waits for is through. (Of a task that is `leaving`.)"""
+
     def _release(self) -> None:
         for use in (*self.step.uses.values(), *self.step.inner):
             self.scope.channel(use.value).release(use.kept)
@@ -219,7 +222,8 @@ class Scope:
     or to `result` where it has no slot; `index` are the turns of the loops around it."""
 
     __slots__ = (
-        *("block", "channels", "complete", "gives", "index", "open", "overs", "parent", "result", "run", "sends"),
+        *("block", "channels", "complete", "gives", "index", "leaving", "open", "overs", "parent", "result", "run"),
+        "sends",
         *("tasks", "values", "waiting", "zone"),
     )
 
@@ -239,6 +243,7 @@ class Scope:
         self.waiting: dict[int, list[Task]] | None = None
         self.tasks: list[Task] | None = None
         self.overs: dict[str, Callable[[], None]] | None = None  # who wants to hear that an operation is over
+        self.leaving: list[Task] | None = None  # what it does not wait for, and lets go of when all else is through
         self.open = len(block.steps)
 
     def enter(self) -> None:
@@ -313,6 +318,8 @@ class Scope:
     def one_done(self) -> None:
         self.open -= 1
         if not self.open:
+            for task in self.leaving or ():
+                task.leave()
             if self.zone.parent is not None:
                 self.zone.scopes.pop(self, None)
             if self.complete is not None:

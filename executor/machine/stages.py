@@ -76,7 +76,7 @@ class Started:
 
     __slots__ = (
         *("channel", "deadline", "ended", "epoch", "first_item", "gone", "granted", "held", "items", "name", "number"),
-        *("operation", "ports", "remaining", "run", "started", "stopping", "zone"),
+        *("forgiven", "operation", "ports", "remaining", "run", "started", "stopping", "zone"),
     )
 
     def __init__(self, run: Run, zone: Zone, name: str, operation: Operation | None, channel: Channel | None) -> None:
@@ -97,6 +97,7 @@ class Started:
         self.remaining = 0.0
         self.held = False  # it has no credit: its reader's time, not its own
         self.stopping = False
+        self.forgiven = False  # its failure is nobody's: it ends without a value
         self.gone = False
         self.epoch: Epoch | None = None
         run.stages[self.number] = self
@@ -149,6 +150,9 @@ class Started:
 
     def late(self) -> None:
         """The deadline of a call has passed."""
+        if self.forgiven:
+            self.run.machine.stop(self)
+            return
         span = self.operation.span if self.operation is not None else None
         seconds = self.run.machine.deployment.call_timeout
         self.zone.fail(Failure("timeout", problems.call_timeout(self.name, seconds, span), self.name))

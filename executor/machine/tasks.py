@@ -16,7 +16,7 @@ from .feed import Slot
 from .guards import Guard
 from .interrupting import Interruptible
 from .loops import MapList, MapStream, Repeat
-from .orders import Expectation, HandleValue, StartStage, StreamInput
+from .orders import Expectation, HandleValue, LetGo, StartStage, StreamInput
 from .prepared import Step
 from .scopes import Scope, Task
 from .semantics import LEAVES, PLAIN, evaluate, is_list, joined
@@ -26,7 +26,7 @@ from .stages import Port, Started
 def make(scope: Scope, step: Step) -> Task:
     """The task of a step, by the table at the end of this file."""
     name = step.operation.name
-    kind = _TASKS.get(name)
+    kind = Ahead if "ahead" in step.operation.attributes and name in LEAVES else _TASKS.get(name)
     if kind is None:
         if name == "agent.map":
             return MapList(scope, step) if is_list(step.operation) else MapStream(scope, step)
@@ -243,6 +243,46 @@ class Leaf(Task):
         else:
             self.channel.end()
         self.finish()
+
+
+class Ahead(Leaf):
+    """The beginning of several prompts, prefilled ahead, or its tokens (`passes.hoist_prefix`). Its scope does not wait
+    for it, and lets go of it when all else is through. Where it fails, who would use it does without."""
+
+    __slots__ = ("value",)
+
+    def fire(self) -> None:
+        self.value: object = None
+        scope, failed = self.scope, self.run.handles_failed
+        if scope.leaving is None:
+            scope.leaving = []
+        scope.leaving.append(self)
+        operands = dict(zip(self.step.parameters, self.operands(), strict=True))
+        model = operands["self"]
+        if (isinstance(model, HandleValue) and model.name in failed) or operands.get("tokens", ()) is None:
+            self.give(None)
+        else:
+            super().fire()
+            if self.started is not None:
+                self.started.forgiven = True
+        scope.one_done()
+
+    def _ended(self, value: object) -> None:
+        if not self.done:
+            self.value = value
+            self.give(value)
+
+    def let_go(self) -> None:
+        super().let_go()
+        # What is left when the run is over is let go of then.
+        if self.value is not None and self.scope.parent is not None:
+            self.run.machine.orders.append(LetGo(self.run.number, self.value))
+        self.value = None
+
+    def leave(self) -> None:
+        if not self.done:
+            self.done = True
+            self.let_go()
 
 
 class Receive(Leaf):

@@ -102,7 +102,7 @@ def _model(op: View, model: str) -> Iterator[str]:
         yield f"works on the model {opened!r} but on types of {model!r}"
 
 
-@operation("tokenize", operands=ANY_NUMBER, attributes=LEAF)
+@operation("tokenize", operands=ANY_NUMBER, attributes=LEAF, optional={"ahead": Is.BOOLEAN})
 def tokenize(op: View) -> Iterator[str]:
     """The prompt's token ids, with the model's chat template around it. `ahead`, the last turn is not finished: these
     are the tokens that every prompt begins with whose text goes on from there, but for the last few, which may become
