@@ -241,7 +241,7 @@ class Shell(Runner):
         held = self._releases.get(order.run, [])
         found = [value for value in held if value is order.value]
         if found:
-            held.remove(order.value)
+            held[:] = [value for value in held if value is not order.value]
             self._spawn(self._let_go, order.run, found)
 
     # --- items ---

@@ -12,6 +12,7 @@ from typing import cast
 import anyio.to_thread
 
 from ...base.problems import OutsideError
+from ...executor.engines.beginnings import common_beginning
 from ...executor.engines.protocol import ChatModel, Finish, Message, ModelSpec, Sampling, SequenceHandle, Tokens
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import problems, store
@@ -56,12 +57,33 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
 
 async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
-    """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages."""
+    """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages.
+
+    Ahead, it is the beginning of several prompts: the tokens are those that go before whatever follows its last text.
+    """
     model = cast(ChatModel, arguments["self"])
     prompt = cast("str | Sequence[Mapping[str, str]]", arguments["prompt"])
-    tokens = await model.tokenize(conversation(prompt, cast(str, arguments.get("system", ""))))
+    turns = conversation(prompt, cast(str, arguments.get("system", "")))
+    if context.settings.get("ahead"):
+        return await _beginning(model, turns)
+    tokens = await model.tokenize(turns)
     context.usage.add("tokens_in", len(tokens))
     return tokens
+
+
+async def _beginning(model: ChatModel, turns: tuple[Message, ...]) -> Tokens:
+    """The tokens with which a conversation begins that ends as `turns` do, or goes on in the last of them: what it has
+    in common with one that does go on. (A template is a program; nobody but the model knows where in it a text ends.)
+    """
+    whole = await model.tokenize(turns)
+    last = turns[-1]
+    longer = await model.tokenize((*turns[:-1], Message(last.role, last.text + _MORE)))
+    return whole[: common_beginning(whole, longer)]
+
+
+_MORE = "a"
+"""A letter: it joins a space or a word before it, as most of what follows would, so that no token is counted that would
+become another."""
 
 
 def conversation(prompt: str | Sequence[Mapping[str, str]], system: str) -> tuple[Message, ...]:
@@ -89,11 +111,14 @@ class Cache:
 
 
 async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache:
-    """Fill a KV cache with the prompt."""
+    """Fill a KV cache with the prompt; from the cache of what it begins with, where that was filled ahead."""
     model = cast(ChatModel, arguments["self"])
+    prefix = cast("Cache | None", arguments.get("prefix"))
     before = model.compiled
     try:
-        sequence = await model.prefill(cast(Tokens, arguments["tokens"]))
+        # A cache of another tier's model is of no use here.
+        begun = prefix.sequence if prefix is not None and prefix.model is model else None
+        sequence = await model.prefill(cast(Tokens, arguments["tokens"]), begun)
     except OutsideError as error:
         if error.problem.slug == "prompt-too-long":
             raise StageFailure("too_long", error.problem) from error
