@@ -27,6 +27,7 @@ WEIGHT, CACHE, INPUT, OUTPUT = "weight", "cache", "input", "output"
 _ROLES = (WEIGHT, CACHE, INPUT, OUTPUT)
 _BYTES = {"int8": 1, "uint8": 1, "bool": 1, "float16": 2, "bfloat16": 2, "int32": 4, "uint32": 4, "float32": 4}
 _NAME = re.compile(r"[A-Za-z][\w.]*")
+_SIZES = re.compile(r"(_\d+)+$")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,14 +69,14 @@ class Artifact:
 
     @property
     def stage(self) -> str:
-        """Whose work it is: `prefill`, `decode`, `encode`, `score`."""
-        return self.name.split("_", 1)[0]
+        """Whose work it is: `prefill`, `decode`, `encode`, `score`, `attention_shard`."""
+        return _SIZES.sub("", self.name)
 
     @property
     def bucket(self) -> tuple[int, ...]:
         """The static sizes in its name: chunk and cache length of a prefill, cache length of a decode, texts and
         tokens of an encode, tokens of a score."""
-        return tuple(int(part) for part in self.name.split("_")[1:])
+        return tuple(int(part) for part in self.name.removeprefix(self.stage).split("_")[1:])
 
     @property
     def sha256(self) -> str:

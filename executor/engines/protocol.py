@@ -82,6 +82,8 @@ class Capabilities:
     """How many sequences one device step advances. More may be open; they take turns."""
     virtual_time: bool = False
     """Whether timings are invented and nothing is computed."""
+    spreads: bool = False
+    """Whether it runs models in shards (`ModelSpec.spread`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,10 @@ class SequenceStats:
     """From the start of prefill to the first token."""
     gaps: tuple[float, ...] = field(default=(), repr=False)
     """Seconds between successive tokens, as the consumer pulled them."""
+    billed: tuple[int, int] | None = None
+    """Tokens of the prompt and of the reply, as whoever serves the model counts them, where that is somebody else."""
+    dollars: float = 0.0
+    """What that costs."""
 
 
 class Detokenizer(Protocol):
@@ -211,6 +217,17 @@ class ModelFunctions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Over how many devices a model is spread: `tensor` shards of each layer, `expert` groups of its experts."""
+
+    tensor: int = 1
+    expert: int = 1
+
+
+WHOLE = Spread()
+
+
 @runtime_checkable
 class ChatModelSource(Protocol):
     """Where an engine gets a chat model from. Methods may block; they run in worker threads.
@@ -236,11 +253,12 @@ class ChatModelSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What to load. `context` lowers the model's own limit; it cannot raise it."""
+    """What to load. `context` lowers the model's own limit; it cannot raise it. `spread` has layers run in shards."""
 
     name: str
     source: ChatModelSource | None = None
     context: int | None = None
+    spread: Spread = WHOLE
 
 
 class SequenceHandle(Protocol):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from .llama import Layer, LayerCache, Outer, Weights
+    from .llama_shards import LlamaShards
 
 _UNUSABLE = (DamagedFile, UnsupportedModel, UnsupportedTokenizer, UnsupportedTemplate)
 
@@ -133,6 +134,14 @@ class LlamaFunctions:
     def grow(self, cache: Any, length: int) -> Any:
         return _llama().grow(cache, length)
 
+    def in_shards(self, tensor: int, expert: int = 1) -> LlamaShards:
+        """The layers in `tensor` shards. Raises `UnsupportedModel` where they cannot be divided so."""
+        from .llama_shards import LlamaShards
+
+        if expert != 1:
+            raise UnsupportedModel("it has no experts to spread")
+        return LlamaShards(self.config, tensor)
+
 
 def _llama() -> ModuleType:
     from . import llama
@@ -153,7 +162,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 def functions_key(config: LlamaConfig) -> str:
     """Changes with the figures and with the code of the functions."""
-    code = Path(__file__).with_name("llama.py").read_bytes()
+    here = Path(__file__)
+    code = here.with_name("llama.py").read_bytes() + here.with_name("llama_shards.py").read_bytes()
     return hashlib.sha256(repr(config).encode() + code).hexdigest()[:32]
 
 

@@ -182,15 +182,9 @@ def decode_layer(
     config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
 ) -> tuple[Array, LayerCache]:
     """One layer for one token, `hidden` [1, d_model]."""
-    query, key, value = _project(config, layer, hidden, places)
-    keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
-    values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
-    scores = jnp.einsum("kgd,kdc->kgc", query[:, :, 0], keys)
-    seen = jnp.arange(keys.shape[2]) <= places.start
-    shares = jax.nn.softmax(jnp.where(seen, scores, _NEVER), axis=-1)
-    mixed = jnp.einsum("kgc,kcd->kgd", shares, values)
-    hidden = hidden + mixed.reshape(1, config.query_width) @ layer.out
-    return hidden + _feed_forward(config, layer, hidden), LayerCache(keys, values)
+    added, filled = decode_attention(config, layer, cache, hidden, places)
+    hidden = hidden + added
+    return hidden + feed_forward(config, layer, hidden), filled
 
 
 @_part
@@ -198,12 +192,9 @@ def prefill_layer(
     config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
 ) -> tuple[Array, LayerCache]:
     """One layer for a chunk, `hidden` [chunk, d_model]."""
-    query, key, value = _project(config, layer, hidden, places)
-    keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
-    values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
-    mixed = _attend(query, key, value, keys, values, places.start)
-    hidden = hidden + mixed.transpose(2, 0, 1, 3).reshape(hidden.shape[0], config.query_width) @ layer.out
-    return hidden + _feed_forward(config, layer, hidden), LayerCache(keys, values)
+    added, filled = prefill_attention(config, layer, cache, hidden, places)
+    hidden = hidden + added
+    return hidden + feed_forward(config, layer, hidden), filled
 
 
 @_part
@@ -211,6 +202,42 @@ def leave(config: LlamaConfig, outer: Outer, hidden: Array, count: Array) -> Arr
     """The logits `[vocab]` behind token `count` of `hidden` [n, d_model]."""
     last = lax.dynamic_slice(hidden, (count - 1, 0), (1, config.d_model))
     return (_norm(config, last, outer.norm) @ outer.head)[0]
+
+
+# What a layer adds to the hidden states. With the figures and weights of a shard (`llama_shards`) it is what the shard
+# adds, so that the shards' sums are the layer's.
+
+
+def decode_attention(
+    config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
+) -> tuple[Array, LayerCache]:
+    """What attention adds to `hidden` [1, d_model] of one token, and the cache with its position filled."""
+    query, key, value = _project(config, layer, hidden, places)
+    keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
+    values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
+    scores = jnp.einsum("kgd,kdc->kgc", query[:, :, 0], keys)
+    seen = jnp.arange(keys.shape[2]) <= places.start
+    shares = jax.nn.softmax(jnp.where(seen, scores, _NEVER), axis=-1)
+    mixed = jnp.einsum("kgc,kcd->kgd", shares, values)
+    return mixed.reshape(1, config.query_width) @ layer.out, LayerCache(keys, values)
+
+
+def prefill_attention(
+    config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
+) -> tuple[Array, LayerCache]:
+    """What attention adds to `hidden` [chunk, d_model] of a chunk, and the cache with its positions filled."""
+    query, key, value = _project(config, layer, hidden, places)
+    keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
+    values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
+    mixed = _attend(query, key, value, keys, values, places.start)
+    together = mixed.transpose(2, 0, 1, 3).reshape(hidden.shape[0], config.query_width)
+    return together @ layer.out, LayerCache(keys, values)
+
+
+def feed_forward(config: LlamaConfig, layer: Layer, hidden: Array) -> Array:
+    """What the feed-forward block adds to `hidden` [n, d_model]."""
+    both = _norm(config, hidden, layer.norms[1]) @ layer.gate_up
+    return (jax.nn.silu(both[:, : config.ffn]) * both[:, config.ffn :]) @ layer.down
 
 
 class _Running(NamedTuple):
@@ -272,11 +299,6 @@ def _project(config: LlamaConfig, layer: Layer, hidden: Array, places: Places) -
     query = (turned[:, :heads] * width**-0.5).reshape(count, config.kv_heads, heads // config.kv_heads, width)
     key, value = turned[:, heads:], parts[:, heads + config.kv_heads :]
     return query.transpose(1, 2, 0, 3), key.transpose(1, 2, 0), value.transpose(1, 0, 2)
-
-
-def _feed_forward(config: LlamaConfig, layer: Layer, hidden: Array) -> Array:
-    both = _norm(config, hidden, layer.norms[1]) @ layer.gate_up
-    return (jax.nn.silu(both[:, : config.ffn]) * both[:, config.ffn :]) @ layer.down
 
 
 def _norm(config: LlamaConfig, hidden: Array, scale: Array) -> Array:

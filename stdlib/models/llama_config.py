@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
-class UnsupportedModel(Exception):
+class UnsupportedModel(ValueError):
     """The file is sound, but holds a model whose mathematics is not implemented. The text says which."""
 
 

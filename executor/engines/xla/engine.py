@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from ....base.problems import OutsideError
 from ..problems import model_does_not_load
-from ..protocol import Capabilities, ChatModelSource, ChatTokenizer, ModelFacts, ModelSpec
+from ..protocol import WHOLE, Capabilities, ChatModelSource, ChatTokenizer, ModelFacts, ModelSpec
 from .together import together
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class XlaEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(sequences_per_step=1)
+        return Capabilities(sequences_per_step=1, spreads=True)
 
     async def load(self, spec: ModelSpec) -> XlaModel:
         source = spec.source
@@ -66,6 +66,17 @@ class XlaEngine:
                 # A home that cannot be written costs each start a compilation, and no answer.
                 keep = None
             package = self._packages.get(spec.name)
+            if spec.spread != WHOLE:
+                from .shards import CannotSpread, ShardedSource
+
+                try:
+                    if package is not None:
+                        raise CannotSpread("the functions of its package are of the whole model")
+                    divided = ShardedSource(source, spec.spread)
+                except CannotSpread as error:
+                    raise OutsideError(model_does_not_load(spec.name, f"it cannot be divided: {error}")) from error
+                programs = Programs(divided.key, divided.functions(), keep)
+                return XlaModel(facts, tokenizer, programs, divided.weights(), spec.context)
             if package is not None:
                 from .packaged import open_programs
 
