@@ -37,10 +37,8 @@ def empty(shapes: Any) -> Any:
     return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 
 
-def said(
-    functions: ModelFunctions, weights: Any, prompt: Any, follow: list[int] | None, steps: int, length: int
-) -> Said:
-    """A prompt in two chunks, then `steps` tokens one by one: those of `follow`, or the most likely ones."""
+def said(functions: ModelFunctions, weights: Any, prompt: Any, steps: int, length: int = 128) -> Said:
+    """A prompt in two chunks, then the `steps` most likely tokens, one by one."""
     cache = tuple(empty(functions.cache_shapes(length)) for _ in range(functions.layers))
     half = len(prompt) // 2
     prefill, decode = (jax.jit(step, compiler_options=dict(QUICKLY)) for step in (functions.prefill, functions.decode))
