@@ -75,6 +75,8 @@ async def _beginning(model: ChatModel, turns: tuple[Message, ...]) -> Tokens:
     """The tokens with which a conversation begins that ends as `turns` do, or goes on in the last of them: what it has
     in common with one that does go on. (A template is a program; nobody but the model knows where in it a text ends.)
     """
+    if not turns:
+        return ()
     whole = await model.tokenize(turns)
     last = turns[-1]
     longer = await model.tokenize((*turns[:-1], Message(last.role, last.text + _MORE)))
@@ -110,11 +112,14 @@ class Cache:
         await self.model.release(self.sequence)
 
 
-async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache:
-    """Fill a KV cache with the prompt; from the cache of what it begins with, where that was filled ahead."""
+async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | None:
+    """Fill a KV cache with the prompt; from the cache of what it begins with, where that was filled ahead. Of nothing,
+    ahead, there is no cache."""
     model = cast(ChatModel, arguments["self"])
     prefix = cast("Cache | None", arguments.get("prefix"))
     before = model.compiled
+    if context.settings.get("ahead") and not arguments["tokens"]:
+        return None
     try:
         # A cache of another tier's model is of no use here.
         begun = prefix.sequence if prefix is not None and prefix.model is model else None
