@@ -182,12 +182,13 @@ def plan(
 
 
 def _here(compiled: Compiled, pipeline: str) -> tuple[Graph, Problems]:
-    """The graph as it runs on this machine: a model that is known by its shape alone gives way to its fallback, and is
-    a problem where it has none."""
+    """The graph as it runs on this machine: a model that is known by its shape alone, and that no endpoint serves which
+    can be asked from here, gives way to its fallback, and is a problem where it has none."""
     from .planner.absent import needed, without
     from .stdlib.declared import shapes_alone
 
-    alone = shapes_alone(compiled.graph)
+    reached = compiled.library.serve(compiled.graph)
+    alone = {name: problem for name, problem in shapes_alone(compiled.graph).items() if name not in reached}
     graph = without(compiled.graph, frozenset(alone))
     return graph, tuple(alone[str(o.attributes["name"])] for o in needed(graph, pipeline, frozenset(alone)))
 
@@ -218,6 +219,7 @@ async def run(
     from .executor.deployment import Deployment
     from .executor.shell import open_shell
 
+    compiled.library.serve(compiled.graph)
     backend = LocalBackend(compiled.library)
     if replay is not None:
         backend = replay.backend(backend, compiled, missing)

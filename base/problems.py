@@ -78,7 +78,10 @@ def in_order(problems: Iterable[Problem]) -> Problems:
 
 
 class OutsideError(Exception):
-    """Something outside failed: a model, the network, the disk, a tool. Carries the problem to show; exit code 3."""
+    """Something outside failed: a model, the network, the disk, a tool. Carries the problem to show; exit code 3.
+    `reason` is what a program can name where it is a stage of it that failed."""
+
+    reason = "unreachable"
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.title)

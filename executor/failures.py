@@ -60,7 +60,7 @@ def _known(error: BaseException) -> Failed | None:
         if isinstance(leaf, StageFailure):
             return leaf.reason, leaf.problem
         if isinstance(leaf, OutsideError):
-            return "unreachable", leaf.problem
+            return leaf.reason, leaf.problem
     return None
 
 

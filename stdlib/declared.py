@@ -88,8 +88,17 @@ def shapes_alone(graph: Graph) -> dict[str, Problem]:
 
 def _model_problems(program: Program) -> Iterator[Problem]:
     known = catalogue()
+    elsewhere = {
+        name
+        for fleet in program.fleets
+        for tier in fleet.tiers
+        if tier.endpoint is not None
+        for name in tier.endpoint.serves
+    }
     for handle, name, span in models(program):
         wanted = ROLES[handle.constructor.entry]
+        if name not in known and name in elsewhere:
+            continue
         if name not in known:
             yield problems.model_unknown(name, suggest(name, known), span)
         elif known[name].role != wanted:

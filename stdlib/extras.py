@@ -56,6 +56,7 @@ def _need(what: str, modules: Mapping[str, str], extra: str) -> None:
 OTHERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "repl": MappingProxyType({"prompt_toolkit": "prompt-toolkit"}),
+        "remote": MappingProxyType({"httpx2": "httpx2"}),
         "lsp": MappingProxyType({"pygls": "pygls", "lsprotocol": "lsprotocol"}),
     }
 )

@@ -20,8 +20,8 @@ from ..executor.engines import engine
 from ..executor.engines.packaged import PackagedModel
 from ..executor.engines.protocol import Engine
 from ..executor.kinds import Kind, Opener
-from ..ir.graph import Demand, Handle
-from ..ir.library import Called, ModelShape, Part, Sized
+from ..ir.graph import Demand, Graph, Handle
+from ..ir.library import Batch, Called, ModelShape, Part, Sized
 from ..lang.types import Type
 from .catalogue import catalogue
 from .demand import stage_demand, stage_size
@@ -182,6 +182,18 @@ class Library:
 
     async def aclose(self) -> None:
         """End what kinds keep running between calls, such as the workers of Python tools. It may be used again."""
+    def serve(self, graph: Graph) -> frozenset[str]:
+        """Ask the models that endpoints of the program serve there; which declared models can be asked from here."""
+        from .served import reachable, served
+
+        self._environment.endpoints.clear()
+        self._environment.endpoints.update(served(graph, self._environment.settings))
+        return frozenset(
+            handle.name
+            for handle in graph.handles
+            if reachable(self._environment.endpoints.get(str(handle.arguments.get("name"))))
+        )
+
         for close in self._environment.closers:
             await close()
 

@@ -199,5 +199,5 @@ def mask(labels: tuple[str, ...]) -> str:
 
 
 def _failure(failure: StageFailure | OutsideError) -> tuple[str, str]:
-    reason = failure.reason if isinstance(failure, StageFailure) else "unreachable"
+    reason = failure.reason
     return reason, failure.problem.title

@@ -34,6 +34,8 @@ def schema_unsupported(place: str, why: str) -> Problem:
 class PromptTooLong(OutsideError):
     """No token would fit behind a prompt of `tokens`; `limit` would."""
 
+    reason = "too_long"
+
     def __init__(self, name: str, tokens: int, limit: int) -> None:
         super().__init__(prompt_too_long(name, tokens, limit))
         self.tokens = tokens

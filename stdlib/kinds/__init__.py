@@ -14,6 +14,7 @@ from pathlib import Path
 from ...base.problems import Problem
 from ...executor.engines.packaged import PackagedModel
 from ...executor.engines.protocol import Engine
+from ..served import Served
 from ..settings import Settings
 from ..store.steps import Progress
 from ..tools.secrets import Secrets
@@ -43,3 +44,5 @@ class Environment:
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
     packages: Mapping[str, PackagedModel] = field(default_factory=dict[str, "PackagedModel"])
     """Models by name whose functions came in a package, and are run instead of the model's own."""
+    endpoints: dict[str, Served] = field(default_factory=dict[str, "Served"])
+    """Models by name that an endpoint of the program serves: they are asked there."""
