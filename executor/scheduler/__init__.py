@@ -1,0 +1,35 @@
+"""The scheduler of an engine: which sequences a device step advances, and which pages of KV cache they fill.
+
+Pure: events in, orders out (`Scheduler.handle`), without a clock, arrays, randomness or I/O. Time comes on events, so
+every engine of ours runs it, and so does the null engine on a virtual clock: latency under load is simulated by the
+code that causes it. See `core`.
+"""
+
+from .core import Scheduler
+from .events import Arrived, Cancelled, Event, Extended, Released, StepDone, StepFailed, StepWanted
+from .orders import Admitted, Chunk, Copy, Drop, Gone, Order, Preempted, Refusal, Refuse, Row, Step
+from .settings import Settings
+
+__all__ = [
+    "Admitted",
+    "Arrived",
+    "Cancelled",
+    "Chunk",
+    "Copy",
+    "Drop",
+    "Event",
+    "Extended",
+    "Gone",
+    "Order",
+    "Preempted",
+    "Refusal",
+    "Refuse",
+    "Released",
+    "Row",
+    "Scheduler",
+    "Settings",
+    "Step",
+    "StepDone",
+    "StepFailed",
+    "StepWanted",
+]

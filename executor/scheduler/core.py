@@ -1,0 +1,208 @@
+"""`Scheduler.handle(event) -> orders`.
+
+A sequence is tokens that are to be computed, and grows by those that its owner appends. Whether they come from a
+prompt, from sampling or from a tool makes no difference here; how they are sampled and when a reply ends is the
+engine's affair. A sequence with all its tokens computed is held: it keeps its memory, until it is extended, released,
+or others need the memory.
+
+One step runs at a time. What is told meanwhile is taken in at once, except that a sequence of the running step is gone
+only when the step is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from .events import Arrived, Cancelled, Event, Extended, Released, StepDone, StepFailed, StepWanted
+from .memory import Memory
+from .orders import Chunk, Gone, Order, Refusal, Refuse, Step
+from .policy import Policy
+from .sequences import Sequence
+from .settings import Settings
+from .stepping import compose
+
+
+class Scheduler:
+    """See the module. Not thread-safe; equal events give equal orders."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._policy = Policy(settings.fairness, settings.weights)
+        self._memory = Memory(settings, self._policy)
+        self._sequences: dict[int, Sequence] = {}
+        self._steps = 0
+        self._running: tuple[float, Step] | None = None
+        """When the step began that runs, and the step."""
+        self._fastest = 0.0
+        """The most tokens that a step computed in a second."""
+        self._strict: dict[int, Sequence] = {}
+        """Those that wait for their first step and are to be refused when they are late."""
+
+    @property
+    def open(self) -> int:
+        """Sequences that are not gone."""
+        return len(self._sequences)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences that want to be computed and have no memory."""
+        return self._policy.waiting
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step runs."""
+        return self._running is not None
+
+    @property
+    def free_pages(self) -> int:
+        """Pages that nobody needs."""
+        return self._memory.pages.free
+
+    @property
+    def cached_pages(self) -> int:
+        """Pages that hold what was computed, and that nobody uses now."""
+        return self._memory.tree.unused
+
+    def computed(self, sequence: int) -> int:
+        """How many tokens of a sequence are in its pages; 0 for one that is gone."""
+        known = self._sequences.get(sequence)
+        return 0 if known is None else known.computed
+
+    def handle(self, event: Event) -> list[Order]:
+        """Raises ValueError for what no engine may say: a number twice, a step that does not run."""
+        orders: list[Order] = []
+        match event:
+            case Arrived():
+                self._arrived(event, orders)
+            case Extended():
+                self._extend(event.sequence, event.tokens, event.count, orders)
+            case StepWanted():
+                self._step_wanted(event.at, orders)
+            case StepDone():
+                self._step_done(event, orders)
+            case StepFailed():
+                self._step_failed(event, orders)
+            case Released():
+                self._release(event.sequence, event.keep, orders)
+            case Cancelled():
+                self._release(event.sequence, True, orders)
+        return orders
+
+    def _arrived(self, event: Arrived, orders: list[Order]) -> None:
+        if event.sequence in self._sequences:
+            raise ValueError(f"sequence {event.sequence} is here already")
+        length = len(event.tokens) if event.length is None else event.length
+        if length < 1 or (event.length is not None and event.tokens):
+            raise ValueError("a sequence begins with at least one token, told or counted")
+        if length + event.most > self.settings.capacity:
+            orders.append(Refuse(event.sequence, Refusal.TOO_LONG))
+            return
+        if self.settings.queue is not None and self._policy.waiting >= self.settings.queue:
+            orders.append(Refuse(event.sequence, Refusal.QUEUE_FULL))
+            return
+        due = event.at + self.settings.patience if event.deadline is None else max(event.deadline, event.at)
+        sequence = Sequence(event.sequence, event.tenant, event.scope, due, event.strict and event.deadline is not None)
+        sequence.tokens = list(event.tokens) if event.length is None else None
+        sequence.keys = tuple[Hashable, ...](event.keys)
+        sequence.length = length
+        if self._late(sequence, event.at):
+            orders.append(Refuse(event.sequence, Refusal.LATE))
+            return
+        self._sequences[event.sequence] = sequence
+        if sequence.strict:
+            self._strict[event.sequence] = sequence
+        self._policy.joins(sequence)
+        self._policy.wait(sequence)
+
+    def _late(self, sequence: Sequence, now: float) -> bool:
+        """Whether a strict sequence cannot be over in time, even if it runs at once, as fast as any step did."""
+        if not sequence.strict:
+            return False
+        at_least = sequence.length - self._memory.cached(sequence)
+        return now >= sequence.due or (self._fastest > 0 and now + at_least / self._fastest > sequence.due)
+
+    def _extend(self, number: int, tokens: tuple[int, ...], count: int | None, orders: list[Order]) -> None:
+        sequence = self._sequences.get(number)
+        if sequence is None or sequence.ended:
+            return
+        if (count is not None and tokens) or (sequence.tokens is None) != (count is not None):
+            raise ValueError("tokens are told where those before them were, and counted where those were")
+        more = len(tokens) if count is None else count
+        if more < 1:
+            raise ValueError("a sequence is extended by at least one token")
+        if sequence.length + more > self.settings.capacity:
+            orders.append(Refuse(number, Refusal.TOO_LONG))
+            self._end(sequence, orders, gone=False)
+            return
+        if sequence.tokens is not None:
+            sequence.tokens += tokens
+        sequence.length += more
+        if sequence.admission is None and sequence.waiting is None:
+            self._policy.wait(sequence)
+
+    def _step_wanted(self, now: float, orders: list[Order]) -> None:
+        if self._running is not None:
+            return
+        for sequence in [sequence for sequence in self._strict.values() if self._late(sequence, now)]:
+            orders.append(Refuse(sequence.number, Refusal.LATE))
+            self._end(sequence, orders, gone=False)
+        chunks, rows, sequences = compose(self.settings, self._policy, self._memory, orders)
+        if not sequences:
+            return
+        self._steps += 1
+        for sequence in sequences:
+            sequence.last_step = self._steps
+            self._strict.pop(sequence.number, None)
+        for chunk in chunks:
+            self._policy.served(self._sequences[chunk.sequence], chunk.count, 0)
+        for row in rows:
+            self._policy.served(self._sequences[row.sequence], 0, 1)
+        step = Step(self._steps, tuple(chunks), tuple(rows))
+        self._running = (now, step)
+        orders.append(step)
+
+    def _step_done(self, event: StepDone, orders: list[Order]) -> None:
+        began, step = self._over(event.step)
+        if event.at > began:
+            self._fastest = max(self._fastest, step.tokens / (event.at - began))
+        for part in (*step.prefill, *step.decode):
+            sequence = self._sequences[part.sequence]
+            self._memory.computed(sequence, part.count if isinstance(part, Chunk) else 1, orders)
+            if sequence.ended:
+                self._end(sequence, orders)
+        for number, tokens in event.extended:
+            self._extend(number, tokens, None, orders)
+
+    def _step_failed(self, event: StepFailed, orders: list[Order]) -> None:
+        _, step = self._over(event.step)
+        for part in (*step.prefill, *step.decode):
+            self._end(self._sequences[part.sequence], orders, known=False)
+
+    def _over(self, number: int) -> tuple[float, Step]:
+        if self._running is None or self._running[1].number != number:
+            raise ValueError(f"step {number} does not run")
+        running, self._running = self._running, None
+        return running
+
+    def _release(self, number: int, keep: bool, orders: list[Order]) -> None:
+        sequence = self._sequences.get(number)
+        if sequence is None:
+            return
+        sequence.keep = sequence.keep and keep
+        if self._running is not None and sequence.admission is not None and sequence.last_step == self._steps:
+            sequence.ended = True
+        else:
+            self._end(sequence, orders)
+
+    def _end(self, sequence: Sequence, orders: list[Order], gone: bool = True, known: bool = True) -> None:
+        """The sequence holds nothing any more."""
+        if sequence.waiting is not None:
+            self._policy.unwait(sequence)
+        self._memory.release(sequence, orders, sequence.keep, known)
+        if not sequence.keep:
+            self._memory.forget(sequence, orders)
+        self._policy.leaves(sequence)
+        del self._sequences[sequence.number]
+        self._strict.pop(sequence.number, None)
+        if gone:
+            orders.append(Gone(sequence.number))
