@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "agentlang.engines"
 
 ENGINES: dict[str, str] = {
+    "llamacpp": "llamacpp.engine:LlamaCppEngine",
     "null": "null:NullEngine",
     "xla": "xla.engine:XlaEngine",
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,8 +18,8 @@ from ..problems import disk_full
 from .chat_template import UnsupportedTemplate
 from .checkpoint import Checkpoint, DamagedFile
 from .llama_config import LlamaConfig, UnsupportedModel
-from .prepared import Prepared, open_prepared, prepare
-from .tokenizer import BytePairTokenizer, UnsupportedTokenizer
+from .prepared import Prepared, keep_tokenizer, kept_tokenizer, open_prepared, prepare
+from .tokenizer import BytePairTokenizer, TokenizerParts, UnsupportedTokenizer
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,6 +44,11 @@ class LlamaFile:
         self._tokenizer: BytePairTokenizer | None = None
 
     @property
+    def file(self) -> Path:
+        """The GGUF file or the folder, for engines that read weights themselves."""
+        return self._path
+
+    @property
     def key(self) -> str:
         return functions_key(self._prepared().config)
 
@@ -49,14 +56,27 @@ class LlamaFile:
         return model_facts(self._name, self._prepared().config, self.tokenizer().end_tokens)
 
     def tokenizer(self) -> BytePairTokenizer:
-        prepared = self._prepared()
+        """From the prepared copy where there is one; none is made for the tokenizer alone."""
         with self._lock:
             if self._tokenizer is None:
-                try:
-                    self._tokenizer = BytePairTokenizer(prepared.tokenizer_parts())
-                except (UnsupportedTokenizer, UnsupportedTemplate) as error:
-                    raise self._fails(str(error)) from error
+                with self._reading():
+                    self._tokenizer = BytePairTokenizer(self._tokenizer_parts())
             return self._tokenizer
+
+    def _tokenizer_parts(self) -> TokenizerParts:
+        self._opened = self._opened or open_prepared(self._path)
+        if self._opened is not None:
+            return self._opened.tokenizer_parts()
+        if self._path.is_dir():
+            return open_checkpoint(self._path).tokenizer_parts()
+        kept = kept_tokenizer(self._path)
+        if kept is None:
+            from .gguf_file import GgufMetadata
+
+            kept = GgufMetadata(self._path).tokenizer_parts()
+            BytePairTokenizer(kept)
+            keep_tokenizer(self._path, kept)
+        return kept
 
     def functions(self) -> LlamaFunctions:
         return LlamaFunctions(self._prepared().config)
@@ -71,18 +91,24 @@ class LlamaFile:
     def _prepared(self) -> Prepared:
         with self._lock:
             if self._opened is None:
-                try:
+                with self._reading():
                     self._opened = open_prepared(self._path) or self._prepare()
-                except FileNotFoundError as error:
-                    raise self._fails(f"{error.filename or self._path} is missing") from error
-                except _UNUSABLE as error:
-                    raise self._fails(str(error)) from error
-                except OSError as error:
-                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                        size = self._path.stat().st_size if self._path.is_file() else 0
-                        raise OutsideError(disk_full(self._name, str(self._path.parent), 6 * size, None)) from error
-                    raise self._fails(f"{self._path} cannot be read ({error})") from error
             return self._opened
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        """What is wrong with the files, as a problem."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self._fails(f"{error.filename or self._path} is missing") from error
+        except _UNUSABLE as error:
+            raise self._fails(str(error)) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                size = self._path.stat().st_size if self._path.is_file() else 0
+                raise OutsideError(disk_full(self._name, str(self._path.parent), 6 * size, None)) from error
+            raise self._fails(f"{self._path} cannot be read ({error})") from error
 
     def _prepare(self) -> Prepared:
         checkpoint = open_checkpoint(self._path)

@@ -47,8 +47,8 @@ _TOP_NAMES = {
 }
 
 
-class GgufCheckpoint:
-    """A `Checkpoint`. Opening reads the metadata (about two seconds for a vocabulary of 49,152)."""
+class GgufMetadata:
+    """What a GGUF file of any architecture says of itself. Opening takes two seconds for a vocabulary of 49,152."""
 
     def __init__(self, path: Path) -> None:
         from gguf import GGUFReader
@@ -57,57 +57,11 @@ class GgufCheckpoint:
             reader: Any = GGUFReader(path)
             self._fields: dict[str, Any] = dict(reader.fields)
             self._tensors = {tensor.name: tensor for tensor in reader.tensors}
-            architecture = self._field("general.architecture", "")
+            self._architecture = str(self._field("general.architecture", ""))
         except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
             # The reader trusts what it reads; lengths that lie surface as any of these.
             raise DamagedFile(f"{path.name} is not a sound GGUF file ({error})") from error
-        if architecture != "llama":
-            raise UnsupportedModel(f"{path.name} holds a {architecture or 'nameless'} model; Llama models run")
         self._path = path
-        self._config = self._read_config()
-
-    @property
-    def config(self) -> LlamaConfig:
-        return self._config
-
-    def _read_config(self) -> LlamaConfig:
-        if "rope_freqs.weight" in self._tensors or self._field("llama.rope.scaling.type", "none") != "none":
-            raise UnsupportedModel(f"{self._path.name} scales its rotary positions, which is not implemented")
-        if self._field("llama.expert_count", 0):
-            raise UnsupportedModel(f"{self._path.name} is a mixture of experts, which is not implemented")
-        heads = int(self._field("llama.attention.head_count"))
-        d_model = int(self._field("llama.embedding_length"))
-        head_dim = int(self._field("llama.attention.key_length", d_model // heads))
-        if int(self._field("llama.rope.dimension_count", head_dim)) != head_dim:
-            raise UnsupportedModel(f"{self._path.name} rotates a part of each head only, which is not implemented")
-        return LlamaConfig(
-            layers=int(self._field("llama.block_count")),
-            d_model=d_model,
-            heads=heads,
-            kv_heads=int(self._field("llama.attention.head_count_kv", heads)),
-            head_dim=head_dim,
-            ffn=int(self._field("llama.feed_forward_length")),
-            vocab=int(self._tensor_entry("token_embd.weight").shape[1]),
-            context=int(self._field("llama.context_length")),
-            rope_base=float(self._field("llama.rope.freq_base", 10000.0)),
-            norm_epsilon=float(self._field("llama.attention.layer_norm_rms_epsilon")),
-            tied_embeddings="output.weight" not in self._tensors,
-        )
-
-    def tensor(self, name: str) -> Float32:
-        from gguf import dequantize
-
-        found = self._tensor_entry(_gguf_name(name))
-        try:
-            values: Float32 = dequantize(found.data, found.tensor_type)
-        except (ValueError, NotImplementedError) as error:
-            raise DamagedFile(f"tensor {found.name} of {self._path.name} cannot be read ({error})") from error
-        if "q_proj" in name or "k_proj" in name:
-            rows, columns = values.shape
-            heads = rows // self._config.head_dim
-            pairs = values.reshape(heads, self._config.head_dim // 2, 2, columns)
-            values = pairs.swapaxes(1, 2).reshape(rows, columns)
-        return values
 
     def tokenizer_parts(self) -> TokenizerParts:
         kind, pre = self._field("tokenizer.ggml.model", ""), self._field("tokenizer.ggml.pre", "")
@@ -156,6 +110,59 @@ class GgufCheckpoint:
         if name not in self._tensors:
             raise DamagedFile(f"{self._path.name} has no tensor {name}")
         return self._tensors[name]
+
+
+class GgufCheckpoint(GgufMetadata):
+    """A `Checkpoint`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        if self._architecture != "llama":
+            raise UnsupportedModel(f"{path.name} holds a {self._architecture or 'nameless'} model; Llama models run")
+        self._config = self._read_config()
+
+    @property
+    def config(self) -> LlamaConfig:
+        return self._config
+
+    def _read_config(self) -> LlamaConfig:
+        if "rope_freqs.weight" in self._tensors or self._field("llama.rope.scaling.type", "none") != "none":
+            raise UnsupportedModel(f"{self._path.name} scales its rotary positions, which is not implemented")
+        if self._field("llama.expert_count", 0):
+            raise UnsupportedModel(f"{self._path.name} is a mixture of experts, which is not implemented")
+        heads = int(self._field("llama.attention.head_count"))
+        d_model = int(self._field("llama.embedding_length"))
+        head_dim = int(self._field("llama.attention.key_length", d_model // heads))
+        if int(self._field("llama.rope.dimension_count", head_dim)) != head_dim:
+            raise UnsupportedModel(f"{self._path.name} rotates a part of each head only, which is not implemented")
+        return LlamaConfig(
+            layers=int(self._field("llama.block_count")),
+            d_model=d_model,
+            heads=heads,
+            kv_heads=int(self._field("llama.attention.head_count_kv", heads)),
+            head_dim=head_dim,
+            ffn=int(self._field("llama.feed_forward_length")),
+            vocab=int(self._tensor_entry("token_embd.weight").shape[1]),
+            context=int(self._field("llama.context_length")),
+            rope_base=float(self._field("llama.rope.freq_base", 10000.0)),
+            norm_epsilon=float(self._field("llama.attention.layer_norm_rms_epsilon")),
+            tied_embeddings="output.weight" not in self._tensors,
+        )
+
+    def tensor(self, name: str) -> Float32:
+        from gguf import dequantize
+
+        found = self._tensor_entry(_gguf_name(name))
+        try:
+            values: Float32 = dequantize(found.data, found.tensor_type)
+        except (ValueError, NotImplementedError) as error:
+            raise DamagedFile(f"tensor {found.name} of {self._path.name} cannot be read ({error})") from error
+        if "q_proj" in name or "k_proj" in name:
+            rows, columns = values.shape
+            heads = rows // self._config.head_dim
+            pairs = values.reshape(heads, self._config.head_dim // 2, 2, columns)
+            values = pairs.swapaxes(1, 2).reshape(rows, columns)
+        return values
 
 
 _CONSTANTS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}

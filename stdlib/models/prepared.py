@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from .tokenizer import TokenizerParts
 _FORMAT = 2
 _ALIGNMENT = 4096
 _SAMPLE = 1 << 20
-_INDEX, _WEIGHTS, _LIBRARY = "index.json", "weights.bin", "tokenizer.json"
+_INDEX, _WEIGHTS, _LIBRARY, _PARTS = "index.json", "weights.bin", "tokenizer.json", "parts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,7 @@ class Prepared:
     _tokenizer: Mapping[str, Any]
 
     def tokenizer_parts(self) -> TokenizerParts:
-        data = self._tokenizer
-        return TokenizerParts(
-            library=(self.folder / _LIBRARY).read_text("utf-8"),
-            special=cast("dict[str, int]", data["special"]),
-            end_tokens=tuple(cast("list[int]", data["end_tokens"])),
-            template=str(data["template"]),
-            constants=cast("dict[str, str]", data["constants"]),
-            verbatim={int(i): str(text) for i, text in data["verbatim"].items()},
-            begin_token=cast("int | None", data["begin_token"]),
-        )
+        return _parts((self.folder / _LIBRARY).read_text("utf-8"), self._tokenizer)
 
     def arrays(self) -> dict[str, Float32]:
         """All tensors by name, mapped read-only and aligned to pages."""
@@ -112,14 +104,7 @@ def prepare(source: Path, checkpoint: Checkpoint) -> Prepared:
         "bytes": at,
         "library_bytes": len(library),
         "tensors": {name: [start, list(shape)] for name, (start, shape) in tensors.items()},
-        "tokenizer": {
-            "special": dict(parts.special),
-            "end_tokens": list(parts.end_tokens),
-            "template": parts.template,
-            "constants": dict(parts.constants),
-            "verbatim": {str(i): text for i, text in parts.verbatim.items()},
-            "begin_token": parts.begin_token,
-        },
+        "tokenizer": _data(parts),
     }
     write_atomic(folder / _INDEX, json.dumps(index, ensure_ascii=False).encode("utf-8"))
     _forget_older(folder)
@@ -127,6 +112,48 @@ def prepare(source: Path, checkpoint: Checkpoint) -> Prepared:
     if done is None:
         raise OSError(errno.EIO, "what was just written cannot be read back", str(folder))
     return done
+
+
+def keep_tokenizer(source: Path, parts: TokenizerParts) -> None:
+    """Keep the tokenizer alone, for engines that read the weights themselves: reading it from a GGUF file takes two
+    seconds. What cannot be kept is read again."""
+    data = {"format": _FORMAT, "library": parts.library, "tokenizer": _data(parts)}
+    with suppress(OSError):
+        write_atomic(prepared_folder(source) / _PARTS, json.dumps(data, ensure_ascii=False).encode("utf-8"))
+
+
+def kept_tokenizer(source: Path) -> TokenizerParts | None:
+    """What `keep_tokenizer` kept, or None. `OSError` if `source` is missing."""
+    folder = prepared_folder(source)
+    try:
+        data = cast("dict[str, Any]", json.loads((folder / _PARTS).read_text("utf-8")))
+        return _parts(str(data["library"]), data["tokenizer"]) if data["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _data(parts: TokenizerParts) -> dict[str, Any]:
+    """A tokenizer without its library."""
+    return {
+        "special": dict(parts.special),
+        "end_tokens": list(parts.end_tokens),
+        "template": parts.template,
+        "constants": dict(parts.constants),
+        "verbatim": {str(i): text for i, text in parts.verbatim.items()},
+        "begin_token": parts.begin_token,
+    }
+
+
+def _parts(library: str, data: Mapping[str, Any]) -> TokenizerParts:
+    return TokenizerParts(
+        library=library,
+        special=cast("dict[str, int]", data["special"]),
+        end_tokens=tuple(cast("list[int]", data["end_tokens"])),
+        template=str(data["template"]),
+        constants=cast("dict[str, str]", data["constants"]),
+        verbatim={int(i): str(text) for i, text in data["verbatim"].items()},
+        begin_token=cast("int | None", data["begin_token"]),
+    )
 
 
 def fused_tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:

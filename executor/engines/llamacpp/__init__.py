@@ -1,0 +1,1 @@
+"""The llama.cpp engine: GGUF files of any quantisation, in a process of its own."""

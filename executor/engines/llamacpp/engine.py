@@ -1,0 +1,109 @@
+"""The llama.cpp engine: GGUF files of any quantisation, run by a worker process for each model.
+
+A process, because a native library may end the process it runs in: a file that lies, a fault deep inside, a kill. Then
+a call fails with a problem, what else this process does goes on, and the next prompt finds a fresh worker.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from ....base.problems import OutsideError
+from ..families import FileSource
+from ..problems import model_does_not_load
+from ..protocol import Capabilities, ChatTokenizer, ModelFacts, ModelSpec
+from .header import Unsound, check_header
+from .model import LlamaCppModel
+from .process import Gone, Worker, start_worker
+
+SLOTS = 16
+
+
+class LlamaCppEngine:
+    """An `Engine`.
+
+    A step advances `slots` sequences at most. `positions` is the room that their caches share, by default as much as
+    one sequence can take; sequences that do not fit wait in ordinary memory. `threads` are all cores by default.
+    """
+
+    def __init__(self, slots: int = SLOTS, positions: int | None = None, threads: int | None = None) -> None:
+        if slots < 1:
+            raise ValueError("an engine needs a slot")
+        self._slots = slots
+        self._positions = positions
+        self._threads = threads
+
+    @property
+    def name(self) -> str:
+        return "llamacpp"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(sequences_per_step=self._slots)
+
+    async def load(self, spec: ModelSpec) -> LlamaCppModel:
+        source = spec.source
+        if not isinstance(source, FileSource) or source.file.suffix != ".gguf":
+            raise OutsideError(model_does_not_load(spec.name, "llama.cpp reads GGUF files, and this model has none"))
+        file = source.file
+        await anyio.to_thread.run_sync(_check, spec.name, file)
+        tokenizer = await anyio.to_thread.run_sync(source.tokenizer)
+        start = partial(self._start, spec, file, tokenizer)
+        facts, worker = await start()
+
+        async def again() -> Worker:
+            return (await start())[1]
+
+        return LlamaCppModel(facts, tokenizer, worker, again)
+
+    async def _start(self, spec: ModelSpec, file: Path, tokenizer: ChatTokenizer) -> tuple[ModelFacts, Worker]:
+        worker = await anyio.to_thread.run_sync(start_worker)
+        try:
+            inbox = worker.inbox(-1)
+            worker.send(
+                {
+                    "do": "load",
+                    "file": str(file),
+                    "context": spec.context,
+                    "positions": self._positions,
+                    "slots": self._slots,
+                    "threads": self._threads or len(os.sched_getaffinity(0)),
+                    "ends": sorted(tokenizer.end_tokens),
+                }
+            )
+            try:
+                frame = await worker.receive(inbox)
+            except Gone as error:
+                why = f"llama.cpp came to its end on it ({error})"
+                raise OutsideError(model_does_not_load(spec.name, why, error.said or None)) from error
+            assert frame is not None
+            said = frame.words
+            if said["say"] != "ready":
+                raise OutsideError(model_does_not_load(spec.name, str(said["why"])))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await worker.close()
+            raise
+        facts = ModelFacts(
+            name=spec.name,
+            context=int(said["context"]),
+            vocabulary=int(said["vocabulary"]),
+            weight_bytes=int(said["weight_bytes"]),
+            cache_bytes_per_position=int(said["cache_bytes"]),
+            end_tokens=tokenizer.end_tokens,
+        )
+        return facts, worker
+
+
+def _check(name: str, file: Path) -> None:
+    try:
+        check_header(file)
+    except Unsound as error:
+        raise OutsideError(model_does_not_load(name, f"{file.name} {error}")) from error
+    except OSError as error:
+        raise OutsideError(model_does_not_load(name, f"{file} cannot be read ({error.strerror})")) from error

@@ -1,0 +1,291 @@
+"""A chat model in a worker: what the executor asks, as frames, and what comes back, as tokens.
+
+Back-pressure is credit: the worker computes as many tokens as were asked for and one more, so that the next is there
+when it is asked for and nothing runs for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import anyio.to_thread
+
+from ....base.problems import OutsideError
+from ..constraint.reading import read
+from ..families import CacheState, ModelStats
+from ..problems import PromptTooLong
+from ..protocol import ChatTokenizer, Finish, Message, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+from ..stopping import StopDetokenizer
+from .frames import Frame
+from .problems import cache_unusable, engine_gone
+from .process import Gone, Inbox, Worker
+
+FORM = "llama.cpp sequence state"
+
+
+class LlamaSequence:
+    """A `SequenceHandle`."""
+
+    def __init__(self, number: int, prompt: Tokens, worker: Worker, began: float) -> None:
+        self.number = number
+        self.prompt = prompt
+        self.worker = worker
+        self.inbox: Inbox = worker.inbox(number)
+        self.began = began
+        self.decoding = False
+        self.cached_tokens = 0
+        self.prefill_seconds = 0.0
+        self.times: list[float] = []
+        self._finish: Finish | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+    @property
+    def finish(self) -> Finish | None:
+        return self._finish
+
+    def end(self, finish: Finish) -> None:
+        """The first reason stays."""
+        if self._finish is None:
+            self._finish = finish
+
+    @property
+    def stats(self) -> SequenceStats:
+        return SequenceStats(
+            prompt_tokens=len(self.prompt),
+            cached_tokens=self.cached_tokens,
+            generated_tokens=len(self.times),
+            prefill_seconds=self.prefill_seconds,
+            first_token_seconds=self.times[0] - self.began if self.times else None,
+            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
+        )
+
+
+class LlamaCppModel:
+    """A `ChatModel`, and a `TransferableModel`. Made by `LlamaCppEngine.load`."""
+
+    def __init__(
+        self, facts: ModelFacts, tokenizer: ChatTokenizer, worker: Worker, again: Callable[[], Awaitable[Worker]]
+    ) -> None:
+        """`again` is awaited for a new worker with the model loaded, where the last one is gone."""
+        self._facts = facts
+        self._tokenizer = tokenizer
+        self._worker = worker
+        self._again = again
+        self._starting = anyio.Lock()
+        self._open: set[LlamaSequence] = set()
+        self._numbers = 0
+        self._closed = False
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._facts
+
+    @property
+    def compiled(self) -> int:
+        return 0
+
+    @property
+    def open_sequences(self) -> int:
+        return len(self._open)
+
+    @property
+    def worker(self) -> Worker:
+        return self._worker
+
+    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
+        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
+
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
+        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
+
+    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> LlamaSequence:
+        limit = self._facts.context - 1
+        if len(tokens) > limit:
+            raise PromptTooLong(self._facts.name, len(tokens), limit)
+        if not tokens:
+            raise ValueError("a prompt needs at least one token")
+        if min(tokens) < 0 or max(tokens) >= self._facts.vocabulary:
+            raise ValueError("a prompt holds tokens of the vocabulary")
+        began = anyio.current_time()
+        sequence = await self._begin(tuple(map(int, tokens)), began)
+        known = prefix if isinstance(prefix, LlamaSequence) and prefix in self._open else None
+        near = known.number if known is not None and known.worker is sequence.worker else None
+        sequence.worker.send({"do": "open", "sequence": sequence.number, "tokens": sequence.prompt, "prefix": near})
+        await self._filled(sequence)
+        return sequence
+
+    async def _begin(self, tokens: Tokens, began: float) -> LlamaSequence:
+        if self._closed:
+            raise RuntimeError("the model is closed")
+        async with self._starting:
+            if not self._worker.alive:
+                # A program that tries again finds the model there.
+                await self._worker.close()
+                self._worker = await self._again()
+        self._numbers += 1
+        sequence = LlamaSequence(self._numbers, tokens, self._worker, began)
+        self._open.add(sequence)
+        return sequence
+
+    async def _filled(self, sequence: LlamaSequence) -> None:
+        try:
+            frame = await self._receive(sequence)
+        except BaseException:
+            self._free(sequence)
+            raise
+        if frame is not None and frame.words["say"] == "lost":
+            self._free(sequence)
+            raise OutsideError(cache_unusable(self._facts.name))
+        if frame is not None:
+            sequence.cached_tokens = int(frame.words["cached"])
+        sequence.prefill_seconds = anyio.current_time() - sequence.began
+
+    def decode(self, sequence: SequenceHandle, sampling: Sampling) -> LlamaDecode:
+        if not isinstance(sequence, LlamaSequence):
+            raise TypeError("the sequence belongs to another engine")
+        if sequence.decoding:
+            raise ValueError("a sequence is decoded once")
+        if sampling.schema is not None:
+            read(sampling.schema)
+        sequence.decoding = True
+        return LlamaDecode(self, sequence, sampling)
+
+    async def cancel(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, LlamaSequence) and sequence.finish is None:
+            self._stop(sequence)
+
+    async def release(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, LlamaSequence):
+            self._free(sequence)
+
+    async def stats(self) -> ModelStats:
+        number = self._numbers = self._numbers + 1
+        inbox = self._worker.inbox(number)
+        try:
+            self._worker.send({"do": "stats", "sequence": number})
+            frame = await self._worker.receive(inbox)
+        except Gone as error:
+            raise self._is_gone(error) from error
+        finally:
+            self._worker.forget(number)
+        if frame is None:
+            raise RuntimeError("the model is closed")
+        counts = frame.words
+        return ModelStats(int(counts["steps"]), int(counts["prefilled"]), int(counts["decoded"]), len(self._open))
+
+    async def export_cache(self, sequence: SequenceHandle) -> CacheState:
+        if not isinstance(sequence, LlamaSequence) or sequence not in self._open or sequence.decoding:
+            raise ValueError("a cache leaves before its decode begins, and while it is held")
+        sequence.worker.send({"do": "export", "sequence": sequence.number})
+        frame = await self._receive(sequence)
+        if frame is None or not frame.words["there"]:
+            raise ValueError("the sequence was released")
+        return CacheState(self._facts.name, FORM, sequence.prompt, frame.data)
+
+    async def import_cache(self, state: CacheState) -> LlamaSequence:
+        if state.form != FORM or not 0 < len(state.tokens) < self._facts.context:
+            raise OutsideError(cache_unusable(self._facts.name))
+        sequence = await self._begin(state.tokens, anyio.current_time())
+        words = {"do": "adopt", "sequence": sequence.number, "tokens": state.tokens}
+        sequence.worker.send(words, state.data)
+        await self._filled(sequence)
+        return sequence
+
+    async def close(self) -> None:
+        self._closed = True
+        for sequence in tuple(self._open):
+            self._free(sequence)
+        await self._worker.close()
+
+    async def next_token(self, sequence: LlamaSequence) -> tuple[int | None, bool]:
+        """The next token, None if there is none, and whether the reply ends with it. For `LlamaDecode`."""
+        try:
+            frame = await self._receive(sequence)
+        except BaseException:
+            self._free(sequence)
+            raise
+        if frame is None:
+            return None, True
+        if frame.words["say"] == "refused":
+            self._free(sequence)
+            raise RuntimeError(frame.words["why"])
+        token = frame.words["token"]
+        return (None if token is None else int(token)), bool(frame.words["last"])
+
+    async def _receive(self, sequence: LlamaSequence) -> Frame | None:
+        try:
+            return await sequence.worker.receive(sequence.inbox)
+        except Gone as error:
+            raise self._is_gone(error) from error
+
+    def _is_gone(self, error: Gone) -> OutsideError:
+        return OutsideError(engine_gone(self._facts.name, str(error), error.said or None))
+
+    def _stop(self, sequence: LlamaSequence) -> None:
+        sequence.end(Finish.CANCELLED)
+        sequence.worker.forget(sequence.number)
+        sequence.worker.send({"do": "end", "sequence": sequence.number})
+
+    def _free(self, sequence: LlamaSequence) -> None:
+        if sequence in self._open:
+            self._open.discard(sequence)
+            self._stop(sequence)
+
+
+class LlamaDecode:
+    """The iterator behind `decode`."""
+
+    def __init__(self, model: LlamaCppModel, sequence: LlamaSequence, sampling: Sampling) -> None:
+        self._model = model
+        self._sequence = sequence
+        self._sampling = sampling
+        room = model.facts.context - sequence.prompt_tokens
+        self._most = min(sampling.max_tokens, room)
+        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
+        self._text = model.detokenizer(sampling.stop)
+        self._begun = False
+
+    def __aiter__(self) -> LlamaDecode:
+        return self
+
+    async def __anext__(self) -> int:
+        sequence = self._sequence
+        if sequence.finish is not None:
+            raise StopAsyncIteration
+        self._ask()
+        token, last = await self._model.next_token(sequence)
+        if token is None:
+            sequence.end(Finish.STOP)
+        if token is None or sequence.finish is not None:
+            raise StopAsyncIteration
+        sequence.times.append(anyio.current_time())
+        self._text.push(token)
+        if self._text.stopped or last:
+            sequence.end(Finish.STOP)
+        if len(sequence.times) >= self._most:
+            sequence.end(self._at_most)
+        return token
+
+    def _ask(self) -> None:
+        sequence, sampling = self._sequence, self._sampling
+        if self._begun:
+            sequence.worker.send({"do": "more", "sequence": sequence.number, "credit": 1})
+            return
+        self._begun = True
+        sequence.worker.send(
+            {
+                "do": "start",
+                "sequence": sequence.number,
+                "temperature": sampling.temperature,
+                "seed": sampling.seed % (1 << 64),
+                "top_k": sampling.top_k,
+                "top_p": sampling.top_p,
+                "schema": sampling.schema,
+                "most": self._most,
+                "credit": 2,
+            }
+        )
