@@ -50,8 +50,8 @@ _REPEATABLE = ("embed", "list", "llm", "search", "text")
 
 class KindModule(Protocol):
     """What stands behind one word. It may say of its stages, by name, that calls of them are repeatable: by a function
-    `repeatable(name, arguments)`, and which of those are `HARMLESS`; and what they are made of, by a function
-    `parts(name, call)` (see `ir.library`)."""
+    `repeatable(name, arguments)`, and which of those are `HARMLESS` or `BATCHED`; and what they are made of, by a
+    function `parts(name, call)` (see `ir.library`)."""
 
     def stages(self, environment: Environment) -> Mapping[str, Kind]: ...
 
@@ -125,6 +125,8 @@ class Library:
             file_bytes=float(known.size),
             sliding_window=shape.sliding_window,
             sliding_layers=shape.sliding_layers,
+            experts=shape.experts,
+            active_experts=shape.active_experts,
         )
         self._shapes[handle.name] = found
         return found
@@ -145,6 +147,10 @@ class Library:
     def harmless(self, entry: str) -> bool:
         word, _, name = entry.partition(":")
         return name in getattr(_telling(word), "HARMLESS", ())
+
+    def batched(self, entry: str) -> Batch | None:
+        word, _, name = entry.partition(":")
+        return getattr(_telling(word), "BATCHED", {}).get(name)
 
     def parts(self, call: Called) -> tuple[Part, ...]:
         word, _, name = call.entry.partition(":")
@@ -176,12 +182,6 @@ class Library:
                 out[handle.name] = operators(known, files, longest)
         return out
 
-    def mask(self, text: str) -> str:
-        """The text with every secret that this program has asked for replaced by its name."""
-        return self._environment.secrets.mask(text)
-
-    async def aclose(self) -> None:
-        """End what kinds keep running between calls, such as the workers of Python tools. It may be used again."""
     def serve(self, graph: Graph) -> frozenset[str]:
         """Ask the models that endpoints of the program serve there; which declared models can be asked from here."""
         from .served import reachable, served
@@ -194,6 +194,12 @@ class Library:
             if reachable(self._environment.endpoints.get(str(handle.arguments.get("name"))))
         )
 
+    def mask(self, text: str) -> str:
+        """The text with every secret that this program has asked for replaced by its name."""
+        return self._environment.secrets.mask(text)
+
+    async def aclose(self) -> None:
+        """End what kinds keep running between calls, such as the workers of Python tools. It may be used again."""
         for close in self._environment.closers:
             await close()
 

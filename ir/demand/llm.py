@@ -33,11 +33,13 @@ def active_bytes(shape: ModelShape) -> float:
 
 def activation_bytes_per_token(shape: ModelShape, gated: bool = True) -> float:
     """What goes into the matrix products of the layers, and comes out, for one token: `4 d + 2 (H + G) D + 3 F` numbers
-    a layer (`2 F` where the feed-forward block has no gate). All between two products stays in the processor, as in
-    fused kernels; numbers are as wide as those of the KV cache."""
+    a layer (`2 F` where the feed-forward block has no gate; where there are experts, `2 d + 3 F` of it for each that is
+    active). All between two products stays in the processor, as in fused kernels; numbers are as wide as those of the
+    KV cache."""
     heads = 2.0 * (shape.heads + shape.kv_heads) * shape.head_dim
-    inner = (3.0 if gated else 2.0) * shape.ffn
-    return shape.layers * (4.0 * shape.d_model + heads + inner) * shape.cache_bytes
+    inner = 2.0 * shape.d_model + (3.0 if gated else 2.0) * shape.ffn
+    blocks = max(1, shape.active_experts)
+    return shape.layers * (2.0 * shape.d_model + heads + blocks * inner) * shape.cache_bytes
 
 
 def prefill(shape: ModelShape, n: Formula, past: Formula = ZERO) -> Demand:
