@@ -249,8 +249,8 @@ def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tu
     had = run_sizes(compiled, planned.pipeline, end, machine)
     again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
     seen = measured(compiled.graph.pipeline(planned.pipeline), end)
-    # This run had the machine to itself, so it paid for all of its time.
-    seen["cost"] = seen["finish"] * planned.tiers[0].price.value / 3600.0
+    # This run had the machine to itself, so it paid for all of its time, and for what it asked elsewhere.
+    seen["cost"] = seen["finish"] * planned.tiers[0].price.value / 3600.0 + end.usage.get("dollars", 0.0)
     return beside(again or planned, seen)
 
 

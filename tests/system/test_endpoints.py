@@ -91,7 +91,8 @@ def test_a_reply_of_a_real_server_streams_and_is_counted(folder: Path, llama: st
     assert len(items) > 3 and len("".join(items).split()) > 2
     usage = frames[-1]["usage"]
     assert 0 < usage["tokens_out"] <= 12 < usage["tokens_in"] < 80
-    assert usage["dollars"] == pytest.approx((usage["tokens_in"] + usage["tokens_out"]) * 2e-6)
+    # Beside the endpoint, this machine costs while it waits.
+    assert (usage["tokens_in"] + usage["tokens_out"]) * 2e-6 < usage["dollars"] < 0.01
 
 
 @pytest.mark.models

@@ -312,7 +312,7 @@ async def by_scope(model: RemoteModel, sequence: Any, steps: Any) -> None:
     del model, sequence
     with anyio.move_on_after(0.2):
         async for _ in steps:
-            await anyio.sleep(0.01)
+            pass
 
 
 async def while_waiting(model: RemoteModel, sequence: Any, steps: Any) -> None:

@@ -50,16 +50,17 @@ class RemoteModel:
         return StopDetokenizer(texts.Pieces(), stop)
 
     async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> RemoteSequence:
-        """Makes no request yet. What begins alike is the endpoint's to remember. ValueError for tokens that are no
-        prompt of this engine."""
+        """Makes no request yet, nor reads the tokens, which may be the beginning of a prompt only. What begins alike is
+        the endpoint's to remember."""
         del prefix
         if not tokens:
             raise ValueError("a prompt needs at least one token")
-        sequence = RemoteSequence(tuple(tokens), texts.messages(tokens), anyio.current_time())
+        sequence = RemoteSequence(tuple(tokens), anyio.current_time())
         self._open.add(sequence)
         return sequence
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> RemoteDecode:
+        """ValueError for a prompt whose tokens are not those of a conversation."""
         if not isinstance(sequence, RemoteSequence):
             raise TypeError("the sequence belongs to another engine")
         if sequence.decoding:
@@ -87,9 +88,8 @@ class RemoteModel:
 class RemoteSequence:
     """A `SequenceHandle`: a conversation, and what came of it."""
 
-    def __init__(self, tokens: Tokens, messages: tuple[Message, ...], began: float) -> None:
+    def __init__(self, tokens: Tokens, began: float) -> None:
         self.tokens = tokens
-        self.messages = messages
         self.began = began
         self.decoding = False
         self.times: list[float] = []
@@ -134,6 +134,7 @@ class RemoteDecode:
         self._model = model
         self._sequence = sequence
         self._sampling = sampling
+        self._messages = texts.messages(sequence.tokens)
         self._events: Answer | None = None
         self._text = model.detokenizer(sampling.stop)
         self._bytes = 0
@@ -234,7 +235,7 @@ class RemoteDecode:
         sampling = self._sampling
         body: dict[str, object] = {
             "model": self._model.model,
-            "messages": [{"role": message.role, "content": message.text} for message in self._sequence.messages],
+            "messages": [{"role": message.role, "content": message.text} for message in self._messages],
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "stream": True,
