@@ -20,6 +20,10 @@ TOKENS_PER_WORD = 1.35
 _SECONDS_PER_TOKEN = {"text:join": 5e-8, "text:split": 4e-6, "text:redact": 4e-6, "text:sentences": 2e-6}
 _SEARCH_OVERHEAD = 2e-3  # tokenizing the question, the dot products, sorting
 _RERANK_OVERHEAD = 2e-3
+_READ_OVERHEAD = 2e-5  # JSON to values of the declared type: an answer of a few hundred tokens, most of the time
+_READ_PER_TOKEN = 2e-7
+_DIMENSIONS = 384.0
+"""Of a vector: the encoders of the catalogue are that wide."""
 
 Shapes = Callable[[str], ModelShape | None]
 Demands = Callable[[Mapping[str, Sized], Shapes], Demand | None]
@@ -71,10 +75,50 @@ def _tokens(size: Sized) -> Formula:
 def _search(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     index = operands.get("self", Sized()).handle
     encoder = _encoder(index, shapes)
-    question = _tokens(operands.get("question", Sized()))
+    count, question = _several(operands, "question", "questions")
+    overhead = count * _SEARCH_OVERHEAD
     if encoder is None:
-        return demand(cpu=_SEARCH_OVERHEAD)
-    return replace(llm.encode(encoder, question), cpu=constant(_SEARCH_OVERHEAD))
+        return demand(cpu=overhead)
+    return replace(_encoded(encoder, count, question), cpu=overhead)
+
+
+def _embed(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    handle = operands.get("self", Sized()).handle
+    shape = shapes(handle.name) if handle else None
+    return None if shape is None else _encoded(shape, *_several(operands, "text", "texts"))
+
+
+def _lookup(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    del shapes
+    vectors = operands.get("vectors", Sized())
+    return demand(cpu=(vectors.items if vectors.items is not None else constant(1.0)) * _SEARCH_OVERHEAD)
+
+
+def _several(operands: Mapping[str, Sized], one: str, many: str) -> tuple[Formula, Formula]:
+    """How many texts there are, and the tokens of each."""
+    if many not in operands:
+        return constant(1.0), _tokens(operands.get(one, Sized()))
+    given = operands[many]
+    return given.items if given.items is not None else constant(8.0), _tokens(given.element or Sized())
+
+
+def _encoded(shape: ModelShape, count: Formula, each: Formula) -> Demand:
+    """So many texts through an encoder, together: the weights are read once, the rest is done for each."""
+    one = llm.encode(shape, each)
+    weights = llm.encode(shape, ZERO).traffic
+    return replace(
+        one,
+        compute=count * one.compute,
+        traffic=weights + count * (one.traffic + weights * -1.0),
+        footprint=count * one.footprint,
+        tokens_in=count * one.tokens_in,
+    )
+
+
+def _read(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    del shapes
+    given = operands.get("body") or operands.get("answer") or Sized()
+    return demand(cpu=_tokens(given) * _READ_PER_TOKEN + _READ_OVERHEAD)
 
 
 def _encoder(index: Handle | None, shapes: Shapes) -> ModelShape | None:
@@ -112,6 +156,22 @@ def _searched(operands: Mapping[str, Sized]) -> Sized:
     return _passages(operands, "top", 8.0, float(words) if isinstance(words, int) else 120.0)
 
 
+def _searched_all(operands: Mapping[str, Sized]) -> Sized:
+    given = operands.get("questions") or operands.get("vectors") or Sized()
+    return Sized(items=given.items, element=_searched(operands), bound=given.bound)
+
+
+def _vector(operands: Mapping[str, Sized]) -> Sized | None:
+    """As many numbers as the encoder is wide, which whoever passes them on need not know."""
+    del operands
+    return Sized(items=constant(_DIMENSIONS), element=Sized(tokens=constant(1.0)), bound=constant(_DIMENSIONS))
+
+
+def _vectors(operands: Mapping[str, Sized]) -> Sized:
+    given = operands.get("texts", Sized())
+    return Sized(items=given.items, element=_vector(operands), bound=given.bound)
+
+
 def _reranked(operands: Mapping[str, Sized]) -> Sized:
     kept = _passages(operands, "keep", 3.0, 120.0)
     element = operands.get("passages", Sized()).element
@@ -135,10 +195,26 @@ def _same(operands: Mapping[str, Sized]) -> Sized:
     return Sized(tokens=_tokens(operands.get("text", Sized())))
 
 
-_STAGES: dict[str, Demands] = {"search:search": _search, "search:rerank": _rerank}
+_STAGES: dict[str, Demands] = {
+    "embed:embed": _embed,
+    "embed:embed_all": _embed,
+    "http:read": _read,
+    "mcp:read": _read,
+    "process:read": _read,
+    "search:lookup": _lookup,
+    "search:lookup_all": _lookup,
+    "search:rerank": _rerank,
+    "search:search": _search,
+    "search:search_all": _search,
+}
 _SIZES: dict[str, Callable[[Mapping[str, Sized]], Sized | None]] = {
-    "search:search": _searched,
+    "embed:embed": _vector,
+    "embed:embed_all": _vectors,
+    "search:lookup": _searched,
+    "search:lookup_all": _searched_all,
     "search:rerank": _reranked,
+    "search:search": _searched,
+    "search:search_all": _searched_all,
     "text:join": _joined,
     "text:split": _split,
     "text:redact": _same,

@@ -18,6 +18,7 @@ VECTOR = ListType(FLOAT)
 
 _OPERATORS = {
     "embed:embed": "embed",
+    "embed:embed_all": "embed",
     "search:rerank": "score",
     "speech:transcribe": "transcribe",
     "speech:speak": "synthesise",
@@ -79,6 +80,22 @@ def _search(call: Called) -> tuple[Part, ...]:
     )
 
 
+def _search_all(call: Called) -> tuple[Part, ...]:
+    one = _search(call)
+    if len(one) == 1:
+        return one
+    return (
+        Part("embed", "embed:embed_all", {"self": ("self", "encoder"), "texts": "questions"}, ListType(VECTOR)),
+        Part("lookup", "search:lookup_all", {"self": "self", "vectors": 0, "top": "top"}, acts=True),
+    )
+
+
 _SPLIT: dict[str, Callable[[Called], tuple[Part, ...]]] = {
+    "http:get": _read_after("http:read"),
+    "http:post": _read_after("http:read"),
+    "mcp:call": _mcp,
+    "process:run": _read_after("process:read"),
     "python:call": _python,
+    "search:search": _search,
+    "search:search_all": _search_all,
 }

@@ -2,12 +2,13 @@
 
 Handles count by name. A chat is one call to people, though it runs as five stages: what they are called with is
 gathered on the way, and told at its end. So a value without a JSON form (token ids, a KV cache) counts as the call that
-made it; when it is played back, a `Stand` takes its place.
+made it; when it is played back, a `Stand` takes its place. So does what goes from one part of a call to the next, where
+the compiler split it (`part_of`): whole calls are known, and by the same key as before they were split.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -45,8 +46,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Stands for a value that has no JSON form. Between the last two stages of a chat it has the `answer` that was
-    chosen."""
+    """Stands for a value that has no JSON form, or is for the next part of a call alone. It has the `answer` that was
+    chosen, where all was known by which it is chosen: between the last two stages of a chat, or parts of a call."""
 
     made: Known
     answer: Recorded | None = None
@@ -75,7 +76,12 @@ def is_ahead(call: Call) -> bool:
 
 def is_opaque(call: Call) -> bool:
     results = call.operation.results
-    return bool(results) and isinstance(results[0].type, KvType | TokensType)
+    return is_partial(call) or (bool(results) and isinstance(results[0].type, KvType | TokensType))
+
+
+def is_partial(call: Call) -> bool:
+    """Whether it is a part of a call that others follow."""
+    return bool(call.operation.attributes.get("partial"))
 
 
 def run_of(call: Call) -> str:
@@ -99,6 +105,7 @@ class Keys:
         self._labels = labels
         self._made: dict[int, tuple[object, Known]] = {}
         self._streams: dict[tuple[int, tuple[int, ...]], Chat] = {}
+        self._parts: dict[tuple[int, tuple[int, ...]], Known] = {}
 
     def digest(self, value: object) -> str:
         return digest(value, self._salt)
@@ -110,9 +117,11 @@ class Keys:
         arguments: dict[str, object] = {}
         labels: dict[str, tuple[str, ...]] = {}
         hidden = str(operation.attributes.get("schema") or "")
+        said = _said_of(operation)
         for word, value in call.arguments.items():
             if word == "prefix" and operation.name in _CHAT:
                 continue  # where a cache was begun changes nothing of the answer
+            shown = said.get(word, word)
             before = self._before(call, word, value)
             if before is not None:
                 name, hidden = before.name, before.hidden or hidden
@@ -120,11 +129,11 @@ class Keys:
                 labels = {**before.labels, **labels}
             elif isinstance(value, HandleValue):
                 if word != "self":
-                    arguments[word] = {"handle": value.name}
+                    arguments[shown] = {"handle": value.name}
             elif word not in streams:
-                arguments[word] = to_json(value)
+                arguments[shown] = to_json(value)
                 if of_it := self._labels(operation, word):
-                    labels[word] = of_it
+                    labels[shown] = of_it
         if operation.name == "agent.detokenize":
             # What ends a text early is not told before: the answer is chosen when decoding starts.
             key = self.digest([name, "decode", {k: v for k, v in arguments.items() if k != "stop"}, hidden])
@@ -138,9 +147,13 @@ class Keys:
         found = set(self._labels(call.operation, None))
         return tuple(sorted(found | known.all_labels if call.operation.name in _CHAT else found))
 
-    def made(self, value: object, known: Known) -> None:
-        """A value without a JSON form came out of a call. It is kept, so that no other gets its identity."""
-        self._made[id(value)] = (value, known)
+    def made(self, call: Call, value: object, known: Known) -> None:
+        """A value without a JSON form came out of a call. It is kept, so that no other gets its identity. What a part
+        of a call gives has one, and may be any other's as well, so it is known by where it stands."""
+        if is_partial(call):
+            self._parts[call.operation.results[0].id, call.index] = known
+        else:
+            self._made[id(value)] = (value, known)
 
     def decodes(self, call: Call, known: Known) -> Chat:
         """A call sends token ids: who reads them goes on with its chat."""
@@ -153,9 +166,13 @@ class Keys:
         return self._streams.get((call.operation.operands[position].id, call.index))
 
     def _before(self, call: Call, word: str, value: object) -> Known | None:
-        """The call that made an argument which has no JSON form."""
+        """The call that made an argument which has no JSON form, or the part before this one."""
         if isinstance(value, Stand):
             return value.made
+        if "part_of" in call.operation.attributes:
+            names = leaf(call.operation)[1]
+            place = call.operation.operands[names.index(word)].id if word in names else -1
+            return self._parts.get((place, call.index))
         if id(value) in self._made:
             return self._made[id(value)][1]
         if call.operation.name == "agent.detokenize" and word == "tokens":
@@ -164,11 +181,17 @@ class Keys:
         return None
 
 
+def _said_of(operation: Operation) -> Mapping[str, str]:
+    """By the parameters of a part, those of the whole call that they were."""
+    given = operation.attributes.get("arguments")
+    return dict(zip(leaf(operation)[1], cast("tuple[str, ...]", given), strict=True)) if given else {}
+
+
 def _name(call: Call) -> str:
     """What people call it: the tool, the method of a handle, or the entry."""
-    tool = call.operation.attributes.get("tool")
-    if isinstance(tool, str):
-        return tool
+    for said in (call.operation.attributes.get("part_of"), call.operation.attributes.get("tool")):
+        if isinstance(said, str):
+            return said
     receiver = call.arguments.get("self")
     if isinstance(receiver, HandleValue):
         word = "chat" if call.operation.name in _CHAT else call.entry.partition(":")[2]

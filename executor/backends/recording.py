@@ -15,7 +15,7 @@ from ..cassettes import Read, Recorded
 from ..kinds import StageFailure
 from ..values import to_json
 from . import Backend, Call
-from .calls import Keys, Known, LabelsOf, is_ahead, is_opaque, is_plain, run_of, streams_of
+from .calls import Keys, Known, LabelsOf, is_ahead, is_opaque, is_partial, is_plain, run_of, streams_of
 
 Sink = Callable[[Recorded], None]
 
@@ -120,9 +120,9 @@ class RecordingBackend:
         stopped: bool = False,
     ) -> None:
         if is_opaque(call):
-            if failure is None:
-                self._keys.made(value, known)
-                return  # a chat is told at its end
+            if failure is None and not (stopped and is_partial(call)):
+                self._keys.made(call, value, known)
+                return  # a chat is told at its end, and so is a call in parts
             value = None
         secret = tuple(label for label in self._keys.answer_labels(call, known) if label not in self._kept)
         if secret:

@@ -24,7 +24,7 @@ from ..cassettes import Cassette, Recorded
 from ..kinds import StageFailure
 from ..values import from_json
 from . import Backend, Call
-from .calls import PLAIN, Keys, Known, LabelsOf, Stand, is_ahead, is_opaque, is_plain, run_of, streams_of
+from .calls import PLAIN, Keys, Known, LabelsOf, Stand, is_ahead, is_opaque, is_partial, is_plain, run_of, streams_of
 from .recording import masked, no_labels
 
 REASON = "not_recorded"
@@ -72,11 +72,20 @@ class ReplayBackend:
         known = self._keys.of(call)
         if call.operation.name == "agent.decode":
             return await self._send(call, (Stand(known, self._chosen(call, known)),))
+        if is_partial(call):
+            # Where it knows all that the call is known by, this is where the call takes its answer, or fails.
+            answer = self._take(call, known.key, {})
+            if answer is not None and answer.failure is not None and answer.items is None:
+                raise _failed(call, answer)
+            return Stand(known, answer)
         if is_opaque(call):
             failed = self._take(call, known.key, {})
             if failed is not None:
                 raise _failed(call, failed)
             return Stand(known)
+        stands = [value for value in call.arguments.values() if isinstance(value, Stand)]
+        for answer in (stand.answer for stand in stands if stand.answer is not None):
+            return await self._play(call, self._told(call, answer))
         streams = streams_of(call)
         read = {name: [item async for item in stream] for name, stream in streams.items()}
         return await self._play(call, self._chosen(call, known, read))
@@ -90,10 +99,14 @@ class ReplayBackend:
         if answer is None:
             shown = _said(known.name, {n: masked(known, n, self._cassette.kept) for n in known.arguments})
             self._fail(problems.not_recorded(shown, self._nearest(known), self._cassette.programs, call.operation.span))
-        elif answer.masked:
+        assert answer is not None
+        return self._told(call, answer)
+
+    def _told(self, call: Call, answer: Recorded) -> Recorded:
+        """The answer, if it is told, and was one."""
+        if answer.masked:
             shown = _said(answer.name, answer.arguments)
             self._fail(problems.recorded_masked(shown, answer.masked, call.operation.span))
-        assert answer is not None
         if answer.failure is not None and answer.items is None:
             raise _failed(call, answer)
         return answer

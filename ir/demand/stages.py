@@ -41,7 +41,18 @@ from ..library import Library, ModelShape, Sized
 from . import llm
 from .branches import BODIES
 from .data import FREE, demand
-from .sizing import ASSUMED, BYTES_PER_TOKEN, Sizes, added, average, of_constant, part_of, text_tokens, together
+from .sizing import (
+    ASSUMED,
+    BYTES_PER_TOKEN,
+    JSON_TOKENS,
+    Sizes,
+    added,
+    average,
+    of_constant,
+    part_of,
+    text_tokens,
+    together,
+)
 
 DEFAULT_MAX_TOKENS = 256.0
 
@@ -242,7 +253,9 @@ class _Walk:
                 stated = operation.attributes.get("needs")
                 known = self.library.stage_demand(entry, arguments, _plain(result))
                 self.demands[operation.id] = needed(stated) if isinstance(stated, Mapping) else known or FREE
-                return self.library.stage_size(entry, arguments, _plain(result)) or Sized()
+                size = self.library.stage_size(entry, arguments, _plain(result))
+                # What goes from one part of a call to the next has no name that a goal could state a size by.
+                return size or Sized(tokens=constant(JSON_TOKENS) if "partial" in operation.attributes else None)
 
     def _tokenize(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
         n = constant(float(shape.overhead_tokens) if shape else 0.0)

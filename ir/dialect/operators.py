@@ -4,6 +4,7 @@ They are leaves as `agent.stage` is, which the kind behind their `entry` runs. A
 them one after the other, as the library answers (see `ir.passes.split_tool`); what nobody knows more of stays a stage.
 Where a call became several, each says of which call it is a `part_of`, and all but the last that it is `partial`: what
 such a part gives is for the next alone, and whoever writes down or asks for answers asks for those of the whole call.
+`arguments` are the names that the call has for what a part takes, where they are others than its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..graph import KvType, TokensType, ValueType
 from .spec import ANY_NUMBER, Is, View, arguments, operation
 from .stages import CALLED, LEAF, effects, entry_rule
 
-PART = {"part_of": Is.TEXT, "partial": Is.BOOLEAN}
+PART = {"part_of": Is.TEXT, "partial": Is.BOOLEAN, "arguments": Is.TEXTS}
 _OPTIONAL = {**CALLED, **PART, "batch": Is.MAP}
 
 _AUDIO = Primitive("Audio")
@@ -28,6 +29,8 @@ def _leaf(op: View) -> Iterator[str]:
     yield from effects(op.attributes.get("effects", ()))
     if op.attributes.get("partial") and "part_of" not in op.attributes:
         yield "is partial, but does not say of what it is a part"
+    if len(op.attributes.get("arguments", op.operands)) != len(op.operands):
+        yield f"takes {len(op.operands)} operands, but says of {len(op.attributes['arguments'])} what they are"
     if op.attributes["entry"].startswith("llm:"):
         yield "has the entry of a chat's stage, which has an operation of its own"
 

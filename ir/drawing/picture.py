@@ -2,6 +2,7 @@
 
 ```text
 tokenize ─ prefill ─ transfer ─ decode ─ detokenize  ⇒  one box `chat`, with its model
+lookup ─ compute, embed ─ lookup                       ⇒ one box, of the tool or search that they are the parts of
 template, field, constant, list, … (they cost nothing) ⇒ no box: what flows through them flows on
 for, if, match, repeat, race, otherwise, with          ⇒ a box around what they hold
 an inlined pipeline                                     ⇒ a box around its stages
@@ -24,6 +25,7 @@ from ..live import ACTING
 # The stages of one chat call, which share all of their id but the last word.
 _CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize"})
 _LEAVES = _CHAT | ACTING | {"agent.chat"}
+_PART = "part_of"
 # Steps after a chat that belong to it: they make its text, and the text its value.
 _TAIL = frozenset({"agent.collect", "agent.parse"})
 _ENDS = frozenset({"agent.return", "agent.yield", "agent.turn"})
@@ -156,7 +158,7 @@ class _Drawing:
         return holder
 
     def _leaf(self, operation: Operation, into: _Node) -> None:
-        chat = operation.name in _CHAT and not self.stages
+        chat = (operation.name in _CHAT or _PART in operation.attributes) and not self.stages
         path = operation.id.rpartition(".")[0] if chat else operation.id
         node = self.chats.get(path) if chat else None
         if node is None:
@@ -177,12 +179,15 @@ class _Drawing:
         word = operation.name.removeprefix("agent.")
         if operation.name in _CHAT and not self.stages:
             word = "chat"
+        whole = operation.attributes.get(_PART) if not self.stages else None
         if operation.name in _LEAVES - ACTING:
             return "model", f"{models[0]}.{word}" if models else word, self._model(models)
         tool = operation.attributes.get("tool")
         if tool is not None:
             effects = cast("tuple[str, ...]", operation.attributes.get("effects") or ())
             return "tool", str(tool), ", ".join(effects)
+        if isinstance(whole, str):
+            return "model", whole, self._model([whole.rpartition(".")[0]])
         entry = str(operation.attributes.get("entry", word))
         title = entry.replace(":", ".") if not models else f"{models[0]}.{entry.rpartition(':')[2]}"
         return ("model" if models else "stage"), title, self._model(models)

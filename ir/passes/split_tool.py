@@ -59,6 +59,7 @@ class _Opened:
 
     def __init__(self, body: Any, handles: dict[str, Handle]) -> None:
         self.handles = handles
+        self._place = body.location
         self._block = body.regions[0].blocks[0]
         self._ids = {text(operation, "id") for operation in _mlir.walk(body)}
         self._own: dict[str, Any] = {}
@@ -71,10 +72,10 @@ class _Opened:
             return None
         return self.handles.get(text(made, "name") or "")
 
-    def value(self, name: str, call: Any) -> Any:
+    def value(self, name: str) -> Any:
         """The value of a declared handle, opened at the top of the body."""
         if name not in self._own:
-            self._own[name] = self._there(name) or self._open(name, call)
+            self._own[name] = self._there(name) or self._open(name)
         return self._own[name]
 
     def _there(self, name: str) -> Any:
@@ -85,7 +86,7 @@ class _Opened:
                 return operation.results[0]
         return None
 
-    def _open(self, name: str, call: Any) -> Any:
+    def _open(self, name: str) -> Any:
         given, number = f"{self._path}.open.{name}", 1
         while given in self._ids:
             number += 1
@@ -95,7 +96,7 @@ class _Opened:
             "agent.open",
             results=[to_mlir(HandleType(self.handles[name].type))],
             attributes={"id": given, "name": name},
-            place=call.location,
+            place=self._place,  # not the call's, which may be that of an inlined one
         )
         _mlir.core.InsertionPoint.at_block_begin(self._block).insert(made)
         return made.results[0]
@@ -131,7 +132,7 @@ class _Call:
                 handle = self._opened.of(self.operand(parameter))
                 held = handle.arguments[argument] if handle is not None else None
                 assert isinstance(held, HandleName), f"{parameter} was declared with no handle for {argument}"
-                return self._opened.value(held.name, self.operation)
+                return self._opened.value(held.name)
 
     def put(self, part: Part, attributes: dict[str, Any]) -> Any:
         """A part before the call, in the place of what it takes."""
@@ -175,8 +176,12 @@ def _split(operation: Any, parts: tuple[Part, ...], opened: _Opened) -> None:
         last = number == len(parts) - 1
         attributes: dict[str, Any] = {"id": f"{given['id']}.{_word(number, parts)}", "part_of": known_as}
         attributes |= {name: given[name] for name in ("tool",) if name in given}
+        said = [source if isinstance(source, str) else "" for source in part.arguments.values()]
+        if any(name not in ("", own) for name, own in zip(said, part.arguments, strict=True)):
+            attributes["arguments"] = said
         if part.acts:
-            attributes |= {name: given[name] for name in ("settings", "effects") if name in given}
+            # What it brings holds what the result holds.
+            attributes |= {name: given[name] for name in ("settings", "effects", "labels") if name in given}
         if needs := _needs(given.get("needs", {}), part, parts):
             attributes["needs"] = needs
         if last:

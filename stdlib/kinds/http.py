@@ -26,7 +26,11 @@ _SHOWN = 500
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
-    return {"get": partial(ask, environment, "GET"), "post": partial(ask, environment, "POST")}
+    return {
+        "get": partial(ask, environment, "GET"),
+        "post": partial(ask, environment, "POST"),
+        "read": partial(read, environment),
+    }
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
@@ -56,11 +60,21 @@ async def ask(environment: Environment, method: str, context: Context, arguments
         return _decoded(response)
     if declared == _BYTES:
         return response.body
+    return _parsed(environment, context, response.body)
+
+
+async def read(environment: Environment, context: Context, arguments: Mapping[str, object]) -> object:
+    """What an answer says, as the tool's declared type."""
+    return _parsed(environment, context, cast(bytes, arguments["body"]))
+
+
+def _parsed(environment: Environment, context: Context, body: bytes) -> object:
     try:
-        data: object = json.loads(response.body) if response.body.strip() else None
+        data: object = json.loads(body) if body.strip() else None
     except (ValueError, RecursionError):
-        came = mask(_decoded(response)[:_SHOWN])
-        problem = problems.tool_wrong_result(tool, str(context.result), "the answer is not JSON", came)
+        # JSON is UTF-8, and this is what somebody looks at who expected it.
+        came = environment.secrets.mask(body.decode("utf-8", "replace")[:_SHOWN])
+        problem = problems.tool_wrong_result(caller(context), str(context.result), "the answer is not JSON", came)
         raise StageFailure("bad_output", problem) from None
     return checked(context, data, environment.secrets)
 

@@ -27,7 +27,7 @@ from . import Environment
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
-    return {"call": partial(call, environment)}
+    return {"call": partial(call, environment), "ask": partial(ask, environment), "read": partial(read, environment)}
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
@@ -51,6 +51,11 @@ async def _open(environment: Environment, name: str, arguments: Mapping[str, obj
 
 async def call(environment: Environment, context: Context, arguments: Mapping[str, object]) -> object:
     """What the server answers, as the tool's declared type."""
+    return await read(environment, context, {"answer": await ask(environment, context, arguments)})
+
+
+async def ask(environment: Environment, context: Context, arguments: Mapping[str, object]) -> object:
+    """What the server answers, as it is: its texts, and the structured data if there is some."""
     mask = environment.secrets.mask
     server = cast(Server, arguments["self"])
     name = str(context.settings["tool"])
@@ -69,10 +74,13 @@ async def call(environment: Environment, context: Context, arguments: Mapping[st
     except ServerGone as gone:
         problem = problems.server_failed(server.name, str(gone), mask(server.printed()))
         raise StageFailure("unreachable", problem) from None
-    return _value(environment, context, structured, texts)
+    return {"structured": structured, "texts": tuple(texts)}
 
 
-def _value(environment: Environment, context: Context, structured: object, texts: Sequence[str]) -> object:
+async def read(environment: Environment, context: Context, arguments: Mapping[str, object]) -> object:
+    """The value that is meant by an answer."""
+    answer = cast("Mapping[str, object]", arguments["answer"])
+    structured, texts = answer["structured"], cast("Sequence[str]", answer["texts"])
     declared = context.result.element if isinstance(context.result, OptionType) else context.result
     if declared == TEXT and (texts or not isinstance(structured, str)):
         return "\n".join(texts)

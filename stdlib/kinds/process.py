@@ -33,7 +33,7 @@ _TAIL = 2000
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
-    return {"run": partial(run, environment)}
+    return {"run": partial(run, environment), "read": partial(read, environment)}
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
@@ -145,6 +145,11 @@ async def _feed(running: Running, data: bytes) -> None:
     except Gone:
         return  # it wants no more
     running.end_input()
+
+
+async def read(outside: Environment, context: Context, arguments: Mapping[str, object]) -> object:
+    """What a program wrote, as the tool's declared type."""
+    return _value(outside, context, cast(bytes, arguments["body"]))
 
 
 def _value(outside: Environment, context: Context, written: bytes) -> object:
