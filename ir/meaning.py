@@ -120,6 +120,11 @@ def _length(operation: Operation, operands: Sequence[object]) -> object:
     return len(cast("Sequence[object]", operands[0]))
 
 
+def _positions(operation: Operation, operands: Sequence[object]) -> object:
+    del operation
+    return tuple(range(len(cast("Sequence[object]", operands[0]))))
+
+
 def _unary(operation: Operation, operands: Sequence[object]) -> object:
     sign = operation.attributes["operator"]
     value = cast(Any, operands[0])
@@ -179,6 +184,7 @@ PLAIN: dict[str, Callable[[Operation, Sequence[object]], object]] = {
     "agent.field": _field,
     "agent.list": _list,
     "agent.length": _length,
+    "agent.positions": _positions,
     "agent.unary": _unary,
     "agent.binary": _binary,
     "agent.table": _table,

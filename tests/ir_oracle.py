@@ -13,6 +13,9 @@ from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
+from ir_values import document, frozen, some
+
+from agentlang.executor.backends.batches import each, single
 from agentlang.executor.machine.faults import Fault
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
@@ -127,8 +130,11 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
             return answer(operation, dict(zip(names, operands, strict=True)))
 
 
-def answer(operation: Operation, arguments: Mapping[str, Any]) -> Any:
-    """What a leaf answers: a value, or a list for a stream. Handles are `("handle", name)`."""
+def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> Any:
+    """What a leaf answers: a value, or a list for a stream. Handles are `("handle", name)`. A tool answers with some
+    value of its type, which depends on its arguments."""
+    if "batch" in operation.attributes:
+        return tuple(answer(single(operation), given, graph) for given in each(operation, arguments))
     entry, _ = leaf(operation)
     schema = operation.attributes.get("schema")
     if schema is None:

@@ -15,7 +15,7 @@ from agentlang.base.units import MONEY as MONEY_DIMENSION
 from agentlang.ir.demand.data import demand
 from agentlang.ir.formula import constant
 from agentlang.ir.graph import Demand, Handle
-from agentlang.ir.library import Called, ModelShape, Part, Sized
+from agentlang.ir.library import Batch, Called, ModelShape, Part, Sized
 from agentlang.lang import program as p
 from agentlang.lang.types import (
     BOOL,
@@ -626,6 +626,12 @@ class SmallLibrary:
 
     def harmless(self, entry: str) -> bool:
         return entry in ("text:redact", "text:join", "text:split", "text:lower")
+
+    def batched(self, entry: str) -> Batch | None:
+        return {
+            "text:redact": Batch("text:redact_all", "text", "texts"),
+            "search:search": Batch("search:search_all", "question", "questions"),
+        }.get(entry)
 
     def parts(self, call: Called) -> tuple[Part, ...]:
         del call

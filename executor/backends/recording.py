@@ -6,15 +6,17 @@ place of such an argument or answer stands `<@label>`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from ...base.problems import OutsideError
 from ...ir.graph import Handle
 from ..cassettes import Read, Recorded
 from ..kinds import StageFailure
 from ..values import to_json
-from . import Backend, Call
+from . import Backend, Bound, Call
+from .batches import singles
 from .calls import Keys, Known, LabelsOf, is_ahead, is_opaque, is_partial, is_plain, run_of, streams_of
 
 Sink = Callable[[Recorded], None]
@@ -40,13 +42,13 @@ class RecordingBackend:
     def now(self, call: Call) -> object:
         if is_plain(call):
             return self._inner.now(call)
-        known = self._keys.of(call)
+        told = self._told(call)
         try:
             value = self._inner.now(call)
         except (StageFailure, OutsideError) as failure:
-            self._note(call, known, failure=_failure(failure))
+            self._note_all(call, told, failure=_failure(failure))
             raise
-        self._note(call, known, value)
+        self._note_all(call, told, value)
         return value
 
     async def run(self, call: Call) -> object:
@@ -59,6 +61,8 @@ class RecordingBackend:
         known = self._keys.of(call)
         reading = {name: _Noting(stream) for name, stream in streams_of(call).items()}
         items: list[object] | None = [] if call.streams else None
+        if singles(call) is not None:
+            return await self._batch(call)
 
         def send(item: object) -> None:
             assert items is not None
@@ -78,6 +82,35 @@ class RecordingBackend:
     async def _decode(self, call: Call) -> object:
         """Token ids are told by what they say. Where there are no more of them, the chat is told as it was until then:
         the stage that reads them is only stopped."""
+    async def _batch(self, call: Call) -> object:
+        told, how = self._told(call), _How()
+        value: object = None
+        try:
+            with how:
+                value = await self._inner.run(call)
+        finally:
+            self._note_all(call, told, value, how.failure, how.stopped)
+        return value
+
+    def _told(self, call: Call) -> list[tuple[Call, Known]]:
+        """The calls of the program that this one is: one, or those of a batch."""
+        calls = singles(call)
+        return [(each, self._keys.of(each)) for each in ((call,) if calls is None else calls)]
+
+    def _note_all(
+        self,
+        call: Call,
+        told: list[tuple[Call, Known]],
+        value: object = None,
+        failure: tuple[str, str] | None = None,
+        stopped: bool = False,
+    ) -> None:
+        values = [value]
+        if "batch" in call.operation.attributes:
+            values = [None] * len(told) if failure is not None or stopped else list(cast("Sequence[object]", value))
+        for (each, known), answer in zip(told, values, strict=True):
+            self._note(each, known, answer, failure=failure, stopped=stopped)
+
         chat = self._keys.decodes(call, self._keys.of(call))
         how = _How()
         try:

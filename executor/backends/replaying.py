@@ -23,7 +23,8 @@ from .. import problems
 from ..cassettes import Cassette, Recorded
 from ..kinds import StageFailure
 from ..values import from_json
-from . import Backend, Call
+from . import Backend, Bound, Call
+from .batches import singles
 from .calls import PLAIN, Keys, Known, LabelsOf, Stand, is_ahead, is_opaque, is_partial, is_plain, run_of, streams_of
 from .recording import masked, no_labels
 
@@ -72,6 +73,10 @@ class ReplayBackend:
         known = self._keys.of(call)
         if call.operation.name == "agent.decode":
             return await self._send(call, (Stand(known, self._chosen(call, known)),))
+        calls = singles(call)
+        if calls is not None:
+            chosen = [self._chosen(each, self._keys.of(each)) for each in calls]
+            return tuple([await self._play(each, answer) for each, answer in zip(calls, chosen, strict=True)])
         if is_partial(call):
             # Where it knows all that the call is known by, this is where the call takes its answer, or fails.
             answer = self._take(call, known.key, {})

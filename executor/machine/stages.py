@@ -75,7 +75,8 @@ class Started:
     took last, which what it makes then comes of."""
 
     __slots__ = (
-        *("channel", "deadline", "ended", "epoch", "first_item", "gone", "granted", "held", "items", "name", "number"),
+        *("channel", "deadline", "ended", "epoch", "first_item", "gone", "granted", "held", "items", "limit", "name"),
+        "number",
         *("forgiven", "operation", "ports", "remaining", "run", "started", "stopping", "zone"),
     )
 
@@ -94,6 +95,7 @@ class Started:
         self.first_item: float | None = None
         self.items = 0
         self.deadline: float | None = None
+        self.limit = 0.0  # seconds from its start to its deadline
         self.remaining = 0.0
         self.held = False  # it has no credit: its reader's time, not its own
         self.stopping = False
@@ -154,5 +156,4 @@ class Started:
             self.run.machine.stop(self)
             return
         span = self.operation.span if self.operation is not None else None
-        seconds = self.run.machine.deployment.call_timeout
-        self.zone.fail(Failure("timeout", problems.call_timeout(self.name, seconds, span), self.name))
+        self.zone.fail(Failure("timeout", problems.call_timeout(self.name, self.limit, span), self.name))

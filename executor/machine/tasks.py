@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ...ir.projection import STOPPED
@@ -212,7 +213,13 @@ class Leaf(Task):
         limit = zone.deadline()
         # A stage that reads a stream lasts as long as the stream: only what encloses it bounds it.
         if not uses and not step.timed:
-            own = started.deadline = machine.now + machine.deployment.call_timeout
+            started.limit = calls * machine.deployment.call_timeout
+            own = started.deadline = machine.now + started.limit
+        calls = self._calls()
+        if not calls:
+            self.give(())
+            self.finish()
+            return
             if limit is None or own < limit:
                 limit = own
         order = StartStage(
@@ -256,6 +263,15 @@ class Ahead(Leaf):
         scope, failed = self.scope, self.run.handles_failed
         if scope.leaving is None:
             scope.leaving = []
+    def _calls(self) -> int:
+        """How many calls of the program it stands for: a batch for those of its list (`passes.batch_calls`), and one of
+        no calls is none itself."""
+        batch = cast("Mapping[str, str] | None", self.operation.attributes.get("batch"))
+        if batch is None:
+            return 1
+        items = self.step.operands[self.step.parameters.index(batch["items"])]
+        return len(cast("Sequence[object]", self.scope.value(items)))
+
         scope.leaving.append(self)
         operands = dict(zip(self.step.parameters, self.operands(), strict=True))
         model = operands["self"]

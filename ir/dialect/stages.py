@@ -27,7 +27,15 @@ def entry_rule(op: View, wanted: str | None = None) -> Iterator[str]:
         yield f"has an entry {entry!r} that is not 'module:name'"
 
 
-CALLED = {"settings": Is.MAP, "tool": Is.TEXT, "effects": Is.TEXTS, "needs": Is.MAP, "known_as": Is.TEXT}
+CALLED = {
+    "settings": Is.MAP,
+    "tool": Is.TEXT,
+    "effects": Is.TEXTS,
+    "needs": Is.MAP,
+    "known_as": Is.TEXT,
+    "batch": Is.MAP,
+    "variable": Is.TEXT,
+}
 _EFFECTS = ("reads", "writes", "spends", "network", "process")
 
 
@@ -36,7 +44,9 @@ def stage(op: View) -> Iterator[str]:
     """A leaf: the kind behind `entry` runs it. Streams may come in and go out. `settings` are what its declaration gave
     it; a call of a tool says which (`tool`) and what that does to the world (`effects`). A tool of a server gets the
     opened server as `self`. `needs` is what its declaration says that one execution needs,
-    `known_as` what a test calls it that gives an answer for it.
+    `known_as` what a test calls it that gives an answer for it. One that does for a list what calls of another stage
+    would do for its items says so (`batch`): their `entry`, which of their parameters had an item, and which has the
+    list; and the program's name for an item (`variable`), where nothing else has it.
 
     %1 = "agent.stage"(%0) {entry = "text:redact", parameters = ["text"]} : (!agent.text) -> !agent.text
     %2 = "agent.stage"(%0) {entry = "python:call", parameters = ["id"], tool = "refund",
@@ -45,8 +55,20 @@ def stage(op: View) -> Iterator[str]:
     yield from entry_rule(op)
     yield from arguments(op)
     yield from effects(op.attributes.get("effects", ()))
+    yield from batch_rule(op)
     if op.attributes["entry"] == "llm:chat":
         yield "is a chat call: it must be agent.chat"
+
+
+def batch_rule(op: View) -> Iterator[str]:
+    """The rule of batches: a list goes in, a list comes out."""
+    given: dict[str, object] | None = op.attributes.get("batch")
+    if given is None:
+        return
+    if set(given) != {"entry", "parameter", "items"} or not all(isinstance(each, str) for each in given.values()):
+        yield "is a batch, and does not say of what by an entry, a parameter and its items"
+    elif not isinstance(op.named(str(given["items"])), ListType) or not isinstance(op.result, ListType):
+        yield "is a batch, and takes or gives no list"
 
 
 def effects(given: tuple[str, ...]) -> Iterator[str]:

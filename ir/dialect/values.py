@@ -199,3 +199,15 @@ def length(op: View) -> Iterator[str]:
         yield f"takes a Text, list or map, not {of}"
     if op.result != INT:
         yield f"gives an Int, not {op.result}"
+
+
+@operation("positions", operands=(1, 1), pure=True)
+def positions(op: View) -> Iterator[str]:
+    """Where the items of a list stand: 0, 1 and so on, in order. A loop over them sees the items of several lists.
+
+    %1 = "agent.positions"(%0) : (!agent.list_of<!agent.text>) -> !agent.list_of<!agent.int>
+    """
+    if not isinstance(op.operands[0], ListType):
+        yield f"takes a list, not {op.operands[0]}"
+    if op.result != ListType(INT):
+        yield f"gives a list of Int, not {op.result}"

@@ -26,6 +26,7 @@ PASSES: tuple[str, ...] = (
     "lift_invariant",
     "drop_unread",
     "split_tool",
+    "batch_calls",
     "split_llm",
     "annotate_demand",
 )

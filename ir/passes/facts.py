@@ -19,7 +19,7 @@ PURE = frozenset(
     f"agent.{name}"
     for name in (
         *("constant", "template", "build", "field", "list", "binary", "unary", "length", "table", "index", "case"),
-        *("convert", "declassify", "parse", "turn"),
+        *("convert", "declassify", "parse", "positions", "turn"),
     )
 )
 """Operations whose value depends on their operands and nothing else. They are computed only if somebody uses it."""
@@ -162,9 +162,13 @@ def _asked(operation: Any) -> str | None:
 
 def key(operation: Any) -> tuple[Any, ...]:
     """What two operations must have in common to give the same: all but their names and places."""
-    attributes = [item for item in operation.attributes.items() if item[0] not in _NAMES]
     results = [value.type for value in operation.results]
-    return (operation.name, *attributes, None, *operation.operands, None, *results)
+    return (*deed(operation), None, *operation.operands, None, *results)
+
+
+def deed(operation: Any) -> tuple[Any, ...]:
+    """What an operation does, to whatever it takes."""
+    return (operation.name, *(item for item in operation.attributes.items() if item[0] not in _NAMES))
 
 
 def names_of(operation: Any) -> tuple[str, ...]:

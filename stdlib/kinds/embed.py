@@ -1,25 +1,39 @@
-"""Sentence encoders. No stage of their own yet: an index is built with one."""
+"""Sentence encoders: texts to vectors, one by one or many at once, and how near two vectors are. Embedding computes, so
+it runs in threads; many texts in runs of some, so that a call that is stopped ends after the run at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
 
 from ...base.problems import OutsideError
-from ...executor.kinds import Kind, Opener
+from ...executor.kinds import Context, Kind, Opener, StageFailure
+from ...ir.library import Batch
 from .. import problems, store
+from .. import tool_problems
 from ..extras import need_models
 from . import Environment
 
 if TYPE_CHECKING:
     from ..models.encoder import SentenceEncoder
 
+# Texts that go to the encoder in one piece; its own batches are smaller.
+AT_ONCE = 64
+BATCHED = {"embed": Batch("embed:embed_all", "text", "texts")}
+
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
     del environment
-    return {}
+    return {"embed": embed, "embed_all": embed_all, "similarity": similarity}
+
+
+def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
+    """A text's vector depends on the text and the model alone."""
+    del name, arguments
+    return True
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
@@ -38,3 +52,39 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
         return encoder
 
     return {"model": open_encoder}
+
+
+async def embed(context: Context, arguments: Mapping[str, object]) -> tuple[float, ...]:
+    """The vector of a text, of length one."""
+    del context
+    (vector,) = await vectors(cast("SentenceEncoder", arguments["self"]), (cast(str, arguments["text"]),))
+    return vector
+
+
+async def embed_all(context: Context, arguments: Mapping[str, object]) -> tuple[tuple[float, ...], ...]:
+    """The vectors of texts, in their order."""
+    del context
+    return await vectors(cast("SentenceEncoder", arguments["self"]), cast("Sequence[str]", arguments["texts"]))
+
+
+async def vectors(encoder: SentenceEncoder, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """The vectors of texts, as numbers of the language. Runs of texts of like length, so that little is padding."""
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    found: list[tuple[float, ...]] = [()] * len(texts)
+    for start in range(0, len(order), AT_ONCE):
+        run = order[start : start + AT_ONCE]
+        rows = await anyio.to_thread.run_sync(encoder.embed, [texts[number] for number in run])
+        for number, row in zip(run, rows.tolist(), strict=True):
+            found[number] = tuple(row)
+    return tuple(found)
+
+
+async def similarity(context: Context, arguments: Mapping[str, object]) -> float:
+    """The cosine of two vectors; 0 where one of them is nothing but zeros. Fails as `bad_value` for vectors of several
+    lengths."""
+    a, b = cast("Sequence[float]", arguments["a"]), cast("Sequence[float]", arguments["b"])
+    if len(a) != len(b):
+        why = f"a vector of {len(a)} numbers is compared with one of {len(b)}"
+        raise StageFailure("bad_value", tool_problems.bad_value(context.stage, why, "compare vectors of one encoder"))
+    lengths = math.hypot(*a) * math.hypot(*b)
+    return math.fsum(x * y for x, y in zip(a, b, strict=True)) / lengths if lengths > 0 else 0.0
