@@ -105,9 +105,6 @@ class Part:
     acts: bool = False
 
 
-class Library(Protocol):
-    """What the compiler asks. All answers are values; nothing is loaded or opened."""
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A stage that does for a list what another does for one item: `entry`, which has the list in its parameter `items`
@@ -118,6 +115,9 @@ class Batch:
     parameter: str
     items: str
 
+
+class Library(Protocol):
+    """What the compiler asks. All answers are values; nothing is loaded or opened."""
 
     def model_shape(self, handle: Handle) -> ModelShape | None:
         """The shape behind a declared model (`llm:model`, `embed:model`, `search:reranker`); None if unknown."""
@@ -143,15 +143,15 @@ class Batch:
         nobody asks for what it gives."""
         ...
 
-    def parts(self, call: Called) -> tuple[Part, ...]:
-        """What a stage is made of, in the order in which it runs: one part names what it does, several can be placed
-        apart. They give what the call gives, and fail as it does. No parts where there is no more to know of it."""
     def batched(self, entry: str) -> Batch | None:
         """The stage that does in one call what calls of a repeatable stage do in several, and cheaper; None where there
         is none. It gives the same for each item whatever the others are, and no item fails it that would not have
         failed its own call, or any other item's."""
         ...
 
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        """What a stage is made of, in the order in which it runs: one part names what it does, several can be placed
+        apart. They give what the call gives, and fail as it does. No parts where there is no more to know of it."""
         ...
 
 
@@ -178,10 +178,10 @@ class NoLibrary:
         del entry
         return False
 
-    def parts(self, call: Called) -> tuple[Part, ...]:
-        del call
-        return ()
     def batched(self, entry: str) -> Batch | None:
         del entry
         return None
 
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        del call
+        return ()

@@ -58,11 +58,11 @@ class RecordingBackend:
             return await self._decode(call)
         if call.operation.name == "agent.detokenize":
             return await self._detokenize(call)
+        if singles(call) is not None:
+            return await self._batch(call)
         known = self._keys.of(call)
         reading = {name: _Noting(stream) for name, stream in streams_of(call).items()}
         items: list[object] | None = [] if call.streams else None
-        if singles(call) is not None:
-            return await self._batch(call)
 
         def send(item: object) -> None:
             assert items is not None
@@ -79,9 +79,6 @@ class RecordingBackend:
             self._note(call, known, value, items, how.failure, reads, how.stopped)
         return value
 
-    async def _decode(self, call: Call) -> object:
-        """Token ids are told by what they say. Where there are no more of them, the chat is told as it was until then:
-        the stage that reads them is only stopped."""
     async def _batch(self, call: Call) -> object:
         told, how = self._told(call), _How()
         value: object = None
@@ -111,6 +108,9 @@ class RecordingBackend:
         for (each, known), answer in zip(told, values, strict=True):
             self._note(each, known, answer, failure=failure, stopped=stopped)
 
+    async def _decode(self, call: Call) -> object:
+        """Token ids are told by what they say. Where there are no more of them, the chat is told as it was until then:
+        the stage that reads them is only stopped."""
         chat = self._keys.decodes(call, self._keys.of(call))
         how = _How()
         try:

@@ -70,13 +70,13 @@ class ReplayBackend:
             stand = await anext(cast("AsyncIterator[object]", call.arguments["tokens"]))
             assert isinstance(stand, Stand) and stand.answer is not None
             return await self._play(call, stand.answer)
-        known = self._keys.of(call)
-        if call.operation.name == "agent.decode":
-            return await self._send(call, (Stand(known, self._chosen(call, known)),))
         calls = singles(call)
         if calls is not None:
             chosen = [self._chosen(each, self._keys.of(each)) for each in calls]
             return tuple([await self._play(each, answer) for each, answer in zip(calls, chosen, strict=True)])
+        known = self._keys.of(call)
+        if call.operation.name == "agent.decode":
+            return await self._send(call, (Stand(known, self._chosen(call, known)),))
         if is_partial(call):
             # Where it knows all that the call is known by, this is where the call takes its answer, or fails.
             answer = self._take(call, known.key, {})

@@ -193,6 +193,11 @@ class Leaf(Task):
         scope, step, channel = self.scope, self.step, self.channel
         run, zone, operation = scope.run, scope.zone, step.operation
         machine = run.machine
+        calls = self._calls()
+        if not calls:
+            self.give(())
+            self.finish()
+            return
         if run.handles_failed:
             for value in self.operands():
                 if isinstance(value, HandleValue) and value.name in run.handles_failed:
@@ -215,11 +220,6 @@ class Leaf(Task):
         if not uses and not step.timed:
             started.limit = calls * machine.deployment.call_timeout
             own = started.deadline = machine.now + started.limit
-        calls = self._calls()
-        if not calls:
-            self.give(())
-            self.finish()
-            return
             if limit is None or own < limit:
                 limit = own
         order = StartStage(
@@ -242,6 +242,15 @@ class Leaf(Task):
         if channel is not None:
             self.give(channel)
 
+    def _calls(self) -> int:
+        """How many calls of the program it stands for: a batch for those of its list (`passes.batch_calls`), and one of
+        no calls is none itself."""
+        batch = cast("Mapping[str, str] | None", self.operation.attributes.get("batch"))
+        if batch is None:
+            return 1
+        items = self.step.operands[self.step.parameters.index(batch["items"])]
+        return len(cast("Sequence[object]", self.scope.value(items)))
+
     def _ended(self, value: object) -> None:
         if self.done:
             return
@@ -263,15 +272,6 @@ class Ahead(Leaf):
         scope, failed = self.scope, self.run.handles_failed
         if scope.leaving is None:
             scope.leaving = []
-    def _calls(self) -> int:
-        """How many calls of the program it stands for: a batch for those of its list (`passes.batch_calls`), and one of
-        no calls is none itself."""
-        batch = cast("Mapping[str, str] | None", self.operation.attributes.get("batch"))
-        if batch is None:
-            return 1
-        items = self.step.operands[self.step.parameters.index(batch["items"])]
-        return len(cast("Sequence[object]", self.scope.value(items)))
-
         scope.leaving.append(self)
         operands = dict(zip(self.step.parameters, self.operands(), strict=True))
         model = operands["self"]

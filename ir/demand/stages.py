@@ -173,11 +173,11 @@ class _Walk:
             case "agent.list":
                 count = constant(float(len(operands)))
                 return Sized(items=count, element=average(operands), bound=count)
+            case "agent.positions":
+                return Sized(items=operands[0].items, bound=operands[0].bound)
             case "agent.binary" if operation.attributes["operator"] == "+":
                 return added(*operands)
             case "agent.collect":
-            case "agent.positions":
-                return Sized(items=operands[0].items, bound=operands[0].bound)
                 return replace(operands[0], fields={}, handle=None)
             case "agent.chat":
                 return self._reply(operation, self._named(operation))
@@ -251,18 +251,15 @@ class _Walk:
                 self.demands[operation.id] = llm.detokenize(llm.known(arguments["tokens"].tokens, 0.0))
                 return arguments["tokens"]
             case _:
+                self._name_items(operation, arguments)
                 result = operation.results[0].type
                 stated = operation.attributes.get("needs")
                 known = self.library.stage_demand(entry, arguments, _plain(result))
-                self._name_items(operation, arguments)
                 self.demands[operation.id] = needed(stated) if isinstance(stated, Mapping) else known or FREE
                 size = self.library.stage_size(entry, arguments, _plain(result))
                 # What goes from one part of a call to the next has no name that a goal could state a size by.
                 return size or Sized(tokens=constant(JSON_TOKENS) if "partial" in operation.attributes else None)
 
-    def _tokenize(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
-        n = constant(float(shape.overhead_tokens) if shape else 0.0)
-        for name in ("prompt", "system"):
     def _name_items(self, operation: Operation, arguments: dict[str, Sized]) -> None:
         """The items of a batch that stands for a `for` are known by the name of its variable."""
         batch = cast("Mapping[str, str]", operation.attributes.get("batch") or {})
@@ -273,6 +270,9 @@ class _Walk:
             element = self.sizes.named(given.element, items.element or Sized(), str(operation.attributes["variable"]))
             arguments[batch["items"]] = replace(items, element=element)
 
+    def _tokenize(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
+        n = constant(float(shape.overhead_tokens) if shape else 0.0)
+        for name in ("prompt", "system"):
             if name in arguments:
                 n = n + _text_of(arguments[name])
         self.demands[operation.id] = llm.tokenize(n)

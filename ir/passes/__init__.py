@@ -25,8 +25,8 @@ PASSES: tuple[str, ...] = (
     "share_duplicates",
     "lift_invariant",
     "drop_unread",
-    "split_tool",
     "batch_calls",
+    "split_tool",
     "split_llm",
     "annotate_demand",
 )
