@@ -11,9 +11,11 @@ import anyio.to_thread
 
 from ...base.problems import OutsideError
 from ...executor.kinds import Context, Kind, Opener
+from ...ir.library import Batch
 from .. import problems, store
 from ..extras import need_models
 from . import Environment
+from .embed import AT_ONCE
 
 if TYPE_CHECKING:
     from ..models.encoder import SentenceEncoder
@@ -23,7 +25,18 @@ if TYPE_CHECKING:
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
     del environment
-    return {"search": search, "rerank": rerank}
+    return {
+        "search": search,
+        "search_all": search_all,
+        "lookup": lookup,
+        "lookup_all": lookup_all,
+        "rerank": rerank,
+    }
+
+
+# Not `rerank`: its model rounds what it computes anew for all that it is given together, so that pairs which are scored
+# together change each other's scores (`models.reranker`).
+BATCHED = {"search": Batch("search:search_all", "question", "questions")}
 
 
 def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
@@ -74,6 +87,36 @@ async def search(context: Context, arguments: Mapping[str, object]) -> tuple[dic
     question, top = cast(str, arguments["question"]), cast(int, arguments["top"])
     found = await anyio.to_thread.run_sync(index.search, question, top)
     return _records(found)
+
+
+async def search_all(context: Context, arguments: Mapping[str, object]) -> tuple[tuple[dict[str, object], ...], ...]:
+    """What `search` finds for each of several questions. In runs, so that a call that is stopped ends after one."""
+    del context
+    index, top = cast("Index", arguments["self"]), cast(int, arguments["top"])
+    questions = cast("tuple[str, ...]", arguments["questions"])
+    found: list[tuple[dict[str, object], ...]] = []
+    for start in range(0, len(questions), AT_ONCE):
+        run = questions[start : start + AT_ONCE]
+        found += map(_records, await anyio.to_thread.run_sync(index.search_all, run, top))
+    return tuple(found)
+
+
+async def lookup(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
+    """What `search` finds, by the vector of the question."""
+    (found,) = await lookup_all(context, {**arguments, "vectors": (arguments["vector"],)})
+    return found
+
+
+async def lookup_all(context: Context, arguments: Mapping[str, object]) -> tuple[tuple[dict[str, object], ...], ...]:
+    """What `search` finds for each of several questions, by their vectors."""
+    import numpy as np
+
+    del context
+    index, top = cast("Index", arguments["self"]), cast(int, arguments["top"])
+    # The encoder's own numbers again: what came of f32 becomes it exactly.
+    vectors = [np.asarray(vector, np.float32) for vector in cast("tuple[tuple[float, ...], ...]", arguments["vectors"])]
+    found = await anyio.to_thread.run_sync(lambda: [index.nearest(vector, top) for vector in vectors])
+    return tuple(map(_records, found))
 
 
 async def rerank(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:

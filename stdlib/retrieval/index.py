@@ -73,9 +73,18 @@ class Index:
 
     def search(self, question: str, top: int = 8) -> list[Passage]:
         """The `top` passages nearest to the question, best first. Fewer if the index holds fewer."""
+        (found,) = self.search_all([question], top)
+        return found
+
+    def search_all(self, questions: Sequence[str], top: int = 8) -> list[list[Passage]]:
+        """What `search` gives for each of the questions, which are embedded together."""
+        return [self.nearest(vector, top) for vector in self._encoder.embed(questions)]
+
+    def nearest(self, vector: NDArray[np.float32], top: int = 8) -> list[Passage]:
+        """The `top` passages nearest to a vector of the index's encoder."""
         import numpy as np
 
-        scores = self._embeddings @ self._encoder.embed([question])[0]
+        scores = self._embeddings @ vector
         best = np.argsort(-scores, kind="stable")[: max(top, 0)]
         found = [self.passages[int(number)] for number in best]
         return [
