@@ -72,6 +72,10 @@ def declare(user: Any, labels: Iterable[str]) -> None:
     label(made, given)
     if made.name in _THROUGH:
         declare(made, given)
+    elif made.name == "agent.agent":
+        # Its answer is that of a step, or what its last body hands out.
+        put(made, RESULT, given)
+        declare(made.regions[2].blocks[0].operations[-1].operation, given)
     elif made.name in _BODIES:
         for last in _ends(made):
             declare(last, given)

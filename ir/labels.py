@@ -89,7 +89,7 @@ class _Body:
         return given
 
     def _bodies(self, operation: Operation, operands: tuple[Labels, ...], everything: Labels) -> Labels:
-        if operation.name == "agent.repeat":
+        if operation.name in ("agent.repeat", "agent.agent"):
             state = operands[0]
             while not (after := self._inside(operation, state)) <= state:
                 state |= after

@@ -13,6 +13,7 @@ from typing import Any
 from ..base.problems import Problems
 from ..lang.types import NONE, EnumType, RecordType
 from . import _mlir, problems
+from .agent_laws import AGENTS
 from .dialect.control import goes_into, sender
 from .dialect.spec import View, fits
 from .dialect.types import from_mlir
@@ -324,7 +325,7 @@ LAWS: tuple[Law, ...] = (
     Law("records fit", records_fit),
     Law("enums fit", enums_fit),
     Law("goals resolve", goals_resolve),
-    *(Law(*each) for each in PLACED),
+    *(Law(*each) for each in (*AGENTS, *PLACED)),
     Law("no calls", no_calls, after="inline_pipelines"),
     Law("no chats", no_chats, after="split_llm"),
     Law("demands everywhere", demands_everywhere, after="annotate_demand"),

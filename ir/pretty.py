@@ -22,6 +22,8 @@ from .live import ACTING
 _MARGIN = 5
 _WIDTH = 110
 _INLINE = ("agent.constant", "agent.open")
+# What the bodies of an operation are called that differ in what they take.
+_BODIES = {"agent.agent": ("step", "use", "last")}
 _BETWEEN = {"agent.map": "where", "agent.if": "otherwise", "agent.try": "otherwise", "agent.race": "beside"}
 
 
@@ -143,7 +145,7 @@ class _Page:
         yield f"{head}{tail}".ljust(_WIDTH) + f" ; {operation.id}"
         yield from _demand(operation.demand, operation.times, f"{blank}    ")
         regions = [region for region in operation.regions if region.operations]
-        cases = cast("tuple[str, ...]", operation.attributes.get("cases", ()))
+        cases = cast("tuple[str, ...]", operation.attributes.get("cases", _BODIES.get(operation.name, ())))
         for number, region in enumerate(regions):
             if cases:
                 payload = ", ".join(f"{self._written[v.id]}: {v.type}" for v in region.arguments)
@@ -164,6 +166,10 @@ class _Page:
                 return f" [{', '.join(show(part) if isinstance(part, str) else operands[part] for part in parts)}]"
             case "agent.map":
                 return f" {given['variable']} in {operands[0]}, at most {given['at_most']} at once"
+            case "agent.agent":
+                tools = ", ".join(cast("tuple[str, ...]", given["tools"]))
+                asked = f"model @{given['model']}, tools [{tools}], at most {given['at_most']} steps"
+                return f" {given['name']}({operands[0]}), {asked}"
             case "agent.repeat":
                 return f" {given['variable']} = {operands[0]}, at most {given['at_most']} times"
             case "agent.match":

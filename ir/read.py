@@ -15,6 +15,7 @@ from ..base.source import Source, Span
 from . import _mlir
 from .constants import decoded
 from .demand.data import demand_from, size_from
+from .dialect.agents import names_of
 from .dialect.types import from_mlir
 from .formula import parse as parse_formula
 from .graph import (
@@ -146,6 +147,10 @@ class _Reader:
             regions = tuple(self._region(arm.regions[0], list(own.get("binders", ()))) for arm, own in arms)
             if operation.name == "agent.match":
                 given["cases"] = tuple(own["case"] for _, own in arms)
+        elif operation.name == "agent.agent":
+            said, call = operands[0].name or "said", names_of(given)["call"]
+            names = ([said], [call], [said])
+            regions = tuple(self._region(region, own) for region, own in zip(operation.regions, names, strict=True))
         else:
             names = [given["variable"]] if "variable" in given else []
             regions = tuple(self._region(region, names) for region in operation.regions)

@@ -45,6 +45,7 @@ def generic(source: Source) -> str:
 
 SHOWN: dict[str, Callable[[Source], str]] = {
     "lowered": partial(readable, until=None),
+    "looped": partial(readable, until="split_agent"),
     "inlined": partial(readable, until="inline_pipelines"),
     "split": partial(readable, until="split_llm"),
     "demand": partial(readable, until="annotate_demand"),

@@ -149,6 +149,8 @@ def _block(region: Region, around: _Around) -> Block:
 def _step(operation: Operation, around: _Around) -> Step:
     if operation.name == "agent.call":
         raise ValueError(f"{operation.id}: calls of pipelines are inlined before a graph runs")
+    if operation.name == "agent.agent":
+        raise ValueError(f"{operation.id}: agents become loops before a graph runs")
     if len(operation.results) > 1:
         raise ValueError(f"{operation.id}: an operation has one result")
     kept = cast("tuple[int, ...]", operation.attributes.get("kept") or ())

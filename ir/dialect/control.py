@@ -11,7 +11,7 @@ from .spec import MOST_OPERANDS, Is, View, fits, operation
 
 YIELDING = (
     *("agent.map", "agent.if", "agent.arm", "agent.repeat", "agent.generator"),
-    *("agent.try", "agent.guard", "agent.interruptible"),
+    *("agent.try", "agent.guard", "agent.interruptible", "agent.agent"),
 )
 """The operations whose bodies end in `agent.yield`."""
 

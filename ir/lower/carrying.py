@@ -44,6 +44,8 @@ class Carrying:
                 self._cases(operation)
             elif operation.name in _WHOLE:
                 self._whole(operation)
+            elif operation.name == "agent.agent":
+                self._agent(operation)
         if result:
             for operation in operations:
                 if operation.name == "agent.emit":
@@ -55,6 +57,12 @@ class Carrying:
             put(operation, index, self._held(from_mlir(operand.type)))
         if operation.name in _ANSWERS and len(operation.results):
             put(operation, RESULT, self._held(from_mlir(operation.results[0].type)))
+
+    def _agent(self, agent: Any) -> None:
+        """Of a reply, which becomes a message whole, and of an answer."""
+        reply = agent.regions[0].blocks[0].operations[-1].operands[0]
+        put(agent, "reply", self._held(from_mlir(reply.type)))
+        put(agent, "answer", self._held(from_mlir(agent.results[0].type)))
 
     def _cases(self, match: Any) -> None:
         subject = from_mlir(match.operands[0].type)

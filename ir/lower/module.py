@@ -11,6 +11,7 @@ from ...base.units import Quantity
 from ...lang import program as p
 from .. import _mlir
 from ..dialect.types import to_mlir
+from .agents import lower_agent
 from .body import lower_body
 from .calls import tool_attributes
 from .carrying import Carrying
@@ -143,7 +144,8 @@ def _pipeline(program: p.Program, pipeline: p.Pipeline, answered: frozenset[str]
     places = [_mlir.location(parameter.span) for parameter in pipeline.parameters]
     block = _mlir.block_of(made.regions[0], [entry["type"] for entry in parameters], places)
     names = {parameter.name: block.arguments[i] for i, parameter in enumerate(pipeline.parameters)}
-    lower_body(program, pipeline.name, block, pipeline.body, names, answered=answered)
+    lower = lower_body if pipeline.agent is None else lower_agent
+    lower(program, pipeline.name, block, pipeline.body, names, answered=answered)
     return made
 
 

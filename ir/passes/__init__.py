@@ -20,6 +20,7 @@ from ...base.problems import Problems
 Pass: TypeAlias = Callable[..., Problems]
 
 PASSES: tuple[str, ...] = (
+    "split_agent",
     "inline_pipelines",
     "fold_constants",
     "share_duplicates",

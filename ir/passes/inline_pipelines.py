@@ -30,6 +30,7 @@ from typing import Any
 from ...base.problems import Problems
 from .. import _mlir, problems
 from ..carried import carried, carry, declare, label
+from ..dialect.agents import names_of
 from ..dialect.control import sender
 from ..library import Library
 from ..lower.names import test_path
@@ -245,6 +246,9 @@ def _rename(operation: Any, call_id: str, callee: str, path: str, output: str | 
     for name in ("binding", "variable"):
         if name in operation.attributes:
             operation.attributes[name] = _mlir.attribute(f"{path}.{_text(operation, name)}")
+    if operation.name == "agent.agent":
+        names = {role: f"{path}.{name}" for role, name in names_of(_mlir.attributes_of(operation)).items()}
+        operation.attributes["names"] = _mlir.attribute(names)
     if "output" in operation.attributes:
         name = _text(operation, "output")
         # The reply that the callee returns is the caller's `output` where the caller returns it or binds it.

@@ -29,6 +29,7 @@ from collections.abc import Callable
 
 from ...base.source import Span
 from .. import syntax as s
+from ..program import Agent
 from ..types import MESSAGE, TEXT, EnumType, ListType, RecordType, Type
 from .agent_words import Tool, is_plain
 
@@ -83,6 +84,10 @@ class Loop:
         self.at = node.name.span
 
     # --- declarations
+
+    def facts(self, model: str) -> Agent:
+        """What is kept of the declaration beside its loop; `model` is the handle's name in the program."""
+        return Agent(model, tuple(item.tool.case for item in self.tools), self.steps)
 
     def enums(self) -> tuple[s.EnumDecl, ...]:
         """What a reply may be: `NAME.Call`, `NAME.Step`, and `NAME.Final` when no tools may be used any more."""

@@ -119,6 +119,7 @@ def _expand(context: Context, symbol: PipelineSymbol, node: syntax.AgentDecl, de
     if loop is None:
         symbol.sound = False
         return
+    symbol.facts = loop.facts(context.names[loop.model.text].qualified)
     written = (*loop.enums(), loop.record(), loop.pipeline())
     declared.expanded[node.name.text] = written
     # Nobody wrote these types.

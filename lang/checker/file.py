@@ -197,6 +197,7 @@ def _body(context: Context, symbol: PipelineSymbol) -> Pipeline:
         node.name.span,
         text_of(node.doc),
         symbol.result_labels,
+        symbol.facts,
     )
 
 

@@ -13,6 +13,7 @@ from ...base.problems import Problem
 from ...base.source import Source, Span
 from ..program import (
     NO_LABELS,
+    Agent,
     EnumCase,
     EnumDeclaration,
     Expression,
@@ -169,13 +170,18 @@ class PipelineSymbol(Symbol):
     the body is checked, which happens after those of all pipelines it calls.
     """
 
-    __slots__ = ("agent", "declaration", "flows", "labels", "locals", "parameters", "result", "result_labels", "sound")
+    __slots__ = (
+        *("agent", "declaration", "facts", "flows", "labels", "locals", "parameters", "result", "result_labels"),
+        "sound",
+    )
     kind = "a pipeline"
 
     def __init__(self, name: str, span: Span, declaration: PipelineDecl, agent: AgentDecl | None = None) -> None:
         super().__init__(name, span)
         self.declaration = declaration
         self.agent = agent
+        # Of an agent: what its loop was made of.
+        self.facts: Agent | None = None
         # Whether there is a body to check: an agent with a fault has none.
         self.sound = True
         self.parameters: tuple[Parameter, ...] = ()

@@ -13,6 +13,7 @@ from ...base.frozen import EMPTY, frozen
 from ...base.source import Source
 from .constants import CaseValue, Constant, Plain, RecordValue, TableValue, as_json, plain
 from .declarations import (
+    Agent,
     Assumption,
     Effect,
     Endpoint,
@@ -80,6 +81,7 @@ from .walking import block_expressions, children, walk
 
 __all__ = [
     "NO_LABELS",
+    "Agent",
     "Argument",
     "Arm",
     "Assumption",

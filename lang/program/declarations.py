@@ -104,6 +104,17 @@ class HandleDeclaration:
 
 
 @frozen
+class Agent:
+    """What a pipeline says that is declared as an `agent`: the handle of its `model`, the `tools` by the names that the
+    model calls them, and the most `steps`, each a call of the model. The pipeline's body is the loop that it stands
+    for; the types of its replies are `NAME.Call`, `NAME.Step` and `NAME.Turn`."""
+
+    model: str
+    tools: tuple[str, ...]
+    steps: int
+
+
+@frozen
 class Pipeline:
     name: str
     parameters: tuple[Parameter, ...]
@@ -112,6 +123,7 @@ class Pipeline:
     span: Span = field(compare=False)
     doc: str | None = None
     result_labels: Labels = NO_LABELS
+    agent: Agent | None = None
 
 
 @frozen
