@@ -103,10 +103,11 @@ class Device:
         scope: str = "",
         strict: bool = False,
         most: int = 0,
+        prefix: int | None = None,
     ) -> int:
         self.numbers += 1
         self.known[self.numbers] = Known(list(tokens), self.steps)
-        self.tell(Arrived(self.now, self.numbers, tuple(tokens), most, deadline, strict, tenant, scope))
+        self.tell(Arrived(self.now, self.numbers, tuple(tokens), most, deadline, strict, tenant, scope, prefix))
         return self.numbers
 
     def extend(self, number: int, tokens: list[int]) -> None:
@@ -162,8 +163,8 @@ class Device:
         self.now += self.seconds
         for part in (*step.prefill, *step.decode):
             start, count = _span(part)
-            for position in range(start, start + count):
-                self.memory[part.pages[position // self.settings.page]][position % self.settings.page] = b"broken"
+            for page in self._writes(part.pages, start, count):
+                self.memory[page] = [b"broken"] * self.settings.page
         self.step = None
         self.tell(StepFailed(self.now, step.number))
         assert {part.sequence for part in (*step.prefill, *step.decode)} <= self.gone

@@ -1,8 +1,9 @@
 """The engine that computes nothing: recorded or invented answers on invented timings.
 
 Simulation runs on it, and so do most tests. It waits with `anyio.sleep` and reads the event loop's clock, so under a
-virtual clock its hours pass in milliseconds. One device is imitated: sequences take turns for each chunk and token, as
-on a real engine, so load causes latency here too.
+virtual clock its hours pass in milliseconds. One device is imitated, whose steps the scheduler of the real engines puts
+together, from the same tokens: load causes latency here as it does there, and what prompts have in common is not
+computed again.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from .beginnings import common_beginning
+from ..scheduler import Settings, Step
 from .constraint.inventing import invent
 from .constraint.reading import read
+from .null_device import NullDevice
 from .problems import PromptTooLong
 from .protocol import (
     Capabilities,
@@ -42,9 +44,19 @@ class NullTimings:
 
     load: float = 0.0
     prefill_fixed: float = 0.0
+    """For each prompt."""
     prefill_per_token: float = 0.0
     gap: float = 0.0
-    """For each generated token."""
+    """For each generated token: for each step that decodes, of however many sequences."""
+    row: float = 0.0
+    """For each further sequence in such a step."""
+
+    def step(self, step: Step) -> float:
+        """What a step takes."""
+        seconds = sum(
+            chunk.count * self.prefill_per_token + (self.prefill_fixed if chunk.last else 0.0) for chunk in step.prefill
+        )
+        return seconds + (self.gap + self.row * (len(step.decode) - 1) if step.decode else 0.0)
 
 
 Answer = Callable[[Tokens, Sampling], str]
@@ -54,7 +66,7 @@ Answer = Callable[[Tokens, Sampling], str]
 def invented(prompt: Tokens, sampling: Sampling) -> str:
     """Some words, always the same for a prompt; with a temperature, for a prompt and a seed. A document of the schema
     where there is one."""
-    seed = sampling.seed if sampling.temperature > 0 else 0
+    seed = sampling.seed if sampling.temperature > 0 and sampling.top_k != 1 else 0
     draw = random.Random(f"{seed} {prompt}")
     if sampling.schema is not None:
         return invent(read(sampling.schema), draw, _WORDS)
@@ -62,12 +74,25 @@ def invented(prompt: Tokens, sampling: Sampling) -> str:
 
 
 class NullEngine:
-    """An `Engine`. `answer` gives the replies; `context` is what a model has that brings no facts of its own."""
+    """An `Engine`. `answer` gives the replies; `context` is what a model has that brings no facts of its own.
 
-    def __init__(self, timings: NullTimings | None = None, answer: Answer = invented, context: int = 8192) -> None:
+    `scheduling` is the device that is imitated; without it, one that runs 16 sequences at once and has the memory for
+    as many of the longest. More may be open. Callers wait for their turn, so its queue must be unbounded.
+    """
+
+    def __init__(
+        self,
+        timings: NullTimings | None = None,
+        answer: Answer = invented,
+        context: int = 8192,
+        scheduling: Settings | None = None,
+    ) -> None:
+        if scheduling is not None and scheduling.queue is not None:
+            raise ValueError("the callers of an engine wait: its queue has no bound")
         self._timings = timings or NullTimings()
         self._answer = answer
         self._context = context
+        self._scheduling = scheduling
 
     @property
     def name(self) -> str:
@@ -75,7 +100,8 @@ class NullEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(sequences_per_step=1, virtual_time=True)
+        rows = _ROWS if self._scheduling is None else self._scheduling.rows
+        return Capabilities(sequences_per_step=rows, virtual_time=True, finds_prefixes=True)
 
     async def load(self, spec: ModelSpec) -> NullModel:
         await anyio.sleep(self._timings.load)
@@ -85,18 +111,24 @@ class NullEngine:
         )
         if spec.context is not None:
             facts = replace(facts, context=min(spec.context, facts.context))
-        return NullModel(facts, tokenizer, self._timings, self._answer)
+        scheduling = self._scheduling or Settings(_ROWS * -(-facts.context // _PAGE), _PAGE, _ROWS)
+        facts = replace(facts, context=min(facts.context, scheduling.capacity))
+        return NullModel(facts, tokenizer, NullDevice(scheduling, self._timings.step), self._answer)
+
+
+_ROWS = 16
+_PAGE = 16
 
 
 class NullModel:
     """A `ChatModel`."""
 
-    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, timings: NullTimings, answer: Answer) -> None:
+    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, device: NullDevice, answer: Answer) -> None:
         self._facts = facts
         self._tokenizer = tokenizer
-        self._timings = timings
         self._answer = answer
-        self._device = anyio.Lock(fast_acquire=False)
+        self._device = device
+        self._end_token = min(tokenizer.end_tokens, default=0)
         self._open: set[NullSequence] = set()
 
     @property
@@ -123,16 +155,17 @@ class NullModel:
             raise PromptTooLong(self._facts.name, len(tokens), limit)
         if not tokens:
             raise ValueError("a prompt needs at least one token")
-        sequence = NullSequence(tuple(tokens), anyio.current_time())
+        began, begins = anyio.current_time(), None
         if isinstance(prefix, NullSequence) and prefix in self._open:
-            sequence.cached_tokens = common_beginning(tokens[:-1], prefix.prompt)
+            begins = prefix.number
+        sequence = NullSequence(self._device.arrive(tuple(tokens), begins), tuple(tokens), began)
         self._open.add(sequence)
-        rest = len(tokens) - sequence.cached_tokens
         try:
-            await self._work(self._timings.prefill_fixed + self._timings.prefill_per_token * rest)
+            await self._device.computed(sequence.number)
         except BaseException:
             await self.release(sequence)
             raise
+        sequence.cached_tokens = self._device.cached(sequence.number)
         sequence.prefill_seconds = anyio.current_time() - sequence.began
         return sequence
 
@@ -148,11 +181,13 @@ class NullModel:
         return NullDecode(self, sequence, sampling, reply)
 
     async def cancel(self, sequence: SequenceHandle) -> None:
-        if isinstance(sequence, NullSequence):
+        if isinstance(sequence, NullSequence) and sequence.finish is None:
             sequence.end(Finish.CANCELLED)
+            self._device.leave(sequence.number, cancelled=True)
 
     async def release(self, sequence: SequenceHandle) -> None:
         if isinstance(sequence, NullSequence):
+            self._device.leave(sequence.number, cancelled=sequence.finish is None)
             sequence.end(Finish.CANCELLED)
             self._open.discard(sequence)
 
@@ -160,19 +195,17 @@ class NullModel:
         for sequence in tuple(self._open):
             await self.release(sequence)
 
-    async def step(self) -> None:
-        """One decode step of the device. For `NullDecode`."""
-        await self._work(self._timings.gap)
-
-    async def _work(self, seconds: float) -> None:
-        async with self._device:
-            await anyio.sleep(seconds)
+    async def compute(self, sequence: NullSequence, token: int | None) -> None:
+        """The decode step of a token, or of the end of a reply. For `NullDecode`."""
+        self._device.extend(sequence.number, self._end_token if token is None else token)
+        await self._device.computed(sequence.number)
 
 
 class NullSequence:
     """A `SequenceHandle`."""
 
-    def __init__(self, prompt: Tokens, began: float) -> None:
+    def __init__(self, number: int, prompt: Tokens, began: float) -> None:
+        self.number = number
         self.prompt = prompt
         self.began = began
         self.decoding = False
@@ -226,12 +259,12 @@ class NullDecode:
         sequence = self._sequence
         if sequence.finish is not None:
             raise StopAsyncIteration
+        token = next(self._reply, None)
         try:
-            await self._model.step()
+            await self._model.compute(sequence, token)
         except BaseException:
             await self._model.release(sequence)
             raise
-        token = next(self._reply, None)
         if token is None:
             sequence.end(Finish.STOP)
         if token is None or sequence.finish is not None:

@@ -82,6 +82,8 @@ class Capabilities:
     """How many sequences one device step advances. More may be open; they take turns."""
     virtual_time: bool = False
     """Whether timings are invented and nothing is computed."""
+    finds_prefixes: bool = False
+    """Whether a prompt finds what earlier ones computed of it by itself, also of sequences that were released."""
     spreads: bool = False
     """Whether it runs models in shards (`ModelSpec.spread`)."""
 

@@ -105,6 +105,7 @@ class Scheduler:
         sequence.tokens = list(event.tokens) if event.length is None else None
         sequence.keys = tuple[Hashable, ...](event.keys)
         sequence.length = length
+        sequence.prefix = event.prefix
         if self._late(sequence, event.at):
             orders.append(Refuse(event.sequence, Refusal.LATE))
             return

@@ -18,7 +18,8 @@ class Arrived:
     `most` is how many tokens may be appended to it; where that is not known yet, 0. `deadline` is the time by which
     it should be over. A `strict` one is refused once that cannot be, instead of being served late. `tenant` is who is
     treated fairly against whom: a user, a session. Sequences of different `scope` never share a page, whatever their
-    tokens.
+    tokens. `prefix` is a sequence of the same scope that may begin alike: beginnings are found without it, except for
+    the page that the other one is filling, which is copied.
 
     In place of `tokens` there may be only their number, `length`, and `keys`, one for each full page: equal keys
     behind equal keys are equal tokens. That is what recorded traces hold.
@@ -32,6 +33,7 @@ class Arrived:
     strict: bool = False
     tenant: str = ""
     scope: str = ""
+    prefix: int | None = None
     length: int | None = None
     keys: tuple[Hashable, ...] = ()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .orders import Admitted, Copy, Drop, Order, Preempted
 from .pages import Pages
 from .policy import Policy
-from .prefix import Node, PrefixTree
+from .prefix import Node, PrefixTree, common
 from .sequences import Sequence
 from .settings import Settings
 
@@ -182,18 +182,36 @@ class Memory:
             return
         start = sequence.computed
         rest = sequence.tokens[start : min(start + self._settings.page, sequence.length - 1)]
-        source, count = self.tree.partial(sequence.node, rest)
-        if source is None:
+        node, count = self.tree.partial(sequence.node, rest)
+        source, of_prefix = self._of_prefix(sequence, rest)
+        if max(count, of_prefix) == 0:
             return
-        self.tree.refer(source)
+        if node is None or of_prefix > count:
+            node, count = None, of_prefix
+        else:
+            source = node.page
+            self.tree.refer(node)
         target = self._take(orders)
-        self.tree.unrefer(source)
+        if node is not None:
+            self.tree.unrefer(node)
         if target is None:
             return
-        orders.append(Copy(source.page, target, count))
+        orders.append(Copy(source, target, count))
         sequence.own.append(target)
         sequence.computed += count
         sequence.changed()
+
+    def _of_prefix(self, sequence: Sequence, rest: list[int]) -> tuple[int, int]:
+        """The page of its prefix, if that is here, that goes on from what the sequence has, and how far it is as
+        `rest`."""
+        holder = None if sequence.prefix is None else self.holders.get(sequence.prefix)
+        depth = len(sequence.shared)
+        if holder is None or holder.tokens is None or holder.scope != sequence.scope or holder.pages <= depth:
+            return 0, 0
+        if holder.shared[:depth] != sequence.shared:
+            return 0, 0
+        known = holder.tokens[depth * self._settings.page : min((depth + 1) * self._settings.page, holder.computed)]
+        return holder.table()[depth], common(known, rest)
 
     def _promise(self, sequence: Sequence) -> int:
         """Pages for all its tokens and one more."""

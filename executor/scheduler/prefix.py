@@ -75,7 +75,7 @@ class PrefixTree:
         best, most = None, 0
         for child in islice(reversed(node.children.values()), MOST_COMPARED):
             if isinstance(child.key, tuple):
-                count = _common(cast("tuple[Hashable, ...]", child.key), tokens)
+                count = common(cast("tuple[Hashable, ...]", child.key), tokens)
                 if count > most:
                     best, most = child, count
         return best, most
@@ -157,7 +157,7 @@ class PrefixTree:
                 heapq.heapify(self._leaves)
 
 
-def _common(some: Sequence[Hashable], others: Sequence[Hashable]) -> int:
+def common(some: Sequence[Hashable], others: Sequence[Hashable]) -> int:
     """How many at the beginning of both are equal."""
     for index, (one, other) in enumerate(zip(some, others, strict=False)):
         if one != other:

@@ -33,6 +33,7 @@ class Sequence:
         "node",
         "number",
         "own",
+        "prefix",
         "scope",
         "shared",
         "strict",
@@ -48,6 +49,8 @@ class Sequence:
         self.due = due
         """When it should be over. Fixed at its arrival, so that nobody who comes later passes it for ever."""
         self.strict = strict
+        self.prefix: int | None = None
+        """A sequence that may begin as this one does."""
         self.tokens: list[int] | None = None
         """None where only their number was told."""
         self.keys: tuple[Hashable, ...] = ()

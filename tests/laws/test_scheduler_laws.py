@@ -52,9 +52,16 @@ class Requests(RuleBasedStateMachine):
             if n not in self.device.gone and not known[n].ended and (not held or known[n].out is not None)
         ]
 
-    @rule(tokens=texts, tenant=tenants, due=st.none() | st.integers(0, 40), scope=st.sampled_from(["", "", "private"]))
-    def arrive(self, tokens: list[int], tenant: str, due: int | None, scope: str) -> None:
-        number = self.device.arrive(tokens, tenant, None if due is None else self.device.now + due, scope=scope)
+    @rule(
+        tokens=texts,
+        tenant=tenants,
+        due=st.none() | st.integers(0, 40),
+        scope=st.sampled_from(["", "", "private"]),
+        like=st.none() | st.integers(0, 20),
+    )
+    def arrive(self, tokens: list[int], tenant: str, due: int | None, scope: str, like: int | None) -> None:
+        deadline = None if due is None else self.device.now + due
+        number = self.device.arrive(tokens, tenant, deadline, scope=scope, prefix=like)
         fits = len(tokens) <= self.device.settings.capacity
         assert (number in self.device.refused) != fits
 
@@ -220,6 +227,25 @@ def test_what_is_computed_is_computed_once(page: int, beginning: list[int], shar
     while device.begin() is not None:
         device.end()
     assert device.known[third].cached == 0
+
+
+@FEW
+@given(st.integers(1, 7), st.integers(1, 30), st.integers(0, 30), st.integers(0, 12))
+def test_a_prefix_that_is_here_is_shared_to_the_token(page: int, length: int, shared: int, more: int) -> None:
+    """Also the page that it still fills, which it goes on filling undisturbed."""
+    shared = min(shared, length)
+    device = Device(Settings(100, page, 2, 64, 64))
+    first = device.arrive([1] * length)
+    while device.begin() is not None:
+        device.end()
+    device.extend(first, [2] * more) if more else None
+    tokens = [1] * shared + [3] * (1 if shared else 4)
+    second = device.arrive(tokens, prefix=first)
+    while device.begin() is not None:
+        device.end()
+    assert device.known[second].cached == min(shared, len(tokens) - 1)
+    device.drain()
+    device.check()
 
 
 @FEW
