@@ -21,10 +21,13 @@ from anyio.lowlevel import checkpoint
 
 from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.deployment import Deployment
-from agentlang.executor.kinds import Context, Kind, Opener
+from agentlang.executor.kinds import Context, Kind, Opener, Usage
 from agentlang.executor.machine import Machine, events, orders
 from agentlang.executor.shell import open_shell
+from agentlang.ir.compile import Module, run_passes
+from agentlang.ir.emit import emit_module
 from agentlang.ir.graph import Graph, GraphPipeline, Input, Operation, Region, Value
+from agentlang.ir.library import NoLibrary
 from agentlang.lang.types import INT, ListType, StreamType
 
 Arguments = Mapping[str, Any]
@@ -72,6 +75,31 @@ def wide(branches: int, entry: str = "x:next") -> Graph:
     end = Operation("p.return", "agent.return", (result,), (), {})
     pipeline = GraphPipeline("p", (Input("xs", LIST, True),), LIST, Region((over,), (loop, end)))
     return Graph("", (), (), (pipeline,))
+
+
+def arithmetic(operations: int) -> Graph:
+    """`1 + 1 + 1 …`, which the machine computes itself."""
+    made = [Operation("p.0", "agent.constant", (), (Value(0, INT),), {"value": 1})]
+    for number in range(1, operations + 1):
+        operands = (made[-1].results[0], made[0].results[0])
+        made.append(Operation(f"p.{number}", "agent.binary", operands, (Value(number, INT),), {"operator": "+"}))
+    return graph(made, made[-1].results[0])
+
+
+class Harmless(NoLibrary):
+    """Says of the stages here that they only compute."""
+
+    def harmless(self, entry: str) -> bool:
+        return entry in ("x:one", "x:next")
+
+
+def fused(program: Graph) -> Graph:
+    """The program after `fuse_stages`: one operation, and the end."""
+    module, problems = run_passes(Module(emit_module(program), {}, ()), Harmless(), passes=["fuse_stages"])
+    assert module is not None, problems
+    made = module.graph()
+    assert [each.name for each in made.pipelines[0].body.operations] == ["agent.fused", "agent.return"]
+    return made
 
 
 class Library:
@@ -145,6 +173,14 @@ async def tasks_one_by_one(count: int) -> None:
             await done.wait()
 
 
+async def the_stages_alone(count: int) -> None:
+    """What the stages of a chain do, without anybody who runs them."""
+    context = Context("p", Usage())
+    value = await one(context, {})
+    for _ in range(count - 1):
+        value = await following(context, {"of": value})
+
+
 # --- measurements ---
 
 
@@ -199,6 +235,41 @@ async def best(work: Callable[[], Awaitable[None]], repeat: int) -> float:
     return min(times)
 
 
+async def in_process(work: Callable[[], Awaitable[None]], repeat: int) -> float:
+    """As `again`: the best of many."""
+    return await best(work, 10 * repeat)
+
+
+async def fusing(repeat: int) -> dict[str, float]:
+    """Microseconds of whole runs, one after the other: the same chain of 50 as it is and fused, beside what the stages
+    do by themselves, and a run of nothing."""
+    library, count = Library(0), 50
+    nothing = graph([Operation("p.1", "agent.constant", (), (Value(1, INT),), {"value": 1})], Value(1, INT))
+    return {
+        name: seconds * 1e6
+        for name, seconds in {
+            "a run of nothing": await again(nothing, library, repeat),
+            "50 stages by themselves": await in_process(lambda: the_stages_alone(count), repeat),
+            "a chain of 50 stages": await again(chain(count), library, repeat),
+            "the same, fused": await again(fused(chain(count)), library, repeat),
+            "a chain of 50 sums": await again(arithmetic(count), library, repeat),
+            "the same sums, fused": await again(fused(arithmetic(count)), library, repeat),
+        }.items()
+    }
+
+
+def told(runs: Mapping[str, float]) -> str:
+    """How much of what the executor adds to a chain is left when it is fused."""
+    alone, empty = runs["50 stages by themselves"], runs["a run of nothing"]
+    before, after = runs["a chain of 50 stages"] - alone, runs["the same, fused"] - alone
+    sums, fewer = runs["a chain of 50 sums"], runs["the same sums, fused"]
+    return (
+        f"overhead of 50 stages, fused: 1/{before / after:.1f} of that of the chain"
+        f" (1/{(before - empty) / max(after - empty, 1e-9):.1f} without what any run costs);"
+        f" of 50 sums: 1/{sums / fewer:.1f} (1/{(sums - empty) / max(fewer - empty, 1e-9):.1f})"
+    )
+
+
 async def measure(items: int, stages: int, repeat: int) -> dict[str, float]:
     library = Library(items)
     await run(streaming(1), library)  # imports and caches
@@ -240,14 +311,18 @@ def main() -> None:
     arguments = parser.parse_args()
     backend = "trio" if arguments.trio else "asyncio"
     found = anyio.run(measure, arguments.items, arguments.stages, arguments.repeat, backend=backend)
+    runs = anyio.run(fusing, 3 * arguments.repeat, backend=backend)
     if arguments.json:
-        print(json.dumps({"loop": backend, "microseconds": found}, indent=2))
+        print(json.dumps({"loop": backend, "microseconds": found, "runs": runs}, indent=2))
         return
     stream, task = found["floor: anyio memory stream, an item"], found["floor: anyio task, started and done"]
     print(f"on {backend}; microseconds, best of {arguments.repeat}")
     for name, value in found.items():
         floor = None if "floor" in name else stream if "item" in name else task
         print(f"{value:9.2f}  {name}" + ("" if floor is None else f"  ({value / floor:.1f} x the floor)"))
+    for name, value in runs.items():
+        print(f"{value:9.2f}  {name}")
+    print(told(runs))
 
 
 if __name__ == "__main__":

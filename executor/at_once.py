@@ -4,13 +4,16 @@ they do. After so many in a row the rest is put off, so that others get their tu
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ..ir.fused import ENTRY as FUSED
 from . import observers as watch
 from .backends import Backend, Call
 from .failures import stage_failed
+from .fusing import FailedInside, Fusing
 from .kinds import Usage
 from .machine import events, orders
 from .observers import Watchers
@@ -38,6 +41,7 @@ class AtOnce:
         self._tell = tell
         self._ended = ended
         self._known: dict[str, bool] = {}
+        self._fusing = Fusing(backend, shapes, self._watched)
         self._in_a_row = 0  # since others had their turn
         self._put_off: dict[int, orders.StartStage] = {}
         self._more = anyio.Event()
@@ -45,7 +49,7 @@ class AtOnce:
     def start(self, order: orders.StartStage) -> bool:
         """Run the stage, now or soon. False if it may wait, and needs a task."""
         entry = order.entry
-        known = self._known.get(entry)
+        known = entry == FUSED or self._known.get(entry)
         if known is None:
             known = self._known[entry] = self._backend.immediate(entry)
         if not known:
@@ -79,8 +83,9 @@ class AtOnce:
                     self._run(self._put_off.pop(number))
 
     def _run(self, order: orders.StartStage) -> None:
-        self._in_a_row += 1
+        fused = order.entry == FUSED
         number, operation, usage = order.stage, order.operation, Usage()
+        self._in_a_row += len(operation.regions[0].operations) if fused else 1
         call = Call(
             number,
             operation,
@@ -96,22 +101,34 @@ class AtOnce:
             self._shapes,
             order.began,
         )
-        if self._watchers:
-            started = watch.StageStarted(order.run, number, operation.id, order.index, order.entry, self._now())
-            self._watchers.tell(lambda o: o.stage_started(started))
         over: events.StageEnded | events.StageFailed
         try:
-            value = self._backend.now(call)
+            value = self._fusing.run(call, order.run, bool(self._watchers)) if fused else self._watched(call, order.run)
             self._ended(order.run, value)
             over = events.StageEnded(self._now(), number, value, usage.counts)
+        except FailedInside as inner:
+            inside = inner.operation.id
+            over = events.StageFailed(self._now(), number, *inner.failed, usage.counts, inside=inside)
         except Exception as error:
             failed = stage_failed(error, operation.id, operation.span)
             over = events.StageFailed(self._now(), number, *failed, usage.counts)
-        if self._watchers:
-            how = "ended" if isinstance(over, events.StageEnded) else "failed"
-            event = watch.StageOver(order.run, number, operation.id, how, 0, dict(usage.counts), over.at)
-            self._watchers.tell(lambda o: o.stage_over(event))
         self._tell(over)
+
+    def _watched(self, call: Call, run: int) -> object:
+        """Run a call of an immediate entry; who watches hears of it."""
+        if not self._watchers:
+            return self._backend.now(call)
+        number, stage = call.number, call.operation.id
+        started = watch.StageStarted(run, number, stage, call.index, call.entry, self._now())
+        self._watchers.tell(lambda o: o.stage_started(started))
+        how: Literal["ended", "failed"] = "failed"
+        try:
+            value = self._backend.now(call)
+            how = "ended"
+            return value
+        finally:
+            event = watch.StageOver(run, number, stage, how, 0, dict(call.usage.counts), self._now())
+            self._watchers.tell(lambda o: o.stage_over(event))
 
 
 async def _never() -> None:

@@ -26,7 +26,7 @@ import anyio
 
 from ..ir.graph import Channel, Graph, Handle
 from ..ir.projection import STOPPED
-from .backends import Backend, Call
+from .backends import Backend, Bound, Call
 from .clock import Clock, LoopClock
 from .deployment import Deployment
 from .frames import End, Frame, ProblemFrame
@@ -153,6 +153,9 @@ class _Linked:
 
     def now(self, call: Call) -> object:
         return self._inner.now(call)
+
+    def bound(self, call: Call) -> Bound | None:
+        return self._inner.bound(call)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -16,6 +16,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import Any, cast
@@ -30,6 +31,7 @@ from .clock import Clock, LoopClock
 from .deployment import Deployment
 from .failures import handle_failed
 from .frames import End, Item, ProblemFrame, Start
+from .fusing import fused_for
 from .kinds import Releasable
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
@@ -68,6 +70,7 @@ class Shell(Runner):
         signals: tuple[signal.Signals, ...],
         luck: Callable[[], float],
     ) -> None:
+        deployment = replace(deployment, graph=fused_for(deployment.graph, backend))
         self.deployment = deployment
         self._machine = Machine(deployment, luck)
         self._backend = backend

@@ -49,6 +49,8 @@ def acts(operation: Operation) -> bool:
     """Whether it does something beside its value and what it emits: itself, inside, or (`acts`) in another island."""
     if operation.name == "agent.expect" or operation.attributes.get("acts"):
         return True
+    if operation.name == "agent.fused":
+        return False  # what is in it only computes
     if operation.name in ACTING:
         return not any(map(is_stream, operation.results))
     return any(acts(inner) for region in operation.regions for inner in region.operations)

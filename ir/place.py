@@ -15,9 +15,11 @@ from typing import Protocol, cast
 from ..base.problems import Problem, Problems, has_errors
 from . import _mlir, place_problems
 from .compile import Module
+from .fused import FUSED
 from .graph import Graph, GraphPipeline, Operation, Region, walk
 from .labels import Held, labels_of
 from .live import live, only_live
+from .passes.fuse_stages import unfuse
 from .tiers import is_leaf, tiers_of
 from .verify import verify
 
@@ -50,6 +52,7 @@ def placed(
     """The module with a `tier` on every operation that runs on one. `home` is where the caller is; without it the
     module's `agent.home`, or the first tier of its only fleet. `fleet` says which of several is meant. None where the
     placement cannot be."""
+    module, placement = _unfused(module, placement)
     graph = module.graph()
     tiers = tiers_declared(graph, fleet)
     chosen, found = (home, ()) if home is not None else home_of(graph, fleet)
@@ -71,6 +74,21 @@ def placed(
                 inner.attributes["tier"] = _mlir.attribute(given[stage])
     found += verify(operation, module.passes)
     return (None if has_errors(found) else Module(operation, module.sources, module.passes)), found
+
+
+def _unfused(module: Module, placement: Mapping[str, str]) -> tuple[Module, Mapping[str, str]]:
+    """The module with each stage for itself, and where each runs: those of a fused one where that does."""
+    if not any(operation.name == FUSED for p in module.graph().pipelines for operation in walk(p.body)):
+        return module, placement
+    operation = module.operation.clone().operation
+    with _mlir.working():
+        inside = unfuse(operation)
+    given = dict(placement)
+    for stage, leaves in inside.items():
+        if stage in given:
+            tier = given.pop(stage)
+            given |= {leaf: tier for leaf in leaves if leaf not in placement}
+    return Module(operation, module.sources, module.passes), given
 
 
 def tiers_declared(graph: Graph, fleet: str | None = None) -> tuple[str, ...]:

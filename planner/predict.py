@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..ir.demand.data import FREE
+from ..ir.fused import FUSED, as_leaf
 from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, TokensType, ValueType
 from ..ir.live import ACTING
 from ..lang.types import StreamType
@@ -119,6 +120,8 @@ class _Walker:
         return Flow(end, end)
 
     def operation(self, operation: Operation, state: State) -> Flow:
+        if operation.name == FUSED:
+            operation = as_leaf(operation)
         operands = [state.values.get(value.id, Flow(ZERO, ZERO)) for value in operation.operands]
         match operation.name:
             case name if name in BODIES:

@@ -92,6 +92,8 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
             return ("handle", operation.attributes["name"])
         case "agent.if":
             return _region(graph, operation.regions[0 if operands[0] else 1], values)
+        case "agent.fused":
+            return _region(graph, operation.regions[0], values)
         case "agent.generator":
             return _sending(graph, operation.regions[0], values)[1]
         case "agent.map":

@@ -43,6 +43,9 @@ class Call:
     run: int = 0
 
 
+Bound = Callable[[Mapping[str, object]], Awaitable[object]]
+
+
 class Backend(Protocol):
     async def open(self, handle: Handle) -> None:
         """Open a declared handle; those in its arguments are open. Once per handle, unless it failed."""
@@ -56,6 +59,11 @@ class Backend(Protocol):
 
     def now(self, call: Call) -> object:
         """Run a call of an immediate entry, whose result and arguments are no streams; as `run`, but here and now."""
+        ...
+
+    def bound(self, call: Call) -> Bound | None:
+        """A call of an immediate entry with its arguments left open, to be made again and again: what is given them
+        runs it as `now`. None where each call has to be known."""
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ import anyio
 
 from ...ir.graph import Handle, HandleName
 from ..machine.orders import HandleValue
-from . import Backend, Call
+from . import Backend, Bound, Call
 from .calls import PLAIN
 
 
@@ -52,6 +52,9 @@ class LazyBackend:
 
     def now(self, call: Call) -> object:
         return self._inner.now(call)
+
+    def bound(self, call: Call) -> Bound | None:
+        return self._inner.bound(call)
 
     async def run(self, call: Call) -> object:
         if self._put_off:

@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from dis import get_instructions
+from functools import partial
 from inspect import iscoroutinefunction
 from types import FunctionType, MethodType
 from typing import cast
@@ -17,7 +18,7 @@ from ...ir.graph import Attribute, Handle, HandleName
 from .. import problems
 from ..kinds import Context, Kind, Kinds, StageFailure
 from ..machine.orders import HandleValue
-from . import Call
+from . import Bound, Call
 
 _LOG = logging.getLogger(__name__)
 _FAREWELL = 10.0  # seconds that a stream or a handle has to let go of what it holds
@@ -65,6 +66,9 @@ class LocalBackend:
             return end.value
         running.close()
         raise AssertionError(f"{call.entry} waits, though nothing in it can")
+
+    def bound(self, call: Call) -> Bound | None:
+        return cast(Bound, partial(self._kind(call), _context(call)))
 
     async def close(self) -> None:
         # What was opened last may stand on what was opened first.

@@ -12,7 +12,7 @@ from ...ir.graph import Handle
 from .. import problems
 from ..clock import Clock, LoopClock
 from ..kinds import StageFailure
-from . import Call
+from . import Bound, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,10 @@ class NullBackend:
     def now(self, call: Call) -> object:
         del call
         raise AssertionError("no entry is immediate")
+
+    def bound(self, call: Call) -> Bound | None:
+        del call
+        return None
 
     async def close(self) -> None:
         pass

@@ -51,6 +51,9 @@ class RecordingBackend:
         self._note_all(call, told, value)
         return value
 
+    def bound(self, call: Call) -> Bound | None:
+        return self._inner.bound(call) if is_plain(call) else None
+
     async def run(self, call: Call) -> object:
         if is_plain(call) or is_ahead(call):
             return await self._inner.run(call)

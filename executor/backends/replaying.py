@@ -61,6 +61,9 @@ class ReplayBackend:
     def now(self, call: Call) -> object:
         return self._inner.now(call)
 
+    def bound(self, call: Call) -> Bound | None:
+        return self._inner.bound(call)
+
     async def run(self, call: Call) -> object:
         if is_plain(call):
             return await self._inner.run(call)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
+from ...ir.fused import inside
 from ..deadlines import Deadlines
 from ..deployment import Deployment
 from ..values import Shapes
@@ -19,6 +20,7 @@ from . import events
 from .attempts import Attempting
 from .events import Event
 from .faults import Failure, Fault, ProtocolError
+from .fused import Codes
 from .guards import Guard
 from .handles import Handles
 from .lifecycle import Lifecycle
@@ -55,6 +57,7 @@ class Machine:
     def __init__(self, deployment: Deployment, luck: Callable[[], float] | None = None) -> None:
         self.deployment = deployment
         self.shapes = Shapes.of(deployment.graph)
+        self.codes = Codes(self.shapes)
         self.luck = luck or Random(0).random
         self.make = make
         self.now = 0.0
@@ -102,7 +105,8 @@ class Machine:
             try:
                 task.fire()
             except Fault as fault:
-                scope.zone.fail(Failure(fault.reason, self._telling.told(task.operation, fault.problem)))
+                failed = fault.operation or task.operation
+                scope.zone.fail(Failure(fault.reason, self._telling.told(failed, fault.problem)))
         if self._dirty:
             self._arm()
         orders = tuple(self.orders)
@@ -211,8 +215,13 @@ class Machine:
         if started is None:
             return
         if not started.stopping and not started.forgiven:
-            problem = self._telling.told(started.operation, event.problem)
-            started.zone.fail(Failure(event.reason, problem, event.blame or started.name))
+            operation, stage = started.operation, event.blame or started.name
+            if event.inside is not None and operation is not None:
+                operation = next(each for each in inside(operation) if each.id == event.inside)
+                # A plain operation is told by its place: it is no stage that could be to blame.
+                stage = operation.id if "entry" in operation.attributes else None
+            problem = self._telling.told(operation, event.problem)
+            started.zone.fail(Failure(event.reason, problem, stage))
             self.lifecycle.finish_if_over(started.run)
         else:
             # It was told to stop: what goes wrong on the way out has no reader.

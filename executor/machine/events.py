@@ -63,7 +63,8 @@ class StageEnded:
 
 @message
 class StageFailed:
-    """`blame` is the id of another operation, where that is the one to blame: the failure came from elsewhere."""
+    """`blame` is the id of another operation, where that is the one to blame: the failure came from elsewhere.
+    `inside` is the id of the operation that failed in a fused one."""
 
     at: float
     stage: int
@@ -71,6 +72,7 @@ class StageFailed:
     problem: Problem
     usage: Mapping[str, float] = field(default_factory=dict[str, float])
     blame: str | None = None
+    inside: str | None = None
 
 
 @message

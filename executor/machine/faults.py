@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...base.problems import Problem
+from ...ir.graph import Operation
 
 
 class ProtocolError(Exception):
@@ -13,10 +14,12 @@ class ProtocolError(Exception):
 
 
 class Fault(Exception):
-    """An operation that has no value for its operands; fails the region that it stands in."""
+    """An operation that has no value for its operands; fails the region that it stands in. `operation` is that one where
+    it is a part of the one that was run."""
 
-    def __init__(self, reason: str, problem: Problem) -> None:
+    def __init__(self, reason: str, problem: Problem, operation: Operation | None = None) -> None:
         super().__init__(problem.title)
+        self.operation = operation
         self.reason = reason
         self.problem = problem
 

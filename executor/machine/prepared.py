@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+from ...ir.fused import FUSED
 from ...ir.graph import GraphPipeline, HandleName, Operation, Region, Value, walk
 from ...ir.keeping import free_values, kept_uses
 from ...ir.live import TERMINATORS, acts, is_stream, live, sends, without_identities
+from .fused import step_of
 from .policies import Policies, policies_of
 from .semantics import LEAVES, LINKS, leaf
 
@@ -151,6 +153,9 @@ def _step(operation: Operation, around: _Around) -> Step:
         raise ValueError(f"{operation.id}: calls of pipelines are inlined before a graph runs")
     if operation.name == "agent.agent":
         raise ValueError(f"{operation.id}: agents become loops before a graph runs")
+    if operation.name == FUSED:
+        taken, entry, names = step_of(operation)
+        return Step(operation, taken, {}, taken, operation.results[0].id, entry=entry, parameters=names)
     if len(operation.results) > 1:
         raise ValueError(f"{operation.id}: an operation has one result")
     kept = cast("tuple[int, ...]", operation.attributes.get("kept") or ())

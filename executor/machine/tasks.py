@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from ...ir.fused import FUSED
 from ...ir.projection import STOPPED
 from .. import island_problems
 from ..channels import Channel, Epoch, Reader
 from .attempts import Race, Try
 from .branches import Generator, If, Match
 from .conversions import CONVERSIONS
-from .faults import Failure
+from .faults import Failure, Fault
 from .feed import Slot
 from .guards import Guard
 from .interrupting import Interruptible
@@ -31,6 +32,8 @@ def make(scope: Scope, step: Step) -> Task:
     if kind is None:
         if name == "agent.map":
             return MapList(scope, step) if is_list(step.operation) else MapStream(scope, step)
+        if name == FUSED:
+            return Leaf(scope, step) if step.entry else Computed(scope, step)
         raise ValueError(f"{step.operation.id}: the executor does not know {name}")
     return kind(scope, step)
 
@@ -42,6 +45,24 @@ class Plain(Task):
 
     def fire(self) -> None:
         self.give(evaluate(self.step.operation, self.operands(), self.run.machine.shapes))
+        self.finish()
+
+
+class Computed(Task):
+    """Plain operations that were fused into one."""
+
+    __slots__ = ()
+
+    def fire(self) -> None:
+        code = self.run.machine.codes.get(self.operation)
+        values = [*self.operands(), *code.start]
+        for part in code.parts:
+            assert part.compute is not None
+            try:
+                values.append(part.compute([values[slot] for slot in part.slots]))
+            except Fault as fault:
+                raise Fault(fault.reason, fault.problem, part.operation) from None
+        self.give(values[code.result])
         self.finish()
 
 

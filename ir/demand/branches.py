@@ -9,11 +9,13 @@ allowed, no failure. The branches of a race all run; what a policy might repeat 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Protocol, cast
 
 from ...lang.types import EnumType, ListType, OptionType, StreamType
 from ..formula import ZERO, Formula, constant, total
-from ..graph import Graph, Operation, Region, Value, emits
+from ..fused import stages
+from ..graph import Demand, Graph, Operation, Region, Value, emits
 from ..graph import walk as every
 from ..library import Sized
 from .sizing import ASSUMED, BRANCH_SHARE, Sizes, blended, part_of
@@ -26,6 +28,7 @@ class Walk(Protocol):
     sizes: Sizes
     values: dict[int, Sized]
     times: dict[str, Formula]
+    demands: dict[str, Demand]
 
     def region(self, region: Region, times: Formula) -> Sized: ...
     def size(self, value: Value) -> Sized: ...
@@ -141,6 +144,15 @@ def _around(walk: Walk, operation: Operation, times: Formula) -> Sized:
     return walk.region(operation.regions[0], times)
 
 
+def _fused(walk: Walk, operation: Operation, times: Formula) -> Sized:
+    """One stage, which needs what all in it need, and holds as much as all of it together."""
+    sized = walk.region(operation.regions[0], times)
+    needs = [walk.demands.pop(each.id) for each in stages(operation)]
+    if needs:
+        walk.demands[operation.id] = Demand(*(total(getattr(n, f.name) for n in needs) for f in fields(Demand)))
+    return sized
+
+
 BODIES: Mapping[str, Callable[[Walk, Operation, Formula], Sized]] = {
     "agent.map": _map,
     "agent.if": _if,
@@ -149,6 +161,7 @@ BODIES: Mapping[str, Callable[[Walk, Operation, Formula], Sized]] = {
     "agent.race": _race,
     "agent.try": _try,
     "agent.generator": _generator,
+    "agent.fused": _fused,
     "agent.guard": _around,
     "agent.interruptible": _around,
 }

@@ -22,6 +22,7 @@ from ...lang.types import (
     Type,
 )
 from ..formula import ZERO, Formula, constant, total
+from ..fused import FUSED
 from ..graph import (
     Attribute,
     Demand,
@@ -127,6 +128,8 @@ class _Walk:
         return self.size(last[0]) if last else Sized()
 
     def _settle(self, operation: Operation, value: Value, sized: Sized) -> Sized:
+        if operation.name == FUSED:
+            return sized  # settled in it
         if value.name is not None:
             return self.sizes.named(value.type, sized, value.name)
         return self.sizes.complete(value.type, sized, self.path(operation))

@@ -7,6 +7,7 @@
 | `stages` | stage, chat, tokenize, prefill, transfer, decode, detokenize, call, given |
 | `control` | map, if, emit, expect, yield, return |
 | `branches` | match, race, arm, repeat, turn |
+| `fused` | fused |
 | `policies` | try, guard, interruptible, buffered |
 | `declarations` | handle, record, enum, tool, pipeline, test, goal |
 | `fleets` | fleet, tier, link |

@@ -10,7 +10,7 @@ from ..graph import KvType, TokensType, ValueType
 from .spec import MOST_OPERANDS, Is, View, fits, operation
 
 YIELDING = (
-    *("agent.map", "agent.if", "agent.arm", "agent.repeat", "agent.generator"),
+    *("agent.map", "agent.if", "agent.arm", "agent.repeat", "agent.generator", "agent.fused"),
     *("agent.try", "agent.guard", "agent.interruptible", "agent.agent"),
 )
 """The operations whose bodies end in `agent.yield`."""

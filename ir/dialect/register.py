@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from .. import _mlir
-from . import agents, branches, control, data, declarations, fleets, operators, placed, policies, stages, values
+from . import agents, branches, control, data, declarations, fleets, fused, operators, placed, policies, stages, values
 from .spec import OPERATIONS, Is, OpSpec, Verifier, View, attribute_fits
 from .types import PARAMETRIC, PRIMITIVE_NAMES
 
 # Importing these registers their operations.
 MODULES = (
-    *(values, data, stages, operators, control, branches, policies, agents),
+    *(values, data, stages, operators, control, branches, policies, agents, fused),
     *(declarations, fleets, placed),
 )
 

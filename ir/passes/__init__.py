@@ -29,6 +29,7 @@ PASSES: tuple[str, ...] = (
     "batch_calls",
     "split_tool",
     "split_llm",
+    "fuse_stages",
     "annotate_demand",
 )
 """What every program goes through, in this order."""

@@ -120,6 +120,8 @@ def _acting(block: Any, sends: bool, tell: Callable[[Any, bool], bool], every: b
         if operation.name == "agent.emit":
             found |= sends
             continue
+        if operation.name == "agent.fused":
+            continue  # what is in it only computes
         if not len(operation.regions):
             found |= acts(operation)
             continue

@@ -16,6 +16,7 @@ import pytest
 from cli_runs import Done, agentlang
 
 from agentlang.cli.main import main
+from agentlang.ir.passes import PASSES
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "opt"
 MODULES = sorted(path for path in GOLDEN.glob("*.mlir") if not path.name.endswith(".out.mlir"))
@@ -29,7 +30,7 @@ PLAIN = f"""module attributes {{agent.version = 1 : i64}} {{
       result = !agent.text}} : () -> ()
 }}
 """
-ALL = "inline_pipelines,fold_constants,share_duplicates,lift_invariant,drop_unread,split_llm,annotate_demand"
+ALL = ",".join(PASSES)
 
 
 def opt(folder: Path, given: str | bytes, *words: str) -> Done:

@@ -400,6 +400,17 @@ def generator(*body: str, given: str = "!agent.stream_of<!agent.text>") -> str:
     return f'%out = "agent.generator"() ({{ {" ".join(body)} }}) {{id = "p.generator"}} : () -> ({given})'
 
 
+def fused(*body: str, given: str = "!agent.text") -> str:
+    return f'%out = "agent.fused"() ({{ {" ".join(body)} }}) {{id = "p.fused"}} : () -> {given}'
+
+
+ONE = f"operandSegmentSizes = array<i32: {', '.join(['1'] + ['0'] * (MOST_OPERANDS - 1))}>"
+NOTED = f'%n = "agent.template"(%text) {{parts = [0], id = "p.n", {ONE}}} : (!agent.text) -> !agent.text'
+NOTE = yields("%n", "!agent.text")
+JOINED = '%n = "agent.collect"(%stream) {id = "p.n"} : (!agent.stream_of<!agent.text>) -> !agent.text'
+STAGE = f'{{entry = "a:b", parameters = ["of"], id = "p.n", {ONE}}}'
+STREAMED = f'%n = "agent.stage"(%stream) {STAGE} : (!agent.stream_of<!agent.text>) -> !agent.text'
+OPENED = f'%m = "agent.stage"(%text) {STAGE} : (!agent.text) -> !agent.stream_of<!agent.text>'
 SAYS, AGAIN, COUNTS = yields("%text", "!agent.text"), yields("%text", "!agent.text"), yields("%int", "!agent.int")
 A = arm("%text", "!agent.text", "A", "%o: !agent.int", '["order"]')
 B, ANY = arm("%text", "!agent.text", "B"), arm("%text", "!agent.text", "_")
@@ -464,6 +475,13 @@ BODIES = [
     (match_over("option", NONE_ARM, arm("%text", "!agent.text", "some")), "has an arm 'some' that takes nothing"),
     (match_over("enum", A, arm("%text", "!agent.text", "B", binders='["x"]')), "has not one binder for each argument"),
     (match_over("enum", A, arm("%text", "!agent.text", "", "")), "has a case without a name"),
+    (fused(NOTED, NOTE), None),
+    (fused(yields("%text", "!agent.text")), None),
+    (fused(NOTED, NOTE, given="!agent.int"), "gives Int, but its body yields Text"),
+    (fused(JOINED, NOTE), "holds 'agent.collect', which does not only compute"),
+    (fused(STREAMED, NOTE), "holds 'agent.stage', which does not take plain values alone"),
+    (fused(OPENED, yields("%text", "!agent.text")), "holds 'agent.stage', which gives no plain value"),
+    (fused(yields("%stream", TEXT_STREAM), given=TEXT_STREAM), "which is no plain value"),
     (race(arm("%text", "!agent.text"), arm("%text", "!agent.text")), None),
     (race(), "has no arm"),
     (race(arm("%text", "!agent.text"), arm("%int", "!agent.int")), "gives Text, but a branch yields Int"),
