@@ -1,5 +1,8 @@
-"""How far two prompts begin alike. Every engine that reuses a cache asks it of tokens, never of texts: where a text ends
-inside of a token of the longer one, the two have other tokens there, and the cache counts only up to them."""
+"""How far two prompts begin alike.
+
+Every engine that reuses a cache asks it of tokens, never of texts: where a text ends inside of a token of the longer
+one, the two have other tokens there, and the cache counts only up to them.
+"""
 
 from __future__ import annotations
 
