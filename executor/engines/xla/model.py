@@ -96,7 +96,8 @@ class XlaModel:
         if not tokens:
             raise ValueError("a prompt needs at least one token")
         began = anyio.current_time()
-        context, known = self._facts.context, prefix if isinstance(prefix, XlaSequence) and prefix in self._open else None
+        context = self._facts.context
+        known = prefix if isinstance(prefix, XlaSequence) and prefix in self._open else None
         cached = 0 if known is None else common_beginning(tokens[:-1], known.prompt)
         plan = buckets.chunks(len(tokens), context, buckets.first_free(cached, len(tokens), context))
         length = self._room(plan, len(tokens))
