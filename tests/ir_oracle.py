@@ -20,7 +20,8 @@ from agentlang.executor.machine.faults import Fault
 from agentlang.executor.machine.semantics import PLAIN, joined, leaf
 from agentlang.ir.graph import Graph, Operation, Region
 from agentlang.ir.live import live, only_live
-from agentlang.lang.types import MapType, OptionType, StreamType
+from agentlang.ir.texts import text_form
+from agentlang.lang.types import JSON, MapType, OptionType, StreamType
 
 Values = Mapping[int, Any]
 _SENT = -1
@@ -107,6 +108,8 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
             return meaning(graph, str(operation.attributes["callee"]), inputs)
         case "agent.match":
             return _match(graph, operation, operands[0], values)
+        case "agent.agent":
+            return _agent(graph, operation, operands[0], values)
         case "agent.repeat":
             return _repeat(graph, operation, operands[0], values)
         case "agent.race" | "agent.guard" | "agent.interruptible":
@@ -129,7 +132,7 @@ def _operation(graph: Graph, operation: Operation, operands: list[Any], values: 
                 raise Failed(fault.reason) from None
         case _:
             _, names = leaf(operation)
-            return answer(operation, dict(zip(names, operands, strict=True)))
+            return answer(operation, dict(zip(names, operands, strict=True)), graph)
 
 
 def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> Any:
@@ -138,6 +141,9 @@ def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> 
     if "batch" in operation.attributes:
         return tuple(answer(single(operation), given, graph) for given in each(operation, arguments))
     entry, _ = leaf(operation)
+    if "tool" in operation.attributes:
+        asked = repr((operation.attributes["tool"], sorted(arguments.items())))
+        return some(operation.results[0].type, graph, asked)
     schema = operation.attributes.get("schema")
     if schema is None:
         return _STAGES[entry](**arguments)
@@ -182,6 +188,21 @@ def _repeat(graph: Graph, operation: Operation, state: Any, values: Values) -> A
     return state
 
 
+def _agent(graph: Graph, operation: Operation, said: Any, values: Values) -> Any:
+    """Step by step, until a reply is an answer; the last step may only answer."""
+    step, use, last = operation.regions
+    for _ in range(int(str(operation.attributes["at_most"])) - 1):
+        reply = _region(graph, step, {**values, step.arguments[0].id: said})
+        if "Answer" in reply:
+            answer = reply["Answer"]["answer"]
+            if answer is not None:
+                return answer
+            break  # an option without a value is no answer
+        gave = tuple(_region(graph, use, {**values, use.arguments[0].id: call}) for call in reply["Use"]["calls"])
+        said = (*said, {"role": "Assistant", "text": text_form(reply, JSON)}, *gave)
+    return _region(graph, last, {**values, last.arguments[0].id: said})
+
+
 def _texts(given: object) -> tuple[str, ...]:
     assert isinstance(given, tuple)
     return tuple(str(each) for each in given)
@@ -201,20 +222,12 @@ def _case(operation: Operation, *payload: Any) -> Any:
 
 
 def said(operation: Operation, text: str) -> Any:
-    """The value that was said; some value of the enum that the schema allows, where it was none."""
+    """The value that was said; some value that the schema allows, where it was none."""
     with suppress(ValueError):
         value = json.loads(text)
         if isinstance(value, str | dict):  # a toy may have said a digit
-            return value
-    schema = json.loads(str(operation.attributes["schema"]))
-    chosen = crc32(text.encode())
-    options = [*schema["anyOf"][0]["enum"], *schema["anyOf"][1:]]
-    option = options[chosen % len(options)]
-    if isinstance(option, str):
-        return option
-    ((case, payload),) = option["properties"].items()
-    kinds = {name: field["type"] for name, field in payload["properties"].items()}
-    return {case: {name: chosen % 7 if kind == "integer" else f"{text} {name}" for name, kind in kinds.items()}}
+            return frozen(value)
+    return frozen(document(json.loads(str(operation.attributes["schema"])), text))
 
 
 _DATA: dict[str, Callable[..., Any]] = {
@@ -256,7 +269,19 @@ def _detokenize(**arguments: Any) -> list[str]:
 
 
 def _prefill(**arguments: Any) -> Any:
+    if arguments.get("prefix") is not None:
+        assert _begins(arguments["tokens"], arguments["prefix"]), arguments
     return ("kv", arguments["self"], arguments["tokens"])
+
+
+def _begins(tokens: Any, prefix: Any) -> bool:
+    """Whether a prompt begins with what was prefilled ahead: in the same turn, or in the system text where that is all
+    that was known."""
+    whole, begun = dict(tokens[1]), dict(prefix[2][1])
+    same = whole["self"] == begun["self"] == prefix[1]
+    if not begun["prompt"]:
+        return same and whole["system"].startswith(begun["system"])
+    return same and whole["system"] == begun.get("system", "") and whole["prompt"].startswith(begun["prompt"])
 
 
 _STAGES: dict[str, Callable[..., Any]] = {
