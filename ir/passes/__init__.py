@@ -29,6 +29,7 @@ PASSES: tuple[str, ...] = (
     "batch_calls",
     "split_tool",
     "split_llm",
+    "hoist_prefix",
     "fuse_stages",
     "annotate_demand",
 )
