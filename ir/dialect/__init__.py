@@ -9,7 +9,9 @@
 | `branches` | match, race, arm, repeat, turn |
 | `fused` | fused |
 | `policies` | try, guard, interruptible, buffered |
+| `agents` | agent |
 | `declarations` | handle, record, enum, tool, pipeline, test, goal |
 | `fleets` | fleet, tier, link |
+| `parallel` | step, give, enter, layers, attention, feed_forward, all_reduce, leave, route, dispatch, experts, combine |
 | `placed` | send, receive, watch, halt, over, channel, island |
 """
