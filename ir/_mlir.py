@@ -34,6 +34,7 @@ MlirLocation: TypeAlias = Any
 MLIRError: type[Exception] = core.MLIRError
 
 _SEGMENTS = "operandSegmentSizes"
+_RESULT_SEGMENTS = "resultSegmentSizes"
 
 
 def ext() -> Any:
@@ -163,7 +164,7 @@ def narrow(given: MlirAttribute) -> MlirAttribute:
 
 def attributes_of(operation: MlirOperation) -> dict[str, Any]:
     """All attributes of an operation, as plain data."""
-    return {name: plain(value) for name, value in operation.attributes.items() if name != _SEGMENTS}
+    return {name: plain(value) for name, value in operation.attributes.items() if name not in (_SEGMENTS, _RESULT_SEGMENTS)}
 
 
 # --- locations -------------------------------------------------------------------------------------------------------
@@ -237,6 +238,8 @@ def create(
     given = {key: attribute(value) for key, value in (attributes or {}).items()}
     if OPERATIONS[name.removeprefix("agent.")].operands[1] == MOST_OPERANDS:
         given[_SEGMENTS] = _segments(len(operands), MOST_OPERANDS)
+    if OPERATIONS[name.removeprefix("agent.")].results[1] == MOST_OPERANDS:
+        given[_RESULT_SEGMENTS] = _segments(len(results), MOST_OPERANDS)
     return core.Operation.create(
         name,
         operands=list(operands),

@@ -13,7 +13,7 @@ from . import _mlir
 from .constants import encoded
 from .demand.data import demand_data, size_data
 from .dialect.types import to_mlir
-from .graph import Channel, Graph, GraphPipeline, Handle, HandleName, Operation, Region, Tool
+from .graph import Channel, Graph, GraphPipeline, Handle, HandleName, ModelStep, Operation, Region, Tool
 from .read import ARMED
 
 
@@ -29,6 +29,7 @@ def emit_module(graph: Graph) -> Any:
             *(_make("agent.enum", {"name": e.name, "cases": [_case(c) for c in e.cases]}) for e in graph.enums),
             *(_tool(tool) for tool in graph.tools),
             *(channel_operation(channel) for channel in graph.channels),
+            *(step_operation(step) for step in graph.steps),
             *(pipeline_operation(pipeline) for pipeline in graph.pipelines),
             *(_body("agent.test", test, {"name": test.name}) for test in graph.tests),
             *(_make("agent.goal", {"pipeline": name, **given}) for name, given in graph.goals.items()),
@@ -106,6 +107,15 @@ def channel_operation(channel: Channel) -> Any:
         "buffer": channel.buffer,
     }
     return _make("agent.channel", attributes)
+
+
+def step_operation(step: ModelStep, span: Span | None = None) -> Any:
+    """An `agent.step` with its body, detached."""
+    attributes = {"name": step.name, "model": step.model, "tensor": step.tensor, "expert": step.expert}
+    weights = {"weights": step.weights} if step.weights else {}
+    made = _make("agent.step", {**attributes, **weights}, span, 1)
+    _region(made.regions[0], step.body, {}, _mlir.location(span))
+    return made
 
 
 def pipeline_operation(pipeline: GraphPipeline) -> Any:

@@ -54,7 +54,31 @@ class FailureType:
         return "failure"
 
 
-ValueType = Type | KvType | TokensType | InTransitType | FailureType
+@dataclass(frozen=True, slots=True)
+class ActivationType:
+    """What goes between the parts of a model's step: `hidden` states, `partial` ones (a summand of them), the `routing`
+    of tokens to experts, `logits`."""
+
+    word: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.word}<{self.model}>"
+
+
+@dataclass(frozen=True, slots=True)
+class KvShardType:
+    """One of the `shards` parts of a KV cache, by key-value heads."""
+
+    model: str
+    shard: int
+    shards: int
+
+    def __str__(self) -> str:
+        return f"kv_shard<{self.model}, {self.shard} of {self.shards}>"
+
+
+ValueType = Type | KvType | TokensType | InTransitType | FailureType | ActivationType | KvShardType
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +253,20 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStep:
+    """One step of a model in `tensor` shards and `expert` groups of experts, for the stages that name it: arguments are
+    the tokens and the parts of the cache, results the logits and those parts. `weights` are the bytes of them that each
+    device holds. Demands in it are of a step of `tokens` tokens behind `past` ones."""
+
+    name: str
+    model: str
+    tensor: int
+    expert: int
+    body: Region
+    weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A whole module, frozen. `digest` is the SHA-256 (hex) of the module's text without locations: comments and
     layout do not change it. Goals are by pipeline, fleets by name, as plain data (see `ir.dialect`). `passes` are those
@@ -250,6 +288,7 @@ class Graph:
     channels: tuple[Channel, ...] = ()
     home: str | None = None
     tier: str | None = None
+    steps: tuple[ModelStep, ...] = ()
 
     def pipeline(self, name: str) -> GraphPipeline:
         """The pipeline of that name. KeyError if there is none."""

@@ -8,6 +8,7 @@ from typing import Any
 from ..base.problems import Problem, Problems, has_errors
 from . import _mlir
 from .compile import Module
+from .spreading import tell_handles
 from .verify import verify
 
 
@@ -43,11 +44,12 @@ def _extracted(module: Any, name: str) -> Any:
                 inner.move_before(operation)
         operation.erase()
     _only_used(module)
+    tell_handles(module)
     return module
 
 
 def _only_used(module: Any) -> None:
-    """Handles that nothing here opens go, and goals of pipelines that are not here."""
+    """Handles that nothing here opens go, goals of pipelines that are not here, and steps that no stage here runs."""
     declared = _declared(module)
     pipelines = [operation for operation in declared if operation.name == "agent.pipeline"]
     here = {_name(pipeline) for pipeline in pipelines}
@@ -57,8 +59,12 @@ def _only_used(module: Any) -> None:
         for operation in _mlir.walk(pipeline)
         if operation.name == "agent.open"
     }
+    stages = (operation for pipeline in pipelines for operation in _mlir.walk(pipeline))
+    steps = {operation.attributes["step"].value for operation in stages if "step" in operation.attributes}
     for operation in reversed(declared):
-        if operation.name == "agent.handle":
+        if operation.name == "agent.step" and _name(operation) not in steps:
+            operation.erase()
+        elif operation.name == "agent.handle":
             if _name(operation) in opened:
                 arguments = _mlir.plain(operation.attributes["arguments"]).values()
                 opened |= {str(value) for value in arguments if isinstance(value, _mlir.SymbolName)}

@@ -18,6 +18,7 @@ from .dialect.control import goes_into, sender
 from .dialect.spec import View, fits
 from .dialect.types import from_mlir
 from .graph import ValueType
+from .parallel_laws import PARALLEL
 from .placed_laws import PLACED
 
 Broken = Iterator[tuple[Any, str]]
@@ -330,7 +331,7 @@ LAWS: tuple[Law, ...] = (
     Law("records fit", records_fit),
     Law("enums fit", enums_fit),
     Law("goals resolve", goals_resolve),
-    *(Law(*each) for each in (*AGENTS, *PLACED)),
+    *(Law(*each) for each in (*AGENTS, *PLACED, *PARALLEL)),
     Law("no calls", no_calls, after="inline_pipelines"),
     Law("no chats", no_chats, after="split_llm"),
     Law("demands everywhere", demands_everywhere, after="annotate_demand"),

@@ -24,7 +24,8 @@ class ModelShape:
     looked-up input table left out, the output table of `vocab * d_model` included). `weight_bytes` is of one parameter
     and `cache_bytes` of one number in the KV cache, as the engine holds them in memory; `file_bytes` is what opening
     reads from disk. `sliding_layers` of the layers attend to the last `sliding_window` tokens only. `overhead_tokens`
-    is what the chat template adds to a prompt (its markup, and the system text it puts in when none is given).
+    is what the chat template adds to a prompt (its markup, and the system text it puts in when none is given). Where
+    each token goes to `active_experts` of `experts`, `ffn` is the inner width of one of them.
     """
 
     name: str
@@ -44,6 +45,8 @@ class ModelShape:
     sliding_window: int = 0
     sliding_layers: int = 0
     overhead_tokens: int = 0
+    experts: int = 0
+    active_experts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,19 @@ from typing import Any, cast
 from ..base.source import Source, Span
 from .demand.data import demand_data
 from .formula import Formula, constant
-from .graph import Attribute, Demand, Graph, GraphPipeline, Handle, HandleName, Operation, Region, Value, walk
+from .graph import (
+    Attribute,
+    Demand,
+    Graph,
+    GraphPipeline,
+    Handle,
+    HandleName,
+    ModelStep,
+    Operation,
+    Region,
+    Value,
+    walk,
+)
 from .live import ACTING
 
 _MARGIN = 5
@@ -44,6 +56,8 @@ def pretty(graph: Graph, sources: Mapping[str, Source] | None = None) -> str:
         inputs = ", ".join(f"{name}: {given}" for name, given in tool.parameters)
         effects = show(tool.effects)
         lines.append(f"tool {tool.name}({inputs}) -> {tool.result} = {tool.entry}({show(tool.settings)}) {effects}")
+    for step in graph.steps:
+        lines += ["", *page.step(step)]
     for pipeline in graph.pipelines:
         inputs = ", ".join(
             f"{i.name}: {i.type}" + ("" if i.required else f" = {show(i.default)}") for i in pipeline.inputs
@@ -98,7 +112,13 @@ class _Page:
         head = f"{handle.keyword} @{handle.name}: {handle.type} = {handle.entry}({arguments})"
         return [head, *_demand(handle.demand, None, "  ")]
 
-    def body(self, pipeline: GraphPipeline) -> list[str]:
+    def step(self, step: ModelStep) -> list[str]:
+        inputs = ", ".join(f"%{value.id}: {value.type}" for value in step.body.arguments)
+        held = f", weights {show(step.weights)} B" if step.weights else ""
+        head = f"step {step.name}({inputs}) of @{step.model}: tensor {step.tensor}, expert {step.expert}{held}"
+        return [head, *self.body(step)]
+
+    def body(self, pipeline: GraphPipeline | ModelStep) -> list[str]:
         self._place = ()
         self._written = {v.id: f"%{v.name or v.id}" for v in pipeline.body.arguments}
         for operation in walk(pipeline.body):
@@ -106,7 +126,8 @@ class _Page:
                 self._written[value.id] = self._value(operation, value)
             for region in operation.regions:
                 self._written |= {v.id: f"%{v.name or v.id}" for v in region.arguments}
-        sizes = [f"{'':{_MARGIN}} | size {size}" for size in map(_size, pipeline.sizes)]
+        named = pipeline.sizes if isinstance(pipeline, GraphPipeline) else ()
+        sizes = [f"{'':{_MARGIN}} | size {size}" for size in map(_size, named)]
         return [*sizes, *self._region(pipeline.body, "")]
 
     def _value(self, operation: Operation, value: Value) -> str:
@@ -138,7 +159,8 @@ class _Page:
     def _operation(self, operation: Operation, indent: str) -> Iterator[str]:
         blank = f"{'':{_MARGIN}} | {indent}  "
         labels = "".join(f" @{label}" for label in cast("tuple[str, ...]", operation.attributes.get("labels", ())))
-        results = "".join(f"{self._written[value.id]}: {value.type}{labels} = " for value in operation.results)
+        given = ", ".join(f"{self._written[value.id]}: {value.type}{labels}" for value in operation.results)
+        results = f"{given} = " if given else ""
         where = f" on {operation.attributes['tier']}" if "tier" in operation.attributes else ""
         head = f"{blank}{results}{operation.name.removeprefix('agent.')}{self._what(operation)}{where}"
         tail = " {" if operation.regions else ""
@@ -213,7 +235,7 @@ class _Page:
 
 
 # What a call says beside its arguments.
-_BESIDE = ("tool", "effects", "settings", "needs")
+_BESIDE = ("tool", "effects", "settings", "needs", "tensor", "expert", "step")
 
 # What is written elsewhere: labels behind the type, the schema as it is, whether a person is asked by the question.
 _QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts", "copies")

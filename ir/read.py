@@ -26,6 +26,7 @@ from .graph import (
     Handle,
     HandleName,
     Input,
+    ModelStep,
     Operation,
     RecordShape,
     Region,
@@ -86,6 +87,7 @@ class _Reader:
             channels=tuple(_channel(given) for _, given in each("agent.channel")),
             home=text_of(module, "agent.home"),
             tier=text_of(module, "agent.tier"),
+            steps=tuple(self._step(operation, given) for operation, given in each("agent.step")),
         )
 
     # --- declarations ------------------------------------------------------------------------------------------------
@@ -112,6 +114,12 @@ class _Reader:
         )
         result = _type(given["result"])
         return self._body(operation, given, inputs, result, [parameter.name for parameter in inputs])
+
+    def _step(self, operation: Any, given: dict[str, Any]) -> ModelStep:
+        self._values = {}
+        body = self._region(operation.regions[0], [])
+        spread = given["tensor"], given["expert"]
+        return ModelStep(given["name"], given["model"], *spread, body, given.get("weights", ()))
 
     def _test(self, operation: Any, given: dict[str, Any]) -> GraphPipeline:
         from ..lang.types import NONE

@@ -24,7 +24,6 @@ from math import comb
 from ..formula import ZERO, Formula, as_formula, constant, total, variable
 from ..graph import Demand
 from ..library import ModelShape
-from . import llm
 from .data import NAMES, demand
 
 
@@ -265,5 +264,3 @@ def _total(*parts: Demand) -> Demand:
 def once(shape: ModelShape, part: Demand) -> Demand:
     """A part of all layers, for one of them (the average, where some layers attend to a window)."""
     return _share(part, shape.layers)
-
-

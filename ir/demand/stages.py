@@ -39,7 +39,7 @@ from ..graph import (
 )
 from ..graph import walk as every
 from ..library import Library, ModelShape, Sized
-from . import llm
+from . import llm, parallel
 from .branches import BODIES
 from .data import FREE, demand
 from .sizing import (
@@ -236,7 +236,7 @@ class _Walk:
                 return self._tokenize(operation, arguments, shape)
             case "llm:prefill":
                 n = llm.known(arguments["tokens"].tokens, 0.0)
-                self.demands[operation.id] = llm.prefill(shape, n) if shape else FREE
+                self.demands[operation.id] = _of(operation).prefill(shape, n) if shape else FREE
                 return Sized(tokens=n, handle=arguments["self"].handle)
             case "llm:transfer":
                 n = llm.known(arguments["kv"].tokens, 0.0)
@@ -248,7 +248,7 @@ class _Walk:
                 n = llm.known(arguments["kv"].tokens, 0.0)
                 reply = self._reply(operation, arguments)
                 m = llm.known(reply.tokens, 0.0)
-                self.demands[operation.id] = llm.decode(shape, n, m) if shape else FREE
+                self.demands[operation.id] = _of(operation).decode(shape, n, m) if shape else FREE
                 return reply
             case "llm:detokenize":
                 self.demands[operation.id] = llm.detokenize(llm.known(arguments["tokens"].tokens, 0.0))
@@ -311,6 +311,32 @@ def data_bytes(given: ValueType, sized: Sized, shape: ModelShape | None = None) 
 
 
 NUMBER_BYTES = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """What a prefill or decode needs, as its model is spread."""
+
+    layout: parallel.Layout
+
+    def prefill(self, shape: ModelShape, n: Formula, past: Formula = ZERO) -> Demand:
+        if self.layout.devices == 1:
+            return llm.prefill(shape, n, past)
+        return parallel.prefill(shape, self.layout, n, past)
+
+    def decode(self, shape: ModelShape, n: Formula, m: Formula) -> Demand:
+        if self.layout.devices == 1:
+            return llm.decode(shape, n, m)
+        return parallel.decode(shape, self.layout, n, m)
+
+
+def _of(operation: Operation) -> _Spread:
+    """Spread as its `agent.step` says; whole, as long as it has none."""
+    given = operation.attributes
+    if "step" not in given:
+        return _Spread(parallel.Layout(1))
+    return _Spread(parallel.Layout(int(str(given["tensor"])), int(str(given["expert"]))))
+
 
 _NEEDS = {"cpu": "cpu", "memory": "footprint", "disk": "disk", "network": "network", "compute": "compute"}
 

@@ -12,6 +12,6 @@
 | `agents` | agent |
 | `declarations` | handle, record, enum, tool, pipeline, test, goal |
 | `fleets` | fleet, tier, link |
-| `parallel` | step, give, enter, layers, attention, feed_forward, all_reduce, leave, route, dispatch, experts, combine |
+| `parallel` | step and what is in it: enter, layers, attention, feed_forward, all_reduce, experts, …, leave, give |
 | `placed` | send, receive, watch, halt, over, channel, island |
 """

@@ -11,14 +11,28 @@ from functools import lru_cache
 from typing import Any
 
 from .. import _mlir
-from . import agents, branches, control, data, declarations, fleets, fused, operators, placed, policies, stages, values
+from . import (
+    agents,
+    branches,
+    control,
+    data,
+    declarations,
+    fleets,
+    fused,
+    operators,
+    parallel,
+    placed,
+    policies,
+    stages,
+    values,
+)
 from .spec import OPERATIONS, Is, OpSpec, Verifier, View, attribute_fits
 from .types import PARAMETRIC, PRIMITIVE_NAMES
 
 # Importing these registers their operations.
 MODULES = (
     *(values, data, stages, operators, control, branches, policies, agents, fused),
-    *(declarations, fleets, placed),
+    *(declarations, fleets, placed, parallel),
 )
 
 _ATTRIBUTE_CLASSES = {

@@ -142,7 +142,11 @@ def tokenize(op: View) -> Iterator[str]:
         yield f"gives tokens, not {op.result}"
 
 
-@operation("prefill", operands=(2, 3), attributes=LEAF, optional={"functions": Is.TEXTS, "ahead": Is.BOOLEAN})
+SPREAD = {"tensor": Is.INTEGER, "expert": Is.INTEGER, "step": Is.TEXT}
+"""Over how many devices a model is spread, and the `agent.step` that says what each of them does."""
+
+
+@operation("prefill", operands=(2, 3), attributes=LEAF, optional={"functions": Is.TEXTS, "ahead": Is.BOOLEAN, **SPREAD})
 def prefill(op: View) -> Iterator[str]:
     """Run the prompt through the model: a KV cache, with what the first token is chosen from. `functions` names the
     model operations that do it, where they are linked in.
@@ -181,7 +185,7 @@ def kv_transfer(op: View) -> Iterator[str]:
     "decode",
     operands=ANY_NUMBER,
     attributes=LEAF,
-    optional={"functions": Is.TEXTS, "output": Is.TEXT, "schema": Is.TEXT},
+    optional={"functions": Is.TEXTS, "output": Is.TEXT, "schema": Is.TEXT, **SPREAD},
 )
 def decode(op: View) -> Iterator[str]:
     """The reply's token ids, one step each, until the model ends it or `max_tokens` are made. With a `schema` only

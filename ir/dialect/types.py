@@ -11,6 +11,8 @@ vocabulary and cache they belong to: the KV cache of one model in the decode of 
     token ids       !agent.tokens<"writer">         KV cache        !agent.kv<"writer">
     turn of Text    !agent.turn_of<!agent.text>
     under way       !agent.in_transit<T>            why a body fell  !agent.failure
+    part of a cache !agent.kv_shard<"writer", [0, 4]>
+    inside a step of a model: !agent.hidden<"writer">, !agent.partial, !agent.routing, !agent.logits
 
 IRDL keeps types and operations of a dialect in one table of names; hence `list_of` beside the operation `agent.list`.
 """
@@ -33,7 +35,7 @@ from ...lang.types import (
     TensorType,
     TurnType,
 )
-from ..graph import FailureType, InTransitType, KvType, TokensType, ValueType
+from ..graph import ActivationType, FailureType, InTransitType, KvShardType, KvType, TokensType, ValueType
 
 # `Tokens` (a quantity) would read like `tokens<model>` (token ids), so it has a name of its own.
 PRIMITIVE_NAMES = {**{name: name.lower() for name in (*PRIMITIVES, "None")}, "Tokens": "token_count"}
@@ -54,7 +56,13 @@ PARAMETRIC: dict[str, tuple[tuple[str, str], ...]] = {
     "kv": (("model", "text"),),
     "in_transit": (("element", "type"),),
     "failure": (),
+    "hidden": (("model", "text"),),
+    "partial": (("model", "text"),),
+    "routing": (("model", "text"),),
+    "logits": (("model", "text"),),
+    "kv_shard": (("model", "text"), ("part", "array")),
 }
+_ACTIVATIONS = ("hidden", "partial", "routing", "logits")
 
 _CONTAINERS: dict[str, Any] = {
     "list_of": ListType,
@@ -94,6 +102,10 @@ def to_mlir(given: ValueType) -> Any:
                 return make("tokens", model)
             case FailureType():
                 return make("failure")
+            case ActivationType(word, model):
+                return make(word, model)
+            case KvShardType(model, shard, shards):
+                return make("kv_shard", model, (shard, shards))
             case ListType() | MapType() | OptionType() | StreamType() | TurnType() | InTransitType():
                 name = next(name for name, made in _CONTAINERS.items() if isinstance(given, made))
                 return make(name, to_mlir(given.element))
@@ -128,4 +140,11 @@ def _parse(given: Any, text: str) -> ValueType:
         return _CONTAINERS[short](from_mlir(parameters[0]))
     if short in _NAMED:
         return _NAMED[short](parameters[0])
+    if short in _ACTIVATIONS:
+        return ActivationType(short, parameters[0])
+    if short == "kv_shard":
+        shard, shards = parameters[1]
+        if not 0 <= shard < shards:
+            raise ValueError(f"{text} is part {shard} of {shards}")
+        return KvShardType(parameters[0], shard, shards)
     return TensorType(parameters[0], parameters[1])

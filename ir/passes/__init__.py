@@ -44,7 +44,7 @@ written."""
 OPTIMISING: tuple[str, ...] = tuple(name for name in PASSES if name not in PLAIN)
 """Those that make it cheaper and change nothing else."""
 
-PLACING: tuple[str, ...] = ("insert_transfers", "partition")
+PLACING: tuple[str, ...] = ("split_parallel", "insert_transfers", "partition")
 """Those that work on a placed module, whose leaves say their tier. No program goes through them by default."""
 
 ALL: tuple[str, ...] = (*PASSES, *PLACING)

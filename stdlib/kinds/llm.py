@@ -13,7 +13,18 @@ import anyio.to_thread
 
 from ...base.problems import OutsideError
 from ...executor.engines.beginnings import common_beginning
-from ...executor.engines.protocol import ChatModel, Finish, Message, ModelSpec, Sampling, SequenceHandle, Tokens
+from ...executor.engines.problems import model_does_not_load
+from ...executor.engines.protocol import (
+    WHOLE,
+    ChatModel,
+    Finish,
+    Message,
+    ModelSpec,
+    Sampling,
+    SequenceHandle,
+    Spread,
+    Tokens,
+)
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import problems, store
 from ..extras import need_models
@@ -51,7 +62,11 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
         if entry.role != "chat":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "chat"))
         files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
-        return await environment.engine().load(ModelSpec(wanted, open_chat(files["weights"], wanted)))
+        engine, spread = environment.engine(), spread_of(arguments)
+        if spread != WHOLE and not engine.capabilities.spreads:
+            why = f"the engine {engine.name!r} runs no model in shards"
+            raise OutsideError(model_does_not_load(wanted, why))
+        return await engine.load(ModelSpec(wanted, open_chat(files["weights"], wanted), spread=spread))
 
     return {"model": open_model}
 
@@ -60,6 +75,11 @@ async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
     """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages.
 
     Ahead, it is the beginning of several prompts: the tokens are those that go before whatever follows its last text.
+def spread_of(arguments: Mapping[str, object]) -> Spread:
+    """Over how many devices the module has a model spread (see `ir.spreading`)."""
+    return Spread(cast(int, arguments.get("tensor", 1)), cast(int, arguments.get("expert", 1)))
+
+
     """
     model = cast(ChatModel, arguments["self"])
     prompt = cast("str | Sequence[Mapping[str, str]]", arguments["prompt"])
