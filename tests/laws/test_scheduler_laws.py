@@ -318,3 +318,21 @@ def test_the_preempted_come_back_and_finish(many: int, page: int, rows: int) -> 
     if many > 4 and rows > 1 and page > 1:
         assert any(device.known[number].preemptions for number in numbers)
     device.check()
+
+
+@FEW
+@given(st.integers(2, 6), st.integers(1, 30), st.integers(1, 6))
+def test_what_a_failed_step_wrote_to_is_not_used(page: int, length: int, more: int) -> None:
+    device = Device(Settings(100, page, 2, 64, 64))
+    first = device.arrive([1] * length)
+    while device.begin() is not None:
+        device.end()
+    device.extend(first, [2] * more)
+    assert device.begin() is not None
+    device.fail()
+    second = device.arrive([1] * length + [2] * more)
+    while device.begin() is not None:
+        device.end()
+    assert device.known[second].out == whole([1] * length + [2] * more)
+    device.drain()
+    device.check()
