@@ -109,7 +109,8 @@ def resource_of(time: Prediction) -> str:
 
 
 def _compute(demand: Demand, sizes: Sizes, rates: Rates) -> list[Term]:
-    operations = demand.compute.value(sizes)
+    # A program may be promised prompts that are shorter than what they begin with.
+    operations = max(0.0, demand.compute.value(sizes))
     return [_quotient("FLOPs / peak", operations, "FLOP", rates.compute)] if operations else []
 
 
@@ -125,7 +126,7 @@ def _memory(operation: Operation, demand: Demand, sizes: Sizes, rates: Rates) ->
         split, rest = _split(demand.traffic, demand.tokens_out.variables), "KV cache / bandwidth"
     else:
         split, rest = (Formula(), demand.traffic), "bytes / bandwidth"
-    weights, others = split[0].value(sizes), split[1].value(sizes)
+    weights, others = split[0].value(sizes), max(0.0, split[1].value(sizes))
     terms = [_quotient("weights / bandwidth", weights, "B", rates.bandwidth)] if weights else []
     return [*terms, _quotient(rest, others, "B", rates.bandwidth)] if others else terms
 

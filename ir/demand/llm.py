@@ -67,6 +67,11 @@ def prefill(shape: ModelShape, n: Formula, past: Formula = ZERO) -> Demand:
     )
 
 
+def copied(shape: ModelShape, n: Formula) -> Formula:
+    """The traffic of beginning with another cache's first `n` tokens: their keys and values are read and written."""
+    return n * (2.0 * cache_bytes_per_token(shape))
+
+
 def encode(shape: ModelShape, n: Formula, texts: float = 1.0) -> Demand:
     """Run `texts` texts of `n` tokens each through an encoder (BERT), in which each token attends to all of its text.
 

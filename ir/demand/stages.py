@@ -235,9 +235,7 @@ class _Walk:
             case "llm:tokenize":
                 return self._tokenize(operation, arguments, shape)
             case "llm:prefill":
-                n = llm.known(arguments["tokens"].tokens, 0.0)
-                self.demands[operation.id] = _of(operation).prefill(shape, n) if shape else FREE
-                return Sized(tokens=n, handle=arguments["self"].handle)
+                return self._prefill(operation, arguments, shape)
             case "llm:transfer":
                 n = llm.known(arguments["kv"].tokens, 0.0)
                 handle = arguments["kv"].handle
@@ -278,8 +276,21 @@ class _Walk:
         for name in ("prompt", "system"):
             if name in arguments:
                 n = n + _text_of(arguments[name])
-        self.demands[operation.id] = llm.tokenize(n)
+        # What is done ahead is no prompt: its tokens count in those that it is for.
+        ahead = operation.attributes.get("ahead")
+        self.demands[operation.id] = replace(llm.tokenize(n * 2.0), tokens_in=ZERO) if ahead else llm.tokenize(n)
         return Sized(tokens=n)
+
+    def _prefill(self, operation: Operation, arguments: Mapping[str, Sized], shape: ModelShape | None) -> Sized:
+        """What a prompt has in common with its prefix is copied, and the rest computed behind it."""
+        n = llm.known(arguments["tokens"].tokens, 0.0)
+        begun = llm.known(arguments["prefix"].tokens, 0.0) if "prefix" in arguments else ZERO
+        need = FREE
+        if shape is not None:
+            rest = _of(operation).prefill(shape, n + begun * -1.0, begun)
+            need = replace(rest, traffic=rest.traffic + llm.copied(shape, begun), tokens_in=n)
+        self.demands[operation.id] = replace(need, tokens_in=ZERO) if operation.attributes.get("ahead") else need
+        return Sized(tokens=n, handle=arguments["self"].handle)
 
     def _reply(self, operation: Operation, arguments: Mapping[str, Sized]) -> Sized:
         """A reply has at most `max_tokens`, and is assumed to have them: what is promised of it then holds."""
