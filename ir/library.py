@@ -97,8 +97,8 @@ handle of a parameter was declared with (`("self", "encoder")`)."""
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a call that can run on its own. `operator` says what it does (`embed`, `lookup`, …); `result` is what it
-    gives to later parts, None for the last, which gives what the call does. The part that `acts` does to the world
+    """A part of a call that can run on its own. `operator` says what it does (`embed`, `lookup`, …), `result` is what
+    it gives to later parts: None for the last, which gives what the call does. The part that `acts` does to the world
     what the call is declared to do, and has its settings."""
 
     operator: str

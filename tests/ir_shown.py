@@ -13,22 +13,31 @@ from agentlang.base.problems import has_errors
 from agentlang.base.source import Source
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
+from agentlang.ir.library import Called, Library, Part
 from agentlang.ir.passes import PASSES, PLAIN
+from agentlang.stdlib.parts import parts_of
 
 
-def after(source: Source, until: str | None, passes: Sequence[str] = PLAIN) -> Module:
+class Parted(P.SmallLibrary):
+    """Knows what the stages of the real library are made of."""
+
+    def parts(self, call: Called) -> tuple[Part, ...]:
+        return parts_of(call)
+
+
+def after(source: Source, until: str | None, passes: Sequence[str] = PLAIN, library: Library | None = None) -> Module:
     program, problems = checked(source.text, source.path)
     assert program is not None and not has_errors(problems), problems
     module, problems = irc.lower(program)
     if module is not None and until is not None:
-        module, problems = irc.run_passes(module, P.SmallLibrary(), until, passes=passes)
+        module, problems = irc.run_passes(module, library or P.SmallLibrary(), until, passes=passes)
     assert module is not None, problems
     return module
 
 
-def readable(source: Source, until: str | None, passes: Sequence[str] = PLAIN) -> str:
+def readable(source: Source, until: str | None, passes: Sequence[str] = PLAIN, library: Library | None = None) -> str:
     """Without the first line, whose digest changes with everything."""
-    return after(source, until, passes).text(pretty=True).split("\n", 2)[2].strip("\n")
+    return after(source, until, passes, library).text(pretty=True).split("\n", 2)[2].strip("\n")
 
 
 def passed(source: Source, name: str) -> str:
@@ -47,6 +56,7 @@ SHOWN: dict[str, Callable[[Source], str]] = {
     "lowered": partial(readable, until=None),
     "looped": partial(readable, until="split_agent"),
     "inlined": partial(readable, until="inline_pipelines"),
+    "parted": partial(readable, until="split_tool", library=Parted()),
     "split": partial(readable, until="split_llm"),
     "demand": partial(readable, until="annotate_demand"),
     "mlir": generic,

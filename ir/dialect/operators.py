@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from ...lang.types import FLOAT, TEXT, HandleType, ListType, Primitive, StreamType, TensorType
 from ..graph import KvType, TokensType, ValueType
 from .spec import ANY_NUMBER, Is, View, arguments, operation
-from .stages import CALLED, LEAF, effects, entry_rule
+from .stages import CALLED, LEAF, batch_rule, effects, entry_rule
 
 PART = {"part_of": Is.TEXT, "partial": Is.BOOLEAN, "arguments": Is.TEXTS}
-_OPTIONAL = {**CALLED, **PART, "batch": Is.MAP}
+_OPTIONAL = {**CALLED, **PART}
 
 _AUDIO = Primitive("Audio")
 _VECTOR = ListType(FLOAT)
@@ -27,6 +27,7 @@ def _leaf(op: View) -> Iterator[str]:
     yield from entry_rule(op)
     yield from arguments(op)
     yield from effects(op.attributes.get("effects", ()))
+    yield from batch_rule(op)
     if op.attributes.get("partial") and "part_of" not in op.attributes:
         yield "is partial, but does not say of what it is a part"
     if len(op.attributes.get("arguments", op.operands)) != len(op.operands):

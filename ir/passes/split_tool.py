@@ -11,8 +11,8 @@ and a model's work goes where that model is. The library says what a stage is ma
 piece gets its operation's name, and of what it says nothing stays a stage.
 
 The parts stand where the call stood, so a failure of each is one of the same region. The effects and settings are those
-of the part that acts. What it takes of stated `needs` is divided: the network and the disk are for those that wait, CPU
-and memory for those that compute. The name and labels of the result are the last part's.
+of the part that acts, the stated `needs` (CPU time, memory) those of the part that computes. The name and labels of the
+result are the last part's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from ..read import handle_of
 from .facts import bodies, text
 
 _RESULT = ("binding", "labels", "also", "output")
-_TO_COMPUTE = ("cpu", "memory", "compute")
 
 
 def run(module: Any, library: Library) -> Problems:
@@ -182,8 +181,8 @@ def _split(operation: Any, parts: tuple[Part, ...], opened: _Opened) -> None:
         if part.acts:
             # What it brings holds what the result holds.
             attributes |= {name: given[name] for name in ("settings", "effects", "labels") if name in given}
-        if needs := _needs(given.get("needs", {}), part, parts):
-            attributes["needs"] = needs
+        if "needs" in given and part is _computing(parts):
+            attributes["needs"] = given["needs"]
         if last:
             attributes |= {name: given[name] for name in _RESULT if name in given}
         else:
@@ -207,9 +206,6 @@ def _known_as(given: dict[str, Any], call: _Call, opened: _Opened) -> str:
     return f"{handle.name}.{given['entry'].partition(':')[2]}" if handle is not None else given["entry"]
 
 
-def _needs(stated: dict[str, Any], part: Part, parts: tuple[Part, ...]) -> dict[str, Any]:
-    """The part's share of what the call was said to need: each need is one part's."""
-    if not any(each.operator == "compute" for each in parts):
-        return stated if part.acts else {}
-    computes = part.operator == "compute"
-    return {name: amount for name, amount in stated.items() if (name in _TO_COMPUTE) == computes}
+def _computing(parts: tuple[Part, ...]) -> Part:
+    """The part that takes the CPU and the memory that a call is said to need."""
+    return next((each for each in parts if each.operator == "compute"), next(each for each in parts if each.acts))

@@ -50,6 +50,8 @@ VALUES = {
     "option": "!agent.option_of<!agent.text>",
     "counts": "!agent.map_of<!agent.int>",
     "json": "!agent.json",
+    "bytes": "!agent.bytes",
+    "audio": "!agent.audio",
     "model": '!agent.handle_of<"llm.Model">',
     "tokens": '!agent.tokens<"m">',
     "kv": '!agent.kv<"m">',
@@ -163,9 +165,36 @@ GOOD = [
     '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "{}"} -> enum_of<"E">',
     '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int) {entry = "llm:decode"; schema = "{}"} '
     "-> stream_of<int>",
+    '%a = agent.embed(self: %model, text: %text) {entry = "embed:embed"} -> list_of<float>',
+    '%a = agent.embed(self: %model, texts: %texts) {entry = "embed:embed_all"; '
+    'batch = {entry = "embed:embed", parameter = "text", items = "texts"}} -> list_of<list_of<float>>',
+    '%a = agent.score(self: %model, texts: %texts, question: %text) {entry = "search:rerank"} -> list_of<text>',
+    '%a = agent.score(self: %model, text: %text) {entry = "x:fits"} -> float',
+    '%a = agent.transcribe(self: %model, audio: %audio) {entry = "speech:transcribe"} -> text',
+    '%a = agent.synthesise(self: %model, text: %stream) {entry = "speech:speak"} -> stream_of<audio>',
+    '%a = agent.lookup(id: %int) {entry = "http:get"; tool = "order"; part_of = "order"; partial = true; '
+    'settings = {url = "x"}; effects = ["network"]} -> bytes',
+    '%a = agent.compute(body: %bytes) {entry = "http:read"; tool = "order"; part_of = "order"; arguments = [""]} '
+    '-> record_of<"R">',
 ]
 
 BAD = [
+    ('%a = agent.embed(self: %model, text: %int) {entry = "e:e"} -> list_of<float>', "embeds no text"),
+    ('%a = agent.embed(self: %model, text: %text) {entry = "e:e"} -> text', "gives vectors, not Text"),
+    ('%a = agent.embed(text: %text) {entry = "e:e"} -> list_of<float>', "is the work of a model, not of None"),
+    ('%a = agent.embed(self: %model, text: %text) {entry = "llm:embed"} -> list_of<float>', "the entry of a chat's"),
+    ('%a = agent.score(self: %model, text: %text) {entry = "s:s"} -> text', "the scores, not Text"),
+    ('%a = agent.score(self: %text) {entry = "s:s"} -> float', "is the work of a model, not of Text"),
+    ('%a = agent.transcribe(self: %model, audio: %text) {entry = "s:t"} -> text', "none of what it takes is Audio"),
+    ('%a = agent.transcribe(self: %model, audio: %audio) {entry = "s:t"} -> int', "gives Text, not Int"),
+    ('%a = agent.synthesise(self: %model, text: %int) {entry = "s:s"} -> audio', "none of what it takes is Text"),
+    ('%a = agent.synthesise(self: %model, text: %text) {entry = "s:s"} -> text', "gives Audio, not Text"),
+    ('%a = agent.lookup(id: %int) {entry = "get"} -> bytes', "is not 'module:name'"),
+    ('%a = agent.lookup(id: %int) {entry = "a:b"; partial = true} -> bytes', "does not say of what it is a part"),
+    ('%a = agent.lookup(id: %int) {entry = "a:b"; part_of = "c"; arguments = []} -> bytes', "but says of 0"),
+    ('%a = agent.lookup(kv: %kv) {entry = "a:b"} -> bytes', "is for the stages of a chat"),
+    ('%a = agent.compute(id: %int) {entry = "a:b"; effects = ["network"]} -> int', "which is for a lookup"),
+    ('%a = agent.compute(id: %int) {entry = "a:b"; effects = ["burns it"]} -> int', "has an effect 'burns it'"),
     ("%a = agent.constant() {value = 3} -> text", "a value that is no Text"),
     ("%a = agent.constant() {value = true} -> int", "a value that is no Int"),
     ("%a = agent.constant() {value = [1]} -> list_of<text>", "a value that is no [Text]"),
