@@ -622,13 +622,15 @@ class SmallLibrary:
                 return None
 
     def repeatable(self, entry: str, arguments: Mapping[str, object]) -> bool:
-        return entry.startswith(("text:", "search:")) or (entry == "llm:chat" and arguments.get("temperature") == 0)
+        greedy = entry == "llm:chat" and arguments.get("temperature") == 0
+        return greedy or entry.startswith(("embed:", "text:", "search:"))
 
     def harmless(self, entry: str) -> bool:
         return entry in ("text:redact", "text:join", "text:split", "text:lower")
 
     def batched(self, entry: str) -> Batch | None:
         return {
+            "embed:embed": Batch("embed:embed_all", "text", "texts"),
             "text:redact": Batch("text:redact_all", "text", "texts"),
             "search:search": Batch("search:search_all", "question", "questions"),
         }.get(entry)

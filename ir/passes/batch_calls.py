@@ -39,7 +39,7 @@ from ..dialect.types import from_mlir, to_mlir
 from ..labels import Held, labels_of
 from ..library import Library
 from ..read import read_graph
-from .batching import Single, Writer, is_free, single
+from .batching import Single, Writer, is_free, list_of, single
 from .facts import CALLS, acting, bodies, deed, keep_acting, stand_for, text
 
 
@@ -288,7 +288,7 @@ class _Batching:
                     operation.move_before(first.call)
                     before.add(operation)
         path, place = text(first.call, "id") or "", first.call.location
-        listed = to_mlir(ListType(from_mlir(first.item.type)))
+        listed = list_of(first.item.type)
         at = _mlir.core.InsertionPoint(first.call)
         items = self._writer.make(
             "agent.list", f"{path}.{first.batch.items}", [one.item for one in group], listed, {}, place

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from ...lang.types import ListType
+from ...lang.types import ListType, Type
 from .. import _mlir
 from ..carried import put
 from ..dialect.types import from_mlir, to_mlir
@@ -60,7 +60,7 @@ class Writer:
         made = _mlir.create(
             "agent.map",
             operands=[over],
-            results=[to_mlir(ListType(from_mlir(item)))],
+            results=[list_of(item)],
             attributes={"id": self.fresh(given), **own},
             regions=2,
             place=like.location,
@@ -88,11 +88,10 @@ class Writer:
         own = {"entry": batch.entry, "parameters": names}
         of = {"entry": text(call, "entry"), "parameter": batch.parameter, "items": batch.items}
         more = {} if variable is None else {"variable": variable}
-        result = to_mlir(ListType(from_mlir(call.results[0].type)))
         return _mlir.create(
             call.name,
             operands=operands,
-            results=[result],
+            results=[list_of(call.results[0].type)],
             attributes={**kept, **own, "batch": of, **more},
             place=call.location,
         )
@@ -127,6 +126,11 @@ def is_free(operation: Any, library: Library) -> bool:
     if operation.name in PURE:
         return operation.name != "agent.turn" and not can_fail(operation)
     return operation.name in CALLS and not is_stream(operation.results[0]) and harmless(operation, library)
+
+
+def list_of(item: Any) -> Any:
+    """The type of a list, by that of its items."""
+    return to_mlir(ListType(cast(Type, from_mlir(item))))
 
 
 def _element(over: Any) -> Any:

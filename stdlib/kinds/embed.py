@@ -12,8 +12,7 @@ import anyio.to_thread
 from ...base.problems import OutsideError
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from ...ir.library import Batch
-from .. import problems, store
-from .. import tool_problems
+from .. import problems, store, tool_problems
 from ..extras import need_models
 from . import Environment
 
