@@ -57,8 +57,10 @@ class Fusing:
         values = [*call.arguments.values(), *known.start]
         if watched or known.steps is None:
             self._one_by_one(call, run, values, known.parts)
-        else:
+            return values[known.result]
+        try:
             self._in_a_row(values, known.parts, known.steps)
+        finally:
             if known.usage.counts:
                 for unit, amount in known.usage.counts.items():
                     call.usage.add(unit, amount)

@@ -14,8 +14,8 @@ class ProtocolError(Exception):
 
 
 class Fault(Exception):
-    """An operation that has no value for its operands; fails the region that it stands in. `operation` is that one where
-    it is a part of the one that was run."""
+    """An operation that has no value for its operands; fails the region that it stands in. `operation` is it,
+    where it is a part of the one that was run."""
 
     def __init__(self, reason: str, problem: Problem, operation: Operation | None = None) -> None:
         super().__init__(problem.title)

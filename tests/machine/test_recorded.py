@@ -101,6 +101,9 @@ class Nothing:
     def now(self, call: Call) -> object:
         raise AssertionError(call)
 
+    def bound(self, call: Call) -> None:
+        raise AssertionError(call)
+
     async def run(self, call: Call) -> object:
         raise AssertionError(call)
 
@@ -162,6 +165,9 @@ class Backing:
         if call.arguments["id"] == 3:
             raise StageFailure("tool_error", Problem("it-broke", "no order 3"))
         return f"order {call.arguments['id']}, call {self.calls}"
+
+    def bound(self, call: Call) -> None:
+        del call
 
     async def run(self, call: Call) -> object:
         await anyio.sleep(1)
