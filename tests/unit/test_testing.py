@@ -324,6 +324,9 @@ class _Opens:
     def now(self, call: Call) -> object:
         raise AssertionError(call)
 
+    def bound(self, call: Call) -> None:
+        raise AssertionError(call)
+
     async def run(self, call: Call) -> object:
         return call.arguments
 
