@@ -6,12 +6,14 @@ some test really calls.
 
 A test passes where its body runs to its end and every `expect` holds. It fails where one does not, and it is an error
 where something else failed: a tool, a model, a call that is not on the cassette.
+
+For those who write engines, `check_engine` says whether one keeps its promises.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from .api import Compiled
     from .executor.backends import Backend
+    from .executor.engines.protocol import Engine, ModelSpec
     from .executor.frames import End
     from .executor.machine.orders import Expectation
     from .executor.running import Approver
@@ -185,3 +188,15 @@ def _text(compiled: Compiled, span: Span) -> str:
         if source.path == span.path:
             return " ".join(source.text[span.start : span.end].split())
     return ""
+
+
+async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
+    """Whether an engine keeps every promise of `executor.engines.protocol`: all checks, each on a fresh engine that
+    `make` gives, with the model of `spec` (a tiny random one serves best; its context has 256 positions at least).
+
+    Raises `executor.engines.conformance.PromiseBroken`, which says what is not as promised. Call it under asyncio and
+    under trio.
+    """
+    from .executor.engines.conformance import check_engine as check
+
+    await check(make, spec)

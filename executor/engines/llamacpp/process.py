@@ -14,7 +14,7 @@ import sys
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
@@ -70,7 +70,8 @@ class Worker:
         self._outgoing = bytearray()
         self._inboxes: dict[int, Inbox] = {}
         self._waiters: dict[Inbox, None] = {}
-        self._reading = False
+        self._reading: Inbox | None = None
+        self._reader: anyio.CancelScope | None = None
         self._gone: str | None = None
         self._end = weakref.finalize(self, _end, process, connection, errors)
 
@@ -93,6 +94,8 @@ class Worker:
         if inbox is not None:
             inbox.closed = True
             inbox.wake()
+            if inbox is self._reading and self._reader is not None:
+                self._reader.cancel()
 
     def send(self, words: Mapping[str, Any], data: bytes = b"") -> None:
         """Never waits: what the socket does not take now goes when somebody waits for an answer."""
@@ -107,38 +110,37 @@ class Worker:
         while not inbox.ready:
             if self._gone is not None:
                 raise self._farewell()
-            if self._reading:
+            if self._reading is not None:
                 self._waiters[inbox] = None
                 try:
                     await inbox.waiting().wait()
                 finally:
                     del self._waiters[inbox]
             else:
-                await self._read(lambda: inbox.ready)
+                await self._read(inbox)
         return inbox.frames.popleft() if inbox.frames else None
 
-    async def _read(self, enough: Callable[[], bool]) -> None:
-        self._reading = True
+    async def _read(self, inbox: Inbox) -> None:
+        """Read for all, until something is there for `inbox`."""
+        self._reading = inbox
         try:
-            while not enough() and self._gone is None:
-                if self._outgoing:
-                    await anyio.wait_writable(self._connection)
-                    self._flush()
-                else:
-                    await anyio.wait_readable(self._connection)
-                    self._take()
+            with anyio.CancelScope() as self._reader:
+                while not inbox.ready and self._gone is None:
+                    if self._outgoing:
+                        await anyio.wait_writable(self._connection)
+                        self._flush()
+                    else:
+                        await anyio.wait_readable(self._connection)
+                        self._take()
         except OSError as error:
             self._over(str(error))
         finally:
-            self._reading = False
-            # Somebody else who waits reads on.
-            if self._gone is not None:
-                for waiter in self._waiters:
+            self._reading = self._reader = None
+            # Of those who still wait, one reads on; where nothing more comes, all hear of it.
+            for waiter in self._waiters:
+                if self._gone is not None or not waiter.ready:
                     waiter.wake()
-            else:
-                for waiter in self._waiters:
-                    if not waiter.ready:
-                        waiter.wake()
+                    if self._gone is None:
                         break
 
     def _take(self) -> None:
@@ -177,6 +179,8 @@ class Worker:
             self._outgoing.clear()
             for inbox in self._inboxes.values():
                 inbox.wake()
+            if self._reader is not None:
+                self._reader.cancel()
 
     def _farewell(self) -> Gone:
         with suppress(subprocess.TimeoutExpired):
@@ -197,6 +201,8 @@ class Worker:
             self.forget(number)
         self._over("it was closed")
         with anyio.CancelScope(shield=True):
+            while self._reading is not None:
+                await anyio.lowlevel.checkpoint()
             await anyio.to_thread.run_sync(self._end)
 
 

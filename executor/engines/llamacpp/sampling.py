@@ -45,7 +45,8 @@ def choose(logits: NDArray[np.float32], how: Choice, index: int, mask: NDArray[n
         falling = np.sort(shares)[::-1]
         enough = min(int(np.searchsorted(np.cumsum(falling), how.top_p)), falling.size - 1)
         shares = np.where(shares >= falling[enough], shares, 0.0)
-    kept = np.cumsum(shares)
+    kept: NDArray[np.float64] = np.cumsum(shares)
     generator = np.random.Generator(np.random.Philox(key=np.array([how.seed % (1 << 64), index], np.uint64)))
     # Strictly below the total, so that the token found has a share.
-    return int(np.searchsorted(kept, generator.random() * kept[-1], side="right"))
+    drawn = generator.random() * float(kept[-1])
+    return int(np.searchsorted(kept, drawn, side="right"))

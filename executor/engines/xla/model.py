@@ -25,6 +25,7 @@ import numpy as np
 from ..beginnings import common_beginning
 from ..constraint.masks import Constraint, Masks, without
 from ..constraint.reading import read
+from ..families import ModelStats
 from ..problems import PromptTooLong
 from ..protocol import (
     ChatTokenizer,
@@ -60,6 +61,7 @@ class XlaModel:
         self._weights = programs.placed(weights)
         self._turn = anyio.CapacityLimiter(1)
         self._open: set[XlaSequence] = set()
+        self._steps = self._prefilled = self._made = 0  # tokens made: of sequences that are gone
         self._masks = Masks(tokenizer, facts.vocabulary)
 
     @property
@@ -82,6 +84,11 @@ class XlaModel:
     def open_sequences(self) -> int:
         """Sequences whose cache is held."""
         return len(self._open)
+
+    async def stats(self) -> ModelStats:
+        open_ = tuple(self._open)
+        made = self._made + sum(sequence.chosen for sequence in open_)
+        return ModelStats(self._steps, self._prefilled, made, len(open_))
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens:
         return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
@@ -140,6 +147,8 @@ class XlaModel:
 
     def _free(self, sequence: XlaSequence, finish: Finish) -> None:
         sequence.end(finish)
+        if sequence in self._open:
+            self._made += sequence.chosen
         # A step that still runs holds the arrays it works on; they go with it.
         sequence.cache, sequence.logits, sequence.token, sequence.ahead = None, None, None, None
         self._open.discard(sequence)
@@ -189,6 +198,7 @@ class XlaModel:
         cache = sequence.cache
         if cache is not None:
             sequence.logits = step(self._weights, cache, padded, chunk.start, chunk.count)
+            self._prefilled += chunk.count
             jax.block_until_ready(sequence.logits)
 
     async def next_token(self, sequence: XlaSequence, sampling: Sampling, last: bool) -> int | None:
@@ -318,6 +328,7 @@ class XlaModel:
 
     async def _step(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run on the device, in turn. A cancelled caller waits for its step to end, but not for its turn."""
+        self._steps += 1
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._turn)
 
 

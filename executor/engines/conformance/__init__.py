@@ -1,0 +1,60 @@
+"""What every engine promises, as checks that anyone may call on an engine of their own.
+
+    await check_engine(MyEngine, ModelSpec("mine", source))
+
+Each check stands for a promise of `protocol`, and a `PromiseBroken` says which one is not kept. They need a model whose
+replies are longer than two dozen tokens and whose context has 256 positions at least; any text will do, so a tiny
+random model serves best. Replies are compared token by token where the protocol says that they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ..protocol import Engine, ModelSpec
+from . import flow, leaving, replies, schemas, together
+from .promises import PromiseBroken
+
+__all__ = ["CHECKS", "Check", "PromiseBroken", "check_engine"]
+
+Check = Callable[[Engine, ModelSpec], Awaitable[None]]
+
+CHECKS: tuple[Check, ...] = (
+    replies.check_streams,
+    replies.check_repeats,
+    replies.check_length,
+    replies.check_stop_texts,
+    replies.check_characters,
+    replies.check_prompt_too_long,
+    replies.check_context_ends,
+    replies.check_misuse,
+    flow.check_back_pressure,
+    flow.check_event_loop_runs,
+    leaving.check_cancel,
+    leaving.check_cancel_at_every_point,
+    leaving.check_cancelled_task,
+    leaving.check_left_alone,
+    leaving.check_release_twice,
+    leaving.check_close_while_running,
+    together.check_two_at_once,
+    together.check_many_at_once,
+    together.check_prefix,
+    together.check_prefix_of_a_reply,
+    together.check_cache_moves,
+    schemas.check_schema,
+    schemas.check_schema_cut_short,
+    schemas.check_schema_refused,
+)
+
+
+async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
+    """All checks, each on a fresh engine. Raises `PromiseBroken` at the first promise that is not kept.
+
+    Call it in an event loop of asyncio and in one of trio: engines run under both.
+    """
+    for check in CHECKS:
+        try:
+            await check(make(), spec)
+        except PromiseBroken as broken:
+            broken.add_note(f"found by {check.__name__}: {check.__doc__}")
+            raise

@@ -1,0 +1,75 @@
+"""What the checks share: asking a model in the ways that an executor does, and saying what is not as promised."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from ..generation import Generation, generate
+from ..protocol import ChatModel, Engine, Message, ModelSpec, Sampling, SequenceHandle, SequenceStats
+
+ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
+OTHER = (Message("user", "Something else entirely"),)
+SHORT = Sampling(max_tokens=24)
+LONG = Sampling(max_tokens=200)
+
+
+class PromiseBroken(AssertionError):
+    """An engine does not do what the protocol promises. The text says what, and what was seen."""
+
+
+def promised(holds: object, what: str, *seen: object) -> None:
+    """Raise `PromiseBroken` unless it holds."""
+    if not holds:
+        raise PromiseBroken(": ".join((what, ", ".join(map(repr, seen)))) if seen else what)
+
+
+class Caught:
+    """The error that a block raised."""
+
+    error: BaseException
+
+
+@contextmanager
+def refuses(kind: type[BaseException], what: str) -> Generator[Caught]:
+    """The block raises an error of that kind."""
+    caught = Caught()
+    try:
+        yield caught
+    except kind as error:
+        caught.error = error
+    else:
+        raise PromiseBroken(f"{what} is refused by {kind.__name__}")
+
+
+@asynccontextmanager
+async def loaded(engine: Engine, spec: ModelSpec, context: int | None = None) -> AsyncGenerator[ChatModel]:
+    """The model, closed afterwards; nothing may be held by then."""
+    model = await engine.load(spec if context is None else ModelSpec(spec.name, spec.source, context))
+    try:
+        yield model
+        promised(model.open_sequences == 0, "no sequence is held once all are released", model.open_sequences)
+    finally:
+        await model.close()
+
+
+async def reply(model: ChatModel, sampling: Sampling, ask: Sequence[Message] = ASK) -> tuple[list[str], Generation]:
+    """The texts of a reply, and how it went."""
+    async with generate(model, ask, sampling) as running:
+        return [text async for text in running], running
+
+
+async def reply_tokens(model: ChatModel, sampling: Sampling, ask: Sequence[Message] = ASK) -> list[int]:
+    """The tokens of a reply."""
+    return (await continued(model, await model.tokenize(ask), None, sampling))[0]
+
+
+async def continued(
+    model: ChatModel, tokens: Sequence[int], prefix: SequenceHandle | None, sampling: Sampling = SHORT
+) -> tuple[list[int], SequenceStats]:
+    """The reply behind a prompt that is prefilled with a prefix, and what happened."""
+    sequence = await model.prefill(tokens, prefix)
+    try:
+        return [token async for token in model.decode(sequence, sampling)], sequence.stats
+    finally:
+        await model.release(sequence)

@@ -1,0 +1,123 @@
+"""Promises about many sequences at once: none sees the others, whether they share a step, a prefix or a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from ....base.problems import OutsideError
+from ..families import CacheState, TransferableModel
+from ..protocol import ChatModel, Engine, Message, ModelSpec, Sampling
+from .promises import ASK, OTHER, SHORT, continued, loaded, promised, refuses, reply_tokens
+
+
+async def check_two_at_once(engine: Engine, spec: ModelSpec) -> None:
+    """Sequences that run at once do not disturb each other."""
+    async with loaded(engine, spec) as model:
+        alone = [await reply_tokens(model, SHORT), await reply_tokens(model, SHORT, OTHER)]
+        found = await _at_once(model, [(ASK, SHORT), (OTHER, SHORT)])
+        promised(found == alone, "each reply is what it is alone", found, alone)
+
+
+async def check_many_at_once(engine: Engine, spec: ModelSpec) -> None:
+    """More sequences than a step takes all come to their end, each with the reply that it has alone, whatever they ask
+    for: greedy and sampled, short and long."""
+    async with loaded(engine, spec) as model:
+        asked: list[tuple[Sequence[Message], Sampling]] = []
+        for number in range(24):
+            ask = (Message("user", f"{number} " + "and more " * (number % 5)),)
+            asked.append((ask, Sampling(max_tokens=4 + number % 3, temperature=float(number % 2), seed=number)))
+        alone = [await reply_tokens(model, sampling, ask) for ask, sampling in asked]
+        found = await _at_once(model, asked)
+        promised(found == alone, "each reply is what it is alone", found, alone)
+
+
+async def _at_once(model: ChatModel, asked: Sequence[tuple[Sequence[Message], Sampling]]) -> list[list[int]]:
+    found: dict[int, list[int]] = {}
+
+    async def one(number: int, ask: Sequence[Message], sampling: Sampling) -> None:
+        found[number] = await reply_tokens(model, sampling, ask)
+
+    async with anyio.create_task_group() as group:
+        for number, (ask, sampling) in enumerate(asked):
+            group.start_soon(one, number, ask, sampling)
+    return [found[number] for number in range(len(asked))]
+
+
+async def check_prefix(engine: Engine, spec: ModelSpec) -> None:
+    """A prefill with a prefix replies as one without it, wherever the two prompts part, to any number of others at once
+    and after the prefix is released too. Not more is cached than both begin with, unless the engine finds prefixes by
+    itself, and one token is always computed."""
+    finds = engine.capabilities.finds_prefixes
+    async with loaded(engine, spec) as model:
+        begin = tuple(5 + place * place % 200 for place in range(100))
+        prefix = await model.prefill(begin)
+        for shared, more in ((100, 3), (100, 60), (99, 1), (70, 70), (33, 5), (17, 0), (100, 0), (1, 1), (0, 8)):
+            prompt = (*begin[:shared], *(7 + 3 * place for place in range(more)))
+            plain, _ = await continued(model, prompt, None)
+            found, stats = await continued(model, prompt, prefix)
+            promised(found == plain, "a prefix does not change the reply", shared, more, found, plain)
+            most = len(prompt) - 1 if finds else min(shared, len(prompt) - 1)
+            promised(0 <= stats.cached_tokens <= most, "no more is cached than both begin with", stats, most)
+            promised(stats.prompt_tokens == len(prompt), "the whole prompt is counted", stats, len(prompt))
+        prompts = [(*begin, 9, last) for last in range(20, 24)]
+        alone = [(await continued(model, prompt, None))[0] for prompt in prompts]
+        found_by: dict[int, list[int]] = {}
+
+        async def one(number: int) -> None:
+            found_by[number] = (await continued(model, prompts[number], prefix))[0]
+
+        async with anyio.create_task_group() as group:
+            for number in range(len(prompts)):
+                group.start_soon(one, number)
+            # Letting go of it now disturbs nobody: who comes too late computes all.
+            group.start_soon(model.release, prefix)
+        together = [found_by[number] for number in range(len(prompts))]
+        promised(together == alone, "a prefix serves any number of others", together, alone)
+        found, stats = await continued(model, prompts[0], prefix)
+        promised(found == alone[0], "a prefix that was released does not change the reply", found, alone[0])
+        promised(finds or stats.cached_tokens == 0, "a prefix that was released is as none", stats)
+
+
+async def check_prefix_of_a_reply(engine: Engine, spec: ModelSpec) -> None:
+    """A prefix may be decoded itself: others continue its prompt, and it goes on undisturbed."""
+    async with loaded(engine, spec) as model:
+        begin = tuple(5 + place for place in range(40))
+        alone, _ = await continued(model, begin, None)
+        other, _ = await continued(model, (*begin, 9), None)
+        prefix = await model.prefill(begin)
+        decoding = aiter(model.decode(prefix, SHORT))
+        found = [await anext(decoding), await anext(decoding)]
+        branched = (await continued(model, (*begin, 9), prefix))[0]
+        promised(branched == other, "what was decoded behind a prefix is no part of it", branched, other)
+        found += [token async for token in decoding]
+        promised(found == alone, "a prefix goes on undisturbed", found, alone)
+        await model.release(prefix)
+
+
+async def check_cache_moves(engine: Engine, spec: ModelSpec) -> None:
+    """A cache that is taken out and brought back, here or to a second model, goes on to the same reply; one that was
+    damaged on the way, or is of another form, is refused. (Where caches can leave.)"""
+    async with loaded(engine, spec) as model:
+        if not isinstance(model, TransferableModel):
+            return
+        prompt = tuple(5 + place for place in range(60))
+        for sampling in (SHORT, Sampling(max_tokens=12, temperature=1.0, seed=7)):
+            alone, _ = await continued(model, prompt, None, sampling)
+            sequence = await model.prefill(prompt)
+            state = await model.export_cache(sequence)
+            async with loaded(engine, spec) as elsewhere:
+                if not isinstance(elsewhere, TransferableModel):
+                    raise TypeError("an engine loads models of one kind")
+                moved = await elsewhere.import_cache(state)
+                there = [token async for token in elsewhere.decode(moved, sampling)]
+                promised(there == alone, "a cache that moved goes on to the same reply", there, alone)
+                await elsewhere.release(moved)
+            here = [token async for token in model.decode(sequence, sampling)]
+            promised(here == alone, "what was exported stays as it is", here, alone)
+            await model.release(sequence)
+            for form, data in ((state.form, state.data[: len(state.data) // 2]), ("another form", state.data)):
+                with refuses(OutsideError, "a cache that is none of this model"):
+                    await model.import_cache(CacheState(state.model, form, state.tokens, data))
+            promised(await continued(model, prompt, None, sampling), "the model goes on after a refusal")
