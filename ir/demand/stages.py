@@ -346,7 +346,7 @@ def _of(operation: Operation) -> _Spread:
     given = operation.attributes
     if "step" not in given:
         return _Spread(parallel.Layout(1))
-    return _Spread(parallel.Layout(int(str(given["tensor"])), int(str(given["expert"]))))
+    return _Spread(parallel.Layout(*(int(str(given.get(name, 1))) for name in ("tensor", "expert"))))
 
 
 _NEEDS = {"cpu": "cpu", "memory": "footprint", "disk": "disk", "network": "network", "compute": "compute"}

@@ -77,7 +77,7 @@ def _device_of(value: Any) -> int | None:
     from .. import _mlir
 
     made = _mlir.owner(value)
-    return made.attributes["device"].value if made is not None and "device" in made.attributes else None
+    return _mlir.attributes_of(made).get("device") if made is not None else None
 
 
 def _summed(op: View) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import ir_shown
 import placed_shown
 import pytest
+import spread_shown
 from agent_sources import INTERFACES, blocks, checked
 
 from agentlang.base.render import terminal
@@ -48,6 +49,7 @@ SHOWN: dict[str, Callable[[Source], str]] = {
     "agents": agents,
     **ir_shown.SHOWN,
     **placed_shown.SHOWN,
+    **spread_shown.SHOWN,
 }
 
 
