@@ -18,6 +18,7 @@ from .dialect.control import goes_into, sender
 from .dialect.spec import View, fits
 from .dialect.types import from_mlir
 from .graph import ValueType
+from .live import ACTING
 from .parallel_laws import PARALLEL
 from .placed_laws import PLACED
 
@@ -307,6 +308,18 @@ def no_chats(module: Held) -> Broken:
             yield operation, f"a KV cache has {len(uses)} uses: decoding consumes it"
 
 
+def parts_together(module: Held) -> Broken:
+    """What a part of a call gives is for a later part of the same call, and for nobody else."""
+    for operation in _inside(module, *sorted(ACTING)):
+        if "partial" not in operation.attributes or "part_of" not in operation.attributes:
+            continue
+        whole = _text(operation, "part_of")
+        for use in operation.results[0].uses:
+            taker = use.owner.operation
+            if taker.name != "agent.send" and ("part_of" not in taker.attributes or _text(taker, "part_of") != whole):
+                yield operation, f"what a part of {whole!r} gives goes to what is no part of it"
+
+
 def demands_everywhere(module: Held) -> Broken:
     """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs. (What is in
     a fused one is a part of that.)"""
@@ -333,6 +346,7 @@ LAWS: tuple[Law, ...] = (
     Law("goals resolve", goals_resolve),
     *(Law(*each) for each in (*AGENTS, *PLACED, *PARALLEL)),
     Law("no calls", no_calls, after="inline_pipelines"),
+    Law("parts together", parts_together),
     Law("no chats", no_chats, after="split_llm"),
     Law("demands everywhere", demands_everywhere, after="annotate_demand"),
 )

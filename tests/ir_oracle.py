@@ -141,6 +141,12 @@ def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> 
     if "batch" in operation.attributes:
         return tuple(answer(single(operation), given, graph) for given in each(operation, arguments))
     entry, _ = leaf(operation)
+    if "part_of" in operation.attributes:
+        # The last part does what the whole call does, with the arguments of that.
+        arguments = _whole(operation, arguments)
+        if operation.attributes.get("partial"):
+            return ("part", tuple(sorted(arguments.items())))
+        entry = str(operation.attributes["part_of"])
     if "tool" in operation.attributes:
         asked = repr((operation.attributes["tool"], sorted(arguments.items())))
         return some(operation.results[0].type, graph, asked)
@@ -150,6 +156,19 @@ def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> 
     if operation.name == "agent.chat":
         return said(operation, "".join(_chat(**arguments, schema=schema)))
     return _decode(**arguments, schema=schema)
+
+
+def _whole(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the whole call that are known at one of its parts, by the names that the call has for them."""
+    known: dict[str, Any] = {}
+    for name, value in zip(
+        _texts(operation.attributes.get("arguments", tuple(arguments))), arguments.values(), strict=True
+    ):
+        if isinstance(value, tuple) and value[:1] == ("part",):
+            known |= dict(value[1])
+        elif name:
+            known[name] = value
+    return known
 
 
 def _map(graph: Graph, operation: Operation, over: Any, values: Values) -> Any:

@@ -194,6 +194,21 @@ pipeline p(id: Int) -> Order {{ return order(id) }}"""
     assert "pii" in str(compute.attributes["labels"])
 
 
+def test_what_a_part_gives_is_for_the_next_alone() -> None:
+    program, _ = checked(http(80))
+    assert program is not None
+    module, problems = irc.lower(program)
+    assert module is not None, problems
+    module, problems = irc.run_passes(module, Library(Path()), passes=PLAIN)
+    assert module is not None, problems
+    text = module.text(locations=False)
+    assert irc.parse(text)[1] == ()
+    head, found, rest = text.rpartition('part_of = "order"')
+    assert found and "agent.compute" in head
+    _, problems = irc.parse(f'{head}part_of = "other"{rest}')
+    assert any("goes to what is no part of it" in problem.title for problem in problems)
+
+
 # --- what they give --------------------------------------------------------------------------------------------------
 
 
