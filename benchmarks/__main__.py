@@ -9,7 +9,8 @@ from pathlib import Path
 
 def main() -> int:
     worst = 0
-    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if "def main" in p.read_text())
+    here = Path(__file__).parent
+    names = sorted([*(p.stem for p in here.glob("*.py") if "def main" in p.read_text()), "passes"])
     for name in names:
         if name == "__main__":
             continue
