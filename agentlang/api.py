@@ -96,22 +96,23 @@ def choose(program: Program, name: str | None = None) -> tuple[Pipeline | None, 
 def lowered(
     program: Program, folder: Path, until: str | None = None, functions: bool = False, plain: bool = False
 ) -> tuple[Module | None, Problems]:
-    """The program's MLIR module after the passes up to `until`; with `functions`, its models' StableHLO nested in it,
-    with `plain` without passes that only make it cheaper.
+    """The program's MLIR module after the passes up to `until` (`lower`: before the first); with `functions`, its
+    models' StableHLO nested in it, with `plain` without passes that only make it cheaper.
 
     KeyError for a pass that does not exist. `folder` is that of the `.agent` file. OutsideError where a model that is
     to be exported is missing.
     """
     from .ir.compile import lower, run_passes
-    from .ir.passes import PASSES, PLAIN
+    from .ir.passes import LOWERED, PASSES, PLAIN
     from .stdlib.library import Library
 
     library = Library(folder)
     module, found = lower(program)
     if module is None:
         return None, found
-    module, more = run_passes(module, library, until, passes=PLAIN if plain else PASSES)
-    found = (*found, *more)
+    if until != LOWERED:
+        module, more = run_passes(module, library, until, passes=PLAIN if plain else PASSES)
+        found = (*found, *more)
     if module is not None and functions:
         module, more = module.with_functions(library.functions(module.graph().handles))
         found = (*found, *more)

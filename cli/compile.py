@@ -21,7 +21,9 @@ _SUFFIX = {"syntax": "txt", "program": "txt", "mlir": "mlir", "stablehlo": "mlir
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a program, as in shop.agent")
     parser.add_argument("--emit", choices=FORMS, default="mlir", help="which step to show (default: mlir)")
-    parser.add_argument("--after", metavar="PASS", help="stop after this pass (default: all of them)")
+    parser.add_argument(
+        "--after", metavar="PASS", help="stop after this pass (default: all of them; `lower`: before the first)"
+    )
     parser.add_argument(
         "-O", choices=("0", "1"), default="1", help="0: only the passes that it takes to run (default: 1)"
     )
@@ -73,10 +75,10 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
             return Exit.DONE
         text, problems = table(functions), checked.problems
     else:
-        from ..ir.passes import PASSES, PLAIN
+        from ..ir.passes import LOWERED, PASSES, PLAIN
 
         plain = arguments.O == "0"
-        known = PLAIN if plain else PASSES
+        known = (LOWERED, *(PLAIN if plain else PASSES))
         if arguments.after and arguments.after not in known:
             return console.fail((words.unknown_pass(arguments.after, known),), {}, Exit.USAGE)
         functions = arguments.emit == "stablehlo"

@@ -47,6 +47,9 @@ OPTIMISING: tuple[str, ...] = tuple(name for name in PASSES if name not in PLAIN
 PLACING: tuple[str, ...] = ("split_parallel", "insert_transfers", "partition")
 """Those that work on a placed module, whose leaves say their tier. No program goes through them by default."""
 
+LOWERED = "lower"
+"""What a command calls the module before any pass."""
+
 ALL: tuple[str, ...] = (*PASSES, *PLACING)
 
 

@@ -149,6 +149,16 @@ def test_compile_shows_prefill_and_decode_with_source_lines() -> None:
     assert "24 | return writer.chat(" in pretty
 
 
+def test_compile_shows_an_agent_before_it_is_a_loop() -> None:
+    react = HELLO.parents[1] / "react" / "react.agent"
+    text = agentlang("compile", react, "--emit", "mlir", "--after", "lower").out
+    assert '"agent.agent"' in text
+    assert '"agent.repeat"' not in text
+    text = agentlang("compile", react, "--emit", "mlir", "--after", "split_agent").out
+    assert '"agent.agent"' not in text
+    assert '"agent.repeat"' in text
+
+
 def test_compile_nests_stablehlo() -> None:
     text = agentlang("compile", HELLO, "--emit", "stablehlo").out
     assert "stablehlo.dot_general" in text
