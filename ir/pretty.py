@@ -162,7 +162,8 @@ class _Page:
         given = ", ".join(f"{self._written[value.id]}: {value.type}{labels}" for value in operation.results)
         results = f"{given} = " if given else ""
         where = f" on {operation.attributes['tier']}" if "tier" in operation.attributes else ""
-        head = f"{blank}{results}{operation.name.removeprefix('agent.')}{self._what(operation)}{where}"
+        name = operation.name.removeprefix("agent.") + (" ahead" if "ahead" in operation.attributes else "")
+        head = f"{blank}{results}{name}{self._what(operation)}{where}"
         tail = " {" if operation.regions else ""
         yield f"{head}{tail}".ljust(_WIDTH) + f" ; {operation.id}"
         yield from _demand(operation.demand, operation.times, f"{blank}    ")
@@ -238,7 +239,7 @@ class _Page:
 _BESIDE = ("tool", "effects", "settings", "needs", "tensor", "expert", "step")
 
 # What is written elsewhere: labels behind the type, the schema as it is, whether a person is asked by the question.
-_QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts", "copies")
+_QUIET = ("output", "labels", "carried", "schema", "approve", "tier", "kept", "acts", "copies", "ahead")
 
 
 def _schema(given: Mapping[str, Attribute]) -> str:

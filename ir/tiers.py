@@ -5,6 +5,7 @@ A leaf says its tier (`tier`), or the `with place on …` around it does; what s
 - An operation with bodies is owned by one tier. Where all that is anchored in it (leaves, what emits, who asks a
   person) is on one tier, that owns it, and no other has to know of it. Otherwise home owns it, and it is *shared*: each
   tier with something inside has a part in it, and follows what the owner decides.
+- What is prefilled ahead is where the first is that goes on from it.
 - What is plain (a template, a field, a comparison) goes where its users are; where they are on several tiers, to the
   owner of the body that it stands in.
 
@@ -62,6 +63,7 @@ def tiers_of(pipeline: GraphPipeline, home: str) -> Tiers:
     """The tiers of a pipeline in which nothing is left that does not run."""
     found = Tiers(home)
     _leaves(pipeline.body, None, found)
+    _ahead(pipeline.body, found)
     _move_home(pipeline.body, found)
     for operation in pipeline.body.operations:
         _anchor(operation, home, found)
@@ -78,6 +80,17 @@ def _leaves(region: Region, place: str | None, found: Tiers) -> None:
         inner = operation.attributes.get("place") if operation.name == "agent.guard" else None
         for each in operation.regions:
             _leaves(each, str(inner) if inner else place, found)
+
+
+def _ahead(body: Region, found: Tiers) -> None:
+    """What is prefilled ahead is where the first is that uses it, unless something else is said."""
+    users: dict[int, str] = {}
+    # Last first: what uses it may be done ahead too.
+    for operation in reversed(list(walk(body))):
+        if "ahead" in operation.attributes and "tier" not in operation.attributes and operation.results:
+            found.of[operation.id] = users.get(operation.results[0].id, found.of[operation.id])
+        for operand in operation.operands if operation.id in found.of else ():
+            users[operand.id] = found.of[operation.id]
 
 
 # --- what cannot be shared -------------------------------------------------------------------------------------------
