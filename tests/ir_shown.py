@@ -64,6 +64,7 @@ SHOWN: dict[str, Callable[[Source], str]] = {
     "shared": partial(passed, name="share_duplicates"),
     "lifted": partial(passed, name="lift_invariant"),
     "dropped": partial(passed, name="drop_unread"),
+    "hoisted": partial(passed, name="hoist_prefix"),
     "batched": partial(passed, name="batch_calls"),
     "fused": partial(passed, name="fuse_stages"),
     "optimised": partial(readable, until=PASSES[-2], passes=PASSES),
