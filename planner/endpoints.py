@@ -62,7 +62,7 @@ def endpoint_time(
     """The time of one execution at an endpoint: the prefill waits for the first token, the decode for the others."""
     entry = str(operation.attributes.get("entry", operation.name))
     terms: list[Term] = []
-    if operation.name == "agent.prefill":
+    if operation.name == "agent.prefill" and "ahead" not in operation.attributes:
         terms.append(_term(f"first token of {place.tier}", place.first_token, FIRST_TOKEN, 1.0, "s"))
     elif operation.name == "agent.decode":
         tokens = max(0.0, demand.tokens_out.value(sizes) - 1.0)
