@@ -59,7 +59,7 @@ LINKS = frozenset({"channel:send", "channel:receive", "channel:watch"})
 # The names of the operands where the operation does not say them.
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "agent.tokenize": ("self", "prompt", "system"),
-    "agent.prefill": ("self", "tokens"),
+    "agent.prefill": ("self", "tokens", "prefix"),
     "agent.kv_transfer": ("kv",),
     "agent.decode": ("self", "kv", "max_tokens", "temperature", "seed"),
     "agent.detokenize": ("self", "tokens", "stop"),
