@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-commands test-parts test-slow check-types lint format bench bench-peers clean lock help
+.PHONY: run test test-commands test-parts test-slow check-types lint pages format bench bench-peers clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
@@ -55,6 +55,9 @@ test-parts: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev ## what needs longer: kills, fuzzing, fresh clones
 	@$(BIN)/python -m pytest -q -m slow
+
+pages: $(VENV)/.dev ## rewrite the pages that are made from the code: docs/dialect.md, docs/library.md
+	@$(BIN)/python -m pytest -q --update -k "test_the_page_of" tests/tidy/test_documents.py
 
 format: $(VENV)/.dev ## rewrite to the house style
 	@$(BIN)/ruff check --fix-only .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import dialect_page
 import library_page
 import pytest
 from pages import blocks
@@ -94,6 +95,13 @@ def test_commands_exist(page: Path) -> None:
     said = [word for block in shown for word in re.findall(r"(?:^|/| )agentlang ([a-z]+)", re.sub(r"#.*", "", block))]
     said += re.findall(r"`agentlang\s+([a-z]+)", text)
     assert set(said) <= set(COMMANDS)
+
+
+def test_the_page_of_the_dialect_says_what_its_operations_say(update: bool) -> None:
+    place = ROOT / "docs" / "dialect.md"
+    if update:
+        place.write_text(dialect_page.text())
+    assert place.read_text() == dialect_page.text()
 
 
 def test_the_page_of_the_library_says_what_its_interfaces_say(update: bool) -> None:
