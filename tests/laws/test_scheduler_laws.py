@@ -336,3 +336,25 @@ def test_what_a_failed_step_wrote_to_is_not_used(page: int, length: int, more: i
     assert device.known[second].out == whole([1] * length + [2] * more)
     device.drain()
     device.check()
+
+
+@FEW
+@given(st.integers(1, 40), st.integers(2, 10))
+def test_to_be_idle_saves_up_nothing(alone: int, both: int) -> None:
+    """One who comes when another had the device to itself gets its share from now on, not what it missed."""
+    device = Device(Settings(400, 4, 1, 4, 4, patience=0.0, fairness=1000.0))
+    draw = random.Random(alone)
+
+    def ask(tenant: str) -> int:
+        return device.arrive([draw.randrange(1000) for _ in range(4)], tenant)
+
+    for _ in range(alone):
+        ask("early")
+        assert device.begin() is not None
+        device.end()
+    early, late = [ask("early") for _ in range(both)], [ask("late") for _ in range(both)]
+    for _ in range(both):
+        assert device.begin() is not None
+        device.end()
+    served = [sum(device.known[number].computed for number in numbers) for numbers in (early, late)]
+    assert abs(served[0] - served[1]) <= 4
