@@ -206,7 +206,7 @@ class _Walker:
                     operation, operation.demand, self.sizes, self.calibration, place, model=model, fitted_for=name
                 )
             else:
-                engine = self.engine if operation.name in ENGINE_OPERATIONS else HOST
+                engine = self.engine_of(model) if operation.name in ENGINE_OPERATIONS else HOST
                 known = stage_time(
                     operation,
                     operation.demand,
@@ -229,6 +229,13 @@ class _Walker:
             if isinstance(value.type, KvType | TokensType):
                 return value.type.model
         return ""
+
+    def engine_of(self, handle: str) -> str:
+        """What runs a model: what its declaration says, else what is planned for."""
+        try:
+            return str(self.graph.handle(handle).arguments.get("engine") or self.engine)
+        except KeyError:
+            return self.engine
 
     def behind(self, handle: str) -> str:
         """What factors are fitted for: the model's own name, whatever a program calls it."""

@@ -41,6 +41,26 @@ def need_models(what: str) -> None:
     _need(what, MODELS, "models")
 
 
+LLAMACPP: Mapping[str, str] = MappingProxyType(
+    {
+        "gguf": "gguf",
+        "llguidance": "llguidance",
+        "numpy": "numpy",
+        "tokenizers": "tokenizers",
+        "xllamacpp": "xllamacpp",
+    }
+)
+"""Module to package, of the extra `[llamacpp]`."""
+
+
+def need_models_on(engine: str) -> None:
+    """Raise `OutsideError` (extra-missing) unless what an engine of ours needs is installed."""
+    if engine == "llamacpp":
+        _need("running a chat model on llama.cpp", LLAMACPP, "llamacpp")
+    elif engine == "xla":
+        need_models("running a chat model")
+
+
 def need_mcp(what: str) -> None:
     """Raise `OutsideError` (extra-missing) unless what speaks to MCP servers is installed."""
     _need(what, MCP, "mcp")

@@ -15,14 +15,15 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ..base.problems import Problem
-from ..executor.engines import engine
+from ..base.problems import OutsideError, Problem
+from ..executor.engines import UnknownEngine, engine
 from ..executor.engines.packaged import PackagedModel
 from ..executor.engines.protocol import Engine
 from ..executor.kinds import Kind, Opener
 from ..ir.graph import Demand, Graph, Handle
 from ..ir.library import Batch, Called, ModelShape, Part, Sized
 from ..lang.types import Type
+from . import problems
 from .catalogue import catalogue
 from .demand import stage_demand, stage_size
 from .extras import need_models
@@ -71,7 +72,7 @@ class Library:
         settings: Settings | None = None,
         packages: Mapping[str, PackagedModel] | None = None,
     ) -> None:
-        self._engine: Engine | None = None
+        self._engines: dict[str, Engine] = {}
         self._engine_name = engine_name
         settings = settings or Settings()
         self._environment = Environment(
@@ -108,6 +109,11 @@ class Library:
         if known is None:
             return None
         shape = known.shape
+        weight_bytes, cache_bytes = shape.weight_bytes / shape.parameters, 2.0
+        if known.runs and handle.arguments.get("engine") == "llamacpp":
+            weight_bytes = known.size / shape.parameters  # as they lie in the file
+        elif known.runs:
+            weight_bytes, cache_bytes = _HELD_BYTES.get(known.role, 4.0), 4.0
         found = ModelShape(
             name=known.name,
             layers=shape.layers,
@@ -120,8 +126,8 @@ class Library:
             context=shape.context,
             parameters=shape.parameters,
             active_parameters=shape.active_parameters,
-            weight_bytes=_HELD_BYTES.get(known.role, 4.0) if known.runs else shape.weight_bytes / shape.parameters,
-            cache_bytes=4.0 if known.runs else 2.0,
+            weight_bytes=weight_bytes,
+            cache_bytes=cache_bytes,
             file_bytes=float(known.size),
             sliding_window=shape.sliding_window,
             sliding_layers=shape.sliding_layers,
@@ -203,14 +209,22 @@ class Library:
         for close in self._environment.closers:
             await close()
 
-    def _the_engine(self) -> Engine:
-        if self._engine is None and self._environment.packages:
+    def _the_engine(self, name: str) -> Engine:
+        """The engine of that name; the usual one runs what came in packages. Raises `OutsideError` (engine-unknown)."""
+        name = name or self._engine_name
+        if name not in self._engines:
+            self._engines[name] = self._make_engine(name)
+        return self._engines[name]
+
+    def _make_engine(self, name: str) -> Engine:
+        if name == "xla" and self._environment.packages:
             from ..executor.engines.xla.engine import XlaEngine
 
-            self._engine = XlaEngine(packages=self._environment.packages)
-        if self._engine is None:
-            self._engine = engine(self._engine_name)
-        return self._engine
+            return XlaEngine(packages=self._environment.packages)
+        try:
+            return engine(name)
+        except UnknownEngine as error:
+            raise OutsideError(problems.engine_unknown(name, error.known)) from error
 
     def _load(self, word: str) -> None:
         if word in self._stages:

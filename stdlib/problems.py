@@ -24,6 +24,14 @@ def model_unknown(name: str, suggestion: str | None, span: Span | None = None) -
     )
 
 
+def engine_unknown(name: str, known: tuple[str, ...]) -> Problem:
+    return Problem(
+        "engine-unknown",
+        f"no engine is called {name!r}",
+        hint=f"engines here: {', '.join(known)}; more come with packages that bring one",
+    )
+
+
 def model_shape_only(name: str, span: Span | None = None) -> Problem:
     return Problem(
         "model-shape-only",

@@ -27,15 +27,15 @@ def print_line(tool: str, line: str) -> None:
 
 @dataclass(frozen=True)
 class Environment:
-    """What kinds get from outside: `folder` is that of the `.agent` file, for the paths written in it; `engine` makes
-    the engine that runs models, once; `progress` hears of downloads and index builds, `warn` of
-    what was left out of an index.
+    """What kinds get from outside: `folder` is that of the `.agent` file, for the paths written in it; `engine` gives
+    the engine of a name ("" is the usual one), one for all models; `progress` hears of downloads and index builds,
+    `warn` of what was left out of an index.
 
     For tools: `heard` is told what they print, `secrets` are looked up when a tool needs one, `settings` are those of
     `agentlang.toml`. A kind that holds processes adds to `closers` what ends them."""
 
     folder: Path
-    engine: Callable[[], Engine]
+    engine: Callable[[str], Engine]
     progress: Progress
     warn: Callable[[Problem], None]
     heard: Callable[[str, str], None] = print_line

@@ -27,7 +27,7 @@ from ...executor.engines.protocol import (
 )
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import problems, store
-from ..extras import need_models
+from ..extras import need_models_on
 from . import Environment
 
 
@@ -57,12 +57,17 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
         del name
         wanted = cast(str, arguments["name"])
-        need_models("running a chat model")
+        if wanted in environment.endpoints:
+            from ..served import open_served
+
+            return open_served(environment, wanted)
+        engine = environment.engine(cast(str, arguments.get("engine", "")))
+        need_models_on(engine.name)
         entry = store.entry(wanted)
         if entry.role != "chat":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "chat"))
         files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
-        engine, spread = environment.engine(), spread_of(arguments)
+        spread = spread_of(arguments)
         if spread != WHOLE and not engine.capabilities.spreads:
             why = f"the engine {engine.name!r} runs no model in shards"
             raise OutsideError(model_does_not_load(wanted, why))
@@ -71,15 +76,15 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
     return {"model": open_model}
 
 
-async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
-    """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages.
-
-    Ahead, it is the beginning of several prompts: the tokens are those that go before whatever follows its last text.
 def spread_of(arguments: Mapping[str, object]) -> Spread:
     """Over how many devices the module has a model spread (see `ir.spreading`)."""
     return Spread(cast(int, arguments.get("tensor", 1)), cast(int, arguments.get("expert", 1)))
 
 
+async def tokenize(context: Context, arguments: Mapping[str, object]) -> Tokens:
+    """The prompt's token ids, chat markup included. `prompt` is a text, which is one turn of the user, or messages.
+
+    Ahead, it is the beginning of several prompts: the tokens are those that go before whatever follows its last text.
     """
     model = cast(ChatModel, arguments["self"])
     prompt = cast("str | Sequence[Mapping[str, str]]", arguments["prompt"])
@@ -183,10 +188,24 @@ async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIter
         if sequence.finish is Finish.TRUNCATED:
             raise StageFailure("truncated", problems.context_full(model.facts.name, model.facts.context, count))
     finally:
-        context.usage.add("tokens_out", count)
+        _count_tokens(context, sequence, count)
         _count_compiled(context, model, before)
         with anyio.CancelScope(shield=True):
             await model.release(sequence)
+
+
+def _count_tokens(context: Context, sequence: SequenceHandle, count: int) -> None:
+    """What was counted as it came is corrected by whoever else serves the model, and says what it cost."""
+    stats = sequence.stats
+    if stats.billed is None:
+        context.usage.add("tokens_out", count)
+        return
+    taken, made = stats.billed
+    context.usage.add("tokens_in", taken - sequence.prompt_tokens)
+    context.usage.add("cached_tokens", stats.cached_tokens)
+    context.usage.add("tokens_out", made)
+    if stats.dollars:
+        context.usage.add("dollars", stats.dollars)
 
 
 def _count_compiled(context: Context, model: ChatModel, before: int) -> None:

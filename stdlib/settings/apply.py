@@ -29,7 +29,20 @@ def _handle(handle: HandleDeclaration, settings: Settings) -> HandleDeclaration:
         elif server is not None and server.command and argument.name == "command":
             value = _texts(server.command, value)
         arguments.append(Argument(argument.name, value))
+    if handle.keyword == "model":
+        arguments = _with_engine(handle, arguments, settings)
     return replace(handle, arguments=tuple(arguments))
+
+
+def _with_engine(handle: HandleDeclaration, arguments: list[Argument], settings: Settings) -> list[Argument]:
+    """The engine that the settings name for a model, unless the program names one."""
+    said = {argument.name: argument.value for argument in handle.arguments}
+    name, stated = said.get("name"), said.get("engine")
+    known = settings.models.get(str(name.value)) if isinstance(name, Literal) else None
+    if known is None or known.engine is None or (isinstance(stated, Literal) and stated.value):
+        return arguments
+    chosen = Argument("engine", Literal(type=TEXT, span=handle.span, value=known.engine))
+    return [*(argument for argument in arguments if argument.name != "engine"), chosen]
 
 
 def _texts(words: tuple[str, ...], where: Expression) -> Expression:

@@ -92,9 +92,10 @@ class _Reader:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _model(self, table: Mapping[str, Any], path: str) -> ModelSettings | None:
-        self._known(table, ("use",), path)
+        self._known(table, ("use", "engine"), path)
         use = self._text(table, "use", path)
-        return ModelSettings(use) if use is not None else None
+        engine = self._text(table, "engine", path) if "engine" in table else None
+        return ModelSettings(use, engine) if use is not None else None
 
     def _server(self, table: Mapping[str, Any], path: str) -> ServerSettings:
         self._known(table, ("command", "env"), path)

@@ -17,9 +17,11 @@ class SecretName:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """`use` is the model of the catalogue that a name stands for."""
+    """`use` is the model of the catalogue that a name stands for, `engine` what runs it where the program does not say;
+    None is the engine that runs by default."""
 
     use: str
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

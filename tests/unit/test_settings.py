@@ -10,7 +10,9 @@ from agent_sources import ROOT, blocks
 from cli_runs import agentlang
 
 from agentlang.base.source import Source
+from agentlang.checking import check
 from agentlang.stdlib.settings import EndpointSettings, SecretName, ServerSettings, Settings, ToolSettings, find, read
+from agentlang.stdlib.settings.apply import applied
 
 
 def read_text(text: str, profile: str | None = None) -> tuple[Settings, list[tuple[str, int | None]]]:
@@ -76,6 +78,23 @@ def test_a_profile_is_put_over_the_rest() -> None:
 )
 def test_what_is_wrong_is_said_at_its_place(text: str, expected: list[tuple[str, int | None]]) -> None:
     assert sorted(read_text(text)[1]) == sorted(expected)
+
+
+def test_settings_name_the_engine_of_a_model_unless_the_program_does() -> None:
+    settings, problems = read(
+        Source("agentlang.toml", '[models.small]\nuse = "smollm2-135m-instruct"\nengine = "llamacpp"\n')
+    )
+    assert problems == ()
+    for stated, expected in (("", "llamacpp"), (', engine: "null"', "null")):
+        text = f'use std/llm\nmodel m = llm.chat("small"{stated})\npipeline p() -> Text {{ return all(m.chat("x")) }}\n'
+        program = check(Source("p.agent", text)).program
+        assert program is not None
+        (handle,) = applied(program, settings).handles
+        said = {one.name: one.value for one in handle.arguments}
+        assert [getattr(said[name], "value", None) for name in ("name", "engine")] == [
+            "smollm2-135m-instruct",
+            expected,
+        ]
 
 
 def test_a_secret_that_is_written_out_is_refused_and_not_repeated() -> None:

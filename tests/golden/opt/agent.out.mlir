@@ -1,5 +1,5 @@
 module attributes {agent.passes = ["split_agent"], agent.version = 1 : i64} {
-  "agent.handle"() {arguments = {dtype = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
+  "agent.handle"() {arguments = {dtype = "", engine = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
   "agent.record"() {fields = [{name = "role", type = !agent.enum_of<"Role">}, {name = "text", type = !agent.text}], name = "Message"} : () -> ()
   "agent.record"() {fields = [{name = "said", type = !agent.list_of<!agent.record_of<"Message">>}, {name = "answer", type = !agent.option_of<!agent.text>}], name = "desk.Turn"} : () -> ()
   "agent.enum"() {cases = [{name = "System", payload = []}, {name = "User", payload = []}, {name = "Assistant", payload = []}, {name = "Tool", payload = []}], name = "Role"} : () -> ()

@@ -1,7 +1,7 @@
 // passes: fold_constants,share_duplicates,lift_invariant,drop_unread,split_llm
 #loc3 = loc("h.agent":3:16 to :20)
 module attributes {agent.passes = ["inline_pipelines"], agent.version = 1 : i64} {
-  "agent.handle"() {arguments = {dtype = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> () loc(#loc1)
+  "agent.handle"() {arguments = {dtype = "", engine = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> () loc(#loc1)
   "agent.pipeline"() ({
   ^bb0(%arg0: !agent.text loc("h.agent":3:16 to :20)):
     %0 = "agent.open"() {id = "hello.open.writer", name = "writer"} : () -> !agent.handle_of<"llm.Model"> loc(#loc4)

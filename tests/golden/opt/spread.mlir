@@ -1,6 +1,6 @@
 // passes: split_parallel{tensor=3}
 module attributes {agent.passes = ["inline_pipelines", "split_llm"], agent.version = 1 : i64} {
-  "agent.handle"() {arguments = {dtype = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
+  "agent.handle"() {arguments = {dtype = "", engine = "", name = "smollm2-135m-instruct"}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
   "agent.pipeline"() ({
   ^bb0(%arg0: !agent.text):
     %0 = "agent.open"() {id = "hello.open.writer", name = "writer"} : () -> !agent.handle_of<"llm.Model">

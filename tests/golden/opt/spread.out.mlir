@@ -1,5 +1,5 @@
 module attributes {agent.passes = ["inline_pipelines", "split_llm", "split_parallel"], agent.version = 1 : i64} {
-  "agent.handle"() {arguments = {dtype = "", expert = 1 : i64, name = "smollm2-135m-instruct", tensor = 3 : i64}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
+  "agent.handle"() {arguments = {dtype = "", engine = "", expert = 1 : i64, name = "smollm2-135m-instruct", tensor = 3 : i64}, entry = "llm:model", keyword = "model", name = "writer", type = "llm.Model"} : () -> ()
   "agent.step"() ({
   ^bb0(%arg0: !agent.tokens<"writer">, %arg1: !agent.kv_shard<"writer", [0, 3]>, %arg2: !agent.kv_shard<"writer", [1, 3]>, %arg3: !agent.kv_shard<"writer", [2, 3]>):
     %0 = "agent.enter"(%arg0) {demand = {network = "4608*tokens"}, device = 0 : i64, id = "writer.step_3.enter"} : (!agent.tokens<"writer">) -> !agent.hidden<"writer">
