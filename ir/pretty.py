@@ -223,6 +223,10 @@ class _Page:
                 return f" {given['record']}({_parts(given, fields, operands)})"
             case "agent.constant":
                 return f" {show(given['value'])}"
+            case "agent.given":
+                *stated, answer = operands
+                named = _arguments(cast("tuple[str, ...]", given["parameters"]), stated)
+                return f" {given['name']}({named}) = {answer}"
             case _ if "parameters" in given:
                 named = _arguments(cast("tuple[str, ...]", given["parameters"]), operands)
                 who = given.get("callee") or (given["entry"] if operation.name in ACTING else "")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import ir_programs as P
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ir_back import comes_back
 from ir_oracle import outcome
 from ir_random import programs
 
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
 from agentlang.ir.demand.data import NAMES, demand, demand_data, demand_from
-from agentlang.ir.emit import emit_module
 from agentlang.ir.formula import Formula, constant, parse, variable
 from agentlang.ir.graph import Graph, GraphPipeline, Region, walk
 from agentlang.ir.passes import PASSES
-from agentlang.ir.read import read_graph
 from agentlang.ir.sizes import resolve
-from agentlang.ir.verify import verify
 from agentlang.lang import program as p
 from agentlang.lang.types import TEXT
 
@@ -36,27 +32,6 @@ def steps(program: p.Program) -> list[Module]:
     assert last is not None, [problem.title for problem in problems]
     assert [made.passes for made in found] == [PASSES[:n] for n in range(len(PASSES) + 1)]
     return found
-
-
-def comes_back(module: Module) -> None:
-    """Through text, bytecode and the frozen graph."""
-    text, code, graph = module.text(), module.bytecode(), module.graph()
-    for written, digest in ((text, None), (code, hashlib.sha256(code).hexdigest())):
-        back, problems = irc.parse(written, digest, module.sources)
-        assert back is not None, [problem.title for problem in problems]
-        # Equal texts are equal in everything, places included.
-        assert back.text() == text
-        assert back.passes == module.passes
-    again = back.graph()
-    assert again == graph
-    assert spans(again) == spans(graph)
-    made = emit_module(graph)
-    assert verify(made, module.passes) == ()
-    assert read_graph(made, module.sources) == graph
-
-
-def spans(graph: Graph) -> list[object]:
-    return [(o.span, o.callers) for pipeline in graph.pipelines for o in walk(pipeline.body)]
 
 
 def values(graph: Graph, pipeline: GraphPipeline) -> object:
