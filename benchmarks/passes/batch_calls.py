@@ -1,5 +1,5 @@
-"""What is gained where an encoder is asked for many vectors: the questions to a handbook, each sorted by the page that it
-is about and by a topic; and two texts that are compared. Runs take turns in two executors whose models are open."""
+"""What is gained where an encoder is asked for many vectors: the questions to a handbook, each sorted by the page that
+it is about and by a topic; and two texts that are compared. Runs take turns in two executors whose models are open."""
 
 from __future__ import annotations
 
@@ -58,20 +58,26 @@ async def measure(pipeline: str, inputs: Mapping[str, object]) -> None:
         for turn in range(TURNS + 1):
             for number, shell in enumerate((one, other)):
                 backends[number].calls = 0
-                took, values[number] = await timed(shell, pipeline, inputs)
+                (wall, cores), values[number] = await timed(shell, pipeline, inputs)
                 if turn:
-                    seconds[number].append(took)
-        for words, backend, found in zip(("with batch_calls", "without it"), backends, seconds, strict=True):
-            print(f"{pipeline:6} {words:18} {backend.calls:4} calls  {1000 * statistics.median(found):8.1f} ms")
-    ratio = statistics.median(seconds[0]) / statistics.median(seconds[1])
-    print(f"{pipeline:6} {ratio:.2f} x the time; the answers differ by {difference(*values):.0e} at most")
+                    seconds[number].append(wall)
+                    computed[number].append(cores)
+    for number, words in enumerate(("with batch_calls", "without it")):
+        wall, cores = (1000 * statistics.median(found[number]) for found in (seconds, computed))
+        print(f"{pipeline:6} {words:18} {backends[number].calls:4} calls  {wall:8.1f} ms  {cores:8.1f} ms of cores")
+    wall, cores = (statistics.median(found[0]) / statistics.median(found[1]) for found in (seconds, computed))
+    print(
+        f"{pipeline:6} {wall:.2f} x the time, {cores:.2f} x the time of cores; "
+        f"the answers differ by {difference(*values):.0e} at most"
+    )
 
 
-async def timed(shell: Shell, pipeline: str, inputs: Mapping[str, object]) -> tuple[float, Any]:
-    began = time.perf_counter()
+async def timed(shell: Shell, pipeline: str, inputs: Mapping[str, object]) -> tuple[tuple[float, float], Any]:
+    """One run: seconds on the clock, and those of all cores that this process used."""
+    began, cores = time.perf_counter(), time.process_time()
     end = await shell.start(pipeline, inputs).result()
     assert end.outcome.status == "done", end.outcome
-    return time.perf_counter() - began, end.outcome.value
+    return (time.perf_counter() - began, time.process_time() - cores), end.outcome.value
 
 
 def difference(one: Any, other: Any) -> float:

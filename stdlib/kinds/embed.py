@@ -1,9 +1,10 @@
 """Sentence encoders: texts to vectors, one by one or many at once, and how near two vectors are. Embedding computes, so
-it runs in threads; many texts in runs of some, so that a call that is stopped ends after the run at hand."""
+it runs in threads; many texts in runs of some, so that a call that is stopped ends after the runs at hand."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -17,10 +18,14 @@ from ..extras import need_models
 from . import Environment
 
 if TYPE_CHECKING:
-    from ..models.encoder import SentenceEncoder
+    import numpy as np
+    from numpy.typing import NDArray
 
-# Texts that go to the encoder in one piece; its own batches are smaller.
-AT_ONCE = 64
+    from ..models.encoder import SentenceEncoder
+    from ..retrieval import Encoder
+
+# Texts that go to the encoder in one piece: two of its largest batches.
+_AT_ONCE = 16
 BATCHED = {"embed": Batch("embed:embed_all", "text", "texts")}
 
 
@@ -67,15 +72,34 @@ async def embed_all(context: Context, arguments: Mapping[str, object]) -> tuple[
 
 
 async def vectors(encoder: SentenceEncoder, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """The vectors of texts, as numbers of the language. Runs of texts of like length, so that little is padding."""
+    """The vectors of texts, as numbers of the language."""
+    return tuple(tuple(row.tolist()) for row in await rows(encoder, texts))
+
+
+async def rows(encoder: Encoder, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    """The vectors of texts. In runs of texts of like length, so that little is padding, and as many at once as there
+    are cores, for a small model keeps one of them busy. Two texts are no batch worth its padding: each is a run."""
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    found: list[tuple[float, ...]] = [()] * len(texts)
-    for start in range(0, len(order), AT_ONCE):
-        run = order[start : start + AT_ONCE]
-        rows = await anyio.to_thread.run_sync(encoder.embed, [texts[number] for number in run])
-        for number, row in zip(run, rows.tolist(), strict=True):
-            found[number] = tuple(row)
-    return tuple(found)
+    size = _AT_ONCE if len(texts) > 2 else 1
+    runs = [order[start : start + size] for start in range(0, len(order), size)]
+    found: dict[int, NDArray[np.float32]] = {}
+    failures: list[Exception] = []
+    cores = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    async def embedded(run: list[int]) -> None:
+        try:
+            made = await anyio.to_thread.run_sync(encoder.embed, [texts[number] for number in run], limiter=cores)
+            found.update(zip(run, made, strict=True))
+        except Exception as failure:  # raised below, as it is: a group would hide what it is
+            failures.append(failure)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for run in runs:
+            group.start_soon(embedded, run)
+    if failures:
+        raise failures[0]
+    return [found[number] for number in range(len(texts))]
 
 
 async def similarity(context: Context, arguments: Mapping[str, object]) -> float:

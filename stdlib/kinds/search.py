@@ -15,7 +15,7 @@ from ...ir.library import Batch
 from .. import problems, store
 from ..extras import need_models
 from . import Environment
-from .embed import AT_ONCE
+from .embed import rows
 
 if TYPE_CHECKING:
     from ..models.encoder import SentenceEncoder
@@ -90,15 +90,9 @@ async def search(context: Context, arguments: Mapping[str, object]) -> tuple[dic
 
 
 async def search_all(context: Context, arguments: Mapping[str, object]) -> tuple[tuple[dict[str, object], ...], ...]:
-    """What `search` finds for each of several questions. In runs, so that a call that is stopped ends after one."""
-    del context
-    index, top = cast("Index", arguments["self"]), cast(int, arguments["top"])
-    questions = cast("tuple[str, ...]", arguments["questions"])
-    found: list[tuple[dict[str, object], ...]] = []
-    for start in range(0, len(questions), AT_ONCE):
-        run = questions[start : start + AT_ONCE]
-        found += map(_records, await anyio.to_thread.run_sync(index.search_all, run, top))
-    return tuple(found)
+    """What `search` finds for each of several questions, which are embedded together."""
+    index, questions = cast("Index", arguments["self"]), cast("tuple[str, ...]", arguments["questions"])
+    return await lookup_all(context, {**arguments, "vectors": await rows(index.encoder, questions)})
 
 
 async def lookup(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:

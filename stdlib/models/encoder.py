@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Tokens of a window, markers included: what sentence-transformers reads with all-MiniLM.
 LONGEST = 256
-LENGTHS = (32, 64, 128, 192, LONGEST)
+LENGTHS = (16, 32, 64, 128, 192, LONGEST)
 BATCHES = (1, 8)
 
 

@@ -111,7 +111,7 @@ def encoder_operators(config: BertConfig, longest: int = 0) -> tuple[Artifact, .
         return export(f"encode_{texts}_{length}", encode, arguments, lambda _: "embeddings")
 
     if not longest:
-        return (made(BATCHES[-1], LENGTHS[1]),)
+        return (made(BATCHES[-1], 64),)
     return tuple(made(texts, length) for length in _covering(LENGTHS, longest) for texts in BATCHES)
 
 

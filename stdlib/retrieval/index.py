@@ -69,16 +69,11 @@ class Index:
     def __init__(self, passages: tuple[Passage, ...], embeddings: Embeddings, encoder: Encoder) -> None:
         self.passages = passages
         self._embeddings = embeddings
-        self._encoder = encoder
+        self.encoder = encoder
 
     def search(self, question: str, top: int = 8) -> list[Passage]:
         """The `top` passages nearest to the question, best first. Fewer if the index holds fewer."""
-        (found,) = self.search_all([question], top)
-        return found
-
-    def search_all(self, questions: Sequence[str], top: int = 8) -> list[list[Passage]]:
-        """What `search` gives for each of the questions, which are embedded together."""
-        return [self.nearest(vector, top) for vector in self._encoder.embed(questions)]
+        return self.nearest(self.encoder.embed([question])[0], top)
 
     def nearest(self, vector: NDArray[np.float32], top: int = 8) -> list[Passage]:
         """The `top` passages nearest to a vector of the index's encoder."""
