@@ -693,6 +693,9 @@ def test_every_operation_is_tried() -> None:
     tried = {"call"}  # Laws say most of it: see test_ir_passes.
     tried |= {"agent"}  # See test_ir_agents.
     tried |= {"send", "receive", "watch", "halt", "over", "channel", "island"}  # See test_ir_placed.
+    tried |= {
+        name for name, spec in OPERATIONS.items() if spec.verify.__module__.endswith(".parallel")
+    }  # test_split_parallel
     for name in set(OPERATIONS) - tried:
         assert re.search(rf"agent\.{name}\b", good), f"no example of agent.{name} that verifies"
         assert re.search(rf"agent\.{name}\b", bad), f"no example of agent.{name} that does not"
