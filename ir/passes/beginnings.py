@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from ...lang.types import TEXT
 from .. import _mlir
 from ..carried import carried
+from ..dialect.spec import MOST_OPERANDS
 from ..dialect.types import from_mlir
 
 T = TypeVar("T")
@@ -86,7 +87,11 @@ def _flat(value: Any, labels: frozenset[str], depth: int) -> Iterator[Piece]:
 def _merged(pieces: Iterator[Piece]) -> list[Piece]:
     """Neighbouring written texts as one; no empty ones."""
     found: list[Piece] = []
+    values = 0
     for piece in islice(pieces, _MOST):
+        values += piece.value is not None
+        if values > MOST_OPERANDS:
+            break
         if found and found[-1].goes_on(piece):
             found[-1] = Piece(found[-1].text + piece.text, None, piece.labels)
         elif piece.text or piece.value is not None:
