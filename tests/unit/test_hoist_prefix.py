@@ -1,4 +1,4 @@
-"""Which prompts share what is prefilled ahead, where that stands, and what it needs: on programs as people write them."""
+"""Which prompts share what is prefilled ahead, where that stands, and what it needs: on programs as people write."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_two_arms_of_a_match_in_a_loop() -> None:
         f'    Short => all(writer.chat("{LONG}{{page}} In short", max_tokens: 8))\n'
         "  } }\n}"
     ).graph()
-    assert list(depth(graph, "p").values())[0] == 0
+    assert next(iter(depth(graph, "p").values())) == 0
     assert list(prefills(graph, "p").values()).count(None) == 1
 
 
@@ -229,7 +229,8 @@ def test_labels_go_with_what_carries_them() -> None:
 
 def test_it_is_placed_where_it_is_used() -> None:
     text = (
-        "fleet f {\n  tier near = catalog.laptop { count 1..1 }\n  tier far = catalog.l40s { count 0..1 }\n  link near <-> far 1 Gbit/s, 1 ms\n}\n"
+        "fleet f {\n  tier near = catalog.laptop { count 1..1 }\n  tier far = catalog.l40s { count 0..1 }\n"
+        "  link near <-> far 1 Gbit/s, 1 ms\n}\n"
         "pipeline p(page: Text) -> Text {\n"
         f'  a = all(writer.chat("{LONG}{{page}}\\nThe title?", max_tokens: 8))\n'
         f'  b = all(writer.chat("{LONG}{{page}}\\nThe date?", max_tokens: 8))\n'
