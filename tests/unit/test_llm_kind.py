@@ -102,3 +102,44 @@ def test_an_unfinished_document_fails_as_truncated() -> None:
         assert model.open_sequences == 0
 
     anyio.run(main)
+
+
+def test_the_beginning_of_a_prompt_is_what_goes_before_whatever_follows() -> None:
+    async def main() -> None:
+        model = await NullEngine().load(ModelSpec("tiny", TinyLlama()))
+
+        async def tokens(prompt: object, system: str = "", **settings: bool) -> tuple[int, ...]:
+            return await llm.tokenize(context(**settings), {"self": model, "prompt": prompt, "system": system})
+
+        for end in ("", " the word", "s of it", "\n\nagain"):
+            whole = await tokens(f"Give me the thing{end}", "Be kind.")
+            for begun in (
+                await tokens("Give me the thing", "Be kind.", ahead=True),
+                await tokens((), "Be", ahead=True),
+            ):
+                assert whole[: len(begun) - 1] == begun[:-1]
+                assert len(begun) > 4
+        open_turn = await tokens(TURNS[:2], ahead=True)
+        assert (await tokens(TURNS))[: len(open_turn)] == open_turn
+        # Nothing is the beginning of all.
+        assert await tokens((), "", ahead=True) == ()
+        assert await llm.prefill(context(ahead=True), {"self": model, "tokens": ()}) is None
+        # What is done ahead is no prompt of anybody.
+        seen = context(ahead=True)
+        await llm.tokenize(seen, {"self": model, "prompt": "a"})
+        assert seen.usage.counts == {}
+
+    anyio.run(main)
+
+
+def test_a_cache_of_another_model_is_as_none() -> None:
+    async def main() -> None:
+        one, other = [await NullEngine().load(ModelSpec("recorded")) for _ in range(2)]
+        tokens = await llm.tokenize(context(), {"self": one, "prompt": "the same"})
+        prefix = await llm.prefill(context(ahead=True), {"self": one, "tokens": tokens})
+        for model, cached in ((one, len(tokens) - 1), (other, 0)):
+            seen = context()
+            await llm.prefill(seen, {"self": model, "tokens": tokens, "prefix": prefix})
+            assert seen.usage.counts["cached_tokens"] == cached
+
+    anyio.run(main)
