@@ -15,8 +15,8 @@ the same time together by itself, and goes on doing so while some begin and othe
 
 Of a `for` over a list: calls that stand in its body itself, and so are made in every turn, whose item is made of the
 turn's item by what cannot fail. The filter goes first (`where`, if all that it does is computing), then the one call,
-then the rest of each turn, as many at once as before. A `for` over a stream, and one that gives a stream or emits,
-hands each turn's results on as soon as they are there: it stays.
+then the rest of each turn, as many at once as before. A `for` over a stream (or all of one) takes each item as soon as
+it is there, one that gives a stream or emits hands each turn's results on at once: they stay.
 
 Of neighbours in one body: calls that differ in their item alone, and whose items wait for the same calls and carry the
 same labels. So none waits for another's.
@@ -28,7 +28,7 @@ as long as its calls may together, one of no items is not made, and on a cassett
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...base.problems import Problems
 from ...lang.types import INT, ListType
@@ -41,6 +41,9 @@ from ..library import Library
 from ..read import read_graph
 from .batching import Single, Writer, is_free, list_of, single
 from .facts import CALLS, acting, bodies, deed, keep_acting, stand_for, text
+
+Places: TypeAlias = dict[Any, int]
+"""The operations of a block, and where each stands."""
 
 
 def run(module: Any, library: Library) -> Problems:
@@ -101,12 +104,16 @@ class _Batching:
         gives = [from_mlir(value.type) for value in loop.results]
         if not isinstance(from_mlir(over.type), ListType) or not all(isinstance(each, ListType) for each in gives):
             return False
-        if _few(over) or any(inner.name == "agent.emit" for inner in _mlir.walk(loop)) or "tier" in loop.attributes:
+        if (
+            _better_apart(over)
+            or any(inner.name == "agent.emit" for inner in _mlir.walk(loop))
+            or "tier" in loop.attributes
+        ):
             return False
         if not all(self._plain(operation) for operation in _filter(loop)):
             return False
         block = loop.regions[0].blocks[0]
-        inside = _mlir.operations(block)
+        inside = _places(block)
         found = [one for each in inside if (one := self._in_turn(each, block, inside)) is not None]
         return bool(found) and self._split(loop, found)
 
@@ -117,7 +124,7 @@ class _Batching:
         """Whether an item may be made by it wherever the item is needed. What may go into a batch itself stays."""
         return is_free(operation, self._library) and not _may(operation, self._library)
 
-    def _in_turn(self, operation: Any, block: Any, inside: list[Any]) -> Single | None:
+    def _in_turn(self, operation: Any, block: Any, inside: Places) -> Single | None:
         """The call, if every turn makes it, with nothing of the turn but an item that can be known before."""
         one = single(operation, self._library, self._constants)
         if one is None:
@@ -128,7 +135,7 @@ class _Batching:
         made = self._slice(one.item, block, inside)
         return one if made is not None and block.arguments[0] in _leaves(one.item, made) else None
 
-    def _slice(self, value: Any, block: Any, inside: list[Any]) -> list[Any] | None:
+    def _slice(self, value: Any, block: Any, inside: Places) -> list[Any] | None:
         """The operations of a block that a value is made by, in order; None if one of them must stay where it is."""
         wanted, waiting = set[Any](), [value]
         while waiting:
@@ -139,7 +146,7 @@ class _Batching:
                 return None
             wanted.add(made)
             waiting += made.operands
-        return [operation for operation in inside if operation in wanted]
+        return sorted(wanted, key=inside.__getitem__)
 
     def _split(self, loop: Any, found: list[Single]) -> bool:
         """The filter, the calls, and what is left of the turns; whether that is nothing."""
@@ -154,7 +161,7 @@ class _Batching:
             first = kept.regions[0].blocks[0]
             self._writer.hand_out(first, first.arguments[0], f"{path}.kept", loop.location)
             over, named, labels = kept.results[0], True, frozenset[str]()
-        inside = _mlir.operations(block)
+        inside = _places(block)
         batches: list[tuple[Single, Any]] = []
         for one in found:
             items, prepared = over, one.item != argument
@@ -168,7 +175,7 @@ class _Batching:
             batches.append((one, batch))
         return self._rest(loop, over, labels, batches)
 
-    def _prepared(self, loop: Any, one: Single, over: Any, labels: frozenset[str], inside: list[Any]) -> Any:
+    def _prepared(self, loop: Any, one: Single, over: Any, labels: frozenset[str], inside: Places) -> Any:
         """The items of all turns, each made of the turn's item as its turn makes it."""
         call, block = one.call, loop.regions[0].blocks[0]
         path = f"{text(call, 'id')}.{one.batch.items}"
@@ -200,7 +207,7 @@ class _Batching:
             _mlir.core.InsertionPoint(one.call).insert(answer)
             one.call.results[0].replace_all_uses_with(answer.results[0])
         for one, _ in batches:
-            made = self._slice(one.item, block, _mlir.operations(block)) or ()
+            made = self._slice(one.item, block, _places(block)) or ()
             one.call.erase()
             for operation in reversed(made):
                 if not _used(operation.results[0]):
@@ -240,11 +247,13 @@ class _Batching:
             if one is not None:
                 groups.setdefault((*self._alike(one), self._sources(one.item)), []).append(one)
         for group in groups.values():
-            first = group[0]
-            if len(group) > 1:
-                group = [one for one in group if self._labels.of(one) == self._labels.of(first)][:MOST_OPERANDS]
-            if len(group) > 1 and all("tier" not in one.call.attributes for one in group):
-                self._together(group, block)
+            labelled: dict[Any, list[Single]] = {}
+            for one in group if len(group) > 1 else ():
+                labelled.setdefault(self._labels.of(one), []).append(one)
+            for alike in labelled.values():
+                for start in range(0, len(alike), MOST_OPERANDS):
+                    if len(alike) - start > 1:
+                        self._together(alike[start : start + MOST_OPERANDS], block)
 
     def _alike(self, one: Single) -> tuple[Any, ...]:
         """All that calls of one batch have in common: what they do, and what they take beside their item."""
@@ -280,13 +289,13 @@ class _Batching:
         """One call in place of the first, and what the items of the others are made by before it."""
         group = [one.now() for one in group]
         first = group[0]
-        inside = _mlir.operations(block)
-        before = set(inside[: inside.index(first.call)])
+        inside = _places(block)
+        moved: set[Any] = set()
         for one in group[1:]:
             for operation in self._slice_after(one.item, block, inside):
-                if operation not in before:
+                if inside[operation] > inside[first.call] and operation not in moved:
                     operation.move_before(first.call)
-                    before.add(operation)
+                    moved.add(operation)
         path, place = text(first.call, "id") or "", first.call.location
         listed = list_of(first.item.type)
         at = _mlir.core.InsertionPoint(first.call)
@@ -307,7 +316,7 @@ class _Batching:
             one.call.results[0].replace_all_uses_with(answer.results[0])
             one.call.erase()
 
-    def _slice_after(self, value: Any, block: Any, inside: list[Any]) -> list[Any]:
+    def _slice_after(self, value: Any, block: Any, inside: Places) -> list[Any]:
         """What a value is made by in the block, as far as it is computed at once from what it waits for."""
         wanted, waiting = set[Any](), [value]
         while waiting:
@@ -315,24 +324,31 @@ class _Batching:
             if made is not None and made not in wanted and made.block == block and self._free(made):
                 wanted.add(made)
                 waiting += made.operands
-        return [operation for operation in inside if operation in wanted]
+        return sorted(wanted, key=inside.__getitem__)
+
+
+def _places(block: Any) -> Places:
+    return {operation: number for number, operation in enumerate(_mlir.operations(block))}
 
 
 def _filter(loop: Any) -> list[Any]:
     return [operation for block in loop.regions[1].blocks for operation in _mlir.operations(block)]
 
 
-def _few(over: Any) -> bool:
-    """Whether a list is known to have one item, or none."""
+def _better_apart(over: Any) -> bool:
+    """Whether a list is known to have one item, or none; or is all of a stream, whose items come one after the other
+    (see `overlap_streams`)."""
     made = _mlir.owner(over)
     if made is None:
         return False
+    if made.name == "agent.collect":
+        return True
     if made.name == "agent.constant":
         return len(_mlir.plain(made.attributes["value"])) < 2
     return made.name == "agent.list" and len(made.operands) < 2
 
 
-def _is_inside(value: Any, block: Any, inside: list[Any]) -> bool:
+def _is_inside(value: Any, block: Any, inside: Places) -> bool:
     made = _mlir.owner(value)
     return value == block.arguments[0] if made is None else made in inside
 

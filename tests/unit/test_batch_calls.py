@@ -191,6 +191,14 @@ def test_two_calls_of_a_turn_are_two_batches() -> None:
     assert sorted(encoder.asked, key=repr) == [("About a", "About bb"), ("a", "bb")]
 
 
+def test_more_neighbours_than_a_list_holds_are_several_batches() -> None:
+    texts = ", ".join(f'encoder.embed("{number}")[0]' for number in range(70))
+    text = f"pipeline answer() -> Float {{ return {texts.replace(', ', ' + ')} }}"
+    encoder = Encoder()
+    assert outcome(batched(text), LocalBackend(encoder)).value == 130.0
+    assert [len(asked) for asked in encoder.asked if isinstance(asked, tuple)] == [32, 32, 6]
+
+
 def test_an_empty_list_asks_nobody_and_needs_no_model() -> None:
     caught = LOOP.replace("return for", "return (for").replace(" } }", " }) otherwise [[0.0]] }")
     for graph in (plain(caught), batched(caught)):
@@ -232,7 +240,14 @@ def test_a_loop_that_sends_its_answers_on_stays() -> None:
       return for part in words.sentences(writer.chat(question, max_tokens: 8)) { "{encoder.embed(part)[0]}" }
     }
     """
-    assert entries(batched(emits)) == entries(batched(streams)) == ["embed:embed"]
+    whole = """
+    pipeline answer(question: Text) -> [[Float]] {
+      lengths = all(for part in words.sentences(writer.chat(question, max_tokens: 8)) { len(part) })
+      return for length in lengths { encoder.embed("{length}") }
+    }
+    """
+    for text in (emits, streams, whole):
+        assert entries(batched(text)) == ["embed:embed"]
 
 
 def test_a_label_is_not_put_on_a_neighbour() -> None:
