@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from .graph import Operation, Region
-from .live import TERMINATORS, is_stream, sends
+from .live import TERMINATORS, gathers, is_stream, sends
 
 Streams = frozenset[int]
 _NONE: Streams = frozenset()
@@ -160,10 +160,11 @@ class _Walk:
             waiter, filled = around.emitter
         elif operation.name == "agent.buffered":
             filled = _NONE  # it takes every item at once
+        turn = _NONE if gathers(operation) else turns.all
         for position, operand in enumerate(operation.operands):
             if is_stream(operand):
                 stream = operand.id
-                waits = before | turns.all | filled | (read - {stream} if reads.count(stream) == 1 else read)
+                waits = before | turn | filled | (read - {stream} if reads.count(stream) == 1 else read)
                 outside = any(stream not in loop for loop in around.loops)
                 self.uses.append(_Use(id(operation), position, waiter, stream, waits, outside))
 

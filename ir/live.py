@@ -27,6 +27,15 @@ def is_stream(value: Value) -> bool:
     return isinstance(value.type, StreamType)
 
 
+def gathers(operation: Operation) -> bool:
+    """Whether it is a `for` over a stream that gives a list: like `all`, it takes every item at once."""
+    return (
+        operation.name == "agent.map"
+        and is_stream(operation.operands[0])
+        and any(not is_stream(result) for result in operation.results)
+    )
+
+
 def live(body: Region) -> set[int]:
     """The `id()`s of the operations that run."""
     found: set[int] = set()

@@ -18,8 +18,9 @@ from .compile import Module
 from .fused import FUSED
 from .graph import Graph, GraphPipeline, Operation, Region, walk
 from .labels import Held, labels_of
-from .live import live, only_live
+from .live import gathers, live, only_live
 from .passes.fuse_stages import unfuse
+from .passes.overlap_streams import wait
 from .tiers import is_leaf, tiers_of
 from .verify import verify
 
@@ -77,11 +78,13 @@ def placed(
 
 
 def _unfused(module: Module, placement: Mapping[str, str]) -> tuple[Module, Mapping[str, str]]:
-    """The module with each stage for itself, and where each runs: those of a fused one where that does."""
-    if not any(operation.name == FUSED for p in module.graph().pipelines for operation in walk(p.body)):
+    """The module with each stage for itself, and where each runs: those of a fused one where that does. A loop
+    that gives a list has one before it: who follows its turns need not know of a stream."""
+    if not any(each.name == FUSED or gathers(each) for p in module.graph().pipelines for each in walk(p.body)):
         return module, placement
     operation = module.operation.clone().operation
     with _mlir.working():
+        wait(operation)
         inside = unfuse(operation)
     given = dict(placement)
     for stage, leaves in inside.items():

@@ -13,6 +13,7 @@ from math import ceil
 from typing import Protocol
 
 from ..ir.graph import Operation, Region
+from ..ir.live import gathers
 from .cost import Sizes
 from .flows import Flow, State, free_values, not_before, sent_out
 from .moments import ZERO, Moment, Slice, latest, merged, scaled, total
@@ -38,7 +39,9 @@ def _map(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
     ready = latest((state.start, *(state.values[value].finish for value in outer if value in state.values)))
     count = over.items if over.stream else _count(walker, operation)
     inner = State({value: Flow(ZERO, ZERO) for value in outer}, weight=state.weight * count)
-    inner.at_once = state.at_once * (1.0 if over.stream else max(1.0, min(count, _width(operation))))
+    arriving = gathers(operation)
+    one_by_one = over.stream and not arriving
+    inner.at_once = state.at_once * (1.0 if one_by_one else max(1.0, min(count, _width(operation))))
     for region in (*rest, body):
         inner.values |= {value.id: Flow(inner.machine, inner.machine) for value in region.arguments}
     one = ZERO
@@ -50,7 +53,14 @@ def _map(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
     length = latest((result.finish, *(flow.finish for flow in inner.emitted)))
     state.heavy += scaled(merged(inner.heavy), count)
     state.light += scaled(merged(inner.light), count)
-    if over.stream:
+    if arriving:
+        # No turn is before its item, and none after the waves that could begin when all items are there.
+        start = latest((ready, over.first, state.machine) if inner.heavy else (ready, over.first))
+        last = length.after(latest((ready, over.finish)))
+        end = latest((last, _waves(walker, operation, count, length, inner).after(start)))
+        flow = Flow(end, end)
+        pause = length.scaled(1.0 / max(1.0, min(count, _width(operation))))
+    elif over.stream:
         start = latest((ready, over.first))
         finish = latest(
             (length.after(latest((ready, over.finish))), length.scaled(count).after(start))

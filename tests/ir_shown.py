@@ -67,5 +67,6 @@ SHOWN: dict[str, Callable[[Source], str]] = {
     "hoisted": partial(passed, name="hoist_prefix"),
     "batched": partial(passed, name="batch_calls"),
     "fused": partial(passed, name="fuse_stages"),
+    "overlapped": partial(passed, name="overlap_streams"),
     "optimised": partial(readable, until=PASSES[-2], passes=PASSES),
 }

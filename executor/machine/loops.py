@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from ..channels import Epoch, Reader
 from .branches import Regions
 from .faults import Failure
+from .prepared import Step
 from .scopes import Scope, Zone
 
 if TYPE_CHECKING:
@@ -119,13 +120,15 @@ class MapList(Regions):
     """`for` over a list: at most N turns at once, results in the list's order; turns that give a stream are
     flattened in that order."""
 
-    __slots__ = ("active", "at_most", "items", "next", "results", "results_missing")
+    __slots__ = ("active", "at_most", "items", "next", "results", "results_missing", "whole")
+
+    def __init__(self, scope: Scope, step: Step) -> None:
+        super().__init__(scope, step)
+        self.whole = True  # all items are here
 
     def fire(self) -> None:
         self.items = cast("Sequence[object]", self.operands()[0])
-        self.at_most = cast(int, self.operation.attributes.get("at_most") or self.run.machine.deployment.at_once)
-        self.active = 0
-        self.next = 0
+        self._begin()
         self.results: list[tuple[object, ...]] = [()] * len(self.items)
         self.results_missing = len(self.items)
         if self.feed is not None:
@@ -134,12 +137,19 @@ class MapList(Regions):
             self.give(())
         self._turns()
 
+    def _begin(self) -> None:
+        self.at_most = cast(int, self.operation.attributes.get("at_most") or self.run.machine.deployment.at_once)
+        self.active = 0
+        self.next = 0
+
     def _turns(self) -> None:
         wanted = self.wanted
         while wanted and self.active < self.at_most and self.next < len(self.items):
             self.next += 1
             self.active += 1
             Turn(self, self.next - 1).enter(self.items[self.next - 1])
+        if not self.whole:
+            return
         if self.next == len(self.items):
             self.all_entered()
         if not self.active and not self.done:
@@ -149,8 +159,11 @@ class MapList(Regions):
     def turn_gave(self, number: int, value: tuple[object, ...]) -> None:
         self.results[number] = value
         self.results_missing -= 1
-        if not self.results_missing:
-            self.give(tuple(item for result in self.results for item in result))
+        if not self.results_missing and self.whole:
+            self._give()
+
+    def _give(self) -> None:
+        self.give(tuple(item for result in self.results for item in result))
 
     def turn_left(self, turn: Turn) -> None:
         del turn
@@ -165,6 +178,45 @@ class MapList(Regions):
 
     def turn_superseded(self) -> None:
         """The turns of a list are no inputs that come one after another."""
+
+
+class MapArriving(MapList):
+    """`for` over a stream that gives a list: as over the list of all its items, but a turn may begin as soon as its
+    item is here. Like `all` it takes every item at once, and holds nobody back."""
+
+    __slots__ = ("arrived", "reader")
+
+    def fire(self) -> None:
+        use = self.step.uses[0]
+        self.whole = False
+        self.items = self.arrived = list[object]()
+        self._begin()
+        self.results = []
+        self.results_missing = 0
+        self.reader: Reader = self.scope.channel(use.value).open(self, use.kept)
+        self.notify()
+
+    def let_go(self) -> None:
+        self.reader.close()
+        super().let_go()
+
+    def withdraw(self, places: tuple[int, ...]) -> None:
+        """What is handed out here is taken at once."""
+
+    def notify(self) -> None:
+        reader = self.reader
+        while reader.ready:
+            self.arrived.append(reader.hand_out())
+            reader.confirm()
+            self.results.append(())
+            self.results_missing += 1
+        if reader.finished and not self.whole and not self.done:
+            self.whole = True
+            reader.close()
+            if not self.results_missing:
+                self._give()
+        if not self.done:
+            self._turns()
 
 
 class MapStream(Regions):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ...ir.fused import FUSED
+from ...ir.live import gathers
 from ...ir.projection import STOPPED
 from .. import island_problems
 from ..channels import Channel, Epoch, Reader
@@ -17,7 +18,7 @@ from .faults import Failure, Fault
 from .feed import Slot
 from .guards import Guard
 from .interrupting import Interruptible
-from .loops import MapList, MapStream, Repeat
+from .loops import MapArriving, MapList, MapStream, Repeat
 from .orders import Expectation, HandleValue, LetGo, StartStage, StreamInput
 from .prepared import Step
 from .scopes import Scope, Task
@@ -31,6 +32,8 @@ def make(scope: Scope, step: Step) -> Task:
     kind = Ahead if "ahead" in step.operation.attributes and name in LEAVES else _TASKS.get(name)
     if kind is None:
         if name == "agent.map":
+            if gathers(step.operation):
+                return MapArriving(scope, step)
             return MapList(scope, step) if is_list(step.operation) else MapStream(scope, step)
         if name == FUSED:
             return Leaf(scope, step) if step.entry else Computed(scope, step)

@@ -41,6 +41,8 @@ def _name(walk: Walk, operation: Operation) -> str:
 
 def _map(walk: Walk, operation: Operation, times: Formula) -> Sized:
     over = walk.size(operation.operands[0])
+    if "whole" in operation.attributes:
+        over = _whole(walk, operation, over)
     body, where = operation.regions
     variable = str(operation.attributes["variable"])
     count = over.items if over.items is not None else constant(1.0)
@@ -59,6 +61,14 @@ def _map(walk: Walk, operation: Operation, times: Formula) -> Sized:
             return Sized(tokens=tokens, items=item.items * count, element=item.element)
         return Sized(tokens=tokens, items=count, element=item)
     return Sized(items=count, element=item, bound=over.bound if isinstance(result, ListType) else None)
+
+
+def _whole(walk: Walk, operation: Operation, over: Sized) -> Sized:
+    """The items of a stream, by the name of the list that they would be."""
+    stream = operation.operands[0].type
+    assert isinstance(stream, StreamType)
+    known = Sized(tokens=over.tokens, items=over.items, element=over.element, bound=over.bound)
+    return walk.sizes.named(ListType(stream.element), known, str(operation.attributes["whole"]))
 
 
 def _if(walk: Walk, operation: Operation, times: Formula) -> Sized:

@@ -35,8 +35,6 @@ def _map_regions(op: View) -> Iterator[str]:
         result, item = op.result, body.results[0]
         if not isinstance(result, (ListType, StreamType)):
             yield f"gives a list or a stream, not {result}"
-        elif isinstance(over, StreamType) and not isinstance(result, StreamType):
-            yield f"goes over a stream but gives {result}"
         elif not fits(item, result.element) and not (isinstance(result, StreamType) and fits(item, result)):
             yield f"gives {result}, but its body yields {item}"
 
@@ -44,6 +42,7 @@ def _map_regions(op: View) -> Iterator[str]:
 @operation(
     "map",
     attributes={"variable": Is.TEXT, "at_most": Is.INTEGER},
+    optional={"whole": Is.TEXT},
     operands=(1, 1),
     results=(0, 1),
     regions=("body", "where"),
@@ -51,8 +50,10 @@ def _map_regions(op: View) -> Iterator[str]:
 )
 def map_(op: View) -> Iterator[str]:
     """`for variable in list, at most N at once { … }`: the body for each item; the results in the list's order. Over a
-    stream one item at a time, giving a stream; a body that gives a stream is flattened. The second region is the
-    filter (`where`), empty if there is none.
+    stream one item at a time, giving a stream; a body that gives a stream is flattened. Over a stream, giving a list:
+    the bodies as the items come, at most N at once, and the list when the stream has ended and all are through;
+    `whole` is then the program's name for the list of all items. The second region is the filter (`where`), empty if
+    there is none.
 
     %1 = "agent.map"(%0) ({ ^bb0(%hit: !agent.text): … "agent.yield"(%2) }, {})
       {variable = "hit", at_most = 16 : i64} : (!agent.list_of<!agent.text>) -> !agent.list_of<!agent.text>

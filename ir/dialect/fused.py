@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...lang.types import HandleType, StreamType
-from ..graph import InTransitType, KvType, TokensType, ValueType
+from ...lang.types import EnumType, ListType, MapType, OptionType, Primitive, RecordType, TensorType
+from ..graph import ValueType
 from .spec import View, operation
 
 _MADE = ("constant", "template", "build", "field", "list", "binary", "unary", "length")
@@ -20,8 +20,8 @@ FUSIBLE = frozenset(f"agent.{name}" for name in (*_MADE, *_DATA, *_STAGES))
 
 
 def is_value(given: ValueType) -> bool:
-    """Whether a value of that type is there as a whole: no stream, and nothing that somebody holds."""
-    return not isinstance(given, StreamType | HandleType | KvType | TokensType | InTransitType)
+    """Whether a value of that type is data that is there as a whole: no stream, and nothing that somebody holds."""
+    return isinstance(given, Primitive | ListType | MapType | OptionType | RecordType | EnumType | TensorType)
 
 
 def _body(op: View) -> Iterator[str]:

@@ -30,6 +30,7 @@ PASSES: tuple[str, ...] = (
     "split_tool",
     "split_llm",
     "hoist_prefix",
+    "overlap_streams",
     "fuse_stages",
     "annotate_demand",
 )

@@ -176,7 +176,7 @@ def deed(operation: Any) -> tuple[Any, ...]:
 def names_of(operation: Any) -> tuple[str, ...]:
     """The names by which an `assume` block may know it: its own, and those of what it stands for."""
     given = operation.attributes
-    own = tuple(given[name].value for name in ("binding", "output", "variable") if name in given)
+    own = tuple(given[name].value for name in ("binding", "output", "variable", "whole") if name in given)
     also = _mlir.plain(given["also"]) if "also" in given else ()
     binders = _mlir.plain(given["binders"]) if "binders" in given else ()
     return tuple(dict.fromkeys((*own, *also, *filter(None, binders))))

@@ -456,7 +456,8 @@ BODIES = [
     (map_over("texts", TEXT_LIST, yields("%v", "!agent.int"), "!agent.int"), "with a body that takes Int"),
     (map_over("texts", TEXT_LIST, yields("%int", "!agent.int")), "gives [Text], but its body yields Int"),
     (map_over("texts", TEXT_LIST, yields("", "")), "has 1 results, but a body that yields 0"),
-    (map_over("stream", TEXT_LIST, yields("%v", "!agent.text")), "goes over a stream but gives [Text]"),
+    (map_over("stream", TEXT_LIST, yields("%v", "!agent.text")), None),
+    (map_over("stream", TEXT_LIST, yields("%stream", TEXT_STREAM)), "gives [Text], but its body yields stream Text"),
     (map_over("texts", "!agent.text", yields("%v", "!agent.text")), "gives a list or a stream, not Text"),
     (map_over("text", TEXT_LIST, yields("%v", "!agent.text")), "goes over a list or stream, not Text"),
     (
