@@ -21,7 +21,7 @@ from agentlang.ir.compile import Module
 from agentlang.ir.emit import emit_module
 from agentlang.ir.graph import Graph, Region, walk
 from agentlang.ir.live import live, only_live
-from agentlang.ir.passes import PLAIN
+from agentlang.ir.passes import PASSES, PLAIN
 from agentlang.ir.read import read_graph
 from agentlang.ir.verify import verify
 from agentlang.lang import program as p
@@ -31,11 +31,13 @@ TIERS = ("cpu", "gpu", "far")
 lawful = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def ready(program: p.Program) -> Module:
-    """The module as it is placed, without the `place on` of its policies, which would say where all of it runs."""
+def ready(program: p.Program, *more: str) -> Module:
+    """The module as it is placed, without the `place on` of its policies, which would say where all of it runs. `more`
+    are passes that it goes through beside those that it needs."""
     module, problems = irc.lower(program)
     assert module is not None, [problem.title for problem in problems]
-    module, problems = irc.run_passes(module, P.SmallLibrary(), passes=PLAIN)
+    chosen = [name for name in PASSES if name in (*PLAIN, *more)]
+    module, problems = irc.run_passes(module, P.SmallLibrary(), passes=chosen)
     assert module is not None, [problem.title for problem in problems]
     anywhere, problems = irc.parse(re.sub(r'place = "cpu", ', "", module.text()))
     assert anywhere is not None, [problem.title for problem in problems]
@@ -95,7 +97,16 @@ def test_islands_are_modules_that_come_back(program: p.Program, data: st.DataObj
 @lawful
 @given(programs(), st.data())
 def test_islands_together_do_what_the_whole_does(program: p.Program, data: st.DataObject) -> None:
-    module = ready(program)
+    _alike_together(ready(program), data)
+
+
+@lawful
+@given(programs(), st.data())
+def test_so_they_do_where_calls_are_batches(program: p.Program, data: st.DataObject) -> None:
+    _alike_together(ready(program, "batch_calls"), data)
+
+
+def _alike_together(module: Module, data: st.DataObject) -> None:
     made = divided(module, somewhere(module, data))
     whole, graphs = module.graph(), made.graphs()
     for pipeline in whole.pipelines:
