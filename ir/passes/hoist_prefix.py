@@ -202,6 +202,9 @@ class _Hoisting:
         return made.add("prefill", "agent.prefill", operands, first.prefill.results[0].type, attributes)
 
 
+_WORDS = ("open", "prompt", "system", "tokenize", "prefill")
+
+
 class _Making:
     """Makes operations before another, at the place of the first call that they are for, with ids of their own."""
 
@@ -211,7 +214,7 @@ class _Making:
         self._before = before
         stem = (text(call.tokenize, "id") or "").removesuffix(".tokenize")
         name, number = f"{stem}.prefix", 1
-        while any(taken == name or taken.startswith(f"{name}.") for taken in self._ids):
+        while any(f"{name}.{word}" in self._ids for word in _WORDS):
             number += 1
             name = f"{stem}.prefix_{number}"
         self._stem = name
