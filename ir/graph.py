@@ -37,6 +37,16 @@ class TokensType:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplerType:
+    """How a decode of the named model handle chooses the next token."""
+
+    model: str
+
+    def __str__(self) -> str:
+        return f"sampler<{self.model}>"
+
+
+@dataclass(frozen=True, slots=True)
 class InTransitType:
     """A value on its way from one tier to another."""
 
@@ -78,7 +88,7 @@ class KvShardType:
         return f"kv_shard<{self.model}, {self.shard} of {self.shards}>"
 
 
-ValueType = Type | KvType | TokensType | InTransitType | FailureType | ActivationType | KvShardType
+ValueType = Type | KvType | TokensType | SamplerType | InTransitType | FailureType | ActivationType | KvShardType
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..ir.demand.data import FREE
 from ..ir.fused import FUSED, as_leaf
-from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, TokensType, ValueType
+from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, SamplerType, TokensType, ValueType
 from ..ir.live import ACTING
 from ..lang.types import StreamType
 from .bodies import BODIES
@@ -226,7 +226,7 @@ class _Walker:
         for value in (*operation.operands, *operation.results):
             if value.id in self.handles:
                 return self.handles[value.id]
-            if isinstance(value.type, KvType | TokensType):
+            if isinstance(value.type, KvType | SamplerType | TokensType):
                 return value.type.model
         return ""
 

@@ -78,7 +78,7 @@ _TYPES = {
     "kv": ("", "a KV cache of the model of that name, consumed where it is decoded"),
     "in_transit": ("", "a value that is sent to another tier and not received yet"),
     "failure": ("", "why a body failed, where another tier answers for it"),
-    "sampler": ("", "how a decode chooses the next token"),
+    "sampler": ("", "how a decode of the model of that name chooses the next token"),
     "kv_shard": ("", "a part of a KV cache, by key-value heads: which, of how many"),
     "hidden": ("", "the hidden states of a step's tokens"),
     "partial": ("", "what one device adds to hidden states, before it is summed"),

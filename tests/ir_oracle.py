@@ -151,7 +151,7 @@ def answer(operation: Operation, arguments: Mapping[str, Any], graph: Graph) -> 
         asked = repr((operation.attributes["tool"], sorted(arguments.items())))
         return some(operation.results[0].type, graph, asked)
     schema = operation.attributes.get("schema")
-    if schema is None:
+    if schema is None or operation.name == "agent.sample":
         return _STAGES[entry](**arguments)
     if operation.name == "agent.chat":
         return said(operation, "".join(_chat(**arguments, schema=schema)))
@@ -277,6 +277,8 @@ def _tokenize(**arguments: Any) -> Any:
 
 
 def _decode(**arguments: Any) -> list[int]:
+    if "sampler" in arguments:
+        arguments |= dict(arguments.pop("sampler")[1])
     # Depends on everything and on its order, and has sentences.
     said = f"{crc32(repr(sorted(arguments.items())).encode()):08x}"
     return [ord(letter) for letter in f"{said[:2]}.{said[2:]}"][: arguments["max_tokens"]]
@@ -308,6 +310,7 @@ _STAGES: dict[str, Callable[..., Any]] = {
     "llm:tokenize": _tokenize,
     "llm:prefill": _prefill,
     "llm:transfer": lambda kv: kv,
+    "llm:sample": lambda self, **chosen: ("sampler", tuple(sorted(chosen.items()))),
     "llm:decode": _decode,
     "llm:detokenize": _detokenize,
     "given:stream": lambda value: [value] if isinstance(value, str) else list(value),

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from ...ir.graph import KvType, Operation, TokensType
+from ...ir.graph import KvType, Operation, SamplerType, TokensType
 from ..cassettes import Recorded, digest
 from ..machine.orders import HandleValue
 from ..machine.semantics import leaf
@@ -25,7 +25,7 @@ LabelsOf = Callable[[Operation, "str | None"], "tuple[str, ...]"]
 PLAIN = ("given", "list", "text")
 """The words of entries that only compute: the same answer always, so they are run, and never recorded."""
 
-_CHAT = ("agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize")
+_CHAT = ("agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.sample", "agent.decode", "agent.detokenize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def is_ahead(call: Call) -> bool:
 
 def is_opaque(call: Call) -> bool:
     results = call.operation.results
-    return is_partial(call) or (bool(results) and isinstance(results[0].type, KvType | TokensType))
+    return is_partial(call) or (bool(results) and isinstance(results[0].type, KvType | SamplerType | TokensType))
 
 
 def is_partial(call: Call) -> bool:

@@ -337,6 +337,16 @@ class ChatModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that can make ready what a sampling takes (a grammar, a program) before a decode asks for it. It may
+    be called while a prompt is prefilled, and again for what is ready; a decode works without it as well."""
+
+    async def prepare(self, sampling: Sampling) -> None:
+        """Raises `base.problems.OutsideError` (schema-unsupported) for a schema that is not understood."""
+        ...
+
+
 class Engine(Protocol):
     """What runs models."""
 

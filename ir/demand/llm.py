@@ -18,6 +18,8 @@ from .data import demand
 TOKENIZE_SECONDS = 1.5e-6
 """Per token on a reference core; an assumption until it is measured."""
 
+SAMPLER_SECONDS = 2e-5
+GRAMMAR_SECONDS_PER_BYTE = 5e-6
 DETOKENIZE_SECONDS = 1.5e-6
 
 
@@ -115,6 +117,11 @@ def transfer(shape: ModelShape, n: Formula) -> Demand:
 
 def tokenize(n: Formula) -> Demand:
     return demand(cpu=n * TOKENIZE_SECONDS, tokens_in=n)
+
+
+def sample(schema: str | None) -> Demand:
+    """Make a grammar and its masks ready, as long as the schema is."""
+    return demand(cpu=constant(SAMPLER_SECONDS + GRAMMAR_SECONDS_PER_BYTE * len(schema or "")))
 
 
 def detokenize(m: Formula) -> Demand:

@@ -242,6 +242,10 @@ class _Walk:
                 shape = self.library.model_shape(handle) if handle else None
                 self.demands[operation.id] = llm.transfer(shape, n) if shape else FREE
                 return arguments["kv"]
+            case "llm:sample":
+                schema = operation.attributes.get("schema")
+                self.demands[operation.id] = llm.sample(schema if isinstance(schema, str) else None)
+                return Sized(tokens=constant(0.0))
             case "llm:decode":
                 n = llm.known(arguments["kv"].tokens, 0.0)
                 reply = self._reply(operation, arguments)

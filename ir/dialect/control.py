@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...lang.types import BOOL, HandleType, ListType, StreamType
-from ..graph import KvType, TokensType, ValueType
+from ..graph import KvType, SamplerType, TokensType, ValueType
 from .spec import MOST_OPERANDS, Is, View, fits, operation
 
 YIELDING = (
@@ -94,7 +94,7 @@ def emit(op: View) -> Iterator[str]:
 
     "agent.emit"(%0) : (!agent.text) -> ()
     """
-    if isinstance(op.operands[0], HandleType | KvType | TokensType):
+    if isinstance(op.operands[0], HandleType | KvType | SamplerType | TokensType):
         yield f"cannot send {op.operands[0]} out"
 
 
@@ -154,7 +154,7 @@ def yield_(op: View) -> Iterator[str]:
 
     "agent.yield"(%0) : (!agent.text) -> ()
     """
-    if op.operands and isinstance(op.operands[0], KvType | TokensType):
+    if op.operands and isinstance(op.operands[0], KvType | SamplerType | TokensType):
         yield f"cannot hand out {op.operands[0]}"
 
 
@@ -164,5 +164,5 @@ def return_(op: View) -> Iterator[str]:
 
     "agent.return"(%0) : (!agent.text) -> ()
     """
-    if op.operands and isinstance(op.operands[0], KvType | TokensType):
+    if op.operands and isinstance(op.operands[0], KvType | SamplerType | TokensType):
         yield f"cannot hand out {op.operands[0]}"

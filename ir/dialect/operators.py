@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...lang.types import FLOAT, TEXT, HandleType, ListType, Primitive, StreamType, TensorType
-from ..graph import KvType, TokensType, ValueType
+from ..graph import KvType, SamplerType, TokensType, ValueType
 from .spec import ANY_NUMBER, Is, View, arguments, operation
 from .stages import CALLED, LEAF, batch_rule, effects, entry_rule
 
@@ -133,5 +133,5 @@ def compute(op: View) -> Iterator[str]:
 def _no_model(op: View) -> Iterator[str]:
     """Token ids and KV caches stay between the stages of a chat."""
     for given in (*op.operands, op.result):
-        if isinstance(given, KvType | TokensType):
+        if isinstance(given, KvType | SamplerType | TokensType):
             yield f"has to do with {given}, which is for the stages of a chat"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ...lang.types import INT, MESSAGE, NONE, TEXT, HandleType, ListType, Primitive, StreamType
-from ..graph import KvType, TokensType
+from ..graph import KvType, SamplerType, TokensType
 from .spec import ANY_NUMBER, MOST_OPERANDS, Is, View, arguments, is_data, operation
 
 _ENTRY = re.compile(r"[\w./-]+:[\w.]+")
@@ -26,6 +26,9 @@ def entry_rule(op: View, wanted: str | None = None) -> Iterator[str]:
     if not _ENTRY.fullmatch(entry):
         yield f"has an entry {entry!r} that is not 'module:name'"
 
+
+SAMPLING = ("temperature", "top_k", "top_p", "seed")
+"""The arguments of a chat that say how a token is chosen."""
 
 CALLED = {
     "settings": Is.MAP,
@@ -181,6 +184,24 @@ def kv_transfer(op: View) -> Iterator[str]:
         yield f"does not move {op.named('kv')} to {op.result}"
 
 
+@operation("sample", operands=ANY_NUMBER, attributes=LEAF, optional={"schema": Is.TEXT})
+def sample(op: View) -> Iterator[str]:
+    """How a decode is to choose the next token: its `temperature`, `top_k`, `top_p` and `seed`, and the `schema` that
+    the reply must keep. What that takes (the grammar, its masks over the vocabulary, the program that chooses) is made
+    ready here, while the prompt is prefilled. A greedy chat without a schema needs none.
+
+    %1 = "agent.sample"(%m, %t, %s)
+      {entry = "llm:sample", parameters = ["self", "temperature", "seed"], schema = "{}"} : (…) -> !agent.sampler<"m">
+    """
+    yield from entry_rule(op, "llm:sample")
+    yield from arguments(op, required=("self",), known=("self", *SAMPLING))
+    yield from _schema(op)
+    if isinstance(op.result, SamplerType):
+        yield from _model(op, op.result.model)
+    else:
+        yield f"gives a sampler, not {op.result}"
+
+
 @operation(
     "decode",
     operands=ANY_NUMBER,
@@ -189,7 +210,8 @@ def kv_transfer(op: View) -> Iterator[str]:
 )
 def decode(op: View) -> Iterator[str]:
     """The reply's token ids, one step each, until the model ends it or `max_tokens` are made. With a `schema` only
-    tokens are chosen that keep the text so far the beginning of a JSON document which it allows.
+    tokens are chosen that keep the text so far the beginning of a JSON document which it allows. How it chooses may be
+    made ready before, in a `sampler`.
 
     %1 = "agent.decode"(%m, %kv, %n) {entry = "llm:decode", parameters = ["self", "kv", "max_tokens"]}
       : (…) -> !agent.stream_of<!agent.int>
@@ -201,6 +223,11 @@ def decode(op: View) -> Iterator[str]:
         yield from _model(op, cache.model)
     elif cache is not None:
         yield f"decodes a KV cache, not {cache}"
+    sampler = op.named("sampler")
+    if sampler is not None and isinstance(cache, KvType) and sampler != SamplerType(cache.model):
+        yield f"decodes {cache} as {sampler} says"
+    if sampler is not None and any(op.named(name) is not None for name in SAMPLING):
+        yield "is told how to choose by a sampler, and beside it"
     yield from _schema(op)
     if op.named("max_tokens") not in (INT, Primitive("Tokens"), None):
         yield f"has max_tokens of type {op.named('max_tokens')}"

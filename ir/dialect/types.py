@@ -9,6 +9,7 @@ vocabulary and cache they belong to: the KV cache of one model in the decode of 
     {Text: T}       !agent.map_of<T>                Answer          !agent.record_of<"Answer">
     llm.Model       !agent.handle_of<"llm.Model">   Tensor[f32, 8]  !agent.tensor<"f32", [8]>
     token ids       !agent.tokens<"writer">         KV cache        !agent.kv<"writer">
+    how to choose   !agent.sampler<"writer">
     turn of Text    !agent.turn_of<!agent.text>
     under way       !agent.in_transit<T>            why a body fell  !agent.failure
     part of a cache !agent.kv_shard<"writer", [0, 4]>
@@ -35,7 +36,16 @@ from ...lang.types import (
     TensorType,
     TurnType,
 )
-from ..graph import ActivationType, FailureType, InTransitType, KvShardType, KvType, TokensType, ValueType
+from ..graph import (
+    ActivationType,
+    FailureType,
+    InTransitType,
+    KvShardType,
+    KvType,
+    SamplerType,
+    TokensType,
+    ValueType,
+)
 
 # `Tokens` (a quantity) would read like `tokens<model>` (token ids), so it has a name of its own.
 PRIMITIVE_NAMES = {**{name: name.lower() for name in (*PRIMITIVES, "None")}, "Tokens": "token_count"}
@@ -54,6 +64,7 @@ PARAMETRIC: dict[str, tuple[tuple[str, str], ...]] = {
     "handle_of": (("kind", "text"),),
     "tokens": (("model", "text"),),
     "kv": (("model", "text"),),
+    "sampler": (("model", "text"),),
     "in_transit": (("element", "type"),),
     "failure": (),
     "hidden": (("model", "text"),),
@@ -78,6 +89,7 @@ _NAMED: dict[str, Any] = {
     "handle_of": HandleType,
     "tokens": TokensType,
     "kv": KvType,
+    "sampler": SamplerType,
 }
 
 
@@ -100,6 +112,8 @@ def to_mlir(given: ValueType) -> Any:
                 return make("kv", model)
             case TokensType(model):
                 return make("tokens", model)
+            case SamplerType(model):
+                return make("sampler", model)
             case FailureType():
                 return make("failure")
             case ActivationType(word, model):

@@ -23,7 +23,7 @@ from ..graph import Graph, GraphPipeline, Operation, Region, Value, emits
 from ..live import ACTING
 
 # The stages of one chat call, which share all of their id but the last word.
-_CHAT = frozenset({"agent.tokenize", "agent.prefill", "agent.kv_transfer", "agent.decode", "agent.detokenize"})
+_CHAT = frozenset(f"agent.{word}" for word in ("tokenize", "prefill", "kv_transfer", "sample", "decode", "detokenize"))
 _LEAVES = _CHAT | ACTING | {"agent.chat"}
 _PART = "part_of"
 # Steps after a chat that belong to it: they make its text, and the text its value.

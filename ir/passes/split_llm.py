@@ -8,9 +8,12 @@
          out  = decode(self, kv', max_tokens, …)     stream Int
          reply = detokenize(self, out, stop)         stream Text
 
-With a schema (`chat(…) into T`) it steers decoding, and what was said is read as JSON at the end:
+With a schema (`chat(…) into T`) it steers decoding, and what was said is read as JSON at the end. How the next token
+is chosen is made ready by a stage of its own, which needs no prompt: the grammar is compiled while that is prefilled. A
+chat with a temperature has one too; a greedy one needs nothing of the kind.
 
-         out  = decode(self, kv', …) {schema}        stream Int
+         s    = sample(self, temperature, seed) {schema}       sampler<writer>
+         out  = decode(self, kv', s, …) {schema}     stream Int
          said = detokenize(self, out, stop)          stream Text
          all  = collect(said)                        Text
          reply = parse(all) {schema}                 T
@@ -30,8 +33,9 @@ from ...base.problems import Problems
 from ...lang.types import INT, TEXT, StreamType
 from .. import _mlir
 from ..carried import RESULT, carried, put
+from ..dialect.stages import SAMPLING
 from ..dialect.types import from_mlir, to_mlir
-from ..graph import KvType, TokensType, ValueType
+from ..graph import KvType, SamplerType, TokensType, ValueType
 from ..library import Library
 
 # Who gets which argument of the chat. Anything else (a sampling option that is yet to come) steers decoding.
@@ -82,6 +86,10 @@ def _split(chat: Any) -> None:
     kv = stage("prefill", KvType(name), self=model, tokens=tokens)
     moved = stage("transfer", KvType(name), kv=kv)
     steering = {name: given[name] for name in ("output", "schema") if name in given}
+    if "schema" in given or not _greedy(to_decode):
+        choosing = {key: to_decode.pop(key) for key in SAMPLING if key in to_decode}
+        schema_of = {"schema": given["schema"]} if "schema" in given else {}
+        to_decode["sampler"] = stage("sample", SamplerType(name), schema_of, self=model, **choosing)
     ids = stage("decode", StreamType(INT), steering, self=model, kv=moved, **to_decode)
     known = {name: given[name] for name in ("binding", "labels") if name in given}
     schema = given.get("schema")
@@ -94,6 +102,14 @@ def _split(chat: Any) -> None:
         put(_mlir.owner(reply), RESULT, held)
     chat.results[0].replace_all_uses_with(reply)
     chat.erase()
+
+
+def _greedy(arguments: dict[str, Any]) -> bool:
+    """Whether a decode takes the likeliest token each time: then there is nothing to make ready for."""
+    temperature = arguments.get("temperature")
+    made = None if temperature is None else _mlir.owner(temperature)
+    stated = made is not None and made.name == "agent.constant" and _mlir.plain(made.attributes["value"]) == 0
+    return (temperature is None or stated) and not {"top_k", "top_p"} & arguments.keys()
 
 
 def model_name(model: Any) -> str:

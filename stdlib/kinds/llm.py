@@ -20,6 +20,7 @@ from ...executor.engines.protocol import (
     Finish,
     Message,
     ModelSpec,
+    Prepares,
     Sampling,
     SequenceHandle,
     Spread,
@@ -37,6 +38,7 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
         "tokenize": tokenize,
         "prefill": prefill,
         "transfer": transfer,
+        "sample": sample,
         "decode": decode,
         "detokenize": detokenize,
     }
@@ -164,6 +166,27 @@ async def transfer(context: Context, arguments: Mapping[str, object]) -> Cache:
     return cast(Cache, arguments["kv"])
 
 
+async def sample(context: Context, arguments: Mapping[str, object]) -> Mapping[str, object]:
+    """How a decode is to choose, as plain data: it may run elsewhere. What that takes is made ready here, where it runs
+    mostly; the model keeps it by what it is for."""
+    model = cast(ChatModel, arguments["self"])
+    chosen = {name: value for name, value in arguments.items() if name != "self"}
+    if isinstance(model, Prepares):
+        await model.prepare(_sampling(1, chosen, cast("str | None", context.settings.get("schema"))))
+    return chosen
+
+
+def _sampling(most: int, chosen: Mapping[str, object], schema: str | None) -> Sampling:
+    return Sampling(
+        max_tokens=most,
+        temperature=cast(float, chosen.get("temperature", 0.0)),
+        seed=cast(int, chosen.get("seed", 0)),
+        top_k=cast(int, chosen.get("top_k", 0)),
+        top_p=cast(float, chosen.get("top_p", 1.0)),
+        schema=schema,
+    )
+
+
 async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[int]:
     """The reply's token ids. Lets go of the cache however it ends.
 
@@ -172,12 +195,9 @@ async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIter
     """
     model = cast(ChatModel, arguments["self"])
     sequence = cast(Cache, arguments["kv"]).sequence
-    sampling = Sampling(
-        max_tokens=cast(int, arguments["max_tokens"]),
-        temperature=cast(float, arguments.get("temperature", 0.0)),
-        seed=cast(int, arguments.get("seed", 0)),
-        schema=cast("str | None", context.settings.get("schema")),
-    )
+    chosen = cast("Mapping[str, object]", arguments.get("sampler", arguments))
+    schema = cast("str | None", context.settings.get("schema"))
+    sampling = _sampling(cast(int, arguments["max_tokens"]), chosen, schema)
     count, before = 0, model.compiled
     try:
         async for token in model.decode(sequence, sampling):

@@ -12,7 +12,7 @@ import pytest
 from agentlang.ir import compile as irc
 from agentlang.ir.dialect.spec import MOST_OPERANDS, OPERATIONS, fits, value_fits
 from agentlang.ir.dialect.types import from_mlir, to_mlir
-from agentlang.ir.graph import KvType, TokensType, ValueType
+from agentlang.ir.graph import KvType, SamplerType, TokensType, ValueType
 from agentlang.lang.types import (
     BOOL,
     FLOAT,
@@ -56,6 +56,8 @@ VALUES = {
     "tokens": '!agent.tokens<"m">',
     "kv": '!agent.kv<"m">',
     "other_kv": '!agent.kv<"n">',
+    "sampler": '!agent.sampler<"m">',
+    "other_sampler": '!agent.sampler<"n">',
 }
 _SHORT = re.compile(r"\b([a-z_]+)(?=[<>]|$)")
 
@@ -165,6 +167,9 @@ GOOD = [
     '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "{}"} -> enum_of<"E">',
     '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int) {entry = "llm:decode"; schema = "{}"} '
     "-> stream_of<int>",
+    '%a = agent.sample(self: %model, temperature: %float, seed: %int) {entry = "llm:sample"} -> sampler<"m">',
+    '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int, sampler: %sampler) {entry = "llm:decode"} '
+    "-> stream_of<int>",
     '%a = agent.embed(self: %model, text: %text) {entry = "embed:embed"} -> list_of<float>',
     '%a = agent.embed(self: %model, texts: %texts) {entry = "embed:embed_all"; '
     'batch = {entry = "embed:embed", parameter = "text", items = "texts"}} -> list_of<list_of<float>>',
@@ -179,6 +184,19 @@ GOOD = [
 ]
 
 BAD = [
+    ('%a = agent.sample(self: %model, heat: %float) {entry = "llm:sample"} -> sampler<"m">', "no parameter heat"),
+    ('%a = agent.sample(self: %model) {entry = "llm:sample"} -> int', "gives a sampler, not Int"),
+    ('%a = agent.sample(self: %model) {entry = "llm:sample"; schema = "{"} -> sampler<"m">', "schema that is no JSON"),
+    (
+        '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int, sampler: %other_sampler) {entry = "llm:decode"} '
+        "-> stream_of<int>",
+        "decodes kv<m> as sampler<n> says",
+    ),
+    (
+        "%a = agent.decode(self: %model, kv: %kv, max_tokens: %int, sampler: %sampler, seed: %int) "
+        '{entry = "llm:decode"} -> stream_of<int>',
+        "by a sampler, and beside it",
+    ),
     ('%a = agent.embed(self: %model, text: %int) {entry = "e:e"} -> list_of<float>', "embeds no text"),
     ('%a = agent.embed(self: %model, text: %text) {entry = "e:e"} -> text', "gives vectors, not Text"),
     ('%a = agent.embed(text: %text) {entry = "e:e"} -> list_of<float>', "is the work of a model, not of None"),
@@ -710,6 +728,7 @@ ALL_TYPES: list[ValueType] = [
     *(made(TEXT) for made in (ListType, MapType, OptionType, StreamType, TurnType)),
     *(made("a.B") for made in (RecordType, EnumType, HandleType)),
     KvType("m"),
+    SamplerType("m"),
     TokensType("m"),
     TensorType("f32", (3, 4)),
     TensorType("bf16", ()),

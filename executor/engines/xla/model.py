@@ -219,15 +219,23 @@ class XlaModel:
             sequence.decode = await _compile(self._programs.decode, sequence.length)
         return await self._step(self._decode_one, sequence.decode, sequence.choose, sequence, sampling, last)
 
+    async def prepare(self, sampling: Sampling) -> None:
+        """Compile what chooses the tokens, and the grammar of a schema: decodes find both."""
+        await self._chooser(sampling)
+
     async def _choosing(self, sequence: XlaSequence, sampling: Sampling) -> Program:
-        """What chooses the tokens; where there is a schema, what holds the reply to it is made ready too."""
+        """What chooses the tokens; where there is a schema, what holds the reply to it too."""
+        sequence.constraint, choose = await self._chooser(sampling)
+        return choose
+
+    async def _chooser(self, sampling: Sampling) -> tuple[Constraint | None, Program]:
         programs = self._programs
         if sampling.schema is None:
             of = programs.sampled if sampling.temperature > 0 else programs.greedy
-            return await _compile(of, self._facts.vocabulary)
+            return None, await _compile(of, self._facts.vocabulary)
         of = programs.masked_sampled if sampling.temperature > 0 else programs.masked_greedy
-        sequence.constraint = await anyio.to_thread.run_sync(self._masks.constraint, sampling.schema)
-        return await _compile(of, self._facts.vocabulary)
+        constraint = await anyio.to_thread.run_sync(self._masks.constraint, sampling.schema)
+        return constraint, await _compile(of, self._facts.vocabulary)
 
     def _grow(self, grow: Program, sequence: XlaSequence, longer: int) -> None:
         cache = sequence.cache
