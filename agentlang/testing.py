@@ -176,7 +176,7 @@ def _expected(compiled: Compiled, test: GraphPipeline, looked: tuple[Expectation
         if operation.name != "agent.expect" or operation.span is None:
             continue
         text = _text(compiled, operation.span)
-        turns = [one for one in looked if one.operation is operation]
+        turns = [one for one in looked if one.operation.id == operation.id]
         found += [Expected(operation.span, text, one.holds, lines(one)) for one in turns]
         if not turns:
             found.append(Expected(operation.span, text, None))

@@ -58,11 +58,14 @@ def _unfused(pipeline: GraphPipeline, where: Callable[[Operation], bool]) -> Gra
         made: list[Operation] = []
         for operation in region.operations:
             if operation.name == FUSED and where(operation):
-                made += inside(operation)
-                same[operation.results[0].id] = given(operation)
-                continue
-            operands = tuple(same.get(value.id, value) for value in operation.operands)
-            made.append(replace(operation, operands=operands, regions=tuple(map(opened, operation.regions))))
+                made += map(kept, inside(operation))
+                same[operation.results[0].id] = same.get(given(operation).id, given(operation))
+            else:
+                made.append(kept(operation))
         return Region(region.arguments, tuple(made))
+
+    def kept(operation: Operation) -> Operation:
+        operands = tuple(same.get(value.id, value) for value in operation.operands)
+        return replace(operation, operands=operands, regions=tuple(map(opened, operation.regions)))
 
     return replace(pipeline, body=opened(pipeline.body))

@@ -321,16 +321,11 @@ def parts_together(module: Held) -> Broken:
 
 
 def demands_everywhere(module: Held) -> Broken:
-    """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs. (What is in
-    a fused one is a part of that.)"""
+    """After annotation every operation in a pipeline says how often it runs, and every leaf what it needs."""
     for operation in module.stages:
         if "times" not in operation.attributes:
             yield operation, f"'{operation.name}' does not say how often it runs"
-        if (
-            "entry" in operation.attributes
-            and "demand" not in operation.attributes
-            and operation.parent.name != "agent.fused"
-        ):
+        if "entry" in operation.attributes and "demand" not in operation.attributes:
             yield operation, f"'{operation.name}' does not say what it needs"
 
 

@@ -155,9 +155,10 @@ def _around(walk: Walk, operation: Operation, times: Formula) -> Sized:
 
 
 def _fused(walk: Walk, operation: Operation, times: Formula) -> Sized:
-    """One stage, which needs what all in it need, and holds as much as all of it together."""
+    """One stage, which needs what all in it need, and holds as much as all of it together. What each needs is told too,
+    for when they are apart again; who counts counts the whole."""
     sized = walk.region(operation.regions[0], times)
-    needs = [walk.demands.pop(each.id) for each in stages(operation)]
+    needs = [walk.demands[each.id] for each in stages(operation)]
     if needs:
         walk.demands[operation.id] = Demand(*(total(getattr(n, f.name) for n in needs) for f in fields(Demand)))
     return sized
