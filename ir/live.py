@@ -59,8 +59,9 @@ def acts(operation: Operation) -> bool:
     if operation.name == "agent.expect" or operation.attributes.get("acts"):
         return True
     if operation.name == "agent.fused":
-        return False  # what is in it only computes
-    if operation.name in ACTING:
+        # What is in it only computes, but for the end of a call.
+        return any(inner.attributes.get("acts") for region in operation.regions for inner in region.operations)
+    if operation.name in ACTING or operation.name == "agent.chat":
         return not any(map(is_stream, operation.results))
     return any(acts(inner) for region in operation.regions for inner in region.operations)
 

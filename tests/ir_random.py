@@ -152,7 +152,8 @@ class Writer:
                 return P.otherwise(line, self.value(scope, given, depth), self.value(scope, given, depth), *reasons)
             case 6:
                 question = self.value(scope, TEXT, depth) if self.pick(3) == 0 else None
-                policies = p.Policies(timeout=2.0, retries=self.pick(3), place="cpu", approve=question)
+                # So long that no toy is too slow, whatever a pass adds or takes away.
+                policies = p.Policies(timeout=600.0, retries=self.pick(3), place="cpu", approve=question)
                 return P.guarded(line, self.value(scope, given, depth), policies)
             case 7:
                 return P.interruptible(line, self.block(scope, given, depth))

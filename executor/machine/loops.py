@@ -45,6 +45,7 @@ class Turn:
         if len(self.loop.step.blocks) > 1:
             scope = self._scope(1, item)
             verdict: list[object] = []
+            scope.sends = self.sends
             scope.result = verdict.append
             scope.complete = lambda: self._judged(verdict[0], item)
             scope.enter()

@@ -16,7 +16,9 @@ chat with a temperature has one too; a greedy one needs nothing of the kind.
          out  = decode(self, kv', s, …) {schema}     stream Int
          said = detokenize(self, out, stop)          stream Text
          all  = collect(said)                        Text
-         reply = parse(all) {schema}                 T
+         reply = parse(all) {schema, acts}           T
+
+Such a call gives a value, so it runs whether anybody uses that or not: its last part says so (`acts`).
 
 Prefill is bound by compute and decode by memory bandwidth, so a plan may put them on different machines; the transfer
 of the KV cache is then a stage with a cost of its own. On one machine it is the identity. (Splitwise, DistServe and
@@ -98,7 +100,7 @@ def _split(chat: Any) -> None:
     reply = stage("detokenize", StreamType(TEXT), said, self=model, tokens=ids, **to_detokenize)
     if schema is not None:
         whole = add("collect", TEXT, [reply], {})
-        reply = add("parse", from_mlir(chat.results[0].type), [whole], {"schema": schema, **known})
+        reply = add("parse", from_mlir(chat.results[0].type), [whole], {"schema": schema, "acts": True, **known})
         put(_mlir.owner(reply), RESULT, held)
     chat.results[0].replace_all_uses_with(reply)
     chat.erase()

@@ -7,13 +7,18 @@ from typing import Any
 
 import anyio
 import pytest
+from agent_sources import checked
 from driver import Driver
 from graphs import Body
+from ir_meaning import run
+from ir_oracle import outcome
+from ir_programs import SmallLibrary
 from test_failures import stage
 from test_policies import fill
 from test_shell import Arguments, Library, end_of, frames_of, items_of
 
 from agentlang.executor.kinds import Context
+from agentlang.ir.compile import compile_graph
 from agentlang.ir.graph import Graph, Value
 from agentlang.lang.types import BOOL, TEXT, ListType, OptionType, StreamType, TurnType
 
@@ -327,6 +332,31 @@ def test_what_was_emitted_and_not_heard_is_dropped(inside: bool) -> None:
     there.take()
     assert there.out[1] == ["a0", "b0"] and there.outcome()[0] == "done"
     there.check_idle()
+
+
+def test_what_a_filter_emits_leaves_with_its_turn() -> None:
+    program, problems = checked("""
+pipeline longer(words: [Text]) -> stream Text {
+  kept = for word in words where if len(word) > 1 {
+    emit "{word}?"
+    true
+  } else {
+    emit "{word}."
+    false
+  } {
+    emit "{word}!"
+    word
+  }
+  emit "{len(kept)}"
+}
+""")
+    assert program is not None and not problems
+    graph, _ = compile_graph(program, SmallLibrary())
+    assert graph is not None
+    words = {"words": ("a", "bb", "c", "dd")}
+    wanted = ["a.", "bb?", "bb!", "c.", "dd?", "dd!", "2"]
+    assert run(graph, "longer", words).result == ("done", None, wanted)
+    assert outcome(graph, "longer", words) == wanted
 
 
 # --- through the shell, on both event loops ---

@@ -210,7 +210,7 @@ def test_a_chat_into_a_type_ends_in_a_value() -> None:
     names = ["prompt", "tokenize", "prefill", "transfer", "decode", "detokenize", "collect", "parse"]
     assert [name for name in stages if name in names] == names
     schema = stages["decode"].attributes["schema"]
-    assert stages["parse"].attributes == {"schema": schema}
+    assert stages["parse"].attributes == {"schema": schema, "acts": True}
     program = P.triage()
     assert schema == canonical(json_schema(EnumType("Intent"), program.records, program.enums))
     assert stages["collect"].operands == stages["detokenize"].results
