@@ -94,7 +94,7 @@ def test_a_body_is_its_own() -> None:
   return if number > 2 { text.lower("{low}{low}") } else { "{low}" }
 """)
     )
-    assert found == [["lower.text", "lower"], ["then.lower.text", "then.lower"]]
+    assert found == [["lower.text", "lower"], ["if.then.lower.text", "if.then.lower"]]
 
 
 @pytest.mark.parametrize(
