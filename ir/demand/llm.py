@@ -19,7 +19,6 @@ TOKENIZE_SECONDS = 1.5e-6
 """Per token on a reference core; an assumption until it is measured."""
 
 SAMPLER_SECONDS = 2e-5
-GRAMMAR_SECONDS_PER_BYTE = 5e-6
 DETOKENIZE_SECONDS = 1.5e-6
 
 
@@ -119,9 +118,10 @@ def tokenize(n: Formula) -> Demand:
     return demand(cpu=n * TOKENIZE_SECONDS, tokens_in=n)
 
 
-def sample(schema: str | None) -> Demand:
-    """Make a grammar and its masks ready, as long as the schema is."""
-    return demand(cpu=constant(SAMPLER_SECONDS + GRAMMAR_SECONDS_PER_BYTE * len(schema or "")))
+def sample() -> Demand:
+    """Look up what chooses the tokens. (A schema that is new takes 1 to 3 ms, once; the first one of a model most of a
+    second, for the tree of its vocabulary.)"""
+    return demand(cpu=constant(SAMPLER_SECONDS))
 
 
 def detokenize(m: Formula) -> Demand:

@@ -243,8 +243,7 @@ class _Walk:
                 self.demands[operation.id] = llm.transfer(shape, n) if shape else FREE
                 return arguments["kv"]
             case "llm:sample":
-                schema = operation.attributes.get("schema")
-                self.demands[operation.id] = llm.sample(schema if isinstance(schema, str) else None)
+                self.demands[operation.id] = llm.sample()
                 return Sized(tokens=constant(0.0))
             case "llm:decode":
                 n = llm.known(arguments["kv"].tokens, 0.0)

@@ -167,6 +167,7 @@ GOOD = [
     '%a = agent.chat(self: %model, prompt: %text, max_tokens: %int) {schema = "{}"} -> enum_of<"E">',
     '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int) {entry = "llm:decode"; schema = "{}"} '
     "-> stream_of<int>",
+    "%a = agent.positions(%texts) -> list_of<int>",
     '%a = agent.sample(self: %model, temperature: %float, seed: %int) {entry = "llm:sample"} -> sampler<"m">',
     '%a = agent.decode(self: %model, kv: %kv, max_tokens: %int, sampler: %sampler) {entry = "llm:decode"} '
     "-> stream_of<int>",
@@ -184,6 +185,8 @@ GOOD = [
 ]
 
 BAD = [
+    ("%a = agent.positions(%text) -> list_of<int>", "takes a list, not Text"),
+    ("%a = agent.positions(%texts) -> list_of<text>", "gives a list of Int, not [Text]"),
     ('%a = agent.sample(self: %model, heat: %float) {entry = "llm:sample"} -> sampler<"m">', "no parameter heat"),
     ('%a = agent.sample(self: %model) {entry = "llm:sample"} -> int', "gives a sampler, not Int"),
     ('%a = agent.sample(self: %model) {entry = "llm:sample"; schema = "{"} -> sampler<"m">', "schema that is no JSON"),
