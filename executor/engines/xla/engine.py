@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class XlaEngine:
     """An `Engine`. `keep_programs` False compiles anew in each process and writes nothing.
 
-    A model of `packages`, by its name, runs by the functions that came with it, for the positions they are made for.
+    A model in shards runs on as many devices, where there are so many, and else on one. A model of `packages`, by its
+    name, runs by the functions that came with it, for the positions they are made for.
     """
 
     def __init__(self, keep_programs: bool = True, packages: Mapping[str, PackagedModel] | None = None) -> None:
@@ -67,7 +68,8 @@ class XlaEngine:
                 keep = None
             package = self._packages.get(spec.name)
             if spec.spread != WHOLE:
-                from .shards import CannotSpread, ShardedSource
+                from .mesh import MeshPrograms
+                from .shards import CannotSpread, ShardedSource, has_devices
 
                 try:
                     if package is not None:
@@ -75,7 +77,9 @@ class XlaEngine:
                     divided = ShardedSource(source, spec.spread)
                 except CannotSpread as error:
                     raise OutsideError(model_does_not_load(spec.name, f"it cannot be divided: {error}")) from error
-                programs = Programs(divided.key, divided.functions(), keep)
+                parts = divided.functions()
+                made = MeshPrograms if has_devices(parts.parts) else Programs
+                programs = made(divided.key, parts, keep)
                 return XlaModel(facts, tokenizer, programs, divided.weights(), spec.context)
             if package is not None:
                 from .packaged import open_programs

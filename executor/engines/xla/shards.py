@@ -7,7 +7,7 @@
 
 `ShardedFunctions` are `ModelFunctions` in which a layer is that picture, so that all that runs a model runs a divided
 one. On one device the shards run one after the other and the all-reduce is a sum; `collective` gives the layer as a
-program of several devices, in which each runs its own shard and the all-reduce is a collective between them.
+program of several devices, in which each runs its own shard and the all-reduce is a collective between them (`mesh`).
 `export_shards` gives the shards as functions of their own, for whoever runs them elsewhere.
 """
 
@@ -165,8 +165,18 @@ class Collective:
 
         return self._spread(jax.tree.map(empty, shapes))
 
+    @property
+    def shardings(self) -> tuple[Any, Any]:
+        """Of what has a part on each device, along its first axis; and of what is on all of them."""
+        spec = jax.sharding.PartitionSpec
+        return jax.sharding.NamedSharding(self.mesh, spec(_AXIS)), jax.sharding.NamedSharding(self.mesh, spec())
+
     def layer(self) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
-        """`(weights, cache, hidden, places) -> (hidden, cache)`, compiled for the devices."""
+        """`function`, to be compiled for the devices when it is first called."""
+        return jax.jit(self.function())
+
+    def function(self) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
+        """`(weights, cache, hidden, places) -> (hidden, cache)` on the devices."""
         parts, each, everywhere = self.parts, jax.sharding.PartitionSpec(_AXIS), jax.sharding.PartitionSpec()
 
         def one(weights: Any, cache: Any, hidden: Any, places: Any) -> tuple[Any, Any]:
@@ -178,15 +188,19 @@ class Collective:
 
         # What varies between devices is not tracked: a model's functions hold loops that know nothing of devices.
         specs = (each, each, everywhere, everywhere), (everywhere, each)
-        spread = jax.shard_map(one, mesh=self.mesh, in_specs=specs[0], out_specs=specs[1], check_vma=False)
-        return jax.jit(spread)
+        return jax.shard_map(one, mesh=self.mesh, in_specs=specs[0], out_specs=specs[1], check_vma=False)
 
     def _spread(self, tree: Any) -> Any:
-        return jax.device_put(tree, jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(_AXIS)))
+        return jax.device_put(tree, self.shardings[0])
+
+
+def has_devices(parts: ShardFunctions) -> bool:
+    """Whether each shard can have a device of its own, and each device has a part of all."""
+    return parts.feed_forward_shards == parts.attention_shards <= len(jax.devices())
 
 
 def collective(parts: ShardFunctions) -> Collective:
-    """The layer on as many of JAX's devices as it has shards. Raises `CannotSpread` if there are fewer."""
+    """The layer on as many of JAX's devices as it has shards. Raises `CannotSpread` where it does not have them."""
     count = parts.attention_shards
     if parts.feed_forward_shards != count:
         raise CannotSpread(f"attention is in {count} shards and the rest in {parts.feed_forward_shards}")
