@@ -43,12 +43,17 @@ class Counted(Protocol):
     async def stats(self) -> ModelStats: ...
 
 
-@runtime_checkable
 class FileSource(ChatModelSource, Protocol):
     """A source whose model lies in one file or folder, for engines that read it themselves."""
 
     @property
     def file(self) -> Path: ...
+
+
+def file_of(source: ChatModelSource | None) -> Path | None:
+    """The file or folder of a `FileSource`, None for any other. Asks for nothing else: the rest may cost minutes."""
+    found = getattr(source, "file", None)
+    return found if isinstance(found, Path) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,11 @@ class GgufCheckpoint(GgufMetadata):
         head_dim = int(self._field("llama.attention.key_length", d_model // heads))
         if int(self._field("llama.rope.dimension_count", head_dim)) != head_dim:
             raise UnsupportedModel(f"{self._path.name} rotates a part of each head only, which is not implemented")
+        layers = int(self._field("llama.block_count"))
+        if not 0 < layers <= len(self._tensors):
+            raise DamagedFile(f"{self._path.name} says {layers:,} layers, and has {len(self._tensors)} tensors")
         return LlamaConfig(
-            layers=int(self._field("llama.block_count")),
+            layers=layers,
             d_model=d_model,
             heads=heads,
             kv_heads=int(self._field("llama.attention.head_count_kv", heads)),

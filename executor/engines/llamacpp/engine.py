@@ -7,6 +7,7 @@ a call fails with a problem, what else this process does goes on, and the next p
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import anyio
 import anyio.to_thread
 
 from ....base.problems import OutsideError
-from ..families import FileSource
+from ..families import file_of
 from ..problems import model_does_not_load
 from ..protocol import Capabilities, ChatTokenizer, ModelFacts, ModelSpec
-from .header import Unsound, check_header
+from .header import Unsound, cache_bytes, check_header
+from .limits import memory
 from .model import LlamaCppModel
 from .process import Gone, Worker, start_worker
 
@@ -28,7 +30,8 @@ class LlamaCppEngine:
     """An `Engine`.
 
     A step advances `slots` sequences at most. `positions` is the room that their caches share, by default as much as
-    one sequence can take; sequences that do not fit wait in ordinary memory. `threads` are all cores by default.
+    one sequence can take, and a quarter of the machine's memory at most; sequences that do not fit wait outside of
+    it. `threads` are all cores by default.
     """
 
     def __init__(self, slots: int = SLOTS, positions: int | None = None, threads: int | None = None) -> None:
@@ -48,12 +51,12 @@ class LlamaCppEngine:
 
     async def load(self, spec: ModelSpec) -> LlamaCppModel:
         source = spec.source
-        if not isinstance(source, FileSource) or source.file.suffix != ".gguf":
+        file = file_of(source)
+        if source is None or file is None or file.suffix != ".gguf":
             raise OutsideError(model_does_not_load(spec.name, "llama.cpp reads GGUF files, and this model has none"))
-        file = source.file
-        await anyio.to_thread.run_sync(_check, spec.name, file)
+        figures = await anyio.to_thread.run_sync(_check, spec.name, file)
         tokenizer = await anyio.to_thread.run_sync(source.tokenizer)
-        start = partial(self._start, spec, file, tokenizer)
+        start = partial(self._start, spec, file, tokenizer, _context(spec, figures))
         facts, worker = await start()
 
         async def again() -> Worker:
@@ -61,7 +64,9 @@ class LlamaCppEngine:
 
         return LlamaCppModel(facts, tokenizer, worker, again)
 
-    async def _start(self, spec: ModelSpec, file: Path, tokenizer: ChatTokenizer) -> tuple[ModelFacts, Worker]:
+    async def _start(
+        self, spec: ModelSpec, file: Path, tokenizer: ChatTokenizer, context: int | None
+    ) -> tuple[ModelFacts, Worker]:
         worker = await anyio.to_thread.run_sync(start_worker)
         try:
             inbox = worker.inbox(-1)
@@ -69,7 +74,7 @@ class LlamaCppEngine:
                 {
                     "do": "load",
                     "file": str(file),
-                    "context": spec.context,
+                    "context": context,
                     "positions": self._positions,
                     "slots": self._slots,
                     "threads": self._threads or len(os.sched_getaffinity(0)),
@@ -100,9 +105,18 @@ class LlamaCppEngine:
         return facts, worker
 
 
-def _check(name: str, file: Path) -> None:
+def _context(spec: ModelSpec, figures: Mapping[str, int]) -> int | None:
+    """The context to load with: a cache for all of a long one may be more than the machine has, or a file may lie."""
+    each, trained = cache_bytes(figures), figures.get("context_length")
+    if each is None or trained is None:
+        return spec.context
+    most = max(1, memory() // 4 // each)
+    return min(spec.context or trained, trained, most)
+
+
+def _check(name: str, file: Path) -> Mapping[str, int]:
     try:
-        check_header(file)
+        return check_header(file)
     except Unsound as error:
         raise OutsideError(model_does_not_load(name, f"{file.name} {error}")) from error
     except OSError as error:

@@ -14,6 +14,9 @@ from types import MappingProxyType
 
 _STRING, _ARRAY = 8, 9
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_WHOLE = {4: ("I", 4), 5: ("i", 4), 10: ("Q", 8), 11: ("q", 8)}
+_COUNTS = ("context_length", "embedding_length", "feed_forward_length", "attention.head_count")
+_MOST_FIGURE = 1 << 30
 _MOST_DIMENSIONS, _MOST_DEPTH = 4, 4
 
 # Bytes and values of a block by type of tensor; one that is not known here is left to the library.
@@ -28,14 +31,25 @@ class Unsound(Exception):
     """The file is not what it says. The text goes on from its name."""
 
 
-def check_header(path: Path) -> None:
-    """Raises `Unsound`, or `OSError` where the file cannot be read. Blocks."""
+def check_header(path: Path) -> Mapping[str, int]:
+    """The whole numbers among the file's fields, by name without the architecture (`block_count`).
+
+    Raises `Unsound`, or `OSError` where the file cannot be read. Blocks.
+    """
     with path.open("rb") as file:
         size = file.seek(0, 2)
         if size < 24:
             raise Unsound(f"has {size} bytes, too few for a GGUF file")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _Walk(data, size).file()
+            return _Walk(data, size).file()
+
+
+def cache_bytes(figures: Mapping[str, int]) -> int | None:
+    """About what a position of the cache takes, in f16; None where the file does not say."""
+    heads = figures.get("attention.head_count", 0)
+    width = figures.get("embedding_length", 0) // heads if heads else 0
+    key, value = figures.get("attention.key_length", width), figures.get("attention.value_length", width)
+    return 2 * figures.get("block_count", 0) * figures.get("attention.head_count_kv", heads) * (key + value) or None
 
 
 class _Walk:
@@ -44,8 +58,9 @@ class _Walk:
         self._size = size
         self._at = 0
         self._alignment = 32
+        self._figures: dict[str, int] = {}
 
-    def file(self) -> None:
+    def file(self) -> Mapping[str, int]:
         if self._data[:4] != b"GGUF":
             raise Unsound("is no GGUF file")
         self._at = 4
@@ -57,17 +72,25 @@ class _Walk:
         self._fits(fields, 13, "fields")
         for _ in range(fields):
             name, kind = self._text(), self._number("I", 4)
-            if name == b"general.alignment" and kind == 4:
-                self._alignment = self._number("I", 4)
-                if self._alignment == 0 or self._alignment & (self._alignment - 1):
-                    raise Unsound(f"aligns its tensors to {self._alignment} bytes")
+            if kind in _WHOLE:
+                form, size = _WHOLE[kind]
+                value = self._number(form, size)
+                self._figures[name[:80].decode("utf-8", "replace").partition(".")[2]] = value
+                if name == b"general.alignment":
+                    self._alignment = value
             else:
                 self._skip(kind, 0)
+        if self._alignment <= 0 or self._alignment & (self._alignment - 1):
+            raise Unsound(f"aligns its tensors to {self._alignment} bytes")
+        for figure, most in (("block_count", tensors), *((name, _MOST_FIGURE) for name in _COUNTS)):
+            if not 0 < self._figures.get(figure, 1) <= most:
+                raise Unsound(f"says {self._figures[figure]:,} for its {figure}, which cannot be")
         ends = [self._tensor() for _ in range(tensors)]
         start = -(-self._at // self._alignment) * self._alignment
         if start + max(ends, default=0) > self._size:
             missing = start + max(ends) - self._size
             raise Unsound(f"ends {missing:,} bytes before its tensors do: it is cut off, or its sizes lie")
+        return self._figures
 
     def _tensor(self) -> int:
         name = self._text()

@@ -132,8 +132,8 @@ class Worker:
                     else:
                         await anyio.wait_readable(self._connection)
                         self._take()
-        except OSError as error:
-            self._over(str(error))
+        except OSError:
+            self._over("")
         finally:
             self._reading = self._reader = None
             # Of those who still wait, one reads on; where nothing more comes, all hear of it.
@@ -170,8 +170,8 @@ class Worker:
                 del self._outgoing[:sent]
         except BlockingIOError:
             pass
-        except OSError as error:
-            self._over(str(error))
+        except OSError:
+            self._over("")
 
     def _over(self, why: str) -> None:
         if self._gone is None:

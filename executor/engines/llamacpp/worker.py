@@ -18,6 +18,7 @@ from ....base.problems import OutsideError
 from ..constraint.masks import Masks
 from .batching import Batcher, Held
 from .frames import Decoder, Frame, encode
+from .limits import bound_memory
 from .native import DoesNotLoad, NativeModel, StepFailed, UnusableLibrary, load_library
 from .sampling import Choice
 from .vocabulary import Vocabulary
@@ -122,6 +123,7 @@ class Worker:
 
 
 def main() -> None:
+    bound_memory()
     Worker(socket.socket(fileno=int(sys.argv[1]))).serve()
 
 
