@@ -14,7 +14,7 @@ from agentlang.ir.compile import Module
 from agentlang.ir.passes import PASSES
 from agentlang.lang import program as p
 
-lawful = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+lawful = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 EVERY = {"hoist_prefix": {"least": 0, "cost": 0}}
 """Whatever is shared is prefilled ahead, though it may not be worth it."""
 
@@ -53,4 +53,6 @@ def test_all_passes_with_every_prefix(program: p.Program) -> None:
 @pytest.mark.parametrize("name", P.ALL)
 def test_the_example_programs_mean_the_same(name: str) -> None:
     before = passed(P.ALL[name](), "split_llm")[-1]
-    keeps_meaning(before, hoisted(before)) if name != "triage" else None
+    after = hoisted(before)
+    if name != "handbook":  # whose search no toy stands for
+        keeps_meaning(before, after)
