@@ -323,6 +323,8 @@ def _title(operation: Operation) -> str:
             return f"for {_short(str(attributes.get('variable')))}, {attributes.get('at_most')} at once"
         case "agent.repeat":
             return f"repeat {_short(str(attributes.get('variable')))}, at most {attributes.get('at_most')} times"
+        case "agent.agent":
+            return f"agent {attributes.get('name')}, at most {attributes.get('at_most')} steps"
         case "agent.race":
             return "race: the first good answer"
         case "agent.guard":
@@ -368,6 +370,8 @@ def _region_titles(operation: Operation) -> tuple[str, ...]:
             return tuple("anything else" if case == "_" else case for case in cases)
         case "agent.try":
             return ("tried", "fallback")
+        case "agent.agent":
+            return ("a step", "a call of a tool", "the last step")
         case "agent.race":
             return tuple(f"branch {number + 1}" for number in range(len(operation.regions)))
         case _:

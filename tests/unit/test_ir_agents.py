@@ -15,6 +15,7 @@ from agentlang.base.problems import has_errors
 from agentlang.executor.machine.prepared import prepare
 from agentlang.ir import compile as irc
 from agentlang.ir.compile import Module
+from agentlang.ir.drawing import picture
 from agentlang.ir.emit import emit_module
 from agentlang.ir.graph import Graph, Operation, walk
 from agentlang.ir.passes import PASSES, PLAIN
@@ -161,6 +162,15 @@ def test_the_loop_means_what_the_agent_means(name: str) -> None:
     split = passed(module, "split_agent")
     keeps_meaning(module, split)
     keeps_meaning(split, passed(split, *[each for each in PASSES if each != "split_agent"]))
+
+
+def test_an_agent_is_drawn_as_one_box() -> None:
+    """What a step may do is inside."""
+    drawn = picture(lowered(written(HEAD + DESK)).graph(), "desk")
+    (box,) = [box for box in drawn.walk() if box.id == "desk.agent"]
+    assert box.title == "agent desk, at most 5 steps"
+    assert [part.title for part in box.parts] == ["a step", "a call of a tool", "the last step"]
+    assert [inner.title for inner in drawn.walk() if inner.kind == "tool"] == ["order", "today"]
 
 
 def test_an_agent_does_not_run() -> None:
