@@ -47,9 +47,9 @@ def steps_resolve(module: Held) -> Broken:
     }
     for name in ("agent.prefill", "agent.decode"):
         for operation in module.inside.get(name, ()):
-            own = _mlir.attributes_of(operation)
-            if "step" not in own:
+            if "step" not in operation.attributes:
                 continue
+            own = _mlir.attributes_of(operation)
             step = steps.get(own["step"])
             if step is None:
                 yield operation, f"{own['step']!r} is no declared step"

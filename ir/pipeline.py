@@ -69,8 +69,9 @@ def run(
 
 
 def _forget(module: Any) -> None:
-    """Take away what `annotate_demand` said."""
-    for operation in _mlir.walk(module):
-        for name in ("times", "demand", "sizes"):
-            if name in operation.attributes:
-                del operation.attributes[name]
+    """Take away what `annotate_demand` said. What the parts of a model's step need does not depend on the program."""
+    for declared in _mlir.operations(_mlir.body(module)):
+        for operation in () if declared.name == "agent.step" else (declared, *_mlir.walk(declared)):
+            for name in ("times", "demand", "sizes"):
+                if name in operation.attributes:
+                    del operation.attributes[name]

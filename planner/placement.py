@@ -226,7 +226,7 @@ class Placement:
                     model=time.model,
                     tier=self.tier_name,
                     engine=time.engine,
-                    tensor_parallel=1,
+                    tensor_parallel=int(str(operation.attributes.get("tensor", 1))),
                     pipeline_parallel=1,
                     batch=1,
                     instances=instances,

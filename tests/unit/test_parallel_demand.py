@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import comb
 
 import pytest
+from planner_graphs import machine
 from spread_programs import ready, shape_of, spread, stage, through
 
 from agentlang.ir.demand import llm, parallel
@@ -14,6 +15,8 @@ from agentlang.ir.demand.parallel import Layout
 from agentlang.ir.formula import Formula, variable
 from agentlang.ir.graph import Demand
 from agentlang.ir.library import ModelShape
+from agentlang.planner.calibrate import Calibration
+from agentlang.planner.place import Options, plan
 
 EXACT = 1e-12
 
@@ -139,3 +142,26 @@ def test_a_spread_stage_says_what_all_devices_need() -> None:
     assert decode.demand.network.value(sizes) > 0.0 == whole.demand.network.value(sizes)
     # Annotating again changes nothing.
     assert through(module, ["annotate_demand"]).graph().pipelines == graph.pipelines
+
+
+def test_what_a_step_needs_outlives_other_passes() -> None:
+    before = spread(ready(), 3)
+    after = through(before, ["fold_constants", "annotate_demand"])
+    assert after.graph().steps == before.graph().steps
+
+
+def test_a_plan_is_made_of_what_the_shards_need() -> None:
+    """Here all devices' work is done by one machine."""
+    large = machine(memory=replace(machine().memory, value=1e12))
+    found: dict[int, float] = {}
+    for count in (1, 8):
+        module = spread(ready("llama-3-8b-instruct"), count)
+        graph = module.graph()
+        made, problems = plan(
+            graph, "hello", large, goal=None, fleet=None, calibration=Calibration("toy"), program="", options=Options()
+        )
+        assert made is not None, problems
+        stage_plan = made.stage("hello.chat.prefill")
+        assert stage_plan.tensor_parallel == count
+        found[count] = stage_plan.time.value
+    assert found[1] < found[8] < 1.01 * found[1]
