@@ -36,7 +36,7 @@ from .llama_config import LlamaConfig
 
 _QUERY_BLOCK = 128
 _KEY_BLOCK = 512
-_NEVER = -1e30
+NEVER = -1e30
 
 
 class Layer(NamedTuple):
@@ -201,7 +201,7 @@ def prefill_layer(
 def leave(config: LlamaConfig, outer: Outer, hidden: Array, count: Array) -> Array:
     """The logits `[vocab]` behind token `count` of `hidden` [n, d_model]."""
     last = lax.dynamic_slice(hidden, (count - 1, 0), (1, config.d_model))
-    return (_norm(config, last, outer.norm) @ outer.head)[0]
+    return (norm(config, last, outer.norm) @ outer.head)[0]
 
 
 # What a layer adds to the hidden states. With the figures and weights of a shard (`llama_shards`) it is what the shard
@@ -212,12 +212,12 @@ def decode_attention(
     config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
 ) -> tuple[Array, LayerCache]:
     """What attention adds to `hidden` [1, d_model] of one token, and the cache with its position filled."""
-    query, key, value = _project(config, layer, hidden, places)
+    query, key, value = project(config, layer, hidden, places)
     keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
     values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
     scores = jnp.einsum("kgd,kdc->kgc", query[:, :, 0], keys)
     seen = jnp.arange(keys.shape[2]) <= places.start
-    shares = jax.nn.softmax(jnp.where(seen, scores, _NEVER), axis=-1)
+    shares = jax.nn.softmax(jnp.where(seen, scores, NEVER), axis=-1)
     mixed = jnp.einsum("kgc,kcd->kgd", shares, values)
     return mixed.reshape(1, config.query_width) @ layer.out, LayerCache(keys, values)
 
@@ -226,7 +226,7 @@ def prefill_attention(
     config: LlamaConfig, layer: Layer, cache: LayerCache, hidden: Array, places: Places
 ) -> tuple[Array, LayerCache]:
     """What attention adds to `hidden` [chunk, d_model] of a chunk, and the cache with its positions filled."""
-    query, key, value = _project(config, layer, hidden, places)
+    query, key, value = project(config, layer, hidden, places)
     keys = lax.dynamic_update_slice(cache.keys, key, (0, 0, places.start))
     values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
     mixed = _attend(query, key, value, keys, values, places.start)
@@ -236,11 +236,11 @@ def prefill_attention(
 
 def feed_forward(config: LlamaConfig, layer: Layer, hidden: Array) -> Array:
     """What the feed-forward block adds to `hidden` [n, d_model]."""
-    both = _norm(config, hidden, layer.norms[1]) @ layer.gate_up
+    both = norm(config, hidden, layer.norms[1]) @ layer.gate_up
     return (jax.nn.silu(both[:, : config.ffn]) * both[:, config.ffn :]) @ layer.down
 
 
-class _Running(NamedTuple):
+class Running(NamedTuple):
     """Attention over the keys seen so far: the largest score, the sum of shares, and the mix, per query."""
 
     top: Array
@@ -250,12 +250,12 @@ class _Running(NamedTuple):
     mixed: Array
     """[kv_heads, group, queries, head_dim]"""
 
-    def add(self, scores: Array, values: Array) -> _Running:
+    def add(self, scores: Array, values: Array) -> Running:
         """With more keys: scores `[kv_heads, group, queries, keys]`, values `[kv_heads, keys, head_dim]`."""
         top = jnp.maximum(self.top, scores.max(axis=-1, keepdims=True))
         shares, before = jnp.exp(scores - top), jnp.exp(self.top - top)
         total = self.total * before + shares.sum(axis=-1, keepdims=True)
-        return _Running(top, total, self.mixed * before + jnp.einsum("kgnc,kcd->kgnd", shares, values))
+        return Running(top, total, self.mixed * before + jnp.einsum("kgnc,kcd->kgnd", shares, values))
 
 
 def _attend(query: Array, key: Array, value: Array, keys: Array, values: Array, start: Array) -> Array:
@@ -268,40 +268,46 @@ def _attend(query: Array, key: Array, value: Array, keys: Array, values: Array, 
     length = keys.shape[2]
     block = math.gcd(_KEY_BLOCK, length)
 
-    def past_block(index: Array, running: _Running) -> _Running:
+    def past_block(index: Array, running: Running) -> Running:
         at = index * block
         some_keys = lax.dynamic_slice(keys, (0, 0, at), (heads, width, block))
         some_values = lax.dynamic_slice(values, (0, at, 0), (heads, block, width))
         scores = jnp.einsum("kgnd,kdc->kgnc", query, some_keys)
-        return running.add(jnp.where(at + jnp.arange(block) < start, scores, _NEVER), some_values)
+        return running.add(jnp.where(at + jnp.arange(block) < start, scores, NEVER), some_values)
 
     nothing = jnp.zeros((*query.shape[:3], 1), query.dtype)
-    running = _Running(nothing + _NEVER, nothing, jnp.zeros_like(query))
+    running = Running(nothing + NEVER, nothing, jnp.zeros_like(query))
     if length > chunk:
-        running = cast("_Running", lax.fori_loop(0, (start + block - 1) // block, past_block, running))
+        running = cast("Running", lax.fori_loop(0, (start + block - 1) // block, past_block, running))
 
+    return attend_causally(query, key, value, running)
+
+
+def attend_causally(query: Array, key: Array, value: Array, running: Running) -> Array:
+    """Attention of a chunk to itself, behind `running`, what it attended to before; shapes as for `_attend`."""
+    chunk = query.shape[2]
     parts: list[Array] = []
     for first in range(0, chunk, _QUERY_BLOCK):
         stop = min(first + _QUERY_BLOCK, chunk)
-        mine = _Running(*(part[:, :, first:stop] for part in running))
+        mine = Running(*(part[:, :, first:stop] for part in running))
         scores = jnp.einsum("kgnd,kdc->kgnc", query[:, :, first:stop], key[:, :, :stop])
         causal = jnp.arange(stop) <= jnp.arange(first, stop)[:, None]
-        done = mine.add(jnp.where(causal, scores, _NEVER), value[:, :stop])
+        done = mine.add(jnp.where(causal, scores, NEVER), value[:, :stop])
         parts.append(done.mixed / done.total)
     return jnp.concatenate(parts, axis=2)
 
 
-def _project(config: LlamaConfig, layer: Layer, hidden: Array, places: Places) -> tuple[Array, Array, Array]:
+def project(config: LlamaConfig, layer: Layer, hidden: Array, places: Places) -> tuple[Array, Array, Array]:
     """Queries [kv_heads, group, n, head_dim] (scaled), keys [kv_heads, head_dim, n], values [kv_heads, n, head_dim]."""
     count, width, heads = hidden.shape[0], config.head_dim, config.heads
-    parts = (_norm(config, hidden, layer.norms[0]) @ layer.qkv).reshape(count, heads + 2 * config.kv_heads, width)
+    parts = (norm(config, hidden, layer.norms[0]) @ layer.qkv).reshape(count, heads + 2 * config.kv_heads, width)
     turned = _rotate(parts[:, : heads + config.kv_heads], places)
     query = (turned[:, :heads] * width**-0.5).reshape(count, config.kv_heads, heads // config.kv_heads, width)
     key, value = turned[:, heads:], parts[:, heads + config.kv_heads :]
     return query.transpose(1, 2, 0, 3), key.transpose(1, 2, 0), value.transpose(1, 0, 2)
 
 
-def _norm(config: LlamaConfig, hidden: Array, scale: Array) -> Array:
+def norm(config: LlamaConfig, hidden: Array, scale: Array) -> Array:
     """Root-mean-square norm over the last axis."""
     return hidden * lax.rsqrt((hidden * hidden).mean(axis=-1, keepdims=True) + config.norm_epsilon) * scale
 
