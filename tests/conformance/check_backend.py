@@ -133,7 +133,7 @@ async def runs_at_once_what_never_waits(backend: Backend) -> None:
     if backend.immediate("check:quick"):
         again = backend.bound(recorder.call)
         if again is not None:
-            assert [await again({}), await again({})] == ["quick", "quick"], "what is bound runs as often as it is asked"
+            assert [await again({}), await again({})] == ["quick", "quick"], "what is bound runs again and again"
             assert recorder.usage.counts == {"tokens_out": 3}
     assert not backend.immediate("check:value"), "what waits is not immediate"
     assert not backend.immediate("check:nothing"), "what is not there fails when it is run, and not before"
