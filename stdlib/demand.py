@@ -22,6 +22,7 @@ _SEARCH_OVERHEAD = 2e-3  # tokenizing the question, the dot products, sorting
 _RERANK_OVERHEAD = 2e-3
 _READ_OVERHEAD = 2e-5  # JSON to values of the declared type: an answer of a few hundred tokens, most of the time
 _READ_PER_TOKEN = 2e-7
+_COSINE_PER_NUMBER = 1.5e-7
 _DIMENSIONS = 384.0
 """Of a vector: the encoders of the catalogue are that wide."""
 
@@ -195,10 +196,17 @@ def _same(operands: Mapping[str, Sized]) -> Sized:
     return Sized(tokens=_tokens(operands.get("text", Sized())))
 
 
+def _cosine(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    del shapes
+    numbers = operands.get("a", Sized()).items
+    return demand(cpu=(numbers if numbers is not None else constant(_DIMENSIONS)) * _COSINE_PER_NUMBER)
+
+
 _STAGES: dict[str, Demands] = {
     "embed:embed": _embed,
     "embed:embed_all": _embed,
     "http:read": _read,
+    "list:cosine": _cosine,
     "mcp:read": _read,
     "process:read": _read,
     "search:lookup": _lookup,

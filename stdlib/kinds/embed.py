@@ -1,9 +1,9 @@
-"""Sentence encoders: texts to vectors, one by one or many at once, and how near two vectors are. Embedding computes, so
-it runs in threads; many texts in runs of some, so that a call that is stopped ends after the runs at hand."""
+"""Sentence encoders: texts to vectors, one by one or many at once. Embedding computes, so it runs in threads; many
+texts in runs of some, so that a call that is stopped ends after the runs at hand. How near two vectors are says
+`list:cosine`."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 import anyio.to_thread
 
 from ...base.problems import OutsideError
-from ...executor.kinds import Context, Kind, Opener, StageFailure
+from ...executor.kinds import Context, Kind, Opener
 from ...ir.library import Batch
-from .. import problems, store, tool_problems
+from .. import problems, store
 from ..extras import need_models
 from . import Environment
 
@@ -31,7 +31,7 @@ BATCHED = {"embed": Batch("embed:embed_all", "text", "texts")}
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
     del environment
-    return {"embed": embed, "embed_all": embed_all, "similarity": similarity}
+    return {"embed": embed, "embed_all": embed_all}
 
 
 def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
@@ -100,14 +100,3 @@ async def rows(encoder: Encoder, texts: Sequence[str]) -> list[NDArray[np.float3
     if failures:
         raise failures[0]
     return [found[number] for number in range(len(texts))]
-
-
-async def similarity(context: Context, arguments: Mapping[str, object]) -> float:
-    """The cosine of two vectors; 0 where one of them is nothing but zeros. Fails as `bad_value` for vectors of several
-    lengths."""
-    a, b = cast("Sequence[float]", arguments["a"]), cast("Sequence[float]", arguments["b"])
-    if len(a) != len(b):
-        why = f"a vector of {len(a)} numbers is compared with one of {len(b)}"
-        raise StageFailure("bad_value", tool_problems.bad_value(context.stage, why, "compare vectors of one encoder"))
-    lengths = math.hypot(*a) * math.hypot(*b)
-    return math.fsum(x * y for x, y in zip(a, b, strict=True)) / lengths if lengths > 0 else 0.0

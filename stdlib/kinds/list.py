@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -32,10 +33,11 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
         "max": _whole(lambda items: max(items, default=None)),
         "min": _whole(lambda items: min(items, default=None)),
         "sorted": _whole(lambda items: tuple(sorted(items))),
+        "cosine": cosine,
     }
 
 
-# All but `range` and `sum`, which can fail.
+# All but `range`, `sum` and `cosine`, which can fail.
 HARMLESS = frozenset(
     {"first", "last", "take", "drop", "reverse", "unique", "flatten", "present", "max", "min", "sorted"}
 )
@@ -105,3 +107,21 @@ async def total(context: Context, arguments: Mapping[str, object]) -> object:
         why = "the sum is too large for a Float"
         raise StageFailure("bad_value", problems.bad_value(context.stage, why, "add smaller numbers, or Ints"))
     return found
+
+
+async def cosine(context: Context, arguments: Mapping[str, object]) -> float:
+    """The cosine of two vectors; 0 where one of them is nothing but zeros. Fails as `bad_value` for vectors of several
+    lengths, and for numbers that are too large."""
+    a, b = cast("Sequence[float]", arguments["a"]), cast("Sequence[float]", arguments["b"])
+    if len(a) != len(b):
+        why = f"a vector of {len(a)} numbers is compared with one of {len(b)}"
+        raise StageFailure("bad_value", problems.bad_value(context.stage, why, "compare vectors of one encoder"))
+    try:
+        lengths = math.hypot(*a) * math.hypot(*b)
+        found = math.fsum(x * y for x, y in zip(a, b, strict=True)) / lengths if lengths > 0 else 0.0
+    except (OverflowError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        why = "the numbers of a vector are too large"
+        raise StageFailure("bad_value", problems.bad_value(context.stage, why, "compare vectors of one encoder"))
+    return max(-1.0, min(1.0, found))

@@ -106,7 +106,7 @@ class Encoder:
             del context
             return sum(x * y for x, y in zip(arguments["a"], arguments["b"], strict=True))
 
-        return {"embed:embed": one, "embed:embed_all": several, "embed:similarity": similarity}[entry]
+        return {"embed:embed": one, "embed:embed_all": several, "list:cosine": similarity}[entry]
 
     def opener(self, entry: str) -> Any:
         async def opened(name: str, arguments: Mapping[str, object]) -> object:
@@ -318,7 +318,7 @@ def test_a_cassette_holds_the_calls_of_the_program(text: str, inputs: dict[str, 
         return sorted([(c.name, c.key, str(c.arguments), str(c.value)) for c in cassette.calls])
 
     assert told(before) == told(after)
-    assert {c.name for c in after.calls} <= {"encoder.embed", "embed:similarity"}
+    assert {c.name for c in after.calls} == {"encoder.embed"}
     wanted = outcome(plain(text), LocalBackend(Encoder()), **inputs).value
     for cassette in (before, after):
         for graph in (plain(text), batched(text)):
@@ -456,10 +456,12 @@ def signature(entry: str) -> list[str]:
 
 def test_similarity_is_the_cosine() -> None:
     ours = library(Path())
-    assert call(ours, "embed:similarity", context(), a=(3.0, 4.0), b=(4.0, 3.0)) == pytest.approx(0.96)
-    assert call(ours, "embed:similarity", context(), a=(0.0, 0.0), b=(4.0, 3.0)) == 0.0
-    failed = failure(ours, "embed:similarity", context(), a=(1.0,), b=(4.0, 3.0))
-    assert (failed.reason, failed.problem.slug) == ("bad_value", "bad-value")
+    assert call(ours, "list:cosine", context(), a=(3.0, 4.0), b=(4.0, 3.0)) == pytest.approx(0.96)
+    assert call(ours, "list:cosine", context(), a=(0.0, 0.0), b=(4.0, 3.0)) == 0.0
+    assert call(ours, "list:cosine", context(), a=(), b=()) == 0.0
+    for a, b in (((1.0,), (4.0, 3.0)), ((1e200, 1e200), (-1e200, 1e200)), ((float("inf"), 1.0), (1.0, 1.0))):
+        failed = failure(ours, "list:cosine", context(), a=a, b=b)
+        assert (failed.reason, failed.problem.slug) == ("bad_value", "bad-value")
 
 
 @pytest.mark.models

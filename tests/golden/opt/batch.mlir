@@ -8,7 +8,7 @@ module attributes {agent.version = 1 : i64} {
     %2 = "agent.map"(%arg1) ({
     ^bb0(%arg2: !agent.text):
       %3 = "agent.stage"(%0, %arg2) {entry = "embed:embed", id = "near.note.embed", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, parameters = ["self", "text"]} : (!agent.handle_of<"embed.Encoder">, !agent.text) -> !agent.list_of<!agent.float>
-      %4 = "agent.stage"(%1, %3) {entry = "embed:similarity", id = "near.note.similarity", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, parameters = ["a", "b"]} : (!agent.list_of<!agent.float>, !agent.list_of<!agent.float>) -> !agent.float
+      %4 = "agent.stage"(%1, %3) {entry = "list:cosine", id = "near.note.similarity", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, parameters = ["a", "b"]} : (!agent.list_of<!agent.float>, !agent.list_of<!agent.float>) -> !agent.float
       "agent.yield"(%4) {id = "near.note.yield"} : (!agent.float) -> ()
     }, {
     }) {at_most = 16 : i64, id = "near.map", variable = "note"} : (!agent.list_of<!agent.text>) -> !agent.list_of<!agent.float>

@@ -9,7 +9,7 @@ module attributes {agent.passes = ["batch_calls"], agent.version = 1 : i64} {
     %4 = "agent.map"(%3) ({
     ^bb0(%arg2: !agent.int):
       %5 = "agent.index"(%2, %arg2) {id = "near.note.embed.answer"} : (!agent.list_of<!agent.list_of<!agent.float>>, !agent.int) -> !agent.list_of<!agent.float>
-      %6 = "agent.stage"(%1, %5) {entry = "embed:similarity", id = "near.note.similarity", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, parameters = ["a", "b"]} : (!agent.list_of<!agent.float>, !agent.list_of<!agent.float>) -> !agent.float
+      %6 = "agent.stage"(%1, %5) {entry = "list:cosine", id = "near.note.similarity", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, parameters = ["a", "b"]} : (!agent.list_of<!agent.float>, !agent.list_of<!agent.float>) -> !agent.float
       "agent.yield"(%6) {id = "near.note.yield"} : (!agent.float) -> ()
     }, {
     }) {at_most = 16 : i64, id = "near.map", variable = "note.at"} : (!agent.list_of<!agent.int>) -> !agent.list_of<!agent.float>
