@@ -82,6 +82,7 @@ class Device:
     numbers: int = 0
     work: list[Step] = field(default_factory=list[Step])
     copied: int = 0
+    told: list[tuple[Event, list[Order]]] = field(default_factory=list[tuple[Event, list[Order]]])
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.settings)
@@ -89,6 +90,7 @@ class Device:
 
     def tell(self, event: Event) -> list[Order]:
         orders = self.scheduler.handle(event)
+        self.told.append((event, orders))
         for order in orders:
             assert self.step is None or isinstance(order, Refuse | Gone | Drop), "the device is busy"
             self._carry_out(order)

@@ -7,14 +7,17 @@ end or fail.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import random
+from pathlib import Path
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from paged_device import Device, whole
 
-from agentlang.executor.scheduler import Refusal, Settings
+from agentlang.executor.scheduler import Refusal, Scheduler, Settings
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -358,3 +361,54 @@ def test_to_be_idle_saves_up_nothing(alone: int, both: int) -> None:
         device.end()
     served = [sum(device.known[number].computed for number in numbers) for numbers in (early, late)]
     assert abs(served[0] - served[1]) <= 4
+
+
+@FEW
+@given(shapes, st.lists(texts, min_size=1, max_size=6), st.integers(0, 2**32))
+def test_equal_events_give_equal_orders(shape: Settings, requests: list[list[int]], seed: int) -> None:
+    draw = random.Random(seed)
+    device = Device(shape)
+    for tokens in requests:
+        device.arrive(tokens, draw.choice("ab"))
+        if draw.random() < 0.5 and device.begin() is not None:
+            device.end()
+    device.drain()
+    again = Scheduler(shape)
+    assert [again.handle(event) for event, _ in device.told] == [orders for _, orders in device.told]
+
+
+def test_it_is_pure() -> None:
+    """It imports nothing that has a clock, tasks, arrays or luck."""
+    allowed = {"__future__", "collections", "contextlib", "dataclasses", "enum", "heapq", "itertools", "typing"}
+    folder = Path(inspect.getfile(Scheduler)).parent
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert {name.name.split(".")[0] for name in node.names} <= allowed, path
+            elif isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                assert node.level == 1 or (node.level, module) == (2, "messages") or module.split(".")[0] in allowed, (
+                    path
+                )
+
+
+@FEW
+@given(shapes, st.integers(1, 4), st.integers(1, 12))
+def test_what_is_not_to_be_kept_is_gone(shape: Settings, many: int, more: int) -> None:
+    """Also what was left in the cache by a preemption on the way."""
+    device = Device(shape)
+    length = min(4, shape.capacity)
+    left = {device.arrive([number] * length): more for number in range(1, many + 1)}
+    while device.begin() is not None:
+        step = device.step
+        assert step is not None
+        ends = [*(part.sequence for part in step.prefill if part.last), *(row.sequence for row in step.decode)]
+        now = {n: [n] for n in ends if left[n] and len(device.known[n].tokens) < shape.capacity}
+        device.end(now)
+        for number in ends:
+            left[number] -= 1
+            if number not in now:
+                device.leave(number, keep=False)
+    device.check()
+    assert device.scheduler.cached_pages == 0
+    assert device.known.keys() == device.gone
