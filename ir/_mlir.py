@@ -35,6 +35,7 @@ MLIRError: type[Exception] = core.MLIRError
 
 _SEGMENTS = "operandSegmentSizes"
 _RESULT_SEGMENTS = "resultSegmentSizes"
+_GROUPS = frozenset({_SEGMENTS, _RESULT_SEGMENTS})
 
 
 def ext() -> Any:
@@ -164,7 +165,7 @@ def narrow(given: MlirAttribute) -> MlirAttribute:
 
 def attributes_of(operation: MlirOperation) -> dict[str, Any]:
     """All attributes of an operation, as plain data."""
-    return {name: plain(value) for name, value in operation.attributes.items() if name not in (_SEGMENTS, _RESULT_SEGMENTS)}
+    return {name: plain(value) for name, value in operation.attributes.items() if name not in _GROUPS}
 
 
 # --- locations -------------------------------------------------------------------------------------------------------
