@@ -412,3 +412,22 @@ def test_what_is_not_to_be_kept_is_gone(shape: Settings, many: int, more: int) -
     device.check()
     assert device.scheduler.cached_pages == 0
     assert device.known.keys() == device.gone
+
+
+@FEW
+@given(shapes, st.lists(texts, min_size=2, max_size=8), st.integers(0, 2**32))
+def test_admission_promises_the_whole_prompt(shape: Settings, requests: list[list[int]], seed: int) -> None:
+    """Where nothing grows behind its prompt, nobody is preempted, however the prompts come and share."""
+    draw, device = random.Random(seed), Device(shape)
+    waiting = [tokens[: shape.capacity] for tokens in requests]
+    while waiting or device.begin() is not None:
+        if device.step is None:
+            device.arrive(waiting.pop())
+            if draw.random() < 0.5:
+                continue
+            if device.begin() is None:
+                continue
+        device.end()
+        for number in [n for n in device.known if n not in device.gone and device.known[n].out is not None]:
+            device.leave(number)
+    assert not any(known.preemptions for known in device.known.values())
