@@ -66,7 +66,7 @@ def test_it_says_what_the_xla_engine_says(file: Path) -> None:
         ours, theirs = await XlaEngine().load(spec(file)), await LlamaCppEngine().load(spec(file))
         assert ours.facts.context == theirs.facts.context
         assert ours.facts.vocabulary == theirs.facts.vocabulary
-        for prompt in prompts(6):
+        for prompt in prompts(3, 60):
             sequence = await ours.prefill(prompt)
             expected = [token async for token in ours.decode(sequence, SHORT)]
             assert await reply(theirs, prompt) == expected
@@ -78,7 +78,7 @@ def test_it_says_what_the_xla_engine_says(file: Path) -> None:
 
 def test_many_sequences_take_turns_in_few_slots_and_little_room(file: Path) -> None:
     async def main() -> None:
-        wanted = prompts(40, 200)
+        wanted = prompts(24, 160)
         plain = await LlamaCppEngine(slots=1).load(spec(file))
         alone = [await reply(plain, prompt) for prompt in wanted]
         await plain.close()
