@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ...lang.types import StreamType
+from ..fused import FUSED
 from ..graph import Graph, GraphPipeline, Operation, Region, Value, emits
 from ..live import ACTING
 
@@ -100,7 +101,7 @@ class _Drawing:
     def __init__(self, graph: Graph, pipeline: GraphPipeline, tiers: Mapping[str, str], stages: bool) -> None:
         self.graph = graph
         self.pipeline = pipeline
-        self.tiers = tiers
+        self.tiers = dict(tiers)
         self.stages = stages
         self.made: dict[int, tuple[_Source, ...]] = {}
         self.edges: dict[Edge, None] = {}
@@ -136,6 +137,8 @@ class _Drawing:
             elif operation.name in _TAIL and (chat := self._of_chat(operation)) is not None:
                 chat.operations.append(operation.id)
                 self._makes(operation.results[0], chat)
+            elif operation.name == FUSED:
+                self._fused(operation, into, prefix, calls)
             elif operation.name == "agent.generator":
                 self._generator(operation, into, prefix, calls)
             elif operation.regions:
@@ -254,6 +257,17 @@ class _Drawing:
         (result,) = operation.results
         given = dict.fromkeys([*self._emitted(region), *self._results(region)])
         self.made[result.id] = tuple(_renamed(source, result.name) for source in given)
+
+    def _fused(self, operation: Operation, into: _Node, prefix: str, calls: int) -> None:
+        """Stages that run as one are drawn as they are written; they are where the one is."""
+        (region,) = operation.regions
+        tier = self.tiers.get(operation.id)
+        if tier is not None:
+            self.tiers |= dict.fromkeys((inner.id for inner in region.operations), tier)
+        self._region(region, into, prefix, calls)
+        self.made[operation.results[0].id] = tuple(
+            _renamed(source, operation.results[0].name) for source in self._results(region)
+        )
 
     def _emitted(self, region: Region) -> Iterator[_Source]:
         for operation in emits(region):
