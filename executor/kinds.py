@@ -33,10 +33,11 @@ class Usage:
 class Context:
     """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None.
 
-    `settings` are what its declaration gave it beside the arguments (`{"target": "shop:order"}`), with the `schema` of
-    a decode, and `ahead` where a beginning is tokenized or prefilled ahead; `result` is the declared type of what it
-    gives, and `shapes` the program's records and enums: together they check data from outside (`values.from_json`). `session` names whose run it is, `tool` the tool that it is,
-    `effects` what that tool declares (`writes payments`, `network`). `began` is when the run began."""
+    `settings` are what its declaration gave it beside the arguments (`{"target": "shop:order"}`), with the `schema`
+    of a decode, and `ahead` where a beginning is tokenized or prefilled ahead; `result` is the declared type of
+    what it gives, and `shapes` the program's records and enums: together they check data from outside
+    (`values.from_json`). `session` names whose run it is, `tool` the tool that it is, `effects` what that tool
+    declares (`writes payments`, `network`). `began` is when the run began."""
 
     stage: str
     usage: Usage
