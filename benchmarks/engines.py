@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -76,10 +75,23 @@ async def one(name: str, file: Path, turns: int, tokens: int) -> dict[str, Any]:
     model = await engine(name).load(ModelSpec(NAME, source, context=2048))
     loaded = time.perf_counter() - began
     profile = await measure(name, model, turns=turns, tokens=tokens)
+    peak = sum(map(_peak, _processes()))
     await model.close()
-    # A worker that has ended counts among the children.
-    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"load": loaded, "memory": peak * 1024, **_as_data(profile)}
+    return {"load": loaded, "memory": peak, **_as_data(profile)}
+
+
+def _processes() -> list[int]:
+    """This process and those that it started."""
+    found = [os.getpid()]
+    for task in Path("/proc/self/task").iterdir():
+        found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _peak(process: int) -> int:
+    """The most memory that a process had, in bytes. (What `getrusage` says may be of whoever started it.)"""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def _as_data(profile: MeasuredProfile) -> dict[str, Any]:
