@@ -17,9 +17,8 @@ from .graph import Operation, Region, Value, walk
 
 TERMINATORS = ("agent.return", "agent.yield")
 
-ACTING = frozenset(
-    f"agent.{name}" for name in ("stage", "embed", "score", "transcribe", "synthesise", "lookup", "compute")
-)
+_LEAVES = "stage embed score transcribe synthesise lookup compute load store"
+ACTING = frozenset(f"agent.{name}" for name in _LEAVES.split())
 """Calls that may act on the world, where they give a value."""
 
 

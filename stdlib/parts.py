@@ -22,7 +22,8 @@ _OPERATORS = {
     "search:rerank": "score",
     "speech:transcribe": "transcribe",
     "speech:speak": "synthesise",
-    "memory:load": "lookup",
+    "memory:load": "load",
+    "memory:store": "store",
 }
 
 

@@ -130,6 +130,35 @@ def compute(op: View) -> Iterator[str]:
         yield "uses the network, which is for a lookup"
 
 
+def _of_a_memory(op: View) -> Iterator[str]:
+    yield from _leaf(op)
+    yield from _no_model(op)
+    if not isinstance(op.named("self"), HandleType):
+        yield f"is of a memory, not of {op.named('self')}"
+
+
+@operation("load", operands=ANY_NUMBER, attributes=LEAF, optional=_OPTIONAL)
+def load(op: View) -> Iterator[str]:
+    """What a memory holds of the session, as it was when the run began.
+
+    %1 = "agent.load"(%notes) {entry = "memory:load", parameters = ["self"]}
+      : (!agent.handle_of<"memory.Session">) -> !agent.list_of<!agent.record_of<"Message">>
+    """
+    yield from _of_a_memory(op)
+
+
+@operation("store", operands=ANY_NUMBER, attributes=LEAF, optional=_OPTIONAL)
+def store(op: View) -> Iterator[str]:
+    """Add to what a memory holds of the session. Gives what it holds then.
+
+    %2 = "agent.store"(%notes, %0, %1) {entry = "memory:store", parameters = ["self", "messages", "reply"]}
+      : (…) -> !agent.list_of<!agent.record_of<"Message">>
+    """
+    yield from _of_a_memory(op)
+    if len(op.operands) < 2:
+        yield "stores nothing"
+
+
 def _no_model(op: View) -> Iterator[str]:
     """Token ids and KV caches stay between the stages of a chat."""
     for given in (*op.operands, op.result):

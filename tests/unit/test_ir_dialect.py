@@ -180,6 +180,8 @@ GOOD = [
     '%a = agent.synthesise(self: %model, text: %stream) {entry = "speech:speak"} -> stream_of<audio>',
     '%a = agent.lookup(id: %int) {entry = "http:get"; tool = "order"; part_of = "order"; partial = true; '
     'settings = {url = "x"}; effects = ["network"]} -> bytes',
+    '%a = agent.load(self: %model) {entry = "memory:load"} -> list_of<text>',
+    '%a = agent.store(self: %model, reply: %text) {entry = "memory:store"} -> list_of<text>',
     '%a = agent.compute(body: %bytes) {entry = "http:read"; tool = "order"; part_of = "order"; arguments = [""]} '
     '-> record_of<"R">',
 ]
@@ -214,6 +216,8 @@ BAD = [
     ('%a = agent.lookup(id: %int) {entry = "a:b"; partial = true} -> bytes', "does not say of what it is a part"),
     ('%a = agent.lookup(id: %int) {entry = "a:b"; part_of = "c"; arguments = []} -> bytes', "but says of 0"),
     ('%a = agent.lookup(kv: %kv) {entry = "a:b"} -> bytes', "is for the stages of a chat"),
+    ('%a = agent.load(self: %text) {entry = "memory:load"} -> list_of<text>', "is of a memory, not of Text"),
+    ('%a = agent.store(self: %model) {entry = "memory:store"} -> list_of<text>', "stores nothing"),
     ('%a = agent.compute(id: %int) {entry = "a:b"; effects = ["network"]} -> int', "which is for a lookup"),
     ('%a = agent.compute(id: %int) {entry = "a:b"; effects = ["burns it"]} -> int', "has an effect 'burns it'"),
     ("%a = agent.constant() {value = 3} -> text", "a value that is no Text"),
