@@ -265,7 +265,9 @@ def test_a_prepared_copy_is_used_again_and_made_again(tmp_path: Path, home: Path
 def refused(path: Path) -> str:
     """The title of the problem that opening `path` ends with."""
     with pytest.raises(OutsideError) as caught:
-        open_chat(path, "broken").tokenizer()
+        source = open_chat(path, "broken")
+        source.tokenizer()
+        source.functions()
     assert caught.value.problem.slug == "model-does-not-load"
     assert caught.value.problem.hint
     assert not (prepared_folder(path) / "weights.bin").exists() if path.exists() else True
