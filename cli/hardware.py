@@ -1,4 +1,4 @@
-"""`agentlang hardware list|show|measure`: the device catalogue, and what this machine measures."""
+"""`agentlang hardware list|show|measure|compare`: the device catalogue, and what this machine measures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _ACTIONS = {
     "list": "the devices of the catalogue",
     "show": "one device with the basis and source of every figure; without a name, this machine",
     "measure": "measure this machine again (some seconds) and keep the figures",
+    "compare": "devices side by side, with ratios to the first: figures, hours by each convention, what a dollar buys",
 }
 
 
@@ -24,35 +25,74 @@ def configure(parser: argparse.ArgumentParser) -> None:
             child.add_argument(
                 "device", nargs="?", default=HERE, metavar="DEVICE", help="as in `list`; without it, this machine"
             )
+        if name == "compare":
+            child.add_argument("first", metavar="DEVICE", help="the device that the others are compared with")
+            child.add_argument("others", nargs="+", metavar="DEVICE", help="as in `list`")
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
-    from ..planner import calibrate, codec, hardware, report
-    from ..planner.catalogue import catalogue
-
-    devices = catalogue()
     match arguments.action:
         case "list":
-            if console.json:
-                console.document(sorted(devices))
-                return Exit.DONE
-            rows = [("device", "title"), *((name, device.title) for name, device in sorted(devices.items()))]
-            console.print("\n".join(report.table(rows)))
+            return _list(console)
         case "measure":
-            machine = hardware.measure(measuring(console))
-            hardware.save(machine)
-            # What was learnt is relative to the figures before.
-            calibrate.save(calibrate.Calibration(machine.key))
-            console.print(codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine))
+            return _measure(console)
+        case "compare":
+            return _compare((arguments.first, *arguments.others), console)
         case _:
-            name: str = arguments.device
-            if name == HERE:
-                machine = hardware.load_or_measure(measuring(console))
-                text = codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine)
-            elif name in devices:
-                device = devices[name]
-                text = codec.encode(device, indent=2).decode() if console.json else report.device_text(device)
-            else:
-                return console.fail((words.unknown_device(name, devices),), {}, Exit.USAGE)
-            console.print(text)
+            return _show(arguments.device, console)
+
+
+def _list(console: Console) -> int:
+    from ..planner import report
+    from ..planner.catalogue import whole
+
+    known = whole()
+    if console.json:
+        console.document(sorted(known.devices))
+    else:
+        console.print(report.catalogue_text(dict(sorted(known.devices.items()))))
+        if known.problems:
+            console.problems(known.problems, known.sources)
+    return Exit.DONE
+
+
+def _measure(console: Console) -> int:
+    from ..planner import calibrate, codec, hardware, report
+
+    machine = hardware.measure(measuring(console))
+    hardware.save(machine)
+    # What was learnt is relative to the figures before.
+    calibrate.save(calibrate.Calibration(machine.key))
+    console.print(codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine))
+    return Exit.DONE
+
+
+def _show(name: str, console: Console) -> int:
+    from ..planner import codec, hardware, report
+    from ..planner.catalogue import whole
+
+    known = whole()
+    if name == HERE:
+        machine = hardware.load_or_measure(measuring(console))
+        text = codec.encode(machine, indent=2).decode() if console.json else report.machine_text(machine)
+    elif name in known.devices:
+        device = known.devices[name]
+        text = codec.encode(device, indent=2).decode() if console.json else report.device_text(device)
+    else:
+        return console.fail((*known.problems, words.unknown_device(name, known.devices)), known.sources, Exit.USAGE)
+    console.print(text)
+    return Exit.DONE
+
+
+def _compare(names: tuple[str, ...], console: Console) -> int:
+    from ..planner import codec
+    from ..planner.catalogue import whole
+    from ..planner.side_by_side import by_name, comparison_text, side_by_side
+
+    known = whole()
+    unknown = [words.unknown_device(name, known.devices) for name in dict.fromkeys(names) if name not in known.devices]
+    if unknown:
+        return console.fail((*known.problems, *unknown), known.sources, Exit.USAGE)
+    compared = side_by_side(by_name(known.devices, names))
+    console.print(codec.encode(compared, indent=2).decode() if console.json else comparison_text(compared))
     return Exit.DONE

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import prices
-from .catalogue import Device
+from .catalogue import Device, Link, links, regions
+from .catalogue.entries import BOUNDS, FORMATS
 from .figures import Figure, show_value
 from .hardware import Machine
-from .rates import STATED, hourly
+from .rates import conventions, hourly
 from .tables import table
 
 
@@ -27,29 +28,45 @@ def machine_figures(machine: Machine) -> Mapping[str, Figure]:
 
 
 def device_text(device: Device) -> str:
-    """A catalogue entry: its figures, and an hour of it under each convention."""
+    """A catalogue entry: its figures, what it lacks, how it is reached, and an hour of it under each convention."""
     lines = [f"{device.name}: {device.title}"]
     if device.about:
         lines.append(device.about)
     lines += table(_rows(device_figures(device)))
-    for convention in STATED:
-        price = hourly(device, convention)
-        words = prices.explain(convention, device.price.value, device.power.value)
-        lines.append(f"{show_value(price.value, '$/h')} by {convention}: {words}")
+    if device.lacks:
+        lines.append(f"not native: {', '.join(device.lacks)}")
+    if unstated := [form for form in FORMATS if form not in device.compute and form not in device.lacks]:
+        lines.append(f"not stated: {', '.join(unstated)}")
+    if device.links:
+        known = links()
+        rows = [(f"  {name}", known[name].title, _link(known[name])) for name in device.links if name in known]
+        lines += ["links, one way:", *table(rows)]
+    lines += [f"{show_value(price.value, '$/h')} by {name}: {price.source}" for name, price in hours(device).items()]
+    if unknown := [name for name in prices.CONVENTIONS if name != "given" and name not in hours(device)]:
+        lines.append(f"no price by {', '.join(unknown)}")
+    if device.region in regions():
+        region = regions()[device.region]
+        lines.append(f"region {region.name}: {_sourced(region.carbon)}")
     return "\n".join(lines)
+
+
+def hours(device: Device) -> Mapping[str, Figure]:
+    """Dollars an hour by every convention under which the catalogue knows it; the source is the arithmetic."""
+    return {convention: hourly(device, convention) for convention in conventions(device)}
 
 
 def device_figures(device: Device) -> Mapping[str, Figure]:
     """The figures of a device by name, its rates as `compute.bf16`."""
-    own = {name: getattr(device, name) for name in ("price", "power", "memory", "bandwidth", "disk", "launch")}
+    own = {name: getattr(device, name) for name in BOUNDS}
     rates = {f"compute.{form}": figure for form, figure in device.compute.items()}
     return {name: figure for name, figure in (own | rates).items() if figure is not None}
 
 
 def catalogue_text(devices: Mapping[str, Device]) -> str:
     """All devices, one a line."""
-    rows = [("name", "device", "memory", "bandwidth", "compute", "purchase", "annuity")]
+    rows = [("device", "title", "memory", "bandwidth", "compute", "power", "purchase", "by annuity", "by rent")]
     for device in devices.values():
+        cost = hours(device)
         rows.append(
             (
                 device.name,
@@ -57,11 +74,26 @@ def catalogue_text(devices: Mapping[str, Device]) -> str:
                 show_value(device.memory.value, "B"),
                 show_value(device.bandwidth.value, "B/s"),
                 show_value(device.rate.value, "FLOP/s"),
-                f"${device.price.value:,.0f}",
-                show_value(hourly(device, "annuity").value, "$/h"),
+                show_value(device.power.value, "W"),
+                f"${device.price.value:,.0f}" if device.price else "",
+                _hour(cost.get("annuity")),
+                _hour(cost.get("rent")),
             )
         )
     return "\n".join(table(rows))
+
+
+def _hour(price: Figure | None) -> str:
+    return show_value(price.value, "$/h") if price else ""
+
+
+def _link(link: Link) -> str:
+    price = f", {show_value(link.price.value, '$')} a GB" if link.price else ""
+    return f"{show_value(link.bandwidth.value, 'B/s')} and {show_value(link.latency.value, 's')}{price}"
+
+
+def _sourced(figure: Figure) -> str:
+    return f"{show_value(figure.value, figure.unit)}, {figure.basis.value}: {figure.source}, {figure.date}"
 
 
 def _rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:

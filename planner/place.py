@@ -17,14 +17,14 @@ from ..lang.program import Fleet, Goal, Program, Tier
 from . import problems
 from .because import explain
 from .calibrate import Calibration
-from .catalogue import catalogue
+from .catalogue import catalogue, whole
 from .figures import Basis, Figure
 from .goals import OBJECTIVES, PLANNED, objective_of
 from .hardware import Machine
 from .placement import Options, Placement
 from .plan import Plan
 from .predict import forecast
-from .rates import PRICE_VARIABLE, STATED, Rates, environment_price, of_device, of_machine
+from .rates import PRICE_VARIABLE, Rates, conventions, environment_price, of_device, of_machine
 from .workload import sizing
 
 __all__ = ["LAPTOP", "Options", "choose_fleet", "plan"]
@@ -62,7 +62,7 @@ def plan(
     chosen = options or Options()
     tier, found = _tier(fleet)
     found = (*found, *_terms(goal, tier))
-    price, wrong = _price(chosen)
+    price, wrong = _price(chosen, tier)
     found = (*found, *wrong)
     if has_errors(found):
         return None, found
@@ -110,6 +110,8 @@ def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
     if tier.endpoint is not None:
         return None, (problems.several_tiers(fleet.name, "an endpoint", tier.span),)
     if tier.device not in catalogue():
+        # A package may have meant to bring it: then what is wrong with that is the reason.
+        found += whole().problems
         found.append(problems.unknown_device(tier.device, tuple(catalogue()), tier.span))
     return tier, tuple(found)
 
@@ -132,15 +134,22 @@ def _terms(goal: Goal | None, tier: Tier | None) -> Problems:
     return tuple(found)
 
 
-def _price(options: Options) -> tuple[Figure | None, Problems]:
+def _price(options: Options, tier: Tier | None) -> tuple[Figure | None, Problems]:
+    """What somebody states that an hour costs (the caller, the fleet, the environment), or None: then the catalogue's
+    figures count, if it has those that the convention needs."""
     if options.price is not None:
         return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
+    stated = tier.settings.get("price") if tier else None
+    if tier and stated is not None:
+        return Figure(stated.value * 3600.0, "$/h", Basis.GIVEN, f"tier {tier.name} of the fleet"), ()
     text = os.environ.get(PRICE_VARIABLE, "").strip()
     price = environment_price()
     if text and price is None:
         return None, (problems.bad_price(PRICE_VARIABLE, text),)
-    if price is None and options.convention not in STATED:
-        return None, (problems.needs_price(options.convention, tuple(STATED)),)
+    device = catalogue().get(tier.device if tier else LAPTOP)
+    if price is None and device is not None and options.convention not in conventions(device):
+        span = tier.span if tier else None
+        return None, (problems.needs_price(options.convention, device.name, conventions(device), span),)
     return price, ()
 
 

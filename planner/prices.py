@@ -18,9 +18,7 @@ HOURS = YEARS * 8760
 
 def annuity(price: float, watts: float) -> float:
     """Monthly instalments over four years at 8 %, plus full power at $0.40 a kWh."""
-    monthly = INTEREST / 12
-    instalment = price * monthly / (1.0 - (1.0 + monthly) ** (-12 * YEARS))
-    return instalment * 12 / 8760 + watts / 1000.0 * POWER_PRICE
+    return _instalments(price) + _power(watts)
 
 
 def capex(price: float) -> float:
@@ -31,16 +29,31 @@ def capex(price: float) -> float:
 def paper(price: float, watts: float) -> float:
     """What the operating column of "Efficient and Scalable Agentic AI with Heterogeneous Systems" (2025) holds for five
     of its six devices: compound interest without the principal, plus full power."""
-    return price * (math.exp(INTEREST * YEARS) - 1.0) / HOURS + watts / 1000.0 * POWER_PRICE
+    return _interest(price) + _power(watts)
 
 
 def explain(convention: str, price: float, watts: float) -> str:
-    """The arithmetic of an hourly price in words."""
-    power = f"{watts:g} W at ${POWER_PRICE:.2f} per kWh"
+    """The arithmetic of an hourly price: what is added, and what each part comes to."""
+    power = f"{watts:g} W at ${POWER_PRICE:.2f} per kWh, ${_power(watts):.3f}"
     if convention == "annuity":
-        return f"${price:,.0f} over {YEARS} years at {INTEREST:.0%}, {power}"
+        paid = f"${price:,.0f} in {12 * YEARS} instalments at {INTEREST:.0%} a year"
+        return f"{paid}, ${_instalments(price):.3f}, and {power}"
     if convention == "paper":
-        return f"interest on ${price:,.0f} over {YEARS} years at {INTEREST:.0%}, {power}"
+        grown = f"${price:,.0f} x (e^{INTEREST * YEARS:.2f} - 1) / {HOURS:,} h"
+        return f"{grown}, ${_interest(price):.3f}, and {power}"
     if convention == "capex":
-        return f"${price:,.0f} over {YEARS} years"
+        return f"${price:,.0f} / {HOURS:,} h"
     return "an hourly price"
+
+
+def _instalments(price: float) -> float:
+    monthly = INTEREST / 12
+    return price * monthly / (1.0 - (1.0 + monthly) ** (-12 * YEARS)) * 12 / 8760
+
+
+def _interest(price: float) -> float:
+    return price * (math.exp(INTEREST * YEARS) - 1.0) / HOURS
+
+
+def _power(watts: float) -> float:
+    return watts / 1000.0 * POWER_PRICE

@@ -74,11 +74,13 @@ def bad_price(variable: str, text: str) -> Problem:
     )
 
 
-def needs_price(convention: str, known: tuple[str, ...]) -> Problem:
+def needs_price(convention: str, device: str, known: tuple[str, ...], span: Span | None) -> Problem:
     return Problem(
         "plan-needs-price",
-        f"cost by {convention!r} needs a price in dollars an hour, which neither the fleet nor the catalogue states",
-        hint=f"state a price, or choose one of {', '.join(known)}",
+        f"cost by {convention!r} needs a price of {device} that neither the fleet nor the catalogue states",
+        span,
+        hint="state a price in its tier, as in `price $1.80 per h`"
+        + (f", or choose one of {', '.join(known)}" if known else ""),
     )
 
 

@@ -10,7 +10,7 @@ from .catalogue import Device
 from .figures import Basis, Figure
 from .hardware import EngineRates, Machine
 
-# Conventions that follow from the catalogue's purchase price and power.
+# Conventions that follow from the catalogue's purchase price and power; `rent` follows from its rent.
 STATED = ("annuity", "capex", "paper")
 PRICE_VARIABLE = "AGENTLANG_PRICE_PER_HOUR"
 
@@ -93,20 +93,30 @@ def of_device(device: Device, price: Figure | None = None, convention: str = "an
     )
 
 
+def conventions(device: Device) -> tuple[str, ...]:
+    """The conventions under which the catalogue knows what an hour of the device costs."""
+    return (*(STATED if device.price else ()), *(("rent",) if device.rent else ()))
+
+
 def hourly(device: Device, convention: str) -> Figure:
-    """Dollars an hour of a device under a convention. ValueError for one that needs a stated price (`rent`)."""
+    """Dollars an hour of a device under a convention. ValueError for one that is not of `conventions`."""
+    if convention not in conventions(device):
+        raise ValueError(f"{convention!r} needs a price of {device.name}")
+    if device.rent is not None and convention == "rent":
+        where = f", in {device.region}" if device.region else ""
+        return replace(device.rent, source=device.rent.source + where)
+    assert device.price is not None  # by `conventions`
     price, watts = device.price.value, device.power.value
     match convention:
         case "annuity":
             value = prices.annuity(price, watts)
         case "capex":
             value = prices.capex(price)
-        case "paper":
-            value = prices.paper(price, watts)
         case _:
-            raise ValueError(f"{convention!r} needs an hourly price")
-    weaker = device.power.basis is Basis.ASSUMED or device.price.basis is Basis.ASSUMED
-    basis = Basis.ASSUMED if weaker else device.price.basis
+            value = prices.paper(price, watts)
+    # The purchase alone does not depend on the power.
+    counted = (device.price,) if convention == "capex" else (device.price, device.power)
+    basis = Basis.ASSUMED if any(figure.basis is Basis.ASSUMED for figure in counted) else device.price.basis
     return Figure(value, "$/h", basis, prices.explain(convention, price, watts), device.price.date)
 
 

@@ -1,57 +1,128 @@
-"""The devices known by name: a data file and its checked reader. Read only when a fleet names a device."""
+"""The devices, links and regions known by name: data files and their checked reader. Read only when a fleet names a
+device, or somebody asks.
+
+More come in by the entry point group `agentlang.devices`: the name of a text in TOML like `devices.toml` here, or of a
+function that returns one. A stranger's device never takes the place of one of ours, and a stranger's mistake costs no
+more than that entry: it is a problem at its line, kept in `Catalogue.problems`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-from ..figures import Basis, Figure
-from .entries import CatalogueError, Device, Reported
+from ...base.problems import Problem, Problems
+from ...base.source import Source
+from .. import catalogue_problems as problems
+from .entries import CatalogueError, Device, Link, Region, Reported
+from .reading import known_names, read_entries
 
-__all__ = ["CatalogueError", "Device", "Reported", "catalogue", "read_catalogue"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "Device",
+    "Link",
+    "Region",
+    "Reported",
+    "catalogue",
+    "links",
+    "read_catalogue",
+    "regions",
+    "whole",
+    "with_strangers",
+]
+
+T = TypeVar("T")
+ENTRY_POINTS = "agentlang.devices"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Devices by name in the order of the files, ours first; what is wrong with those of strangers, and their texts."""
+
+    devices: Mapping[str, Device]
+    problems: Problems = ()
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
+
+
+def catalogue() -> Mapping[str, Device]:
+    """Every device by name. Raises `CatalogueError` if one of our own files contradicts itself."""
+    return whole().devices
 
 
 @cache
-def catalogue() -> Mapping[str, Device]:
-    """Every device by name, in the order of the data file. Raises `CatalogueError` if the file contradicts itself."""
-    return read_catalogue((files(str(__package__)) / "devices.toml").read_text("utf-8"))
+def whole() -> Catalogue:
+    """Our devices and those of installed packages. Raises `CatalogueError` as above."""
+    from importlib.metadata import entry_points
+
+    return with_strangers(_ours(), entry_points(group=ENTRY_POINTS))
+
+
+@cache
+def links() -> Mapping[str, Link]:
+    """Every kind of link by name. Raises `CatalogueError`."""
+    return _sound(*read_entries(_file("links.toml"), Link))
+
+
+@cache
+def regions() -> Mapping[str, Region]:
+    """Every region by name. Raises `CatalogueError`."""
+    return _sound(*read_entries(_file("regions.toml"), Region))
 
 
 def read_catalogue(text: str) -> Mapping[str, Device]:
-    """The devices of a catalogue text in TOML. Raises `CatalogueError`, which names the device."""
-    import tomllib
-
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"not TOML: {error}") from None
-    return MappingProxyType({name: _device(name, table) for name, table in tables.items()})
+    """The devices of a catalogue text in TOML. Raises `CatalogueError`, which names the first that is wrong."""
+    source = Source("devices.toml", text)
+    read, wrong = read_entries(source, Device)
+    found, unknown = known_names(source, read, links(), regions())
+    return _sound(found, (*wrong, *unknown))
 
 
-def _device(name: str, table: dict[str, Any]) -> Device:
-    try:
-        values: dict[str, Any] = dict(table)
-        for key, value in table.items():
-            if key == "compute":
-                values[key] = MappingProxyType({form: _figure(form, figure) for form, figure in value.items()})
-            elif key == "reported":
-                values[key] = Reported(**value)
-            elif isinstance(value, dict):
-                values[key] = _figure(key, table[key])
-        return Device(name=name, **values)
-    except (TypeError, ValueError, KeyError, AttributeError, CatalogueError) as error:
-        # A missing or unknown field shows as a TypeError of the constructor, which names it.
-        raise CatalogueError(f"device {name}: {error}") from None
+def with_strangers(ours: Mapping[str, Device], points: Iterable[EntryPoint]) -> Catalogue:
+    """Our devices and those of the entry points, in order of their names."""
+    devices = dict(ours)
+    found: list[Problem] = []
+    sources: dict[str, Source] = {}
+    for point in sorted(points, key=lambda point: (point.name, point.value)):
+        try:
+            given: object = point.load()
+            text = given() if callable(given) else given
+        except Exception as error:  # A stranger's code may raise anything.
+            found.append(problems.catalogue_unsound(f"{point.value} does not load: {error!r}", None, None))
+            continue
+        if not isinstance(text, str):
+            found.append(problems.catalogue_unsound(f"{point.value} is neither a text nor gives one", None, None))
+            continue
+        source = Source(point.value, text)
+        sources[source.path] = source
+        read, wrong = read_entries(source, Device)
+        theirs, unknown = known_names(source, read, links(), regions())
+        found += (*wrong, *unknown)
+        for name, device in theirs.items():
+            if name in devices:
+                found.append(problems.catalogue_unsound(f"{point.value}: device {name} is there already", None, None))
+            else:
+                devices[name] = device
+    return Catalogue(MappingProxyType(devices), tuple(found), MappingProxyType(sources))
 
 
-def _figure(name: str, table: dict[str, Any]) -> Figure:
-    try:
-        fields: dict[str, Any] = {**table, "value": float(table["value"]), "basis": Basis(table["basis"])}
-        return Figure(**fields)
-    except KeyError as error:
-        raise CatalogueError(f"{name} has no {error.args[0]}") from None
-    except (TypeError, ValueError) as error:
-        raise CatalogueError(f"{name}: {error}") from None
+@cache
+def _ours() -> Mapping[str, Device]:
+    return MappingProxyType({**read_catalogue(_file("devices.toml").text), **read_catalogue(_file("paper.toml").text)})
+
+
+def _file(name: str) -> Source:
+    return Source(name, (files(str(__package__)) / name).read_text("utf-8"))
+
+
+def _sound(found: Mapping[str, T], wrong: Problems) -> Mapping[str, T]:
+    if wrong:
+        raise CatalogueError(f"{wrong[0].span or ''} {wrong[0].title}".strip())
+    return found
