@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..base.problems import Problem
+from ..base.problems import Problem, Severity
 from ..base.source import Span
 
 
 def catalogue_unsound(text: str, span: Span | None, hint: str | None) -> Problem:
-    return Problem("catalogue-unsound", text, span, hint=hint)
+    """A warning: the entry is left out, and only who names it cannot go on."""
+    return Problem("catalogue-unsound", text, span, Severity.WARNING, hint=hint)

@@ -17,7 +17,8 @@ from ..lang.program import Fleet, Goal, Program, Tier
 from . import problems
 from .because import explain
 from .calibrate import Calibration
-from .catalogue import catalogue, whole
+from .catalogue import device as known_device
+from .catalogue import whole
 from .figures import Basis, Figure
 from .goals import OBJECTIVES, PLANNED, objective_of
 from .hardware import Machine
@@ -109,10 +110,10 @@ def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
     tier = fleet.tiers[0]
     if tier.endpoint is not None:
         return None, (problems.several_tiers(fleet.name, "an endpoint", tier.span),)
-    if tier.device not in catalogue():
+    if known_device(tier.device) is None:
         # A package may have meant to bring it: then what is wrong with that is the reason.
         found += whole().problems
-        found.append(problems.unknown_device(tier.device, tuple(catalogue()), tier.span))
+        found.append(problems.unknown_device(tier.device, tuple(whole().devices), tier.span))
     return tier, tuple(found)
 
 
@@ -146,7 +147,7 @@ def _price(options: Options, tier: Tier | None) -> tuple[Figure | None, Problems
     price = environment_price()
     if text and price is None:
         return None, (problems.bad_price(PRICE_VARIABLE, text),)
-    device = catalogue().get(tier.device if tier else LAPTOP)
+    device = known_device(tier.device if tier else LAPTOP)
     if price is None and device is not None and options.convention not in conventions(device):
         span = tier.span if tier else None
         return None, (problems.needs_price(options.convention, device.name, conventions(device), span),)
@@ -154,7 +155,8 @@ def _price(options: Options, tier: Tier | None) -> tuple[Figure | None, Problems
 
 
 def _rates(tier: Tier | None, machine: Machine, price: Figure | None, convention: str) -> Rates:
-    device = catalogue()[tier.device if tier else LAPTOP]
+    device = known_device(tier.device if tier else LAPTOP)
+    assert device is not None  # `_tier` saw to it
     if device.name == LAPTOP:
         return of_machine(machine, device, price, convention)
     return of_device(device, price, convention)

@@ -32,6 +32,7 @@ __all__ = [
     "Region",
     "Reported",
     "catalogue",
+    "device",
     "links",
     "read_catalogue",
     "regions",
@@ -41,6 +42,7 @@ __all__ = [
 
 T = TypeVar("T")
 ENTRY_POINTS = "agentlang.devices"
+OURS = ("cpus.toml", "devices.toml", "paper.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ class Catalogue:
     devices: Mapping[str, Device]
     problems: Problems = ()
     sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
+
+
+def device(name: str) -> Device | None:
+    """The device of that name. Reads no more than it must: a plan for this machine asks for its laptop alone."""
+    for file in OURS:
+        if found := _read(file).get(name):
+            return found
+    return catalogue().get(name)
 
 
 def catalogue() -> Mapping[str, Device]:
@@ -62,7 +72,9 @@ def whole() -> Catalogue:
     """Our devices and those of installed packages. Raises `CatalogueError` as above."""
     from importlib.metadata import entry_points
 
-    return with_strangers(_ours(), entry_points(group=ENTRY_POINTS))
+    return with_strangers(
+        {name: found for file in OURS for name, found in _read(file).items()}, entry_points(group=ENTRY_POINTS)
+    )
 
 
 @cache
@@ -114,8 +126,9 @@ def with_strangers(ours: Mapping[str, Device], points: Iterable[EntryPoint]) -> 
 
 
 @cache
-def _ours() -> Mapping[str, Device]:
-    return MappingProxyType({**read_catalogue(_file("devices.toml").text), **read_catalogue(_file("paper.toml").text)})
+def _read(file: str) -> Mapping[str, Device]:
+    """One of our files. That their links and regions exist is a test's to say, not every plan's."""
+    return _sound(*read_entries(_file(file), Device))
 
 
 def _file(name: str) -> Source:

@@ -40,14 +40,13 @@ def read_entries(source: Source, kind: type[T]) -> tuple[Mapping[str, T], Proble
         tables = tomllib.loads(source.text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return {}, (problems.catalogue_unsound(f"not TOML: {error}", _told(source, str(error)), None),)
-    places = dict(_places(source))
     found: list[Problem] = []
     entries: dict[str, T] = {}
     word = kind.__name__.lower()
     for name, table in tables.items():
         entry, wrong = _entry(name, table, kind)
         for text, path, hint in wrong:
-            found.append(problems.catalogue_unsound(f"{word} {name}: {text}", _at(places, (name, *path)), hint))
+            found.append(problems.catalogue_unsound(f"{word} {name}: {text}", _at(source, (name, *path)), hint))
         if entry is not None:
             entries[name] = entry
     return MappingProxyType(entries), tuple(found)
@@ -57,7 +56,6 @@ def known_names(
     source: Source, entries: Mapping[str, Device], links: Mapping[str, Link], regions: Mapping[str, Region]
 ) -> tuple[Mapping[str, Device], Problems]:
     """The devices whose links and region somebody has, and a problem for each that nobody has."""
-    places = dict(_places(source))
     found: list[Problem] = []
     sound: dict[str, Device] = {}
     for device in entries.values():
@@ -66,7 +64,7 @@ def known_names(
         unknown = [(word, key, name, known) for word, key, name, known in named if name not in known]
         for word, key, name, known in unknown:
             text = f"device {device.name}: no {word} is called {name!r}"
-            found.append(problems.catalogue_unsound(text, _at(places, (device.name, key)), _meant(name, known)))
+            found.append(problems.catalogue_unsound(text, _at(source, (device.name, key)), _meant(name, known)))
         if not unknown:
             sound[device.name] = device
     return MappingProxyType(sound), tuple(found)
@@ -197,8 +195,9 @@ def _places(source: Source) -> Iterator[tuple[Path, Span]]:
             yield (*path, match[1]), source.span(match.start(1), match.end())
 
 
-def _at(places: Mapping[Path, Span], path: Path) -> Span | None:
-    """The place of the path, or of the nearest that it lies in."""
+def _at(source: Source, path: Path) -> Span | None:
+    """The place of the path, or of the nearest that it lies in. Sought only where something is wrong."""
+    places = dict(_places(source))
     while path:
         if path in places:
             return places[path]

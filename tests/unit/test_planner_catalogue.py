@@ -106,6 +106,7 @@ WANTED = (
 def test_the_catalogue_is_whole_and_ours_is_sound() -> None:
     assert set(WANTED) <= set(catalogue())
     assert not whole().problems
+    assert known_names(Source("ours", ""), catalogue(), links(), regions()) == (catalogue(), ())
     assert {"nvlink4", "pcie5", "roce400", "ethernet", "internet"} <= set(links())
     assert links()["roce400"].bandwidth.value == pytest.approx(400e9 / 8)
     assert regions()["france"].carbon.value < regions()["world"].carbon.value
