@@ -159,8 +159,12 @@ def check_figure(name: str, figure: Figure, bounds: tuple[str, float, float], *k
     unit, low, high = bounds
     if figure.unit != unit:
         raise CatalogueError(f"{name} is in {figure.unit}, not in {unit}", *key)
-    if not isfinite(figure.value) or not low <= figure.value <= high:
+    if not isfinite(figure.value):
+        raise CatalogueError(f"{name} of {figure.value} is no number that can be counted with", *key)
+    if not low <= figure.value <= high:
         raise CatalogueError(f"{name} of {figure} lies outside {low:g} to {high:g}", *key)
+    if not 0.0 <= figure.error <= 10.0:
+        raise CatalogueError(f"{name} has the relative error {figure.error:g}, not one from 0 to 10", *key)
     if figure.basis not in BASES:
         raise CatalogueError(f"{name} has the basis {figure.basis.value}", *key)
     if not figure.source or not re.fullmatch(r"\d{4}-\d{2}", figure.date):

@@ -38,7 +38,7 @@ def read_entries(source: Source, kind: type[T]) -> tuple[Mapping[str, T], Proble
         return {}, (problems.catalogue_unsound("a catalogue of more than a million characters", None, None),)
     try:
         tables = tomllib.loads(source.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         return {}, (problems.catalogue_unsound(f"not TOML: {error}", _told(source, str(error)), None),)
     found: list[Problem] = []
     entries: dict[str, T] = {}
@@ -154,8 +154,9 @@ def _figure(name: str, value: object, path: Path) -> tuple[Figure | None, list[W
     wrong += [(f"{name} has no {key}", path, None) for key in _FIGURE if key not in table]
     for key in ("value", "error"):
         number = table.get(key, 0.0)
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            wrong.append((f"the {key} of {name} is {number!r}, which is no number", path, None))
+        # A whole number beyond the largest float is none that can be counted with either.
+        if isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > 1e300:
+            wrong.append((f"the {key} of {name} is {str(number)[:40]!r}, which is no number", path, None))
     for key in _FIGURE[1:]:
         if key in table and not isinstance(table[key], str):
             wrong.append((f"the {key} of {name} is {table[key]!r}, which is no text", path, None))

@@ -1,8 +1,11 @@
 """The catalogue of devices: its figures, its checks, what an hour costs, and devices side by side."""
 
+import math
 from importlib.metadata import EntryPoint
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentlang.base.source import Source
 from agentlang.planner import prices
@@ -202,6 +205,46 @@ def test_everything_wrong_is_a_problem_at_its_line() -> None:
     assert ("[toy]", "device toy: launch is missing", None) in said
     assert ("memory", "device toy: memory has no value", None) in said
     assert len(said) == len(problems) == 3  # the units are looked at once the entry is whole
+
+
+PARTS = (
+    "nan",
+    "inf",
+    "-1",
+    "true",
+    "[]",
+    "{}",
+    '""',
+    "1e400",
+    "9" * 400,
+    "9" * 5000,
+    "2026-01-01",
+    "\n",
+    "[",
+    "]",
+    "=",
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(ENTRY) - 1), st.sampled_from((0, 1, 8, 30)), st.sampled_from(PARTS))))
+def test_whatever_a_text_holds_it_is_read_or_told(changes: list[tuple[int, int, str]]) -> None:
+    """Entries or problems, never an exception; what is read has only figures that can be counted with."""
+    text = ENTRY
+    for at, length, part in changes:
+        text = text[:at] + part + text[at + length :]
+    found, problems = read_entries(Source("theirs.toml", text), Device)
+    assert found or problems or "[toy]" not in text
+    for device in found.values():
+        assert all(math.isfinite(figure.value) and figure.value > 0 for figure in device_figures(device).values())
+    assert all(problem.span is None or problem.span.end <= len(text) for problem in problems)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e400", "9" * 400, "true", '"much"'])
+@pytest.mark.parametrize("old", ["value = 1000", "value = 1e11", "value = 2e12"])
+def test_a_number_that_is_none_is_told(old: str, number: str) -> None:
+    found, (problem,) = read_entries(Source("theirs.toml", ENTRY.replace(old, f"value = {number}")), Device)
+    assert not found
+    assert problem.span is not None
 
 
 def test_a_wrong_unit_and_a_broken_text_are_at_their_line() -> None:
