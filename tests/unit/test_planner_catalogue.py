@@ -174,6 +174,7 @@ def test_a_sound_entry_reads() -> None:
         ("[toy.compute]", "[toy.computer]", "unknown key 'computer'"),
         ("value = 1e-5", "value = nan", "launch of"),
         ("value = 1000", "value = -1000", "price of"),
+        ("value = 1000", "error = nan, value = 1000", "price has the relative error nan"),
         ('value = 1e10, unit = "B"', "value = 1e10", "memory has no unit"),
         ("[toy.compute]", 'lacks = ["f16"]\n[toy.compute]', "is lacking, and has a rate"),
         ("[toy.compute]", 'links = ["nvlink9"]\n[toy.compute]', "no link is called 'nvlink9'"),
