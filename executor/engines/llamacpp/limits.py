@@ -1,4 +1,4 @@
-"""How much memory there is, and that the worker takes no more: what a file asks beyond it is refused to that process."""
+"""How much memory there is; and that a worker takes no more: what a file asks beyond it is refused to that process."""
 
 from __future__ import annotations
 
