@@ -84,6 +84,9 @@ class Capabilities:
     """Whether timings are invented and nothing is computed."""
     finds_prefixes: bool = False
     """Whether a prompt finds what earlier ones computed of it by itself, also of sequences that were released."""
+    exact: bool = True
+    """Whether a sequence's numbers are the same to the last bit whatever shares its steps and wherever its cache comes
+    from. Where they are not, one of two tokens that are almost as likely may be chosen for the other."""
     spreads: bool = False
     """Whether it runs models in shards (`ModelSpec.spread`)."""
 

@@ -40,6 +40,7 @@ def test_hello() -> None:
     assert [(a.name, a.value.value) for a in writer.arguments if isinstance(a.value, p.Literal)] == [
         ("name", "smollm2-135m-instruct"),
         ("dtype", ""),
+        ("engine", ""),
     ]
     (hello,) = program.pipelines
     (name,) = hello.parameters

@@ -24,6 +24,21 @@ def promised(holds: object, what: str, *seen: object) -> None:
         raise PromiseBroken(": ".join((what, ", ".join(map(repr, seen)))) if seen else what)
 
 
+def same(engine: Engine, found: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> bool:
+    """Whether replies are those that are wanted. Where an engine is not exact, a reply may leave its way at a token
+    that was almost as likely; then more than half of all tokens must come before that. (Replies from a cache that is
+    another's have nothing in common.)"""
+    if list(map(list, found)) == list(map(list, wanted)) or engine.capabilities.exact:
+        return list(map(list, found)) == list(map(list, wanted))
+    common = sum(_common(*pair) for pair in zip(found, wanted, strict=True))
+    return common > sum(map(len, wanted)) / 2
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two replies begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 class Caught:
     """The error that a block raised."""
 

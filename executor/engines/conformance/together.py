@@ -9,7 +9,7 @@ import anyio
 from ....base.problems import OutsideError
 from ..families import CacheState, TransferableModel
 from ..protocol import ChatModel, Engine, Message, ModelSpec, Sampling
-from .promises import ASK, OTHER, SHORT, continued, loaded, promised, refuses, reply_tokens
+from .promises import ASK, OTHER, SHORT, continued, loaded, promised, refuses, reply_tokens, same
 
 
 async def check_two_at_once(engine: Engine, spec: ModelSpec) -> None:
@@ -17,7 +17,7 @@ async def check_two_at_once(engine: Engine, spec: ModelSpec) -> None:
     async with loaded(engine, spec) as model:
         alone = [await reply_tokens(model, SHORT), await reply_tokens(model, SHORT, OTHER)]
         found = await _at_once(model, [(ASK, SHORT), (OTHER, SHORT)])
-        promised(found == alone, "each reply is what it is alone", found, alone)
+        promised(same(engine, found, alone), "each reply is what it is alone", found, alone)
 
 
 async def check_many_at_once(engine: Engine, spec: ModelSpec) -> None:
@@ -30,7 +30,7 @@ async def check_many_at_once(engine: Engine, spec: ModelSpec) -> None:
             asked.append((ask, Sampling(max_tokens=4 + number % 3, temperature=float(number % 2), seed=number)))
         alone = [await reply_tokens(model, sampling, ask) for ask, sampling in asked]
         found = await _at_once(model, asked)
-        promised(found == alone, "each reply is what it is alone", found, alone)
+        promised(same(engine, found, alone), "each reply is what it is alone", found, alone)
 
 
 async def _at_once(model: ChatModel, asked: Sequence[tuple[Sequence[Message], Sampling]]) -> list[list[int]]:
@@ -53,14 +53,18 @@ async def check_prefix(engine: Engine, spec: ModelSpec) -> None:
     async with loaded(engine, spec) as model:
         begin = tuple(5 + place * place % 200 for place in range(100))
         prefix = await model.prefill(begin)
+        plainly: list[list[int]] = []
+        continuing: list[list[int]] = []
         for shared, more in ((100, 3), (100, 60), (99, 1), (70, 70), (33, 5), (17, 0), (100, 0), (1, 1), (0, 8)):
             prompt = (*begin[:shared], *(7 + 3 * place for place in range(more)))
             plain, _ = await continued(model, prompt, None)
             found, stats = await continued(model, prompt, prefix)
-            promised(found == plain, "a prefix does not change the reply", shared, more, found, plain)
+            plainly.append(plain)
+            continuing.append(found)
             most = len(prompt) - 1 if finds else min(shared, len(prompt) - 1)
             promised(0 <= stats.cached_tokens <= most, "no more is cached than both begin with", stats, most)
             promised(stats.prompt_tokens == len(prompt), "the whole prompt is counted", stats, len(prompt))
+        promised(same(engine, continuing, plainly), "a prefix does not change the reply", continuing, plainly)
         prompts = [(*begin, 9, last) for last in range(20, 24)]
         alone = [(await continued(model, prompt, None))[0] for prompt in prompts]
         found_by: dict[int, list[int]] = {}
@@ -74,9 +78,9 @@ async def check_prefix(engine: Engine, spec: ModelSpec) -> None:
             # Letting go of it now disturbs nobody: who comes too late computes all.
             group.start_soon(model.release, prefix)
         together = [found_by[number] for number in range(len(prompts))]
-        promised(together == alone, "a prefix serves any number of others", together, alone)
+        promised(same(engine, together, alone), "a prefix serves any number of others", together, alone)
         found, stats = await continued(model, prompts[0], prefix)
-        promised(found == alone[0], "a prefix that was released does not change the reply", found, alone[0])
+        promised(same(engine, [found], alone[:1]), "a prefix that was released does not change the reply", found, alone)
         promised(finds or stats.cached_tokens == 0, "a prefix that was released is as none", stats)
 
 

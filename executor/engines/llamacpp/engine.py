@@ -47,7 +47,8 @@ class LlamaCppEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(sequences_per_step=self._slots)
+        # Its products of one row and of many are different code, which sums in another order.
+        return Capabilities(sequences_per_step=self._slots, exact=False)
 
     async def load(self, spec: ModelSpec) -> LlamaCppModel:
         source = spec.source
