@@ -19,10 +19,11 @@ from .artifact import STABLEHLO_VERSION
 from .passes.split_llm import model_name
 
 Artifacts = Mapping[str, Mapping[str, bytes]]
-"""By model handle, then by function: `prefill_64_256`, `decode_256`. The part before the first `_` says whose work it
-is; functions of other work (`encode_8_64`) stand in the module, and no stage names them."""
+"""By model handle, then by function: `prefill_64_256`, `encode_8_64`. The part before the first `_` says whose work it
+is."""
 
-_STAGES = ("prefill", "decode")
+_WORK = {"agent.prefill": "prefill", "agent.decode": "decode", "agent.embed": "encode", "agent.score": "score"}
+"""The functions that do the work of an operation, by how their names begin."""
 
 
 def nest(module: Any, artifacts: Artifacts) -> tuple[Any, Problems]:
@@ -152,7 +153,7 @@ class _quiet:
 def _link(module: Any, handle: str, names: tuple[str, ...]) -> None:
     """Tell the stages of a model which functions do their work."""
     for operation in _mlir.walk(module):
-        stage = operation.name.removeprefix("agent.")
-        if stage in _STAGES and model_name(operation.operands[0]) == handle:
-            mine = [name for name in names if name.split("_", 1)[0] == stage]
+        work = _WORK.get(operation.name)
+        if work is not None and model_name(operation.operands[0]) == handle:
+            mine = [name for name in names if name.split("_", 1)[0] == work]
             operation.attributes["functions"] = _mlir.attribute(mine)

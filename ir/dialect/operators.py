@@ -18,6 +18,8 @@ from .stages import CALLED, LEAF, batch_rule, effects, entry_rule
 
 PART = {"part_of": Is.TEXT, "partial": Is.BOOLEAN, "arguments": Is.TEXTS}
 _OPTIONAL = {**CALLED, **PART}
+_LINKED = {**_OPTIONAL, "functions": Is.TEXTS}
+"""`functions` names the model operations that do the work, where they are linked in."""
 
 _AUDIO = Primitive("Audio")
 _VECTOR = ListType(FLOAT)
@@ -50,7 +52,7 @@ def _some(op: View, *wanted: ValueType) -> bool:
     )
 
 
-@operation("embed", operands=ANY_NUMBER, attributes=LEAF, optional=_OPTIONAL)
+@operation("embed", operands=ANY_NUMBER, attributes=LEAF, optional=_LINKED)
 def embed(op: View) -> Iterator[str]:
     """Texts to vectors whose angle says how near their meanings are: one text to one list of numbers, several to a list
     of them.
@@ -65,7 +67,7 @@ def embed(op: View) -> Iterator[str]:
         yield f"gives vectors, not {op.result}"
 
 
-@operation("score", operands=ANY_NUMBER, attributes=LEAF, optional=_OPTIONAL)
+@operation("score", operands=ANY_NUMBER, attributes=LEAF, optional=_LINKED)
 def score(op: View) -> Iterator[str]:
     """How well things fit a question, by a model that reads both together: the best of them, or a number for each.
 

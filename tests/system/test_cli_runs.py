@@ -166,6 +166,17 @@ def test_compile_nests_stablehlo() -> None:
     assert "decode_256" in text
 
 
+def test_compile_says_which_functions_do_the_work_of_a_stage() -> None:
+    text = agentlang("compile", HANDBOOK, "--emit", "stablehlo").out
+    work = {line.split('"')[1]: line for line in text.splitlines() if " functions = [" in line}
+    assert {name: line.split(" functions = [")[1].split("]")[0] for name, line in work.items()} == {
+        "agent.embed": '"encode_8_64"',
+        "agent.score": '"score_128"',
+        "agent.prefill": '"prefill_64_256"',
+        "agent.decode": '"decode_256"',
+    }
+
+
 def test_a_private_folder_that_others_may_write_is_not_loaded_from(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir()
