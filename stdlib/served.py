@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from ..executor.engines.protocol import ChatModel, ModelFacts
 from ..ir.graph import Graph
 from .catalogue import catalogue
-from .extras import need
+from .extras import need, need_models
 from .settings.values import SecretName, Settings
 from .tools.secrets import is_set
 
 if TYPE_CHECKING:
+    from ..executor.engines.remote.client import Client
+    from ..executor.engines.remote.encoder import RemoteEncoder
     from .kinds import Environment
 
 _CONTEXT = 131_072  # positions of a model that nothing is known of
@@ -61,15 +65,36 @@ def reachable(place: Served | None) -> bool:
 
 def open_served(environment: Environment, model: str) -> ChatModel:
     """The model, ready to be asked; no request is made. StageFailure (denied) where a secret is missing."""
+    from ..executor.engines.remote.model import RemoteModel
+
+    known = catalogue().get(model)
+    context = known.shape.context if known is not None else _CONTEXT
+    facts = ModelFacts(model, context, known.shape.vocab if known is not None else 0, 0, 0)
+    return RemoteModel(_client(environment, model), model, facts, environment.endpoints[model].price)
+
+
+async def open_served_encoder(environment: Environment, model: str) -> RemoteEncoder:
+    """The encoder, after a first request. Raises as `open_served`, and `EndpointError`."""
+    need_models("vectors of an endpoint")
+    client = _client(environment, model)
+    from ..executor.engines.remote.encoder import RemoteEncoder
+
+    encoder = RemoteEncoder(client, model)
+    try:
+        await encoder.open()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await encoder.aclose()
+        raise
+    return encoder
+
+
+def _client(environment: Environment, model: str) -> Client:
     need("remote", "asking a model at an endpoint")
     from ..executor.engines.remote.client import Client, Endpoint
-    from ..executor.engines.remote.model import RemoteModel
 
     place = environment.endpoints[model]
     secrets = environment.secrets
     url = secrets.value(place.url.name) if isinstance(place.url, SecretName) else place.url
     key = secrets.value(place.key.name) if place.key is not None else None
-    known = catalogue().get(model)
-    context = known.shape.context if known is not None else _CONTEXT
-    facts = ModelFacts(model, context, known.shape.vocab if known is not None else 0, 0, 0)
-    return RemoteModel(Client(Endpoint(place.tier, url, key, mask=secrets.mask)), model, facts, place.price)
+    return Client(Endpoint(place.tier, url, key, mask=secrets.mask))

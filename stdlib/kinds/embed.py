@@ -5,7 +5,7 @@ texts in runs of some, so that a call that is stopped ends after the runs at han
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...executor.engines.remote.encoder import RemoteEncoder
     from ..models.encoder import SentenceEncoder
     from ..retrieval import Encoder
 
@@ -41,11 +42,15 @@ def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
-    async def open_encoder(name: str, arguments: Mapping[str, object]) -> SentenceEncoder:
+    async def open_encoder(name: str, arguments: Mapping[str, object]) -> SentenceEncoder | RemoteEncoder:
         from ..models.opening import open_encoder
 
         del name
         wanted = cast(str, arguments["name"])
+        if wanted in environment.endpoints:
+            from ..served import open_served_encoder
+
+            return await open_served_encoder(environment, wanted)
         need_models("an encoder")
         entry = store.entry(wanted)
         if entry.role != "embed":
@@ -78,7 +83,13 @@ async def vectors(encoder: SentenceEncoder, texts: Sequence[str]) -> tuple[tuple
 
 async def rows(encoder: Encoder, texts: Sequence[str]) -> list[NDArray[np.float32]]:
     """The vectors of texts. In runs of texts of like length, so that little is padding, and as many at once as there
-    are cores, for a small model keeps one of them busy. Two texts are no batch worth its padding: each is a run."""
+    are cores, for a small model keeps one of them busy. Two texts are no batch worth its padding: each is a run. An
+    encoder that is elsewhere is asked for all."""
+    elsewhere = cast(
+        "Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]] | None", getattr(encoder, "rows", None)
+    )
+    if elsewhere is not None:
+        return await elsewhere(texts)
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
     size = _AT_ONCE if len(texts) > 2 else 1
     runs = [order[start : start + size] for start in range(0, len(order), size)]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import Done, agentlang
@@ -155,3 +156,36 @@ def test_a_timeout_closes_the_connection(folder: Path) -> None:
         done = run(folder, "say", seen.url, "--quiet")
         assert done.code == 3 and "error[call-timeout]" in done.err
         assert seen.left.wait(5)
+
+
+SEARCHES = """
+use std/embed
+use std/search
+model encoder = embed.sentence("someone-elses-encoder")
+resource pages = search.index("pages/*.md", encoder: encoder)
+pipeline near(a: Text, b: Text) -> Float { return embed.similarity(encoder.embed(a), encoder.embed(b)) }
+pipeline find(question: Text) -> [Text] { return for hit in pages.search(question, top: 1) { hit.path } }
+fleet office { tier cloud = endpoint(secret("FAR_URL")) { serves ["someone-elses-encoder"] } }
+"""
+
+
+def test_vectors_of_an_endpoint_fill_an_index(folder: Path) -> None:
+    def embedding(handler: Handler, body: dict[str, Any]) -> None:
+        said = [[1 + text.lower().count(word) * 9 for word in ("tea", "mug", "hat")] for text in body["input"]]
+        found = [{"index": number, "embedding": vector} for number, vector in enumerate(said)]
+        handler.refuse(200, json.dumps({"data": found}))
+
+    (folder / "far.agent").write_text(SEARCHES)
+    (folder / "pages").mkdir()
+    for word in ("tea", "mug", "hat"):
+        (folder / "pages" / f"{word}.md").write_text(f"# All about a {word}\n\nA {word} is a {word}.\n")
+    with serving(embedding) as seen:
+        inputs = ("a=tea", "b=tea for two")
+        done = agentlang("run", "far.agent:near", *inputs, "--quiet", cwd=folder, FAR_URL=seen.url)
+        assert (done.code, round(float(done.out), 3)) == (0, 1.0), done.err
+        words = ("run", "far.agent:find", "question=where is my mug?", "--quiet")
+        done = agentlang(*words, cwd=folder, FAR_URL=seen.url)
+        assert (done.code, json.loads(done.out)) == (0, ["pages/mug.md"]), done.err
+        assert {body["model"] for body in seen.bodies} == {"someone-elses-encoder"}
+    done = agentlang(*words, cwd=folder, FAR_URL=seen.url)
+    assert done.code == 3 and "error[endpoint-unreachable]" in done.err

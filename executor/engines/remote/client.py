@@ -10,13 +10,13 @@ It stands on `httpx2`, which the MCP client needs anyway; see docs/decisions/001
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx2
@@ -24,8 +24,10 @@ import httpx2
 from .. import endpoint_problems as problems
 from ..endpoint_problems import EndpointError
 
+_T = TypeVar("_T")
 _LARGEST_EVENT = 1 << 20
 _LARGEST_ERROR = 1 << 16
+_LARGEST_ANSWER = 64 << 20
 _SHOWN = 500
 _NOT_READY = frozenset({429, 502, 503, 504, 529})
 _LONGEST_WAIT = 60.0
@@ -61,8 +63,40 @@ class Client:
         """The streamed answer to a request, which is made when its first event is asked for."""
         return Answer(self, path, body)
 
+    async def post(self, path: str, body: Mapping[str, object]) -> Mapping[str, Any]:
+        """The whole answer to a request, a JSON object. Raises `EndpointError`."""
+
+        async def once() -> Mapping[str, Any]:
+            try:
+                response = await self.open(path, body)
+                try:
+                    raw = await _whole(response, _LARGEST_ANSWER)
+                finally:
+                    await response.aclose()
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                raise self.failure(error, begun=False) from None
+            if len(raw) > _LARGEST_ANSWER:
+                raise self.garbled(f"its answer has more than {_LARGEST_ANSWER >> 20} MiB")
+            return self.event(raw.decode("utf-8", "replace"), "its answer")
+
+        return await self.tried(once)
+
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    async def tried(self, once: Callable[[], Awaitable[_T]]) -> _T:
+        """For `Answer`: what `once` gives, after as many tries as are allowed where it fails by what passes."""
+        waited = 0.0
+        for attempt in range(1, self.endpoint.tries):
+            try:
+                return await once()
+            except EndpointError as error:
+                wait = self._wait(error, attempt)
+                waited += wait
+                if not error.again or waited > _LONGEST_WAIT:
+                    raise
+            await anyio.sleep(wait)
+        return await once()
 
     async def open(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
         """For `Answer`: an answer of which nothing was read yet. Raises `EndpointError` where it is none."""
@@ -75,8 +109,8 @@ class Client:
                 await response.aclose()
         return response
 
-    def wait(self, error: EndpointError, attempt: int) -> float:
-        """For `Answer`: seconds until the next try."""
+    def _wait(self, error: EndpointError, attempt: int) -> float:
+        """Seconds until the next try."""
         if error.retry_after is not None:
             return error.retry_after
         return 0.5 * 2 ** (attempt - 1) * (0.5 + self._luck())
@@ -100,13 +134,14 @@ class Client:
     def broke_off(self, why: str, begun: bool) -> EndpointError:
         return EndpointError("unreachable", problems.endpoint_broke_off(self.endpoint.name, why), again=not begun)
 
-    def event(self, data: str) -> Mapping[str, Any]:
+    def event(self, data: str, what: str = "an event") -> Mapping[str, Any]:
+        """For `Answer`: what was sent, as an object."""
         try:
             event: object = json.loads(data)
         except (ValueError, RecursionError):
-            raise self.garbled("an event is not JSON") from None
+            raise self.garbled(f"{what} is not JSON") from None
         if not isinstance(event, dict):
-            raise self.garbled("an event is no object")
+            raise self.garbled(f"{what} is no object")
         found = cast("dict[str, Any]", event)
         if found.get("error"):
             said = self._said(json.dumps(found["error"], ensure_ascii=False))
@@ -117,16 +152,8 @@ class Client:
         return EndpointError("bad_output", problems.endpoint_garbled(self.endpoint.name, why))
 
     async def _refusal(self, response: httpx2.Response) -> EndpointError:
-        raw = bytearray()
-        pieces = response.aiter_bytes()
-        async for piece in pieces:
-            raw += piece
-            if len(raw) > _LARGEST_ERROR:
-                await response.aclose()
-                with suppress(httpx2.HTTPError, httpx2.StreamError):
-                    async for _ in pieces:
-                        pass
-        said = self._said(bytes(raw[:_LARGEST_ERROR]).decode("utf-8", "replace"))
+        raw = await _whole(response, _LARGEST_ERROR)
+        said = self._said(raw[:_LARGEST_ERROR].decode("utf-8", "replace"))
         status, name = response.status_code, self.endpoint.name
         if status in (401, 403):
             return EndpointError("refused", problems.endpoint_refused(name, status, said))
@@ -166,7 +193,7 @@ class Answer:
         """The next event. Raises `EndpointError`."""
         if self._over:
             raise StopAsyncIteration
-        event = await self._next() if self._begun else await self._first()
+        event = await self._next() if self._begun else await self._client.tried(self._first)
         self._begun = True
         if event is None:
             await self.aclose()
@@ -189,18 +216,8 @@ class Answer:
                         pass
 
     async def _first(self) -> Mapping[str, Any] | None:
-        tries, waited = self._client.endpoint.tries, 0.0
-        for attempt in range(1, tries + 1):
-            try:
-                return await self._next()
-            except EndpointError as error:
-                wait = self._client.wait(error, attempt)
-                waited += wait
-                if not error.again or attempt == tries or waited > _LONGEST_WAIT:
-                    raise
-                self._over = False
-            await anyio.sleep(wait)
-        raise AssertionError("an endpoint is asked at least once")
+        self._over = False  # each try closes its connection
+        return await self._next()
 
     async def _next(self) -> Mapping[str, Any] | None:
         """The next event, None for the end of all. Whatever goes wrong, the connection is closed."""
@@ -222,6 +239,20 @@ class Answer:
         except BaseException:
             await self.aclose()
             raise
+
+
+async def _whole(response: httpx2.Response, limit: int) -> bytes:
+    """What was answered; of more than `limit` bytes, a little more than that."""
+    raw = bytearray()
+    pieces = response.aiter_bytes()
+    async for piece in pieces:
+        raw += piece
+        if len(raw) > limit:
+            await response.aclose()
+            with suppress(httpx2.HTTPError, httpx2.StreamError):
+                async for _ in pieces:
+                    pass
+    return bytes(raw)
 
 
 def _seconds(header: str | None) -> float | None:
