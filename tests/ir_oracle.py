@@ -301,8 +301,8 @@ def _begins(tokens: Any, prefix: Any) -> bool:
     whole, begun = dict(tokens[1]), dict(prefix[2][1])
     same = whole["self"] == begun["self"] == prefix[1]
     if not begun["prompt"]:
-        return same and whole["system"].startswith(begun["system"])
-    return same and whole["system"] == begun.get("system", "") and whole["prompt"].startswith(begun["prompt"])
+        return same and whole.get("system", "").startswith(begun.get("system", ""))
+    return same and whole.get("system", "") == begun.get("system", "") and whole["prompt"].startswith(begun["prompt"])
 
 
 _STAGES: dict[str, Callable[..., Any]] = {
