@@ -57,9 +57,6 @@ def acts(operation: Operation) -> bool:
     """Whether it does something beside its value and what it emits: itself, inside, or (`acts`) in another island."""
     if operation.name == "agent.expect" or operation.attributes.get("acts"):
         return True
-    if operation.name == "agent.fused":
-        # What is in it only computes, but for the end of a call.
-        return any(inner.attributes.get("acts") for region in operation.regions for inner in region.operations)
     if operation.name in ACTING or operation.name == "agent.chat":
         return not any(map(is_stream, operation.results))
     return any(acts(inner) for region in operation.regions for inner in region.operations)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ir_programs as P
 import pytest
 from agent_sources import checked
-from ir_meaning import keeps_meaning, passed
+from ir_meaning import keeps_meaning, passed, run
 
 from agentlang.base.problems import has_errors
 from agentlang.ir import compile as irc
@@ -15,7 +15,7 @@ from agentlang.ir.compile import Module
 from agentlang.ir.fused import FUSED, inside, taken, unfused
 from agentlang.ir.graph import Operation, walk
 from agentlang.ir.labels import labels_of
-from agentlang.ir.passes import PASSES
+from agentlang.ir.passes import OPTIMISING, PASSES
 from agentlang.ir.place import placed
 from agentlang.lang.program import Program
 
@@ -116,6 +116,14 @@ def test_a_failure_is_never_later(body: str, together: bool) -> None:
 
     held = [any(map(can_fail, inside(each))) for each in fused(put(answer(body)))]
     assert any(held) == together
+
+
+def test_what_nobody_reads_runs_and_fails_as_before() -> None:
+    text = answer("  unread = text.lower(texts[9])\n  return question")
+    before, *_, after = passed(program(text), *OPTIMISING)
+    keeps_meaning(before, after)
+    assert fused(after)
+    assert run(after.graph(), "answer", {"question": "q", "number": 3, "texts": ()}).result == ("failed", "bad_value")
 
 
 def test_two_that_can_fail_and_do_not_use_each_other_are_apart() -> None:
