@@ -19,7 +19,6 @@ from ..scheduler import Settings, Step
 from .constraint.inventing import invent
 from .constraint.reading import read
 from .null_device import NullDevice
-from .problems import PromptTooLong
 from .protocol import (
     Capabilities,
     ChatTokenizer,
@@ -30,9 +29,9 @@ from .protocol import (
     ModelSpec,
     Sampling,
     SequenceHandle,
-    SequenceStats,
     Tokens,
 )
+from .sequences import RunningSequence, decoded, prompt_of
 from .stopping import StopDetokenizer
 
 _WORDS = ("a", "stream", "of", "words", "that", "nobody", "wrote", "and", "which", "is", "long", "enough", "to", "read")
@@ -150,15 +149,11 @@ class NullModel:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> NullSequence:
-        limit = self._facts.context - 1
-        if len(tokens) > limit:
-            raise PromptTooLong(self._facts.name, len(tokens), limit)
-        if not tokens:
-            raise ValueError("a prompt needs at least one token")
+        prompt = prompt_of(tokens, self._facts)
         began, begins = anyio.current_time(), None
         if isinstance(prefix, NullSequence) and prefix in self._open:
             begins = prefix.number
-        sequence = NullSequence(self._device.arrive(tuple(tokens), begins), tuple(tokens), began)
+        sequence = NullSequence(self._device.arrive(prompt, begins), prompt, began)
         self._open.add(sequence)
         try:
             await self._device.computed(sequence.number)
@@ -170,15 +165,9 @@ class NullModel:
         return sequence
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> NullDecode:
-        if not isinstance(sequence, NullSequence):
-            raise TypeError("the sequence belongs to another engine")
-        if sequence.decoding:
-            raise ValueError("a sequence is decoded once")
-        if sampling.schema is not None:
-            read(sampling.schema)
-        sequence.decoding = True
-        reply = self._tokenizer.encode(self._answer(sequence.prompt, sampling))
-        return NullDecode(self, sequence, sampling, reply)
+        own = decoded(sequence, NullSequence, sampling)
+        reply = self._tokenizer.encode(self._answer(own.prompt, sampling))
+        return NullDecode(self, own, sampling, reply)
 
     async def cancel(self, sequence: SequenceHandle) -> None:
         if isinstance(sequence, NullSequence) and sequence.finish is None:
@@ -201,42 +190,12 @@ class NullModel:
         await self._device.computed(sequence.number)
 
 
-class NullSequence:
-    """A `SequenceHandle`."""
+class NullSequence(RunningSequence):
+    """`number` is its name on the device."""
 
     def __init__(self, number: int, prompt: Tokens, began: float) -> None:
+        super().__init__(prompt, began)
         self.number = number
-        self.prompt = prompt
-        self.began = began
-        self.decoding = False
-        self.cached_tokens = 0
-        self.prefill_seconds = 0.0
-        self.times: list[float] = []
-        self._finish: Finish | None = None
-
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.prompt)
-
-    @property
-    def finish(self) -> Finish | None:
-        return self._finish
-
-    def end(self, finish: Finish) -> None:
-        """The first reason stays."""
-        if self._finish is None:
-            self._finish = finish
-
-    @property
-    def stats(self) -> SequenceStats:
-        return SequenceStats(
-            prompt_tokens=len(self.prompt),
-            cached_tokens=self.cached_tokens,
-            generated_tokens=len(self.times),
-            prefill_seconds=self.prefill_seconds,
-            first_token_seconds=self.times[0] - self.began if self.times else None,
-            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
-        )
 
 
 class NullDecode:

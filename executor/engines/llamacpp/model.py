@@ -12,10 +12,9 @@ import anyio
 import anyio.to_thread
 
 from ....base.problems import OutsideError
-from ..constraint.reading import read
 from ..families import CacheState, ModelStats
-from ..problems import PromptTooLong
-from ..protocol import ChatTokenizer, Finish, Message, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+from ..protocol import ChatTokenizer, Finish, Message, ModelFacts, Sampling, SequenceHandle, Tokens
+from ..sequences import RunningSequence, decoded, prompt_of
 from ..stopping import StopDetokenizer
 from .frames import Frame
 from .problems import cache_unusable, engine_gone
@@ -24,44 +23,14 @@ from .process import Gone, Inbox, Worker
 FORM = "llama.cpp sequence state"
 
 
-class LlamaSequence:
-    """A `SequenceHandle`."""
+class LlamaSequence(RunningSequence):
+    """`number` is its name in the worker, `inbox` what comes of it from there."""
 
     def __init__(self, number: int, prompt: Tokens, worker: Worker, began: float) -> None:
+        super().__init__(prompt, began)
         self.number = number
-        self.prompt = prompt
         self.worker = worker
         self.inbox: Inbox = worker.inbox(number)
-        self.began = began
-        self.decoding = False
-        self.cached_tokens = 0
-        self.prefill_seconds = 0.0
-        self.times: list[float] = []
-        self._finish: Finish | None = None
-
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.prompt)
-
-    @property
-    def finish(self) -> Finish | None:
-        return self._finish
-
-    def end(self, finish: Finish) -> None:
-        """The first reason stays."""
-        if self._finish is None:
-            self._finish = finish
-
-    @property
-    def stats(self) -> SequenceStats:
-        return SequenceStats(
-            prompt_tokens=len(self.prompt),
-            cached_tokens=self.cached_tokens,
-            generated_tokens=len(self.times),
-            prefill_seconds=self.prefill_seconds,
-            first_token_seconds=self.times[0] - self.began if self.times else None,
-            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
-        )
 
 
 class LlamaCppModel:
@@ -103,15 +72,11 @@ class LlamaCppModel:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> LlamaSequence:
-        limit = self._facts.context - 1
-        if len(tokens) > limit:
-            raise PromptTooLong(self._facts.name, len(tokens), limit)
-        if not tokens:
-            raise ValueError("a prompt needs at least one token")
+        prompt = prompt_of(tokens, self._facts)
         if min(tokens) < 0 or max(tokens) >= self._facts.vocabulary:
             raise ValueError("a prompt holds tokens of the vocabulary")
         began = anyio.current_time()
-        sequence = await self._begin(tuple(map(int, tokens)), began)
+        sequence = await self._begin(tuple(map(int, prompt)), began)
         known = prefix if isinstance(prefix, LlamaSequence) and prefix in self._open else None
         near = known.number if known is not None and known.worker is sequence.worker else None
         sequence.worker.send({"do": "open", "sequence": sequence.number, "tokens": sequence.prompt, "prefix": near})
@@ -145,14 +110,8 @@ class LlamaCppModel:
         sequence.prefill_seconds = anyio.current_time() - sequence.began
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> LlamaDecode:
-        if not isinstance(sequence, LlamaSequence):
-            raise TypeError("the sequence belongs to another engine")
-        if sequence.decoding:
-            raise ValueError("a sequence is decoded once")
-        if sampling.schema is not None:
-            read(sampling.schema)
-        sequence.decoding = True
-        return LlamaDecode(self, sequence, sampling)
+        own = decoded(sequence, LlamaSequence, sampling)
+        return LlamaDecode(self, own, sampling)
 
     async def cancel(self, sequence: SequenceHandle) -> None:
         if isinstance(sequence, LlamaSequence) and sequence.finish is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
 
 from .. import endpoint_problems as problems
-from ..constraint.reading import read
 from ..endpoint_problems import EndpointError
 from ..protocol import Finish, Message, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+from ..sequences import RunningSequence, decoded
 from ..stopping import StopDetokenizer
 from . import texts
 from .client import Answer, Client
@@ -61,14 +62,8 @@ class RemoteModel:
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> RemoteDecode:
         """ValueError for a prompt whose tokens are not those of a conversation."""
-        if not isinstance(sequence, RemoteSequence):
-            raise TypeError("the sequence belongs to another engine")
-        if sequence.decoding:
-            raise ValueError("a sequence is decoded once")
-        if sampling.schema is not None:
-            read(sampling.schema)
-        sequence.decoding = True
-        return RemoteDecode(self, sequence, sampling)
+        own = decoded(sequence, RemoteSequence, sampling)
+        return RemoteDecode(self, own, sampling)
 
     async def cancel(self, sequence: SequenceHandle) -> None:
         if isinstance(sequence, RemoteSequence):
@@ -85,46 +80,26 @@ class RemoteModel:
         await self.client.aclose()
 
 
-class RemoteSequence:
-    """A `SequenceHandle`: a conversation, and what came of it."""
+class RemoteSequence(RunningSequence):
+    """A prompt, what came of it, and what the endpoint says that it counted."""
 
-    def __init__(self, tokens: Tokens, began: float) -> None:
-        self.tokens = tokens
-        self.began = began
-        self.decoding = False
-        self.times: list[float] = []
+    def __init__(self, prompt: Tokens, began: float) -> None:
+        super().__init__(prompt, began)
         self.billed: tuple[int, int] | None = None
-        self.cached = 0
         self.dollars = 0.0
         self.waiting: anyio.CancelScope | None = None
-        self._finish: Finish | None = None
-
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.tokens)
-
-    @property
-    def finish(self) -> Finish | None:
-        return self._finish
 
     def end(self, finish: Finish) -> None:
         """The first reason stays. A decode that waits for the endpoint waits no longer."""
-        if self._finish is None:
-            self._finish = finish
-            if self.waiting is not None:
-                self.waiting.cancel()
+        if self.finish is None and self.waiting is not None:
+            self.waiting.cancel()
+        super().end(finish)
 
     @property
     def stats(self) -> SequenceStats:
-        return SequenceStats(
-            prompt_tokens=self.prompt_tokens,
-            cached_tokens=self.cached,
-            generated_tokens=self.billed[1] if self.billed else len(self.times),
-            first_token_seconds=self.times[0] - self.began if self.times else None,
-            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
-            billed=self.billed,
-            dollars=self.dollars,
-        )
+        counted = super().stats
+        made = self.billed[1] if self.billed else counted.generated_tokens
+        return replace(counted, generated_tokens=made, billed=self.billed, dollars=self.dollars)
 
 
 class RemoteDecode:
@@ -134,7 +109,7 @@ class RemoteDecode:
         self._model = model
         self._sequence = sequence
         self._sampling = sampling
-        self._messages = texts.messages(sequence.tokens)
+        self._messages = texts.messages(sequence.prompt)
         self._events: Answer | None = None
         self._text = model.detokenizer(sampling.stop)
         self._bytes = 0
@@ -221,7 +196,7 @@ class RemoteDecode:
         sequence.billed = (taken, made)
         details = usage.get("prompt_tokens_details")
         cached = cast("dict[str, Any]", details).get("cached_tokens") if isinstance(details, dict) else None
-        sequence.cached = cached if isinstance(cached, int) and 0 <= cached <= taken else 0
+        sequence.cached_tokens = cached if isinstance(cached, int) and 0 <= cached <= taken else 0
         sequence.dollars = (taken + made) * (self._model.price or 0.0)
 
     def _finish(self) -> Finish:

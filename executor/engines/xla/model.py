@@ -24,9 +24,7 @@ import numpy as np
 
 from ..beginnings import common_beginning
 from ..constraint.masks import Constraint, Masks, without
-from ..constraint.reading import read
 from ..families import ModelStats
-from ..problems import PromptTooLong
 from ..protocol import (
     ChatTokenizer,
     Finish,
@@ -36,6 +34,7 @@ from ..protocol import (
     SequenceHandle,
     Tokens,
 )
+from ..sequences import decoded, prompt_of
 from ..stopping import StopDetokenizer
 from . import buckets
 from .kept import Program
@@ -97,11 +96,7 @@ class XlaModel:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> XlaSequence:
-        limit = self._facts.context - 1
-        if len(tokens) > limit:
-            raise PromptTooLong(self._facts.name, len(tokens), limit)
-        if not tokens:
-            raise ValueError("a prompt needs at least one token")
+        prompt = prompt_of(tokens, self._facts)
         began = anyio.current_time()
         context = self._facts.context
         known = prefix if isinstance(prefix, XlaSequence) and prefix in self._open else None
@@ -110,7 +105,7 @@ class XlaModel:
         length = self._room(plan, len(tokens))
         if known is not None and plan[0].start:
             length = max(length, known.length)
-        sequence = XlaSequence(tuple(tokens), length, began)
+        sequence = XlaSequence(prompt, length, began)
         self._open.add(sequence)
         try:
             # What decoding will need is loaded while the prompt is computed.
@@ -123,14 +118,8 @@ class XlaModel:
         return sequence
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> XlaDecode:
-        if not isinstance(sequence, XlaSequence):
-            raise TypeError("the sequence belongs to another engine")
-        if sequence.decoding:
-            raise ValueError("a sequence is decoded once")
-        if sampling.schema is not None:
-            read(sampling.schema)
-        sequence.decoding = True
-        return XlaDecode(self, sequence, sampling)
+        own = decoded(sequence, XlaSequence, sampling)
+        return XlaDecode(self, own, sampling)
 
     async def cancel(self, sequence: SequenceHandle) -> None:
         if isinstance(sequence, XlaSequence):
@@ -360,7 +349,7 @@ class XlaDecode:
         if sequence.finish is not None:
             raise StopAsyncIteration
         try:
-            last = sequence.generated + 1 >= self._most
+            last = len(sequence.times) + 1 >= self._most
             token = await self._model.next_token(sequence, self._sampling, last)
         except BaseException:
             await self._model.release(sequence)
@@ -370,14 +359,14 @@ class XlaDecode:
         if token in self._model.facts.end_tokens:
             sequence.end(Finish.STOP)
             raise StopAsyncIteration
-        sequence.made(anyio.current_time())
+        sequence.times.append(anyio.current_time())
         if self._text is not None:
             self._text.push(token)
             if self._text.stopped:
                 sequence.end(Finish.STOP)
         if sequence.constraint is not None and sequence.constraint.complete and not sequence.forced:
             sequence.end(Finish.STOP)
-        if sequence.generated >= self._most:
+        if len(sequence.times) >= self._most:
             sequence.end(self._at_most)
         return token
 

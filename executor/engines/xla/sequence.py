@@ -1,4 +1,4 @@
-"""What the XLA engine holds of one reply: its cache, the logits behind its last token, and when its tokens came."""
+"""What the XLA engine holds of one reply: its cache, and the logits behind its last token."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections import deque
 from typing import Any
 
 from ..constraint.masks import Constraint
-from ..protocol import Finish, SequenceStats, Tokens
+from ..protocol import Tokens
+from ..sequences import RunningSequence
 from .kept import Program
 from .programs import Step
 
 
-class XlaSequence:
-    """A `SequenceHandle`: the cache, what was generated, and when."""
+class XlaSequence(RunningSequence):
+    """The cache, and how far it goes."""
 
     def __init__(self, prompt: Tokens, length: int, began: float) -> None:
-        self.prompt = prompt
-        self._finish: Finish | None = None
-        self.began = began
+        super().__init__(prompt, began)
         self.length = length
         self.position = len(prompt)
         """Where the next token that is fed will go."""
@@ -31,7 +30,6 @@ class XlaSequence:
         """The one after it, on the device, where it may still be computed."""
         self.chosen = 0
         """Tokens chosen or forced so far, `ahead` included."""
-        self.decoding = False
         self.decode: Step | None = None
         """The programs of its steps, once loaded: to look one up costs a thread."""
         self.choose: Program | None = None
@@ -43,43 +41,3 @@ class XlaSequence:
         """The program that feeds forced tokens."""
         self.forced: deque[int] = deque()
         """Tokens that the constraint allows no choice about: in the cache already, and not yet handed out."""
-        self.cached_tokens = 0
-        """Of the prompt, those whose cache was copied."""
-        self.generated = 0
-        self.prefill_seconds = 0.0
-        self.first_token_seconds: float | None = None
-        self.last_token_at = 0.0
-        self.gaps: list[float] = []
-
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.prompt)
-
-    @property
-    def finish(self) -> Finish | None:
-        return self._finish
-
-    def end(self, finish: Finish) -> None:
-        """The first reason stays."""
-        if self._finish is None:
-            self._finish = finish
-
-    @property
-    def stats(self) -> SequenceStats:
-        return SequenceStats(
-            prompt_tokens=len(self.prompt),
-            cached_tokens=self.cached_tokens,
-            generated_tokens=self.generated,
-            prefill_seconds=self.prefill_seconds,
-            first_token_seconds=self.first_token_seconds,
-            gaps=tuple(self.gaps),
-        )
-
-    def made(self, now: float) -> None:
-        """A token was made at `now`."""
-        if self.first_token_seconds is None:
-            self.first_token_seconds = now - self.began
-        else:
-            self.gaps.append(now - self.last_token_at)
-        self.last_token_at = now
-        self.generated += 1

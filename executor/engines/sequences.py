@@ -1,0 +1,77 @@
+"""What all engines keep of a sequence, and what they refuse alike: so that an engine's own file is about its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from .constraint.reading import read
+from .problems import PromptTooLong
+from .protocol import Finish, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+
+
+class RunningSequence:
+    """A `SequenceHandle`. `began` is when its prefill did, on the clock of the event loop; `times` when each token of
+    the reply came."""
+
+    def __init__(self, prompt: Tokens, began: float) -> None:
+        self.prompt = prompt
+        self.began = began
+        self.decoding = False
+        self.cached_tokens = 0
+        """Of the prompt, those whose cache was there already."""
+        self.prefill_seconds = 0.0
+        self.times: list[float] = []
+        self._finish: Finish | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+    @property
+    def finish(self) -> Finish | None:
+        return self._finish
+
+    def end(self, finish: Finish) -> None:
+        """The first reason stays."""
+        if self._finish is None:
+            self._finish = finish
+
+    @property
+    def stats(self) -> SequenceStats:
+        return SequenceStats(
+            prompt_tokens=len(self.prompt),
+            cached_tokens=self.cached_tokens,
+            generated_tokens=len(self.times),
+            prefill_seconds=self.prefill_seconds,
+            first_token_seconds=self.times[0] - self.began if self.times else None,
+            gaps=tuple(after - before for before, after in zip(self.times, self.times[1:], strict=False)),
+        )
+
+
+_S = TypeVar("_S", bound=RunningSequence)
+
+
+def prompt_of(tokens: Sequence[int], facts: ModelFacts) -> Tokens:
+    """The tokens of a prompt. PromptTooLong where no token would fit behind them, ValueError where there are none."""
+    limit = facts.context - 1
+    if len(tokens) > limit:
+        raise PromptTooLong(facts.name, len(tokens), limit)
+    if not tokens:
+        raise ValueError("a prompt needs at least one token")
+    return tuple(tokens)
+
+
+def decoded(sequence: SequenceHandle, kind: type[_S], sampling: Sampling) -> _S:
+    """The engine's own sequence, whose one decode begins now.
+
+    TypeError for another engine's, ValueError for a second decode, OutsideError for a schema that is not understood.
+    """
+    if not isinstance(sequence, kind):
+        raise TypeError("the sequence belongs to another engine")
+    if sequence.decoding:
+        raise ValueError("a sequence is decoded once")
+    if sampling.schema is not None:
+        read(sampling.schema)
+    sequence.decoding = True
+    return sequence
