@@ -22,7 +22,7 @@ from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.clock import VirtualEventLoop
 from agentlang.executor.deployment import Deployment
 from agentlang.executor.engines.null import NullEngine, NullTimings
-from agentlang.executor.engines.protocol import ChatModel, Engine, ModelSpec, SequenceHandle
+from agentlang.executor.engines.protocol import SERVICE, ChatModel, Engine, ModelSpec, SequenceHandle, Service
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.frames import End
 from agentlang.executor.kinds import Kind, Opener
@@ -83,8 +83,10 @@ class Counted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> SequenceHandle:
-        sequence = await self._model.prefill(tokens, prefix)
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> SequenceHandle:
+        sequence = await self._model.prefill(tokens, prefix, service)
         self._kinds.asked.prefills += 1
         self._kinds.asked.tokens += len(tokens) - sequence.stats.cached_tokens
         return sequence

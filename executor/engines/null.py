@@ -20,6 +20,7 @@ from .constraint.inventing import invent
 from .constraint.reading import read
 from .null_device import NullDevice
 from .protocol import (
+    SERVICE,
     Capabilities,
     ChatTokenizer,
     Detokenizer,
@@ -29,6 +30,7 @@ from .protocol import (
     ModelSpec,
     Sampling,
     SequenceHandle,
+    Service,
     Tokens,
 )
 from .sequences import RunningSequence, decoded, prompt_of
@@ -148,12 +150,14 @@ class NullModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> NullSequence:
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> NullSequence:
         prompt = prompt_of(tokens, self._facts)
         began, begins = anyio.current_time(), None
         if isinstance(prefix, NullSequence) and prefix in self._open:
             begins = prefix.number
-        sequence = NullSequence(self._device.arrive(prompt, begins), prompt, began)
+        sequence = NullSequence(self._device.arrive(prompt, begins, service), prompt, began)
         self._open.add(sequence)
         try:
             await self._device.computed(sequence.number)

@@ -29,6 +29,7 @@ from ..scheduler import (
     StepDone,
     StepWanted,
 )
+from .protocol import SERVICE, Service
 
 _MOMENT = 2.0**-20
 """Seconds; a power of two, so that times which add up exactly still do."""
@@ -56,11 +57,21 @@ class NullDevice:
     def scheduler(self) -> Scheduler:
         return self._scheduler
 
-    def arrive(self, tokens: tuple[int, ...], prefix: int | None = None) -> int:
+    def arrive(self, tokens: tuple[int, ...], prefix: int | None = None, service: Service = SERVICE) -> int:
         """A new sequence."""
         self._numbers += 1
         self._pending.add(self._numbers)
-        self._tell(Arrived(anyio.current_time(), self._numbers, tokens, prefix=prefix))
+        self._tell(
+            Arrived(
+                anyio.current_time(),
+                self._numbers,
+                tokens,
+                deadline=service.deadline,
+                tenant=service.tenant,
+                scope=service.scope,
+                prefix=prefix,
+            )
+        )
         return self._numbers
 
     def extend(self, sequence: int, token: int) -> None:

@@ -30,6 +30,10 @@ class Message:
     text: str
 
 
+MOST_LOGPROBS = 20
+"""How many of the likeliest tokens can be told beside each one."""
+
+
 class Finish(Enum):
     """Why a sequence ended."""
 
@@ -53,6 +57,9 @@ class Sampling:
     `schema` is the text of a JSON Schema. The reply is then one document of it, as `json.dumps` writes it without
     escaping what need not be, and ends as `Finish.STOP` once it is whole; a reply that ends in any other way is an
     unfinished document.
+
+    `logprobs` has the engine tell how likely each token was (`SequenceHandle.logprobs`), and beside it that many of the
+    likeliest; 0 tells of the chosen one alone.
     """
 
     max_tokens: int = 256
@@ -62,6 +69,7 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     schema: str | None = None
+    logprobs: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -72,6 +80,23 @@ class Sampling:
             raise ValueError("top_k must be zero or more, and top_p above 0 and at most 1")
         if any(not text for text in self.stop):
             raise ValueError("a stop text must not be empty")
+        if self.logprobs is not None and not 0 <= self.logprobs <= MOST_LOGPROBS:
+            raise ValueError(f"logprobs must be from 0 to {MOST_LOGPROBS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How a request is to be served beside others. An engine without a queue of its own need not look at it."""
+
+    deadline: float | None = None
+    """When the reply should be over, on the clock of the event loop. A later one is served, only not first."""
+    tenant: str = ""
+    """Who is treated fairly against whom: a user, a session."""
+    scope: str = ""
+    """Requests of different scopes never share what is cached of a prompt."""
+
+
+SERVICE = Service()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,8 @@ class Capabilities:
     from. Where they are not, one of two tokens that are almost as likely may be chosen for the other."""
     spreads: bool = False
     """Whether it runs models in shards (`ModelSpec.spread`)."""
+    logprobs: bool = False
+    """Whether it tells how likely tokens were. One that does not leaves `SequenceHandle.logprobs` empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +149,16 @@ class SequenceStats:
     """Tokens of the prompt and of the reply, as whoever serves the model counts them, where that is somebody else."""
     dollars: float = 0.0
     """What that costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a token was: natural logarithms, of the model's own distribution, before temperature and masks."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+    """The likeliest tokens there and theirs, the likeliest first."""
 
 
 class Detokenizer(Protocol):
@@ -280,6 +317,11 @@ class SequenceHandle(Protocol):
     @property
     def stats(self) -> SequenceStats: ...
 
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """Of the tokens handed out so far, in order, where the sampling asks for them and the engine tells them."""
+        ...
+
 
 class ChatModel(Protocol):
     """A model that an engine has loaded."""
@@ -299,8 +341,10 @@ class ChatModel(Protocol):
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens: ...
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> SequenceHandle:
-        """Fill a new sequence's cache with a prompt.
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> SequenceHandle:
+        """Fill a new sequence's cache with a prompt. `service` says how it is served beside others, to its end.
 
         `prefix` is a sequence of this model whose prompt may begin as `tokens` do. What both begin with (in tokens,
         up to the last but one of `tokens`) need not be computed again: its cache is copied, and

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .constraint.reading import read
 from .problems import PromptTooLong
-from .protocol import Finish, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+from .protocol import Finish, ModelFacts, Sampling, SequenceHandle, SequenceStats, TokenLogprob, Tokens
 
 
 class RunningSequence:
@@ -22,6 +22,7 @@ class RunningSequence:
         """Of the prompt, those whose cache was there already."""
         self.prefill_seconds = 0.0
         self.times: list[float] = []
+        self.logprobs: list[TokenLogprob] = []
         self._finish: Finish | None = None
 
     @property

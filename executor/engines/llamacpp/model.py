@@ -13,7 +13,17 @@ import anyio.to_thread
 
 from ....base.problems import OutsideError
 from ..families import CacheState, ModelStats
-from ..protocol import ChatTokenizer, Finish, Message, ModelFacts, Sampling, SequenceHandle, Tokens
+from ..protocol import (
+    SERVICE,
+    ChatTokenizer,
+    Finish,
+    Message,
+    ModelFacts,
+    Sampling,
+    SequenceHandle,
+    Service,
+    Tokens,
+)
 from ..sequences import RunningSequence, decoded, prompt_of
 from ..stopping import StopDetokenizer
 from .frames import Frame
@@ -71,7 +81,10 @@ class LlamaCppModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> LlamaSequence:
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> LlamaSequence:
+        del service
         prompt = prompt_of(tokens, self._facts)
         if min(tokens) < 0 or max(tokens) >= self._facts.vocabulary:
             raise ValueError("a prompt holds tokens of the vocabulary")

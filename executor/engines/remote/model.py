@@ -12,7 +12,7 @@ import anyio
 
 from .. import endpoint_problems as problems
 from ..endpoint_problems import EndpointError
-from ..protocol import Finish, Message, ModelFacts, Sampling, SequenceHandle, SequenceStats, Tokens
+from ..protocol import SERVICE, Finish, Message, ModelFacts, Sampling, SequenceHandle, SequenceStats, Service, Tokens
 from ..sequences import RunningSequence, decoded
 from ..stopping import StopDetokenizer
 from . import texts
@@ -50,10 +50,12 @@ class RemoteModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(texts.Pieces(), stop)
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> RemoteSequence:
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> RemoteSequence:
         """Makes no request yet, nor reads the tokens, which may be the beginning of a prompt only. What begins alike is
         the endpoint's to remember."""
-        del prefix
+        del prefix, service
         if not tokens:
             raise ValueError("a prompt needs at least one token")
         sequence = RemoteSequence(tuple(tokens), anyio.current_time())

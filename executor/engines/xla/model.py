@@ -26,12 +26,14 @@ from ..beginnings import common_beginning
 from ..constraint.masks import Constraint, Masks, without
 from ..families import ModelStats
 from ..protocol import (
+    SERVICE,
     ChatTokenizer,
     Finish,
     Message,
     ModelFacts,
     Sampling,
     SequenceHandle,
+    Service,
     Tokens,
 )
 from ..sequences import decoded, prompt_of
@@ -95,7 +97,11 @@ class XlaModel:
     def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
         return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
-    async def prefill(self, tokens: Sequence[int], prefix: SequenceHandle | None = None) -> XlaSequence:
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> XlaSequence:
+        """As the protocol says. Those who ask come in turn, whatever their `service`."""
+        del service
         prompt = prompt_of(tokens, self._facts)
         began = anyio.current_time()
         context = self._facts.context
