@@ -19,11 +19,11 @@ from tiny_gguf import write_gguf
 from agentlang.base.problems import OutsideError
 from agentlang.executor.engines.conformance.promises import same
 from agentlang.executor.engines.llamacpp.engine import LlamaCppEngine
-from agentlang.executor.engines.llamacpp.frames import BrokenFrame, Decoder, encode
 from agentlang.executor.engines.llamacpp.header import Unsound, check_header
 from agentlang.executor.engines.llamacpp.model import LlamaCppModel
 from agentlang.executor.engines.llamacpp.pace import Pace
 from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
+from agentlang.executor.engines.workers.frames import BrokenFrame, Decoder, encode
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.stdlib.models import open_chat
 

@@ -18,10 +18,10 @@ from ....base.problems import OutsideError
 from ..families import file_of
 from ..problems import model_does_not_load
 from ..protocol import Capabilities, ChatTokenizer, ModelFacts, ModelSpec
+from ..workers.process import Gone, Worker, start_worker
 from .header import Unsound, cache_bytes, check_header
 from .limits import memory
 from .model import LlamaCppModel
-from .process import Gone, Worker, start_worker
 
 SLOTS = 16
 
@@ -68,7 +68,7 @@ class LlamaCppEngine:
     async def _start(
         self, spec: ModelSpec, file: Path, tokenizer: ChatTokenizer, context: int | None
     ) -> tuple[ModelFacts, Worker]:
-        worker = await anyio.to_thread.run_sync(start_worker)
+        worker = await anyio.to_thread.run_sync(start_worker, f"{__package__}.worker")
         try:
             inbox = worker.inbox(-1)
             worker.send(

@@ -26,9 +26,9 @@ from ..protocol import (
 )
 from ..sequences import RunningSequence, decoded, prompt_of
 from ..stopping import StopDetokenizer
-from .frames import Frame
-from .problems import cache_unusable, engine_gone
-from .process import Gone, Inbox, Worker
+from ..workers.frames import Frame
+from ..workers.problems import cache_unusable, engine_gone
+from ..workers.process import Gone, Inbox, Worker
 
 FORM = "llama.cpp sequence state"
 

@@ -1,41 +1,36 @@
 """The process in which llama.cpp runs: `python -m agentlang.executor.engines.llamacpp.worker SOCKET`.
 
-It speaks frames on a socket that it inherits. One thread reads what is asked, the other computes; where the socket
-ends, whoever started this is gone, and so is this process at once, whatever it is computing.
+It speaks frames on a socket that it inherits (`workers.inside`). One thread reads what is asked, the other computes.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-import sys
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 from ....base.problems import OutsideError
 from ..constraint.masks import Masks
+from ..workers.frames import Frame
+from ..workers.inside import Connection, connected
 from .batching import Batcher, Held
-from .frames import Decoder, Frame, encode
 from .limits import bound_memory
 from .native import DoesNotLoad, NativeModel, StepFailed, UnusableLibrary, load_library
 from .sampling import Choice
 from .vocabulary import Vocabulary
 
-_PIECE = 1 << 18
-
 
 class Worker:
     """One model and who asks for it."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._asked: SimpleQueue[Frame] = SimpleQueue()
         self._batcher: Batcher | None = None
 
     def serve(self) -> None:
-        Thread(target=self._read, daemon=True).start()
+        self._connection.listen(self._asked.put)
         while True:
             batcher = self._batcher
             try:
@@ -51,17 +46,8 @@ class Worker:
                     self._say({"say": "broken", "why": str(error)})
                     os._exit(1)
 
-    def _read(self) -> None:
-        decoder = Decoder()
-        try:
-            while data := self._connection.recv(_PIECE):
-                for frame in decoder.feed(data):
-                    self._asked.put(frame)
-        finally:
-            os._exit(0)
-
     def _say(self, words: dict[str, Any], data: bytes = b"") -> None:
-        self._connection.sendall(encode(words, data))
+        self._connection.say(words, data)
 
     def _do(self, frame: Frame) -> None:
         words, batcher = frame.words, self._batcher
@@ -124,7 +110,7 @@ class Worker:
 
 def main() -> None:
     bound_memory()
-    Worker(socket.socket(fileno=int(sys.argv[1]))).serve()
+    Worker(connected()).serve()
 
 
 if __name__ == "__main__":

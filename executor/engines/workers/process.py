@@ -14,7 +14,7 @@ import sys
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -22,9 +22,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from .frames import BrokenFrame, Decoder, Frame, encode
+from .frames import BrokenFrame, Decoder, Frame, Outgoing, received
 
-_PIECE = 1 << 18
 _FAREWELL = 2.0  # seconds
 _SAID = 2000  # characters of what a dying process wrote
 
@@ -67,7 +66,7 @@ class Worker:
         self._connection = connection
         self._errors = errors
         self._decoder = Decoder()
-        self._outgoing = bytearray()
+        self._outgoing = Outgoing()
         self._inboxes: dict[int, Inbox] = {}
         self._waiters: dict[Inbox, None] = {}
         self._reading: Inbox | None = None
@@ -97,11 +96,14 @@ class Worker:
             if inbox is self._reading and self._reader is not None:
                 self._reader.cancel()
 
-    def send(self, words: Mapping[str, Any], data: bytes = b"") -> None:
-        """Never waits: what the socket does not take now goes when somebody waits for an answer."""
+    def send(self, words: Mapping[str, Any], data: bytes = b"", descriptors: Sequence[int] = ()) -> None:
+        """Never waits: what the socket does not take now goes when somebody waits for an answer. Open files that go
+        along are closed here once they are sent."""
+        self._outgoing.put(words, data, descriptors)
         if self._gone is None:
-            self._outgoing += encode(words, data)
             self._flush()
+        else:
+            self._outgoing.clear()
 
     async def receive(self, inbox: Inbox) -> Frame | None:
         """The next frame, or None once the inbox is closed. Raises `Gone`."""
@@ -145,14 +147,14 @@ class Worker:
 
     def _take(self) -> None:
         try:
-            data = self._connection.recv(_PIECE)
+            frames = received(self._connection, self._decoder)
         except BlockingIOError:
             return
-        if not data:
+        if frames is None:
             self._over("")
             return
         try:
-            for frame in self._decoder.feed(data):
+            for frame in frames:
                 number = frame.words.get("sequence", -1)
                 inbox = self._inboxes.get(number)
                 if inbox is not None:
@@ -165,9 +167,7 @@ class Worker:
 
     def _flush(self) -> None:
         try:
-            while self._outgoing:
-                sent = self._connection.send(self._outgoing)
-                del self._outgoing[:sent]
+            self._outgoing.send(self._connection)
         except BlockingIOError:
             pass
         except OSError:
@@ -206,14 +206,16 @@ class Worker:
             await anyio.to_thread.run_sync(self._end)
 
 
-def start_worker() -> Worker:
-    """A fresh process with nothing loaded. Blocks for milliseconds; use the worker in the event loop."""
+def start_worker(module: str, environment: Mapping[str, str] | None = None) -> Worker:
+    """A fresh process of `python -m module SOCKET` with nothing loaded; `environment` is added to ours. Blocks for
+    milliseconds; use the worker in the event loop."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
