@@ -266,7 +266,8 @@ _DATA: dict[str, Callable[..., Any]] = {
 def _chat(**arguments: Any) -> list[str]:
     tokens = _tokenize(self=arguments["self"], prompt=arguments["prompt"], system=arguments["system"])
     kv = ("kv", arguments["self"], tokens)
-    steering = {name: arguments[name] for name in ("max_tokens", "temperature", "seed", "schema") if name in arguments}
+    known = ("max_tokens", "temperature", "seed", "top_k", "top_p", "schema")
+    steering = {name: arguments[name] for name in known if name in arguments}
     return _detokenize(
         self=arguments["self"], tokens=_decode(self=arguments["self"], kv=kv, **steering), stop=arguments["stop"]
     )

@@ -14,6 +14,10 @@ from .names import Ids
 
 CHAT = "llm:chat"
 
+_NEUTRAL: Mapping[str, float] = {"top_k": 0, "top_p": 1}
+"""Arguments of a chat that change nothing when they are so. They are not said then: a call with fewer operands, whose
+recordings are those of a chat that does not know them."""
+
 
 def _handle(lowering: Lowering, expression: p.HandleReference, scope: Scope, hint: Hint) -> Any:
     del scope, hint
@@ -50,10 +54,20 @@ def _chat(
     lowering: Lowering, call: p.StageCall, whole: p.Expression, scope: Scope, hint: Hint, more: Mapping[str, Any]
 ) -> Any:
     operation_id = scope.ids.take(call.stage.name.rsplit(".", 1)[-1])
-    operands, names = lowering.arguments(call.arguments, scope, Ids(operation_id), str)
+    operands, names = lowering.arguments(_steering(call), scope, Ids(operation_id), str)
     attributes = {"parameters": names, "output": lowering.output(hint, operation_id), **more}
     attributes |= _known_as(lowering, call)
     return lowering.result("agent.chat", whole, scope, operation_id, hint, operands, attributes)
+
+
+def _steering(call: p.StageCall) -> tuple[p.Argument, ...]:
+    """The arguments of a chat without those that change nothing."""
+
+    def neutral(argument: p.Argument) -> bool:
+        value = argument.value
+        return isinstance(value, p.Literal) and argument.name in _NEUTRAL and value.value == _NEUTRAL[argument.name]
+
+    return tuple(argument for argument in call.arguments if not neutral(argument))
 
 
 def _known_as(lowering: Lowering, call: p.StageCall) -> dict[str, str]:

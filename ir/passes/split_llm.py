@@ -111,7 +111,7 @@ def _greedy(arguments: dict[str, Any]) -> bool:
     temperature = arguments.get("temperature")
     made = None if temperature is None else _mlir.owner(temperature)
     stated = made is not None and made.name == "agent.constant" and _mlir.plain(made.attributes["value"]) == 0
-    return (temperature is None or stated) and not {"top_k", "top_p"} & arguments.keys()
+    return temperature is None or stated
 
 
 def model_name(model: Any) -> str:

@@ -18,6 +18,7 @@ from .judging import ENTRY as JUDGED
 from .judging import judged
 from .labels import ends_labels
 from .names import unknown_local
+from .ranges import check_ranges
 from .symbols import (
     EnumSymbol,
     HandleSymbol,
@@ -275,9 +276,11 @@ def stage_call(
         arguments = (program.Argument(stage.parameters[0].name, receiver), *arguments)
     stage = instance(stage, variables)
     labels = NO_LABELS if ends_labels(stage) else labels_of(arguments)
-    return program.StageCall(
+    call = program.StageCall(
         type=stage.result, span=span, labels=labels | stage.result_labels, stage=stage, arguments=arguments
     )
+    check_ranges(body.context, call)
+    return call
 
 
 def _pipeline(body: Body, symbol: PipelineSymbol, name: str, given: Given, span: Span) -> program.Expression:

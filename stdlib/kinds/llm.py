@@ -5,6 +5,7 @@ The engine does the work; this file turns arguments into its calls and its ends 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -29,6 +30,7 @@ from ...executor.engines.protocol import (
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import problems, store
 from ..extras import need_models_on
+from ..tool_problems import bad_value
 from . import Environment
 
 
@@ -172,19 +174,31 @@ async def sample(context: Context, arguments: Mapping[str, object]) -> Mapping[s
     model = cast(ChatModel, arguments["self"])
     chosen = {name: value for name, value in arguments.items() if name != "self"}
     if isinstance(model, Prepares):
-        await model.prepare(_sampling(1, chosen, cast("str | None", context.settings.get("schema"))))
+        await model.prepare(_sampling(context, 1, chosen))
     return chosen
 
 
-def _sampling(most: int, chosen: Mapping[str, object], schema: str | None) -> Sampling:
-    return Sampling(
-        max_tokens=most,
-        temperature=cast(float, chosen.get("temperature", 0.0)),
-        seed=cast(int, chosen.get("seed", 0)),
-        top_k=cast(int, chosen.get("top_k", 0)),
-        top_p=cast(float, chosen.get("top_p", 1.0)),
-        schema=schema,
-    )
+def _sampling(context: Context, most: int, chosen: Mapping[str, object]) -> Sampling:
+    """Fails as `bad_value` for figures that cannot be: those that are stated were checked with the program."""
+    temperature = cast(float, chosen.get("temperature", 0.0))
+    if not math.isfinite(temperature):
+        raise _bad_value(context, "temperature must be a number")
+    try:
+        return Sampling(
+            max_tokens=most,
+            temperature=temperature,
+            seed=cast(int, chosen.get("seed", 0)),
+            top_k=cast(int, chosen.get("top_k", 0)),
+            top_p=cast(float, chosen.get("top_p", 1.0)),
+            schema=cast("str | None", context.settings.get("schema")),
+        )
+    except ValueError as error:
+        raise _bad_value(context, str(error)) from None
+
+
+def _bad_value(context: Context, why: str) -> StageFailure:
+    hint = "the figure was computed in the run: hold it within its range before the chat"
+    return StageFailure("bad_value", bad_value(context.stage, why, hint))
 
 
 async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[int]:
@@ -196,10 +210,9 @@ async def decode(context: Context, arguments: Mapping[str, object]) -> AsyncIter
     model = cast(ChatModel, arguments["self"])
     sequence = cast(Cache, arguments["kv"]).sequence
     chosen = cast("Mapping[str, object]", arguments.get("sampler", arguments))
-    schema = cast("str | None", context.settings.get("schema"))
-    sampling = _sampling(cast(int, arguments["max_tokens"]), chosen, schema)
     count, before = 0, model.compiled
     try:
+        sampling = _sampling(context, cast(int, arguments["max_tokens"]), chosen)
         async for token in model.decode(sequence, sampling):
             count += 1
             yield token
@@ -235,9 +248,10 @@ def _count_compiled(context: Context, model: ChatModel, before: int) -> None:
 
 async def detokenize(context: Context, arguments: Mapping[str, object]) -> AsyncIterator[str]:
     """The reply's text in whole characters. Ends before a stop text; closing its input then stops the decode."""
-    del context
     model = cast(ChatModel, arguments["self"])
     stop = tuple(cast("tuple[str, ...]", arguments.get("stop", ())))
+    if not all(stop):
+        raise _bad_value(context, "a stop text must not be empty")
     detokenizer = model.detokenizer(stop)
     async for token in cast(AsyncIterator[int], arguments["tokens"]):
         text = detokenizer.push(token)

@@ -59,7 +59,8 @@ def test_hello() -> None:
         " in one short sentence.",
     ]
     values = {name: value.value for name, value in given.items() if isinstance(value, p.Literal)}
-    assert values == {"system": "", "max_tokens": 32, "temperature": 0.0, "seed": 0, "stop": ()}
+    chosen = {"temperature": 0.0, "seed": 0, "top_k": 0, "top_p": 1.0}
+    assert values == {"system": "", "max_tokens": 32, "stop": (), **chosen}
     assert given["stop"].type == ListType(TEXT) and given["temperature"].type == FLOAT
     (greets,) = program.tests
     (expect,) = greets.body.statements

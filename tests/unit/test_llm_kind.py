@@ -143,3 +143,39 @@ def test_a_cache_of_another_model_is_as_none() -> None:
             assert seen.usage.counts["cached_tokens"] == cached
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_tokens": 0},
+        {"temperature": -0.1},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": float("nan")},
+        {"sampler": {"temperature": 1.0, "top_p": 2.0}},
+    ],
+    ids=str,
+)
+def test_a_figure_that_is_computed_and_cannot_be_fails_by_name_and_leaves_nothing(given: dict[str, Any]) -> None:
+    async def main() -> None:
+        model = await NullEngine().load(ModelSpec("null"))
+        with pytest.raises(StageFailure) as caught:
+            await replied(model, {}, prompt="Hi", **given)
+        assert (caught.value.reason, caught.value.problem.slug) == ("bad_value", "bad-value")
+        assert model.open_sequences == 0
+        await model.close()
+
+    anyio.run(main)
+
+
+def test_an_empty_stop_text_fails_by_name() -> None:
+    async def main() -> None:
+        model = await NullEngine().load(ModelSpec("null"))
+        with pytest.raises(StageFailure) as caught:
+            async for _ in llm.detokenize(context(), {"self": model, "tokens": None, "stop": ("END", "")}):
+                pass
+        assert caught.value.reason == "bad_value"
+
+    anyio.run(main)

@@ -46,6 +46,9 @@ WARMLY = (
     HEAD + 'pipeline p(q: Text) -> Text { return all(writer.chat("{q}", max_tokens: 8, temperature: 0.7, seed: 3)) }'
 )
 ASKED = HEAD + 'pipeline p(q: Text, t: Float) -> Text { return all(writer.chat("{q}", max_tokens: 8, temperature: t)) }'
+NARROWLY = HEAD + (
+    'pipeline p(q: Text) -> Text { return all(writer.chat("{q}", temperature: 0.7, top_k: 5, top_p: 0.5)) }'
+)
 INTO = HEAD + 'pipeline p(q: Text) -> Order { return writer.chat("Q: {q}", max_tokens: 64) into Order }'
 
 
@@ -86,7 +89,13 @@ def test_a_greedy_chat_has_none() -> None:
     assert "sample" not in stages(PLAINLY)
 
 
-@pytest.mark.parametrize("text", [WARMLY, INTO])
+def test_what_narrows_the_choice_is_said_to_the_sampler() -> None:
+    assert stages(NARROWLY)["sample"].attributes["parameters"] == ("self", "temperature", "top_k", "top_p", "seed")
+    # At no temperature there is nothing to narrow.
+    assert "sample" not in stages(NARROWLY.replace("temperature: 0.7, ", ""))
+
+
+@pytest.mark.parametrize("text", [WARMLY, NARROWLY, INTO])
 def test_the_call_means_what_it_meant(text: str) -> None:
     before = tuple(name for name in PLAIN if name not in ("split_llm", "annotate_demand"))
     keeps_meaning(module(text, before), module(text))
