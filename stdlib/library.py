@@ -114,6 +114,8 @@ class Library:
             weight_bytes = known.size / shape.parameters  # as they lie in the file
         elif known.runs:
             weight_bytes, cache_bytes = _HELD_BYTES.get(known.role, 4.0), 4.0
+            if handle.arguments.get("dtype") == "int8":
+                weight_bytes = 1.0 + 4.0 / shape.d_model  # and a scale for each output
         found = ModelShape(
             name=known.name,
             layers=shape.layers,

@@ -95,7 +95,7 @@ def mapped(folder: Path) -> dict[str, Any]:
     index = json.loads((folder / "index.json").read_text("utf-8"))
     pages = np.memmap(folder / "weights.bin", np.uint8, "r")
     out: dict[str, Any] = {}
-    for name, (start, shape) in index["tensors"].items():
+    for name, (start, _, shape) in index["tensors"].items():
         size = 4 * int(np.prod(shape))
         out[name] = pages[start : start + size].view(np.float32).reshape(shape)
     return out

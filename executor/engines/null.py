@@ -102,7 +102,9 @@ class NullEngine:
     @property
     def capabilities(self) -> Capabilities:
         rows = _ROWS if self._scheduling is None else self._scheduling.rows
-        return Capabilities(sequences_per_step=rows, virtual_time=True, finds_prefixes=True, spreads=True)
+        return Capabilities(
+            sequences_per_step=rows, virtual_time=True, finds_prefixes=True, dtypes=("f32", "int8"), spreads=True
+        )
 
     async def load(self, spec: ModelSpec) -> NullModel:
         await anyio.sleep(self._timings.load)

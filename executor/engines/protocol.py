@@ -112,6 +112,8 @@ class Capabilities:
     exact: bool = True
     """Whether a sequence's numbers are the same to the last bit whatever shares its steps and wherever its cache comes
     from. Where they are not, one of two tokens that are almost as likely may be chosen for the other."""
+    dtypes: tuple[str, ...] = ()
+    """What it can have the weights of a source's functions stored in. None where it reads files by itself."""
     spreads: bool = False
     """Whether it runs models in shards (`ModelSpec.spread`)."""
     logprobs: bool = False

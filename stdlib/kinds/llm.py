@@ -18,6 +18,7 @@ from ...executor.engines.problems import model_does_not_load
 from ...executor.engines.protocol import (
     WHOLE,
     ChatModel,
+    Engine,
     Finish,
     Message,
     ModelSpec,
@@ -75,9 +76,23 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
         if spread != WHOLE and not engine.capabilities.spreads:
             why = f"the engine {engine.name!r} runs no model in shards"
             raise OutsideError(model_does_not_load(wanted, why))
-        return await engine.load(ModelSpec(wanted, open_chat(files["weights"], wanted), spread=spread))
+        stored = stored_in(wanted, engine, arguments)
+        return await engine.load(ModelSpec(wanted, open_chat(files["weights"], wanted, stored), spread=spread))
 
     return {"model": open_model}
+
+
+def stored_in(wanted: str, engine: Engine, arguments: Mapping[str, object]) -> str:
+    """What the weights are stored in: f32, or what the declaration says. Raises `OutsideError` for what cannot be."""
+    dtype = cast(str, arguments.get("dtype", "")) or "f32"
+    if not engine.capabilities.dtypes:
+        if arguments.get("dtype"):
+            why = f"the engine {engine.name!r} runs it as its file has it; leave out `dtype`"
+            raise OutsideError(model_does_not_load(wanted, why))
+    elif dtype not in engine.capabilities.dtypes:
+        known = " or ".join(engine.capabilities.dtypes)
+        raise OutsideError(model_does_not_load(wanted, f"its weights are stored in {known}, not in {dtype!r}"))
+    return dtype
 
 
 def spread_of(arguments: Mapping[str, object]) -> Spread:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...base.problems import OutsideError
 from ...executor.engines.problems import model_does_not_load
 from ...executor.engines.protocol import ModelFacts
+from ...executor.engines.workers.recipes import Recipe
 from ..problems import disk_full
 from .chat_template import UnsupportedTemplate
 from .checkpoint import Checkpoint, DamagedFile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from .llama import Layer, LayerCache, Outer, Weights
+    from .llama_pages import LlamaOnPages
     from .llama_shards import LlamaShards
 
 _UNUSABLE = (DamagedFile, UnsupportedModel, UnsupportedTokenizer, UnsupportedTemplate)
@@ -33,12 +35,14 @@ _UNUSABLE = (DamagedFile, UnsupportedModel, UnsupportedTokenizer, UnsupportedTem
 class LlamaFile:
     """A `ChatModelSource` on a GGUF file, or on a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
 
-    Opening costs nothing; the first question prepares the weights if that was not done before.
+    Opening costs nothing; the first question prepares the weights if that was not done before. `weights` is what they
+    are stored in: `f32` or `int8` (see `products`).
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, weights: str = "f32") -> None:
         self._path = path
         self._name = name
+        self._weights = weights
         self._lock = Lock()
         self._opened: Prepared | None = None
         self._tokenizer: BytePairTokenizer | None = None
@@ -47,6 +51,11 @@ class LlamaFile:
     def file(self) -> Path:
         """The GGUF file or the folder, for engines that read weights themselves."""
         return self._path
+
+    @property
+    def recipe(self) -> Recipe:
+        """How another process opens it."""
+        return Recipe(f"{__name__}:llama_file", {"path": str(self._path), "name": self._name, "weights": self._weights})
 
     @property
     def key(self) -> str:
@@ -64,7 +73,7 @@ class LlamaFile:
             return self._tokenizer
 
     def _tokenizer_parts(self) -> TokenizerParts:
-        self._opened = self._opened or open_prepared(self._path)
+        self._opened = self._opened or open_prepared(self._path, self._weights)
         if self._opened is not None:
             return self._opened.tokenizer_parts()
         if self._path.is_dir():
@@ -92,7 +101,7 @@ class LlamaFile:
         with self._lock:
             if self._opened is None:
                 with self._reading():
-                    self._opened = open_prepared(self._path) or self._prepare()
+                    self._opened = open_prepared(self._path, self._weights) or self._prepare()
             return self._opened
 
     @contextmanager
@@ -114,10 +123,15 @@ class LlamaFile:
         checkpoint = open_checkpoint(self._path)
         # A template that will not be understood is refused before half a gigabyte is written.
         BytePairTokenizer(checkpoint.tokenizer_parts())
-        return prepare(self._path, checkpoint)
+        return prepare(self._path, checkpoint, self._weights)
 
     def _fails(self, why: str) -> OutsideError:
         return OutsideError(model_does_not_load(self._name, why))
+
+
+def llama_file(path: str, name: str, weights: str) -> LlamaFile:
+    """What a recipe makes."""
+    return LlamaFile(Path(path), name, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,12 @@ class LlamaFunctions:
             raise UnsupportedModel("it has no experts to spread")
         return LlamaShards(self.config, tensor)
 
+    def on_pages(self) -> LlamaOnPages:
+        """The functions for many sequences at once."""
+        from .llama_pages import LlamaOnPages
+
+        return LlamaOnPages(self.config)
+
 
 def _llama() -> ModuleType:
     from . import llama
@@ -189,7 +209,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def functions_key(config: LlamaConfig) -> str:
     """Changes with the figures and with the code of the functions."""
     here = Path(__file__)
-    code = here.with_name("llama.py").read_bytes() + here.with_name("llama_shards.py").read_bytes()
+    code = b"".join(here.with_name(name).read_bytes() for name in ("llama.py", "llama_shards.py", "products.py"))
     return hashlib.sha256(repr(config).encode() + code).hexdigest()[:32]
 
 
@@ -207,6 +227,10 @@ def model_facts(name: str, config: LlamaConfig, end_tokens: frozenset[int]) -> M
 def assembled(config: LlamaConfig, arrays: dict[str, Any]) -> Weights:
     """The tree of weights from tensors by name."""
     from .llama import Layer, Outer, Weights
+    from .products import Quantised
 
-    layers = tuple(Layer(*(arrays[f"layers.{i}.{part}"] for part in Layer._fields)) for i in range(config.layers))
-    return Weights(Outer(arrays["head"], arrays.get("embedding"), arrays["norm"]), layers)
+    def matrix(name: str) -> Any:
+        return arrays[name] if name in arrays else Quantised(*(arrays[f"{name}.{part}"] for part in Quantised._fields))
+
+    layers = tuple(Layer(*(matrix(f"layers.{i}.{part}") for part in Layer._fields)) for i in range(config.layers))
+    return Weights(Outer(matrix("head"), arrays.get("embedding"), arrays["norm"]), layers)

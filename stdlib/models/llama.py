@@ -2,7 +2,8 @@
 
 What makes it fast on a CPU, each point measured:
 
-- Weights are stored as the products want them, `[in, out]`: `x @ W.T` would copy the weight at each call.
+- Weights are stored as the products want them, `[in, out]`: `x @ W.T` would copy the weight at each call. (`products`
+  says how it is with weights in int8.)
 - Queries, keys and values are one product, gate and up another.
 - A step is `enter ─ layer × n ─ leave`. The layer is compiled once and called for each layer, with that layer's own
   weights and cache: as fast as a program of the whole step (which is unrolled; a scan would copy weights), and it
@@ -33,6 +34,7 @@ import numpy as np
 from jax import Array, lax
 
 from .llama_config import LlamaConfig
+from .products import Quantised, columns, product
 
 _QUERY_BLOCK = 128
 _KEY_BLOCK = 512
@@ -40,7 +42,7 @@ NEVER = -1e30
 
 
 class Layer(NamedTuple):
-    """The weights of one layer, f32."""
+    """The weights of one layer, f32; its matrices are `Quantised` where the weights are stored in int8."""
 
     norms: Any
     """[2, d_model]: before attention, before the feed-forward block"""
@@ -55,7 +57,7 @@ class Layer(NamedTuple):
 
 
 class Outer(NamedTuple):
-    """The weights around the layers, f32."""
+    """The weights around the layers, f32; the tables as the matrices of a layer."""
 
     head: Any
     """[d_model, vocab]: the output table, and the input table too where embeddings are tied"""
@@ -96,7 +98,7 @@ Cache = tuple[LayerCache, ...]
 def outer_shapes(config: LlamaConfig) -> Outer:
     """The weights around the layers as `jax.ShapeDtypeStruct`."""
     embedding = None if config.tied_embeddings else _struct(config.vocab, config.d_model)
-    return Outer(_struct(config.d_model, config.vocab), embedding, _struct(config.d_model))
+    return Outer(_matrix(config, config.d_model, config.vocab), embedding, _struct(config.d_model))
 
 
 def layer_shapes(config: LlamaConfig) -> Layer:
@@ -104,10 +106,10 @@ def layer_shapes(config: LlamaConfig) -> Layer:
     width = config.d_model
     return Layer(
         _struct(2, width),
-        _struct(width, config.query_width + 2 * config.kv_width),
-        _struct(config.query_width, width),
-        _struct(width, 2 * config.ffn),
-        _struct(config.ffn, width),
+        _matrix(config, width, config.query_width + 2 * config.kv_width),
+        _matrix(config, config.query_width, width),
+        _matrix(config, width, 2 * config.ffn),
+        _matrix(config, config.ffn, width),
     )
 
 
@@ -167,10 +169,8 @@ def enter(config: LlamaConfig, outer: Outer, tokens: Array, start: Array) -> tup
     """Hidden states `[n, d_model]` of `tokens[n]`, and their places."""
     if outer.embedding is not None:
         hidden = jnp.take(outer.embedding, tokens, axis=0, mode="clip")
-    elif tokens.shape[0] == 1:
-        hidden = lax.dynamic_slice(outer.head, (0, tokens[0]), (config.d_model, 1)).T
     else:
-        hidden = jnp.take(outer.head, tokens, axis=1, mode="clip").T
+        hidden = columns(outer.head, tokens)
     powers = np.arange(0, config.head_dim, 2, dtype=np.float64) / config.head_dim
     speed = jnp.asarray((config.rope_base**-powers).astype(np.float32))
     angles = (start + jnp.arange(tokens.shape[0])).astype(jnp.float32)[:, None, None] * speed
@@ -201,7 +201,7 @@ def prefill_layer(
 def leave(config: LlamaConfig, outer: Outer, hidden: Array, count: Array) -> Array:
     """The logits `[vocab]` behind token `count` of `hidden` [n, d_model]."""
     last = lax.dynamic_slice(hidden, (count - 1, 0), (1, config.d_model))
-    return (norm(config, last, outer.norm) @ outer.head)[0]
+    return product(norm(config, last, outer.norm), outer.head)[0]
 
 
 # What a layer adds to the hidden states. With the figures and weights of a shard (`llama_shards`) it is what the shard
@@ -219,7 +219,7 @@ def decode_attention(
     seen = jnp.arange(keys.shape[2]) <= places.start
     shares = jax.nn.softmax(jnp.where(seen, scores, NEVER), axis=-1)
     mixed = jnp.einsum("kgc,kcd->kgd", shares, values)
-    return mixed.reshape(1, config.query_width) @ layer.out, LayerCache(keys, values)
+    return product(mixed.reshape(1, config.query_width), layer.out), LayerCache(keys, values)
 
 
 def prefill_attention(
@@ -231,13 +231,13 @@ def prefill_attention(
     values = lax.dynamic_update_slice(cache.values, value, (0, places.start, 0))
     mixed = _attend(query, key, value, keys, values, places.start)
     together = mixed.transpose(2, 0, 1, 3).reshape(hidden.shape[0], config.query_width)
-    return together @ layer.out, LayerCache(keys, values)
+    return product(together, layer.out), LayerCache(keys, values)
 
 
 def feed_forward(config: LlamaConfig, layer: Layer, hidden: Array) -> Array:
     """What the feed-forward block adds to `hidden` [n, d_model]."""
-    both = norm(config, hidden, layer.norms[1]) @ layer.gate_up
-    return (jax.nn.silu(both[:, : config.ffn]) * both[:, config.ffn :]) @ layer.down
+    both = product(norm(config, hidden, layer.norms[1]), layer.gate_up)
+    return product(jax.nn.silu(both[:, : config.ffn]) * both[:, config.ffn :], layer.down)
 
 
 class Running(NamedTuple):
@@ -300,7 +300,7 @@ def attend_causally(query: Array, key: Array, value: Array, running: Running) ->
 def project(config: LlamaConfig, layer: Layer, hidden: Array, places: Places) -> tuple[Array, Array, Array]:
     """Queries [kv_heads, group, n, head_dim] (scaled), keys [kv_heads, head_dim, n], values [kv_heads, n, head_dim]."""
     count, width, heads = hidden.shape[0], config.head_dim, config.heads
-    parts = (norm(config, hidden, layer.norms[0]) @ layer.qkv).reshape(count, heads + 2 * config.kv_heads, width)
+    parts = product(norm(config, hidden, layer.norms[0]), layer.qkv).reshape(count, heads + 2 * config.kv_heads, width)
     turned = _rotate(parts[:, : heads + config.kv_heads], places)
     query = (turned[:, :heads] * width**-0.5).reshape(count, config.kv_heads, heads // config.kv_heads, width)
     key, value = turned[:, heads:], parts[:, heads + config.kv_heads :]
@@ -317,6 +317,12 @@ def _rotate(parts: Array, places: Places) -> Array:
     left, right = jnp.split(parts, 2, axis=-1)
     turned = [left * places.cos - right * places.sin, right * places.cos + left * places.sin]
     return jnp.concatenate(turned, axis=-1)
+
+
+def _matrix(config: LlamaConfig, inner: int, outer: int) -> Any:
+    if config.weights == "f32":
+        return _struct(inner, outer)
+    return Quantised(jax.ShapeDtypeStruct((outer, inner), jnp.int8), _struct(outer))
 
 
 def _struct(*shape: int) -> jax.ShapeDtypeStruct:

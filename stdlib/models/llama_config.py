@@ -25,11 +25,15 @@ class LlamaConfig:
     rope_base: float
     norm_epsilon: float
     tied_embeddings: bool
+    weights: str = "f32"
+    """What the matrices are stored in: `f32`, or `int8` with a scale for each output."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "d_model", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context"):
             if getattr(self, name) < 1:
                 raise UnsupportedModel(f"{name} is {getattr(self, name)}")
+        if self.weights not in ("f32", "int8"):
+            raise UnsupportedModel(f"weights are stored in f32 or int8, not in {self.weights}")
         if self.heads % self.kv_heads:
             raise UnsupportedModel(f"{self.heads} heads cannot share {self.kv_heads} key-value heads evenly")
         if self.head_dim % 2:
@@ -51,9 +55,13 @@ class LlamaConfig:
 
     @property
     def decode_weight_bytes(self) -> int:
-        """Bytes of f32 weights that one decode step reads: all matrices, the norms and the output table."""
+        """Bytes of weights that one decode step reads: all matrices, the norms and the output table."""
         norms = (2 * self.layers + 1) * self.d_model
-        return 4 * (self.matrix_parameters + norms + self.vocab * self.d_model)
+        values = self.matrix_parameters + self.vocab * self.d_model
+        if self.weights == "f32":
+            return 4 * (values + norms)
+        outputs = self.query_width + 2 * self.kv_width + 2 * self.d_model + 2 * self.ffn
+        return values + 4 * (norms + self.layers * outputs + self.vocab)
 
     @property
     def cache_bytes_per_position(self) -> int:

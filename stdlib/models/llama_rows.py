@@ -28,6 +28,7 @@ from jax import Array, lax
 
 from .llama import NEVER, Layer, Outer, Places, Running, attend_causally, enter, feed_forward, norm, project
 from .llama_config import LlamaConfig
+from .products import Quantised, product
 
 _SLICE = 2**20
 """At most so many values of the output table at once: 4 MiB are copied to where they lie close together."""
@@ -100,7 +101,7 @@ def decode_rows_layer(config: LlamaConfig, layer: Layer, pool: Pool, hidden: Arr
     nothing = jnp.zeros((*query.shape[:3], 1), jnp.float32)
     begin = Running(nothing + NEVER, nothing, jnp.zeros(query.shape[:4], jnp.float32))
     done = cast("Running", lax.fori_loop(0, rows.positions.max() // page + 1, one_page, begin))
-    hidden = hidden + (done.mixed / done.total).reshape(count, config.query_width) @ layer.out
+    hidden = hidden + product((done.mixed / done.total).reshape(count, config.query_width), layer.out)
     return hidden + feed_forward(config, layer, hidden), Pool(keys, values)
 
 
@@ -141,7 +142,7 @@ def prefill_pages_layer(
     pool, mixed = lax.optimization_barrier((pool, mixed))
     last = (start + count - 1) // page
     filled = cast("Pool", lax.fori_loop(0, last - start // page + 1, fill_page, pool))
-    hidden = hidden + mixed.transpose(2, 0, 1, 3).reshape(chunk, config.query_width) @ layer.out
+    hidden = hidden + product(mixed.transpose(2, 0, 1, 3).reshape(chunk, config.query_width), layer.out)
     return hidden + feed_forward(config, layer, hidden), filled
 
 
@@ -150,8 +151,8 @@ def leave_rows(config: LlamaConfig, outer: Outer, hidden: Array) -> Array:
     last = norm(config, hidden, outer.norm)
     most = min(_SLICE // config.d_model, config.vocab)
     width = next((width for width in range(most, most // 8, -1) if config.vocab % width == 0), None)
-    if hidden.shape[0] == 1 or width is None:
-        return last @ outer.head
+    if hidden.shape[0] == 1 or width is None or isinstance(outer.head, Quantised):
+        return product(last, outer.head)
 
     def some(index: Array, logits: Array) -> Array:
         part = last @ lax.dynamic_slice(outer.head, (0, index * width), (config.d_model, width))

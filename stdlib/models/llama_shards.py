@@ -29,6 +29,8 @@ class LlamaShards:
 
     def __post_init__(self) -> None:
         config, shards = self.config, self.shards
+        if config.weights != "f32":
+            raise UnsupportedModel(f"weights stored in {config.weights} are not divided")
         if shards < 1 or config.heads % shards or config.ffn % shards:
             raise UnsupportedModel(
                 f"{config.heads} heads and an inner width of {config.ffn} cannot be divided by {shards}"

@@ -13,7 +13,8 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,9 +24,13 @@ from .checkpoint import Checkpoint, Float32
 from .llama_config import LlamaConfig
 from .tokenizer import TokenizerParts
 
-_FORMAT = 2
+_FORMAT = 3
 _ALIGNMENT = 4096
 _SAMPLE = 1 << 20
+_TYPES = {"f32": "float32", "i8": "int8"}
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
+_BYTES = {"f32": 4, "i8": 1}
+_QUANTISED = ("values", "scales")
 _INDEX, _WEIGHTS, _LIBRARY, _PARTS = "index.json", "weights.bin", "tokenizer.json", "parts.json"
 
 
@@ -36,42 +41,46 @@ class Prepared:
     folder: Path
     config: LlamaConfig
     key: str
-    _tensors: Mapping[str, tuple[int, tuple[int, ...]]]
+    _tensors: Mapping[str, tuple[int, str, tuple[int, ...]]]
+    """Where each begins, its type and its shape."""
     _tokenizer: Mapping[str, Any]
 
     def tokenizer_parts(self) -> TokenizerParts:
         return _parts((self.folder / _LIBRARY).read_text("utf-8"), self._tokenizer)
 
-    def arrays(self) -> dict[str, Float32]:
+    def arrays(self) -> dict[str, Any]:
         """All tensors by name, mapped read-only and aligned to pages."""
         import numpy as np
 
         mapped = np.memmap(self.folder / _WEIGHTS, np.uint8, "r")
         return {
-            name: mapped[start : start + 4 * _product(shape)].view(np.float32).reshape(shape)
-            for name, (start, shape) in self._tensors.items()
+            name: mapped[start : start + _size(dtype, shape)].view(_TYPES[dtype]).reshape(shape)
+            for name, (start, dtype, shape) in self._tensors.items()
         }
 
 
-def prepared_folder(source: Path) -> Path:
-    """Where the prepared copy of `source` is kept: beside a model of the store (and removed with it), else apart."""
-    key = _source_key(source)
+def prepared_folder(source: Path, weights: str = "f32") -> Path:
+    """Where the prepared copy of `source` is kept, with its `weights` in f32 or int8: beside a model of the store (and
+    removed with it), else apart."""
+    key = _source_key(source) + ("" if weights == "f32" else f"-{weights}")
     inside = source.absolute().is_relative_to(paths.models_home())
     home = (source.parent if source.is_file() else source) if inside else paths.home()
     return home / "prepared" / key
 
 
-def open_prepared(source: Path) -> Prepared | None:
+def open_prepared(source: Path, weights: str = "f32") -> Prepared | None:
     """The prepared copy of `source`, or None if there is none that can be used. `OSError` if `source` is missing."""
-    folder = prepared_folder(source)
+    folder = prepared_folder(source, weights)
     try:
         index = cast("dict[str, Any]", json.loads((folder / _INDEX).read_text("utf-8")))
-        tensors = {str(n): (int(at), tuple(map(int, shape))) for n, (at, shape) in index["tensors"].items()}
+        tensors = {
+            str(n): (int(at), str(dtype), tuple(map(int, shape))) for n, (at, dtype, shape) in index["tensors"].items()
+        }
         sound = (
             index["format"] == _FORMAT
             and (folder / _WEIGHTS).stat().st_size == index["bytes"]
             and (folder / _LIBRARY).stat().st_size == index["library_bytes"]
-            and all(at + 4 * _product(shape) <= index["bytes"] for at, shape in tensors.values())
+            and all(at + _size(dtype, shape) <= index["bytes"] for at, dtype, shape in tensors.values())
         )
         config = LlamaConfig.from_data(index["config"])
         return Prepared(folder, config, folder.name, tensors, index["tokenizer"]) if sound else None
@@ -80,19 +89,19 @@ def open_prepared(source: Path) -> Prepared | None:
         return None
 
 
-def prepare(source: Path, checkpoint: Checkpoint) -> Prepared:
+def prepare(source: Path, checkpoint: Checkpoint, weights: str = "f32") -> Prepared:
     """Write the prepared copy. Raises `OSError` (ENOSPC before writing, where the room is known to be too small)."""
-    folder = prepared_folder(source)
+    folder = prepared_folder(source, weights)
     folder.mkdir(parents=True, exist_ok=True)
-    config, parts = checkpoint.config, checkpoint.tokenizer_parts()
-    size = sum(_aligned(4 * _product(shape)) for _, shape in tensor_shapes(config))
+    config, parts = replace(checkpoint.config, weights=weights), checkpoint.tokenizer_parts()
+    size = sum(_aligned(_size(dtype, shape)) for _, dtype, shape in tensor_shapes(config))
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
-    tensors: dict[str, tuple[int, tuple[int, ...]]] = {}
+    tensors: dict[str, tuple[int, str, list[int]]] = {}
     with atomic_file(folder / _WEIGHTS) as file:
         at = 0
-        for name, values in fused_tensors(checkpoint):
-            tensors[name] = (at, values.shape)
+        for name, values in fused_tensors(checkpoint, weights):
+            tensors[name] = (at, _NAMES[values.dtype.name], list(values.shape))
             file.write(memoryview(values).cast("B"))
             file.write(b"\0" * (_aligned(values.nbytes) - values.nbytes))
             at += _aligned(values.nbytes)
@@ -103,12 +112,12 @@ def prepare(source: Path, checkpoint: Checkpoint) -> Prepared:
         "config": config.as_data(),
         "bytes": at,
         "library_bytes": len(library),
-        "tensors": {name: [start, list(shape)] for name, (start, shape) in tensors.items()},
+        "tensors": tensors,
         "tokenizer": _data(parts),
     }
     write_atomic(folder / _INDEX, json.dumps(index, ensure_ascii=False).encode("utf-8"))
     _forget_older(folder)
-    done = open_prepared(source)
+    done = open_prepared(source, weights)
     if done is None:
         raise OSError(errno.EIO, "what was just written cannot be read back", str(folder))
     return done
@@ -156,17 +165,34 @@ def _parts(library: str, data: Mapping[str, Any]) -> TokenizerParts:
     )
 
 
-def fused_tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
-    """The weights in the order and form of `tensor_shapes`: `[in, out]`, products that share an input fused."""
+def fused_tensors(checkpoint: Checkpoint, weights: str = "f32") -> Iterator[tuple[str, Any]]:
+    """The weights in the order and form of `tensor_shapes`."""
+    for name, values in _fused(checkpoint):
+        if weights == "f32" or not _is_matrix(name):
+            yield name, values
+        else:
+            yield from zip((f"{name}.{part}" for part in _QUANTISED), _quantised(values), strict=True)
+
+
+def _quantised(values: Float32) -> tuple[Any, Float32]:
+    """A matrix `[in, out]` as int8 `[out, in]`, and what one step of each output is."""
     import numpy as np
 
-    config, tensor = checkpoint.config, checkpoint.tensor
+    steps = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
+    return np.ascontiguousarray(np.round(values / steps).astype(np.int8).T), steps
+
+
+def _fused(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
+    """The weights in f32: `[in, out]`, products that share an input fused."""
+    import numpy as np
+
+    config, tensor = replace(checkpoint.config, weights="f32"), checkpoint.tensor
 
     def turned(names: Iterable[str]) -> Float32:
         return np.ascontiguousarray(np.concatenate([tensor(name) for name in names], axis=0).T, dtype=np.float32)
 
     embedding = "model.embed_tokens.weight"
-    for name, shape in tensor_shapes(config):
+    for name, _, shape in tensor_shapes(config):
         prefix, _, part = name.rpartition(".")
         layer = f"model.{prefix}."
         if name == "head":
@@ -195,8 +221,18 @@ _FUSED = {
 }
 
 
-def tensor_shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The prepared tensors by name: `head`, perhaps `embedding`, `norm`, then `layers.<i>.<part>`."""
+def tensor_shapes(config: LlamaConfig) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """The prepared tensors by name, with type and shape: `head`, perhaps `embedding`, `norm`, then `layers.<i>.<part>`.
+    Matrices are f32 `[in, out]`, or two tensors: `values`, int8 `[out, in]`, and `scales`, f32 `[out]`."""
+    for name, shape in _shapes(config):
+        if config.weights == "f32" or not _is_matrix(name):
+            yield name, "f32", shape
+        else:
+            yield f"{name}.values", "i8", shape[::-1]
+            yield f"{name}.scales", "f32", shape[1:]
+
+
+def _shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "head", (config.d_model, config.vocab)
     if not config.tied_embeddings:
         yield "embedding", (config.vocab, config.d_model)
@@ -207,6 +243,11 @@ def tensor_shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"layers.{i}.out", (config.query_width, config.d_model)
         yield f"layers.{i}.gate_up", (config.d_model, 2 * config.ffn)
         yield f"layers.{i}.down", (config.ffn, config.d_model)
+
+
+def _is_matrix(name: str) -> bool:
+    """Whether a tensor is one that steps multiply with. (An input table is only looked up.)"""
+    return name.rpartition(".")[2] in (*_FUSED, "head")
 
 
 def _source_key(source: Path) -> str:
@@ -224,8 +265,9 @@ def _source_key(source: Path) -> str:
 def _forget_older(folder: Path) -> None:
     """Remove copies of what the source was before. Only beside the source: elsewhere others' copies lie there too."""
     if folder.is_relative_to(paths.models_home()):
+        source = folder.name.partition("-")[0]
         for other in folder.parent.iterdir():
-            if other != folder:
+            if other.name.partition("-")[0] != source:
                 shutil.rmtree(other, ignore_errors=True)
 
 
@@ -233,8 +275,6 @@ def _aligned(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1
-    for size in shape:
-        result *= size
-    return result
+def _size(dtype: str, shape: tuple[int, ...]) -> int:
+    """Bytes of a tensor. KeyError for a type that is none."""
+    return _BYTES[dtype] * prod(shape)

@@ -6,9 +6,12 @@ Its tokens are the 256 bytes and three pieces of chat markup, so any text is a p
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ...executor.engines.protocol import ModelFacts
+from ...executor.engines.workers.recipes import Recipe
 from .chat_source import LlamaFunctions, assembled, functions_key, model_facts
 from .checkpoint import Float32
 from .gguf_file import BYTE_LEVEL, library_json
@@ -109,21 +112,34 @@ class TinyLlama:
 
     def __init__(self, name: str = "tiny", config: LlamaConfig = CONFIG, seed: int = 0) -> None:
         self._name = name
+        self._config = config
+        self._seed = seed
         self._checkpoint = RandomCheckpoint(config, seed)
         self._tokenizer = BytePairTokenizer(self._checkpoint.tokenizer_parts())
 
     @property
+    def recipe(self) -> Recipe:
+        """How another process makes it."""
+        made = {"name": self._name, "config": asdict(self._config), "seed": self._seed}
+        return Recipe(f"{__name__}:tiny_llama", made)
+
+    @property
     def key(self) -> str:
-        return functions_key(self._checkpoint.config)
+        return functions_key(self._config)
 
     def facts(self) -> ModelFacts:
-        return model_facts(self._name, self._checkpoint.config, self._tokenizer.end_tokens)
+        return model_facts(self._name, self._config, self._tokenizer.end_tokens)
 
     def tokenizer(self) -> BytePairTokenizer:
         return self._tokenizer
 
     def functions(self) -> LlamaFunctions:
-        return LlamaFunctions(self._checkpoint.config)
+        return LlamaFunctions(self._config)
 
     def weights(self) -> Weights:
-        return assembled(self._checkpoint.config, dict(fused_tensors(self._checkpoint)))
+        return assembled(self._config, dict(fused_tensors(self._checkpoint, self._config.weights)))
+
+
+def tiny_llama(name: str, config: Mapping[str, Any], seed: int) -> TinyLlama:
+    """What a recipe makes."""
+    return TinyLlama(name, LlamaConfig(**config), seed)

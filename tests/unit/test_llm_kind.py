@@ -9,6 +9,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from agentlang.base.problems import OutsideError
 from agentlang.executor.engines.null import NullEngine
 from agentlang.executor.engines.protocol import ChatModel, Message, ModelSpec
 from agentlang.executor.kinds import Context, StageFailure, Usage
@@ -179,3 +180,11 @@ def test_an_empty_stop_text_fails_by_name() -> None:
         assert caught.value.reason == "bad_value"
 
     anyio.run(main)
+
+
+def test_what_weights_are_stored_in_is_for_the_engine_to_have() -> None:
+    assert llm.stored_in("tiny", NullEngine(), {}) == "f32"
+    assert llm.stored_in("tiny", NullEngine(), {"dtype": "int8"}) == "int8"
+    with pytest.raises(OutsideError) as caught:
+        llm.stored_in("tiny", NullEngine(), {"dtype": "fp8"})
+    assert "f32 or int8, not in 'fp8'" in str(caught.value.problem.detail or caught.value.problem)

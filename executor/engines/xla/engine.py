@@ -39,7 +39,7 @@ class XlaEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(sequences_per_step=1, spreads=True)
+        return Capabilities(sequences_per_step=1, dtypes=("f32", "int8"), spreads=True)
 
     async def load(self, spec: ModelSpec) -> XlaModel:
         source = spec.source
