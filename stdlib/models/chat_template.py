@@ -68,10 +68,13 @@ def parse_template(source: str, constants: dict[str, str] | None = None) -> Chat
 
     Raises `UnsupportedTemplate`.
     """
+    if len(source) > _LARGEST:
+        raise UnsupportedTemplate(f"it has {len(source):,} characters")
     return _Parser(list(_tags(source)), constants or {}).template()
 
 
-_TAG = re.compile(r"\{([%{])(-?)\s*(.*?)\s*(-?)[%}]\}", re.DOTALL)
+_LARGEST = 1 << 16
+_OPEN, _CLOSE = re.compile(r"\{([%{])(-?)"), re.compile(r"(-?)[%}]\}")
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _SLOTS = {
     "message['role']": Slot.ROLE,
@@ -100,11 +103,12 @@ def _tags(source: str) -> Iterator[_Tag]:
     They set `trim_blocks` (a statement swallows the newline behind it) and `lstrip_blocks` (and the spaces before it).
     """
     end, cut, after_statement = 0, False, False
-    for match in _TAG.finditer(source):
-        statement = match[1] == "%"
-        yield from _between(source[end : match.start()], cut, after_statement, match[2] == "-", statement)
-        yield _Tag(match[1], match[3])
-        end, cut, after_statement = match.end(), match[4] == "-", statement
+    # Opened and closed one by one: a pattern for both takes minutes on a source that never closes.
+    while (opened := _OPEN.search(source, end)) and (closed := _CLOSE.search(source, opened.end())):
+        statement = opened[1] == "%"
+        yield from _between(source[end : opened.start()], cut, after_statement, opened[2] == "-", statement)
+        yield _Tag(opened[1], source[opened.end() : closed.start()].strip())
+        end, cut, after_statement = closed.end(), closed[1] == "-", statement
     yield from _between(source[end:], cut, after_statement, False, False)
 
 
@@ -172,7 +176,7 @@ class _Parser:
         while True:
             literal = _LITERAL.match(rest)
             if literal:
-                yield str(ast.literal_eval(literal[0].replace("\n", "\\n")))
+                yield _literal(literal[0])
                 rest = rest[literal.end() :].lstrip()
             else:
                 term, plus, behind = rest.partition("+")
@@ -207,6 +211,14 @@ class _Parser:
 
     def _here(self) -> str:
         return "the end" if self._ended() else repr(self._tags[self._at].text[:80])
+
+
+def _literal(written: str) -> str:
+    """The text of a literal, whose line breaks stand as they are."""
+    try:
+        return str(ast.literal_eval(written.replace("\n", "\\n")))
+    except (SyntaxError, ValueError):
+        raise UnsupportedTemplate(f"the text {written[:80]}") from None
 
 
 def _only_text(parts: tuple[str | Slot, ...]) -> str:

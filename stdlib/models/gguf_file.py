@@ -7,14 +7,18 @@ has one form to compute with.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from math import isfinite, prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from .checkpoint import DamagedFile, Float32
+from ...executor.engines.gguf_header import TensorEntry, Unsound, read_header
+from .checkpoint import DamagedFile, Float32, hold_shape, reading
 from .llama_config import LlamaConfig, UnsupportedModel
 from .tokenizer import TokenizerParts, UnsupportedTokenizer, byte_letters
 
+_N = TypeVar("_N", int, float)
 _CONTROL, _USER_DEFINED, _UNUSED = 3, 4, 5
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _PRE_TOKENIZERS = {
@@ -48,31 +52,27 @@ _TOP_NAMES = {
 
 
 class GgufMetadata:
-    """What a GGUF file of any architecture says of itself. Opening takes two seconds for a vocabulary of 49,152."""
+    """What a GGUF file of any architecture says of itself. Raises `DamagedFile`, at once or when it is asked."""
 
     def __init__(self, path: Path) -> None:
-        from gguf import GGUFReader
-
-        try:
-            reader: Any = GGUFReader(path)
-            self._fields: dict[str, Any] = dict(reader.fields)
-            self._tensors = {tensor.name: tensor for tensor in reader.tensors}
-            self._architecture = str(self._field("general.architecture", ""))
-        except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-            # The reader trusts what it reads; lengths that lie surface as any of these.
-            raise DamagedFile(f"{path.name} is not a sound GGUF file ({error})") from error
         self._path = path
+        with self._sound():
+            self._header = read_header(path)
+        self._architecture = self._text("general.architecture", "")
 
     def tokenizer_parts(self) -> TokenizerParts:
-        kind, pre = self._field("tokenizer.ggml.model", ""), self._field("tokenizer.ggml.pre", "")
+        kind, pre = self._text("tokenizer.ggml.model", ""), self._text("tokenizer.ggml.pre", "")
         if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
             known = ", ".join(_PRE_TOKENIZERS)
-            raise UnsupportedTokenizer(f"the tokenizer is {kind}/{pre}; byte-level BPE is known as {known}")
-        texts = cast("list[str]", self._field("tokenizer.ggml.tokens"))
-        kinds = cast("list[int]", self._field("tokenizer.ggml.token_type"))
-        if len(texts) != len(kinds):
-            raise DamagedFile(f"{self._path.name} has {len(texts)} tokens and {len(kinds)} kinds of tokens")
-        merges = cast("list[str]", self._field("tokenizer.ggml.merges", []))
+            raise UnsupportedTokenizer(f"the tokenizer is {kind[:40]}/{pre[:40]}; byte-level BPE is known as {known}")
+        with self._sound():
+            texts = self._header.texts("tokenizer.ggml.tokens")
+            kinds = self._header.wholes("tokenizer.ggml.token_type")
+            merges = self._header.texts("tokenizer.ggml.merges") or []
+            starts = self._header.flag("tokenizer.ggml.add_bos_token")
+        if texts is None or kinds is None or len(texts) != len(kinds):
+            counts = f"{len(texts or ())} tokens and {len(kinds or ())} kinds of tokens"
+            raise DamagedFile(f"{self._path.name} has {counts}")
         special = {text: i for i, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == _CONTROL}
         verbatim = {i: text for i, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind == _USER_DEFINED}
         ordinary = (
@@ -80,36 +80,37 @@ class GgufMetadata:
             for i, (text, kind) in enumerate(zip(texts, kinds, strict=True))
             if kind not in (_CONTROL, _USER_DEFINED, _UNUSED)
         )
-        ends = [self._field(f"tokenizer.ggml.{end}_token_id", None) for end in ("eos", "eot")]
-        starts = self._field("tokenizer.ggml.add_bos_token", False)
-        begin = self._field("tokenizer.ggml.bos_token_id", None) if starts else None
-        constants: dict[str, str] = {}
-        for name, written in _CONSTANTS.items():
-            number = self._field(f"tokenizer.ggml.{written}_token_id", None)
-            if number is not None:
-                constants[name] = texts[int(number)]
+        marks = {name: self._token(name, len(texts)) for name in ("eos", "eot", "bos", *_CONSTANTS.values())}
+        ends = [marks[name] for name in ("eos", "eot")]
         return TokenizerParts(
             library=library_json(ordinary, merges, _PRE_TOKENIZERS[pre], verbatim),
             special=special,
-            end_tokens=tuple(int(end) for end in ends if end is not None),
-            template=cast("str", self._field("tokenizer.chat_template", "")),
-            constants=constants,
+            end_tokens=tuple([end for end in ends if end is not None]),
+            template=self._text("tokenizer.chat_template", ""),
+            constants={name: texts[at] for name, of in _CONSTANTS.items() if (at := marks[of]) is not None},
             verbatim=verbatim,
-            begin_token=None if begin is None else int(begin),
+            begin_token=marks["bos"] if starts else None,
         )
 
-    def _field(self, name: str, *default: Any) -> Any:
-        found = self._fields.get(name)
-        if found is not None:
-            return found.contents()
-        if default:
-            return default[0]
-        raise DamagedFile(f"{self._path.name} has no {name}")
+    def _token(self, name: str, vocabulary: int) -> int | None:
+        """The id of a token that has a name."""
+        with self._sound():
+            found = self._header.whole(f"tokenizer.ggml.{name}_token_id")
+        if found is not None and not 0 <= found < vocabulary:
+            raise DamagedFile(f"{self._path.name} names token {found:,} of {vocabulary:,} its {name}")
+        return found
 
-    def _tensor_entry(self, name: str) -> Any:
-        if name not in self._tensors:
-            raise DamagedFile(f"{self._path.name} has no tensor {name}")
-        return self._tensors[name]
+    def _text(self, name: str, default: str) -> str:
+        with self._sound():
+            found = self._header.text(name)
+        return default if found is None else found
+
+    @contextmanager
+    def _sound(self) -> Generator[None]:
+        try:
+            yield
+        except Unsound as error:
+            raise DamagedFile(f"{self._path.name} {error}") from error
 
 
 class GgufCheckpoint(GgufMetadata):
@@ -118,7 +119,8 @@ class GgufCheckpoint(GgufMetadata):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         if self._architecture != "llama":
-            raise UnsupportedModel(f"{path.name} holds a {self._architecture or 'nameless'} model; Llama models run")
+            named = self._architecture[:40] or "nameless"
+            raise UnsupportedModel(f"{path.name} holds a {named} model; Llama models run")
         self._config = self._read_config()
 
     @property
@@ -126,46 +128,75 @@ class GgufCheckpoint(GgufMetadata):
         return self._config
 
     def _read_config(self) -> LlamaConfig:
-        if "rope_freqs.weight" in self._tensors or self._field("llama.rope.scaling.type", "none") != "none":
+        if "rope_freqs.weight" in self._header.tensors or self._text("llama.rope.scaling.type", "none") != "none":
             raise UnsupportedModel(f"{self._path.name} scales its rotary positions, which is not implemented")
-        if self._field("llama.expert_count", 0):
+        if self._whole("expert_count", 0):
             raise UnsupportedModel(f"{self._path.name} is a mixture of experts, which is not implemented")
-        heads = int(self._field("llama.attention.head_count"))
-        d_model = int(self._field("llama.embedding_length"))
-        head_dim = int(self._field("llama.attention.key_length", d_model // heads))
-        if int(self._field("llama.rope.dimension_count", head_dim)) != head_dim:
+        heads, d_model = self._whole("attention.head_count"), self._whole("embedding_length")
+        head_dim = self._whole("attention.key_length", d_model // heads if heads > 0 else 0)
+        if self._whole("rope.dimension_count", head_dim) != head_dim:
             raise UnsupportedModel(f"{self._path.name} rotates a part of each head only, which is not implemented")
-        layers = int(self._field("llama.block_count"))
-        if not 0 < layers <= len(self._tensors):
-            raise DamagedFile(f"{self._path.name} says {layers:,} layers, and has {len(self._tensors)} tensors")
+        table = self._tensor_entry("token_embd.weight")
+        if len(table.sizes) != 2:
+            raise DamagedFile(f"{self._path.name} has a table of embeddings of {len(table.sizes)} dimensions")
         return LlamaConfig(
-            layers=layers,
+            layers=self._whole("block_count"),
             d_model=d_model,
             heads=heads,
-            kv_heads=int(self._field("llama.attention.head_count_kv", heads)),
+            kv_heads=self._whole("attention.head_count_kv", heads),
             head_dim=head_dim,
-            ffn=int(self._field("llama.feed_forward_length")),
-            vocab=int(self._tensor_entry("token_embd.weight").shape[1]),
-            context=int(self._field("llama.context_length")),
-            rope_base=float(self._field("llama.rope.freq_base", 10000.0)),
-            norm_epsilon=float(self._field("llama.attention.layer_norm_rms_epsilon")),
-            tied_embeddings="output.weight" not in self._tensors,
+            ffn=self._whole("feed_forward_length"),
+            vocab=table.sizes[1],
+            context=self._whole("context_length"),
+            rope_base=self._number("rope.freq_base", 10000.0),
+            norm_epsilon=self._number("attention.layer_norm_rms_epsilon"),
+            tied_embeddings="output.weight" not in self._header.tensors,
         )
 
-    def tensor(self, name: str) -> Float32:
-        from gguf import dequantize
+    def _whole(self, name: str, default: int | None = None) -> int:
+        with self._sound():
+            return self._known(name, self._header.whole(f"llama.{name}"), default)
 
+    def _number(self, name: str, default: float | None = None) -> float:
+        with self._sound():
+            found = self._known(name, self._header.number(f"llama.{name}"), default)
+        if not isfinite(found) or found <= 0:
+            raise DamagedFile(f"{self._path.name} says {found} for llama.{name}, which cannot be")
+        return found
+
+    def _known(self, name: str, found: _N | None, default: _N | None) -> _N:
+        if found is None and default is None:
+            raise DamagedFile(f"{self._path.name} has no llama.{name}")
+        return cast("_N", default if found is None else found)
+
+    def _tensor_entry(self, name: str) -> TensorEntry:
+        if name not in self._header.tensors:
+            raise DamagedFile(f"{self._path.name} has no tensor {name}")
+        return self._header.tensors[name]
+
+    def tensor(self, name: str) -> Float32:
         found = self._tensor_entry(_gguf_name(name))
-        try:
-            values: Float32 = dequantize(found.data, found.tensor_type)
-        except (ValueError, NotImplementedError) as error:
-            raise DamagedFile(f"tensor {found.name} of {self._path.name} cannot be read ({error})") from error
+        hold_shape(self._config, name, found.sizes[::-1])
+        values = self._dequantised(found)
         if "q_proj" in name or "k_proj" in name:
+            dim = self._config.head_dim
             rows, columns = values.shape
-            heads = rows // self._config.head_dim
-            pairs = values.reshape(heads, self._config.head_dim // 2, 2, columns)
+            pairs = values.reshape(rows // dim, dim // 2, 2, columns)
             values = pairs.swapaxes(1, 2).reshape(rows, columns)
         return values
+
+    def _dequantised(self, entry: TensorEntry) -> Float32:
+        """Mapped and turned into numbers: as much memory as the tensor has in f32."""
+        import numpy as np
+        from gguf import GGMLQuantizationType, dequantize
+
+        if entry.size is None:
+            raise DamagedFile(f"tensor {entry.name} of {self._path.name} is of type {entry.kind}, which is not known")
+        shape = tuple(reversed(entry.sizes))
+        with reading(f"tensor {entry.name} of {self._path.name} cannot be read"):
+            raw = np.memmap(self._path, np.uint8, "r", entry.at, (entry.size,))
+            rows = raw.reshape(*shape[:-1], entry.size // prod(shape[:-1]))
+            return dequantize(rows, GGMLQuantizationType(entry.kind)).reshape(shape)
 
 
 _CONSTANTS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}

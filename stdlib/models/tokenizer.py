@@ -51,8 +51,11 @@ class BytePairTokenizer:
 
         try:
             self._library: Any = Tokenizer.from_str(parts.library)
-        except Exception as error:  # the library has no narrower one
-            raise UnsupportedTokenizer(f"the tokenizers library does not take this tokenizer ({error})") from error
+        except BaseException as error:  # the library has no narrower one, and panics by what is no `Exception`
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            why = str(error)[:200]
+            raise UnsupportedTokenizer(f"the tokenizers library does not take this tokenizer ({why})") from error
         self._special = dict(parts.special)
         self._special_ids = frozenset(self._special.values())
         self._verbatim = dict(parts.verbatim)

@@ -282,9 +282,9 @@ def test_what_cannot_be_loaded_is_said_clearly(tmp_path: Path) -> None:
     assert "is missing" in refused(tmp_path / "nothing.gguf")
     path = tmp_path / "model.gguf"
     path.write_bytes(b"")
-    assert "not a sound GGUF file" in refused(path)
+    assert "too few for a GGUF file" in refused(path)
     path.write_bytes(b"<html>Not found</html>" * 100)
-    assert "not a sound GGUF file" in refused(path)
+    assert "is no GGUF file" in refused(path)
     for size in (40, 5000, sound.stat().st_size - 1000):
         path.write_bytes(sound.read_bytes()[:size])
         assert "does not load" in refused(path)

@@ -18,8 +18,8 @@ from tiny_gguf import write_gguf
 
 from agentlang.base.problems import OutsideError
 from agentlang.executor.engines.conformance.promises import same
+from agentlang.executor.engines.gguf_header import Unsound, read_header
 from agentlang.executor.engines.llamacpp.engine import LlamaCppEngine
-from agentlang.executor.engines.llamacpp.header import Unsound, check_header
 from agentlang.executor.engines.llamacpp.model import LlamaCppModel
 from agentlang.executor.engines.llamacpp.pace import Pace
 from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
@@ -267,7 +267,7 @@ def test_no_single_byte_of_a_header_breaks_the_check(file: Path, tmp_path: Path)
         place = draw.randrange(end)
         broken.write_bytes(data[:place] + bytes([draw.randrange(256)]) + data[place + 1 :])
         try:
-            check_header(broken)
+            read_header(broken)
         except Unsound as error:
             refused += 1
             assert len(str(error)) < 300

@@ -16,10 +16,10 @@ import anyio.to_thread
 
 from ....base.problems import OutsideError
 from ..families import file_of
+from ..gguf_header import Unsound, cache_bytes, read_header
 from ..problems import model_does_not_load
 from ..protocol import Capabilities, ChatTokenizer, ModelFacts, ModelSpec
 from ..workers.process import Gone, Worker, start_worker
-from .header import Unsound, cache_bytes, check_header
 from .limits import memory
 from .model import LlamaCppModel
 
@@ -117,7 +117,7 @@ def _context(spec: ModelSpec, figures: Mapping[str, int]) -> int | None:
 
 def _check(name: str, file: Path) -> Mapping[str, int]:
     try:
-        return check_header(file)
+        return read_header(file).figures
     except Unsound as error:
         raise OutsideError(model_does_not_load(name, f"{file.name} {error}")) from error
     except OSError as error:
