@@ -7,7 +7,8 @@ some test really calls.
 A test passes where its body runs to its end and every `expect` holds. It fails where one does not, and it is an error
 where something else failed: a tool, a model, a call that is not on the cassette.
 
-For those who write engines, `check_engine` says whether one keeps its promises.
+For those who write engines, `check_engine` says whether one keeps its promises; `check_embedding`, `check_scoring` and
+`check_recognising` say it of engines for encoders, rerankers and recognisers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .api import Compiled
     from .executor.backends import Backend
+    from .executor.engines.families import TextModelSpec
     from .executor.engines.protocol import Engine, ModelSpec
     from .executor.frames import End
     from .executor.machine.orders import Expectation
@@ -198,5 +200,26 @@ async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
     under trio.
     """
     from .executor.engines.conformance import check_engine as check
+
+    await check(make, spec)
+
+
+async def check_embedding(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.EMBED` (`executor.engines.families`)."""
+    from .executor.engines.conformance import check_embedding as check
+
+    await check(make, spec)
+
+
+async def check_scoring(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.SCORE`. The model must know English."""
+    from .executor.engines.conformance import check_scoring as check
+
+    await check(make, spec)
+
+
+async def check_recognising(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.RECOGNISE`."""
+    from .executor.engines.conformance import check_recognising as check
 
     await check(make, spec)

@@ -17,7 +17,7 @@ from ..lang.program import HandleDeclaration, Literal, Program
 from . import problems
 from .catalogue import catalogue
 
-ROLES = {"llm:model": "chat", "embed:model": "embed", "search:reranker": "rerank"}
+ROLES = {"llm:model": "chat", "embed:model": "embed", "search:reranker": "rerank", "text:recognizer": "recognise"}
 """What the model behind a constructor must be made for."""
 
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 OURS = ("embed", "given", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
 ENTRY_POINTS = "agentlang.kinds"
 
-# How our engines hold weights in memory: XLA and the encoder in f32, the reranker's ONNX file in int8.
-_HELD_BYTES = {"rerank": 1.0}
+# How our engines hold weights in memory: XLA in f32, ONNX Runtime as they lie in the file.
+_HELD_BYTES = {"rerank": 1.0, "recognise": 0.8}
 # What declares a model of the catalogue, by its name.
 _MODELS = ("llm:model", "embed:model", "search:reranker")
 

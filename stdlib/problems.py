@@ -32,6 +32,14 @@ def engine_unknown(name: str, known: tuple[str, ...]) -> Problem:
     )
 
 
+def engine_unsuitable(name: str, what: str, usual: str) -> Problem:
+    return Problem(
+        "engine-unsuitable",
+        f"the engine {name!r} does not run {what}",
+        hint=f"leave `engine` out, or name one that does: {usual!r} is ours",
+    )
+
+
 def model_shape_only(name: str, span: Span | None = None) -> Problem:
     return Problem(
         "model-shape-only",
@@ -113,7 +121,7 @@ def document_skipped(path: str, why: str) -> Problem:
 
 
 def wrong_role(name: str, role: str, wanted: str, span: Span | None = None) -> Problem:
-    call = {"chat": "llm.chat", "embed": "embed.sentence", "rerank": "search.reranker"}
+    call = {"chat": "llm.chat", "embed": "embed.sentence", "rerank": "search.reranker", "recognise": "text.recognizer"}
     return Problem(
         "wrong-role",
         f"model {name!r} is made to {_ROLES[role]}, not to {_ROLES[wanted]}",
@@ -138,7 +146,7 @@ def reply_truncated(name: str, tokens: int) -> Problem:
     )
 
 
-_ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages"}
+_ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages", "recognise": "recognise what a text names"}
 
 
 def question_too_long(name: str, tokens: int, limit: int) -> Problem:

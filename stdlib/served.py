@@ -84,7 +84,7 @@ async def open_served_encoder(environment: Environment, model: str) -> RemoteEnc
         await encoder.open()
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await encoder.aclose()
+            await encoder.close()
         raise
     return encoder
 

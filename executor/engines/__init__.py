@@ -18,6 +18,7 @@ ENTRY_POINTS = "agentlang.engines"
 ENGINES: dict[str, str] = {
     "llamacpp": "llamacpp.engine:LlamaCppEngine",
     "null": "null:NullEngine",
+    "onnx": "onnx.engine:OnnxEngine",
     "xla": "xla.engine:XlaEngine",
 }
 """Name → `module:factory`, the module relative to this package."""

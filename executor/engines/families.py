@@ -6,13 +6,19 @@ value. An engine implements the families that it names in `operations`; whoever 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .protocol import ChatModel, ChatModelSource, ModelSpec, SequenceHandle, Tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
 
 
 class Operation(Enum):
@@ -21,6 +27,7 @@ class Operation(Enum):
     CHAT = "chat"
     EMBED = "embed"
     SCORE = "score"
+    RECOGNISE = "recognise"
     TRANSCRIBE = "transcribe"
     SYNTHESISE = "synthesise"
 
@@ -82,24 +89,91 @@ class TransferableModel(ChatModel, Protocol):
         ...
 
 
+def operations(engine: object) -> frozenset[Operation]:
+    """What an engine names in `operations`; one that names nothing runs chat models."""
+    named = getattr(engine, "operations", None)
+    return frozenset({Operation.CHAT}) if named is None else frozenset(named)
+
+
+class TextModelSource(Protocol):
+    """Where an engine gets a model from that reads texts and is no chat model. Methods may block.
+
+    `key` names the weights and the way in which texts are read for them: it changes whenever an answer may.
+    """
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The model's files by their role: `weights`, `tokenizer`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextModelSpec:
+    """What to load. Without a source, the engine has the model itself."""
+
+    name: str
+    source: TextModelSource | None = None
+
+
 class EmbeddingModel(Protocol):
     """Texts to vectors."""
 
     @property
-    def dimensions(self) -> int: ...
-
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """A vector of length one for each text, in order."""
+    def key(self) -> str:
+        """Names what the vectors are of: those of equal keys may be compared, and whoever keeps vectors keeps them by
+        it."""
         ...
 
-    async def close(self) -> None: ...
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """A vector of length one for each text, in order: `[len(texts), dimensions]`, f32. Texts of any length, the
+        empty one too; what a text's vector is does not depend on the others, up to the last digits."""
+        ...
+
+    async def close(self) -> None:
+        """Free everything. No operation may follow; closing again does nothing."""
+        ...
 
 
 class ScoringModel(Protocol):
     """How well passages answer a question."""
 
     async def score(self, question: str, passages: Sequence[str]) -> Sequence[float]:
-        """A figure for each passage, in order; higher is better."""
+        """A figure for each passage, in order; higher is better. It does not depend on the other passages.
+
+        Raises `base.problems.OutsideError` (question-too-long) where the question leaves no room for passages.
+        """
+        ...
+
+    async def close(self) -> None:
+        """As `EmbeddingModel.close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A part of a text that a model recognises: `text[start:end]`, in characters, is a `label` (`SURNAME`), and the
+    model is as sure of it as `score` says, from 0 to 1."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+
+
+class RecognisingModel(Protocol):
+    """Texts to the entities in them, such as the names of people."""
+
+    @property
+    def labels(self) -> frozenset[str]: ...
+
+    async def recognise(self, texts: Sequence[str]) -> Sequence[tuple[Entity, ...]]:
+        """The entities of each text, from left to right; none overlaps another."""
         ...
 
     async def close(self) -> None: ...
@@ -142,13 +216,25 @@ class SynthesisingModel(Protocol):
 class EmbeddingEngine(Protocol):
     """An engine that names `Operation.EMBED`."""
 
-    async def load_embedding(self, spec: ModelSpec) -> EmbeddingModel: ...
+    async def load_embedding(self, spec: TextModelSpec) -> EmbeddingModel:
+        """Raises `base.problems.OutsideError` (model-does-not-load)."""
+        ...
 
 
 class ScoringEngine(Protocol):
     """An engine that names `Operation.SCORE`."""
 
-    async def load_scoring(self, spec: ModelSpec) -> ScoringModel: ...
+    async def load_scoring(self, spec: TextModelSpec) -> ScoringModel:
+        """Raises as `load_embedding`."""
+        ...
+
+
+class RecognisingEngine(Protocol):
+    """An engine that names `Operation.RECOGNISE`."""
+
+    async def load_recognising(self, spec: TextModelSpec) -> RecognisingModel:
+        """Raises as `load_embedding`."""
+        ...
 
 
 class TranscribingEngine(Protocol):

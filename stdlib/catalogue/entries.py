@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from .shapes import CatalogueError, Shape
 
-ROLES = ("chat", "embed", "rerank")
+ROLES = ("chat", "embed", "rerank", "recognise")
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

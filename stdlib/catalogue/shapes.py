@@ -16,6 +16,7 @@ WEIGHT_BITS: dict[str, float] = {
     "bf16": 16.0,
     "f16": 16.0,
     "int8": 8.0,
+    "int4": 5.0,  # blocks of 32 with a scale in f32
     "q8_0": 8.5,
     "q4_1": 5.0,
     "mxfp4": 4.25,
@@ -32,7 +33,7 @@ class Shape:
 
     `ffn` is the inner width of the feed-forward block, of one expert where there are experts. `context` is in tokens.
     `dtype` is how most weights are stored; `expert_dtype` and `embedding_dtype` say where those differ.
-    `sliding_layers` of the layers attend to the last `sliding_window` tokens only. `basis` says where the figures
+    `classes` is what a model that classifies tokens tells apart. `sliding_layers` of the layers attend to the last `sliding_window` tokens only. `basis` says where the figures
     come from.
     """
 
@@ -55,6 +56,7 @@ class Shape:
     sliding_layers: int = 0
     expert_dtype: str = ""
     embedding_dtype: str = ""
+    classes: int = 0
 
     def __post_init__(self) -> None:
         if self.family not in _COUNTS:
@@ -153,10 +155,17 @@ def _bert_scorer(shape: Shape) -> int:
     return _bert(shape) + shape.d_model + 1
 
 
+def _bert_recogniser(shape: Shape) -> int:
+    # BERT without what reads the first token alone, and for each token a number for each class.
+    pooler = (shape.d_model + 1) * shape.d_model
+    return _bert(shape) - pooler + (shape.d_model + 1) * shape.classes
+
+
 _COUNTS: dict[str, Callable[[Shape], int]] = {
     "llama": _llama,
     "qwen3": _qwen3,
     "gpt-oss": _gpt_oss,
     "bert": _bert,
     "bert-scorer": _bert_scorer,
+    "bert-recogniser": _bert_recogniser,
 }

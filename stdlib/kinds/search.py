@@ -1,4 +1,5 @@
-"""Retrieval: an index of documents, search in it, and a reranker. All of it computes, so all of it runs in threads."""
+"""Retrieval: an index of documents, search in it, and a reranker. Models run on their engines; what an index computes
+itself runs in threads."""
 
 from __future__ import annotations
 
@@ -7,19 +8,21 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import anyio.from_thread
 import anyio.to_thread
 
-from ...base.problems import OutsideError
 from ...executor.kinds import Context, Kind, Opener
 from ...ir.library import Batch
-from .. import problems, store
-from ..extras import need_models
+from ..text_models import load_scoring
 from . import Environment
-from .embed import rows
 
 if TYPE_CHECKING:
-    from ..models.encoder import SentenceEncoder
-    from ..models.reranker import Reranker
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...executor.engines.families import EmbeddingModel, ScoringModel
     from ..retrieval.index import Index, Passage
 
 
@@ -54,7 +57,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
             build,
             environment.folder,
             cast(str, arguments["pattern"]),
-            cast("SentenceEncoder", arguments["encoder"]),
+            _FromThread(cast("EmbeddingModel", arguments["encoder"])),
             cast(int, arguments["passage"]),
             environment.progress,
         )
@@ -63,36 +66,36 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
             environment.warn(problem)
         return index
 
-    async def open_reranker(name: str, arguments: Mapping[str, object]) -> Reranker:
-        from ..models.opening import open_reranker
-
+    async def open_reranker(name: str, arguments: Mapping[str, object]) -> ScoringModel:
         del name
-        wanted = cast(str, arguments["name"])
-        need_models("a reranker")
-        entry = store.entry(wanted)
-        if entry.role != "rerank":
-            raise OutsideError(problems.wrong_role(wanted, entry.role, "rerank"))
-        files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
-        reranker = open_reranker(entry, files)
-        await anyio.to_thread.run_sync(reranker.open)
-        return reranker
+        return await load_scoring(environment, cast(str, arguments["name"]), cast(str, arguments.get("engine", "")))
 
     return {"index": open_index, "reranker": open_reranker}
 
 
+class _FromThread:
+    """An encoder for an index, which is built in a worker thread."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        self.model = model
+        self.key = model.key
+        self.dimensions = model.dimensions
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return anyio.from_thread.run(self.model.embed, texts)
+
+
 async def search(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
     """The passages nearest to the question, as records."""
-    del context
-    index = cast("Index", arguments["self"])
-    question, top = cast(str, arguments["question"]), cast(int, arguments["top"])
-    found = await anyio.to_thread.run_sync(index.search, question, top)
-    return _records(found)
+    (found,) = await search_all(context, {**arguments, "questions": (arguments["question"],)})
+    return found
 
 
 async def search_all(context: Context, arguments: Mapping[str, object]) -> tuple[tuple[dict[str, object], ...], ...]:
     """What `search` finds for each of several questions, which are embedded together."""
     index, questions = cast("Index", arguments["self"]), cast("tuple[str, ...]", arguments["questions"])
-    return await lookup_all(context, {**arguments, "vectors": await rows(index.encoder, questions)})
+    encoder = cast(_FromThread, index.encoder).model
+    return await lookup_all(context, {**arguments, "vectors": await encoder.embed(questions)})
 
 
 async def lookup(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
@@ -116,14 +119,14 @@ async def lookup_all(context: Context, arguments: Mapping[str, object]) -> tuple
 async def rerank(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
     """The passages that answer the question best, as records with new scores."""
     from ..retrieval.index import Passage
-    from ..retrieval.ranking import rerank as best
+    from ..retrieval.ranking import best
 
     del context
-    judge = cast("Reranker", arguments["self"])
+    judge = cast("ScoringModel", arguments["self"])
     question, keep = cast(str, arguments["question"]), cast(int, arguments["keep"])
     passages = [Passage(**p) for p in cast("tuple[dict[str, object], ...]", arguments["passages"])]  # pyright: ignore[reportArgumentType]
-    found = await anyio.to_thread.run_sync(best, judge, question, passages, keep)
-    return _records(found)
+    scores = await judge.score(question, [passage.text for passage in passages])
+    return _records(best(scores, passages, keep))
 
 
 def _records(passages: list[Passage]) -> tuple[dict[str, object], ...]:

@@ -1,4 +1,5 @@
-"""From a catalogue entry and its files to a model that can be used. Reads nothing yet, imports nothing heavy."""
+"""From a catalogue entry and its files to the source that an engine loads a model from. Reads nothing yet, imports
+nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,22 +10,39 @@ from typing import TYPE_CHECKING
 from ..catalogue import Entry
 
 if TYPE_CHECKING:
-    from ...executor.engines.packaged import PackagedModel
-    from .encoder import SentenceEncoder
-    from .reranker import Reranker
+    from ...executor.engines.families import TextModelSource
+    from .encoder import BertSource
+    from .recogniser import RecogniserSource
+    from .reranker import RerankerSource
 
 
-def open_encoder(entry: Entry, files: Mapping[str, Path], package: PackagedModel | None = None) -> SentenceEncoder:
-    """The sentence encoder of an entry whose role is `embed`; with `package`, by the functions that came with it."""
+def open_text_model(entry: Entry, files: Mapping[str, Path]) -> TextModelSource:
+    """The source of an entry whose role is `embed`, `rerank` or `recognise`."""
+    opened = {"embed": open_encoder, "rerank": open_reranker, "recognise": open_recogniser}
+    return opened[entry.role](entry, files)
+
+
+def open_encoder(entry: Entry, files: Mapping[str, Path]) -> BertSource:
+    """The sentence encoder of an entry whose role is `embed`."""
     from .bert_config import BertConfig
-    from .encoder import SentenceEncoder
+    from .encoder import BertSource
 
-    weights = next(file.sha256 for file in entry.files if file.role == "weights")
-    return SentenceEncoder(files, BertConfig.of(entry.shape), entry.name, weights, package)
+    return BertSource(files, BertConfig.of(entry.shape), entry.name, _weights(entry))
 
 
-def open_reranker(entry: Entry, files: Mapping[str, Path]) -> Reranker:
+def open_reranker(entry: Entry, files: Mapping[str, Path]) -> RerankerSource:
     """The reranker of an entry whose role is `rerank`."""
-    from .reranker import Reranker
+    from .reranker import RerankerSource
 
-    return Reranker(files, entry.name)
+    return RerankerSource(files, entry.name, _weights(entry))
+
+
+def open_recogniser(entry: Entry, files: Mapping[str, Path]) -> RecogniserSource:
+    """The recogniser of an entry whose role is `recognise`."""
+    from .recogniser import RecogniserSource
+
+    return RecogniserSource(files, entry.name, _weights(entry))
+
+
+def _weights(entry: Entry) -> str:
+    return next(file.sha256 for file in entry.files if file.role == "weights")

@@ -22,6 +22,15 @@ class Encoded(NamedTuple):
     types: list[int]
 
 
+class Place(NamedTuple):
+    """A token of a text, the number of the word that it is a part of, and where it stands, in characters."""
+
+    token: int
+    word: int
+    start: int
+    end: int
+
+
 class WordPiece:
     """A tokenizer that is read when first needed. Thread-safe after that."""
 
@@ -49,6 +58,12 @@ class WordPiece:
         """The ids of `first` with each of `seconds`, as a cross-encoder reads them: [CLS] first [SEP] second [SEP]."""
         found = self._library.encode_batch([(first, second) for second in seconds])
         return [Encoded(each.ids, each.type_ids) for each in found]
+
+    def places(self, text: str) -> list[Place]:
+        """The tokens of a text and where each stands; those that stand for no character are left out."""
+        found = self._library.encode(text, add_special_tokens=False)
+        places = zip(found.ids, found.word_ids, found.offsets, strict=True)
+        return [Place(token, word, start, end) for token, word, (start, end) in places if end > start]
 
     def count(self, text: str) -> int:
         """How many tokens a text has."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .index import Encoder, Index, Passage, build
-from .ranking import Judge, rerank
+from .ranking import best
 
-__all__ = ["Encoder", "Index", "Judge", "Passage", "build", "rerank"]
+__all__ = ["Encoder", "Index", "Passage", "best", "build"]

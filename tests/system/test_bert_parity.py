@@ -17,10 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 from agentlang.base.problems import OutsideError
+from agentlang.executor.engines.xla.encoder import XlaEncoder
 from agentlang.stdlib import store
 from agentlang.stdlib.models import bert, encoder
 from agentlang.stdlib.models.bert_config import BertConfig, assemble
-from agentlang.stdlib.models.encoder import SentenceEncoder
 from agentlang.stdlib.models.opening import open_encoder
 
 SMALL = BertConfig(layers=2, d_model=24, heads=3, ffn=40, vocab=50, context=16)
@@ -123,15 +123,20 @@ def files() -> Mapping[str, Path]:
         pytest.skip(error.problem.title)
 
 
+def opened(files: Mapping[str, Path]) -> XlaEncoder:
+    source = open_encoder(store.entry("all-minilm-l6-v2"), files)
+    return XlaEncoder("all-minilm-l6-v2", source.key, source.functions())
+
+
 @pytest.fixture(scope="module")
-def mini(files: Mapping[str, Path]) -> SentenceEncoder:
-    return open_encoder(store.entry("all-minilm-l6-v2"), files)
+def mini(files: Mapping[str, Path]) -> XlaEncoder:
+    return opened(files)
 
 
 @pytest.mark.models
-def test_the_cosines_that_its_authors_publish(mini: SentenceEncoder) -> None:
+def test_the_cosines_that_its_authors_publish(mini: XlaEncoder) -> None:
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-    embeddings = mini.embed(texts)
+    embeddings = mini.vectors(texts)
     assert embeddings.shape == (3, 384) and embeddings.dtype == np.float32
     cosines = embeddings @ embeddings.T
     assert np.round(cosines[[0, 0, 1], [1, 2, 2]], 4).tolist() == pytest.approx([0.6660, 0.1046, 0.1411], abs=1e-4)
@@ -139,21 +144,21 @@ def test_the_cosines_that_its_authors_publish(mini: SentenceEncoder) -> None:
 
 
 @pytest.mark.models
-def test_an_embedding_does_not_depend_on_its_company(mini: SentenceEncoder) -> None:
+def test_an_embedding_does_not_depend_on_its_company(mini: XlaEncoder) -> None:
     """Batches, padding and order change nothing but the last digits."""
     texts = [f"Item {n}: " + "a word " * (n * 5) for n in range(20)] + ["", "x"]
-    together = mini.embed(texts)
-    alone = np.concatenate([mini.embed([text]) for text in texts])
+    together = mini.vectors(texts)
+    alone = np.concatenate([mini.vectors([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=2e-6)
-    np.testing.assert_allclose(mini.embed(texts[::-1])[::-1], together, atol=2e-6)
-    assert mini.embed([]).shape == (0, 384)
+    np.testing.assert_allclose(mini.vectors(texts[::-1])[::-1], together, atol=2e-6)
+    assert mini.vectors([]).shape == (0, 384)
 
 
 @pytest.mark.models
-def test_a_long_text_is_read_to_its_end(mini: SentenceEncoder) -> None:
+def test_a_long_text_is_read_to_its_end(mini: XlaEncoder, files: Mapping[str, Path]) -> None:
     start = "The mountain railway runs every hour from the valley. " * 40
-    assert mini.count(start) > encoder.LONGEST
-    question, plain, with_end = mini.embed(
+    assert open_encoder(store.entry("all-minilm-l6-v2"), files).functions().tokenizer.count(start) > encoder.LONGEST
+    question, plain, with_end = mini.vectors(
         ["How do I bake bread?", start, start + "To bake bread, mix flour, water, salt and yeast. " * 30]
     )
     assert question @ with_end > question @ plain + 0.2
@@ -162,18 +167,17 @@ def test_a_long_text_is_read_to_its_end(mini: SentenceEncoder) -> None:
 @pytest.mark.models
 def test_compiled_programs_are_kept(files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path))
-    entry = store.entry("all-minilm-l6-v2")
-    first, second, third = (open_encoder(entry, files) for _ in range(3))
-    one = first.embed(["A text."])
+    first, second, third = (opened(files) for _ in range(3))
+    one = first.vectors(["A text."])
     assert first.compiled == 1
-    two = second.embed(["A text."])
+    two = second.vectors(["A text."])
     assert second.compiled == 0
     np.testing.assert_array_equal(one, two)
     kept = list((tmp_path / "private" / "xla").iterdir())
     assert len(kept) == 1
     # What somebody changed is not unpickled but made again.
     kept[0].write_bytes(kept[0].read_bytes()[:-1] + b"x")
-    np.testing.assert_array_equal(third.embed(["A text."]), one)
+    np.testing.assert_array_equal(third.vectors(["A text."]), one)
     assert third.compiled == 1
 
 
@@ -185,14 +189,13 @@ def test_damaged_weights_are_one_clear_problem(files: Mapping[str, Path], tmp_pa
     path.write_bytes(
         {"cut": data[:-1000], "empty": b"", "other": data.replace(b"LayerNorm.bias", b"LayerNorm.bios", 1)}[damage]
     )
-    entry = store.entry("all-minilm-l6-v2")
     with pytest.raises(OutsideError) as caught:
-        open_encoder(entry, {**files, "weights": path}).open()
+        opened({**files, "weights": path}).open()
     assert caught.value.problem.slug == "model-does-not-load"
     tokenizer = tmp_path / "tokenizer.json"
     tokenizer.write_text("{}")
     with pytest.raises(OutsideError) as caught:
-        open_encoder(entry, {**files, "tokenizer": tokenizer}).embed(["a"])
+        opened({**files, "tokenizer": tokenizer}).vectors(["a"])
     assert caught.value.problem.slug == "model-does-not-load"
 
 
@@ -205,7 +208,7 @@ def test_a_folder_that_others_can_write_is_not_trusted(
     (tmp_path / "private").chmod(0o700)
     (tmp_path / "private" / "xla").chmod(0o777)
     with pytest.raises(OutsideError, match="can be written by one"):
-        open_encoder(store.entry("all-minilm-l6-v2"), files).embed(["a"])
+        opened(files).vectors(["a"])
 
 
 @pytest.mark.models
@@ -214,4 +217,4 @@ def test_a_home_that_cannot_be_written_costs_no_answer(
 ) -> None:
     (tmp_path / "home").write_text("not a folder")
     monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path / "home"))
-    assert open_encoder(store.entry("all-minilm-l6-v2"), files).embed(["a"]).shape == (1, 384)
+    assert opened(files).vectors(["a"]).shape == (1, 384)

@@ -18,7 +18,9 @@ from safetensors.numpy import save_file
 
 from agentlang.base.problems import OutsideError
 from agentlang.executor.engines import engine
+from agentlang.executor.engines.onnx.scoring import OnnxScorer
 from agentlang.executor.engines.protocol import Message, ModelSpec, Sampling
+from agentlang.executor.engines.xla.encoder import XlaEncoder
 from agentlang.executor.engines.xla.load import QUICKLY
 from agentlang.ir import compile as irc
 from agentlang.ir import stablehlo
@@ -32,7 +34,7 @@ from agentlang.stdlib.models.onnx_file import read_onnx
 from agentlang.stdlib.models.opening import open_encoder, open_reranker
 from agentlang.stdlib.models.operators import encoder_operators, operators, scorer_operators, weights
 from agentlang.stdlib.models.prepared import prepared_folder
-from agentlang.stdlib.models.reranker import Reranker
+from agentlang.stdlib.models.reranker import RerankerSource
 
 pytestmark = pytest.mark.models
 
@@ -131,10 +133,11 @@ def test_the_encoder_without_its_source(tmp_path: Path) -> None:
     held = weights(store.entry(name), found)
     table = held.pop("table")
     save_file(held, tmp_path / "encoder.safetensors")
-    encoder = open_encoder(store.entry(name), found)
+    source = open_encoder(store.entry(name), found)
+    encoder = XlaEncoder(name, source.key, source.functions())
     loaded = read_weights(found["weights"], config, name).weights
     wanted = [("encode_1_32", PASSAGES[:1]), ("encode_8_64", PASSAGES[:3])]
-    given = [_words(encoder, table, artifacts[bucket], texts) for bucket, texts in wanted]
+    given = [_words(source.functions(), table, artifacts[bucket], texts) for bucket, texts in wanted]
     jobs = [
         fresh_process.Job(artifacts[bucket], tmp_path / "encoder.safetensors", arguments)
         for (bucket, _), arguments in zip(wanted, given, strict=True)
@@ -143,15 +146,15 @@ def test_the_encoder_without_its_source(tmp_path: Path) -> None:
     fresh = fresh_process.run(tmp_path / "fresh", jobs)
     for (_, texts), arguments, answer in zip(wanted, given, fresh, strict=True):
         np.testing.assert_array_equal(answer.outputs[0], np.asarray(step(loaded, *arguments)))
-        np.testing.assert_allclose(answer.outputs[0][: len(texts)], encoder.embed(texts), atol=2e-6)
+        np.testing.assert_allclose(answer.outputs[0][: len(texts)], encoder.vectors(texts), atol=2e-6)
 
 
-def _words(encoder: Any, table: Any, artifact: Artifact, texts: list[str]) -> tuple[Any, Any]:
+def _words(functions: Any, table: Any, artifact: Artifact, texts: list[str]) -> tuple[Any, Any]:
     """What the host hands to a bucket: rows of the table, and which are real."""
     size, length = artifact.bucket
-    start, end, pad = encoder._markers
+    start, end, pad = functions._markers
     ids, mask = np.full((size, length), pad), np.zeros((size, length), np.float32)
-    for row, text in enumerate(encoder._tokenizer.encode(texts)):
+    for row, text in enumerate(functions.tokenizer.encode(texts)):
         marked = [start, *text, end]
         ids[row, : len(marked)], mask[row, : len(marked)] = marked, 1.0
     return table[ids], mask
@@ -164,13 +167,14 @@ def test_the_reranker_without_its_source(tmp_path: Path) -> None:
     name = "ms-marco-minilm-l12"
     found = files(name)
     config = BertConfig.of(store.entry(name).shape)
-    judge = open_reranker(store.entry(name), found)
+    source = open_reranker(store.entry(name), found)
+    judge = OnnxScorer(name, source)
     held = weights(store.entry(name), found)
     assert {str(array.dtype) for array in held.values()} == {"int8", "uint8", "float32"}
     save_file(held, tmp_path / "judge.safetensors")
     # One bucket for all of them, padding included: each one more takes seconds to compile.
     artifacts = scorer_operators(config, 256)[-1:]
-    given = [_pair(judge, passage, artifacts) for passage in PASSAGES]
+    given = [_pair(source, passage, artifacts) for passage in PASSAGES]
     assert {artifact.name for artifact, _ in given} == {"score_256"}
     jobs = [fresh_process.Job(artifact, tmp_path / "judge.safetensors", arguments) for artifact, arguments in given]
     fresh = [float(answer.outputs[0]) for answer in fresh_process.run(tmp_path / "fresh", jobs)]
@@ -178,14 +182,14 @@ def test_the_reranker_without_its_source(tmp_path: Path) -> None:
     step = jax.jit(lambda held, *arguments: bert_scorer.score(config, held, *arguments))
     assert fresh == [float(step(read, *arguments)) for _, arguments in given]
     # The file itself, by ONNX Runtime: the same order, and a number that moved by a step moves what follows.
-    scores = judge.score(QUESTION, PASSAGES)
+    scores = anyio.run(judge.score, QUESTION, PASSAGES)
     assert fresh == pytest.approx(scores, abs=0.5)
     assert np.argsort(fresh).tolist() == np.argsort(scores).tolist()
 
 
-def _pair(judge: Reranker, passage: str, artifacts: tuple[Artifact, ...]) -> tuple[Artifact, tuple[Any, ...]]:
+def _pair(source: RerankerSource, passage: str, artifacts: tuple[Artifact, ...]) -> tuple[Artifact, tuple[Any, ...]]:
     """The smallest bucket for a pair, and what it is given."""
-    ((ids, types),) = [(pair.ids, pair.types) for pair in cast(Any, judge)._pairs(QUESTION, [passage])]
+    ((ids, types),) = [(pair.ids, pair.types) for pair in source.pairs(QUESTION, [passage])]
     artifact = next(each for each in artifacts if len(ids) <= each.bucket[0])
     rows = np.zeros((2, artifact.bucket[0]), np.int32)
     rows[:, : len(ids)] = ids, types

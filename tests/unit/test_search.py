@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agentlang.base.problems import OutsideError, Problem
-from agentlang.stdlib.retrieval import Encoder, Passage, build, rerank
+from agentlang.stdlib.retrieval import Passage, best, build
 from agentlang.stdlib.retrieval.passages import count_words, cut
 from agentlang.stdlib.store import Phase, Step
 
@@ -283,25 +283,13 @@ def test_documents_that_are_no_text_are_left_out(folder: Path, encoder: WordCoun
 # reranking
 
 
-class ByLength:
-    """A judge that likes long passages."""
-
-    def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        return [len(passage) - 10.0 for passage in passages]
-
-
-def test_rerank_keeps_the_best_first() -> None:
+def test_the_best_come_first() -> None:
     passages = [Passage("a", 1, "x" * n, 0.5) for n in (10, 3, 12, 10)]
-    kept = rerank(ByLength(), "?", passages, 3)
+    scores = [len(passage.text) - 10.0 for passage in passages]
+    kept = best(scores, passages, 3)
     assert [len(passage.text) for passage in kept] == [12, 10, 10]
     assert [passage.score for passage in kept] == pytest.approx([0.8808, 0.5, 0.5], abs=1e-4)
     assert kept[1] == replace(passages[0], score=0.5), "equal ones stay in order"
-    assert rerank(ByLength(), "?", passages, 0) == rerank(ByLength(), "?", [], 3) == []
-    assert rerank(ByLength(), "?", [Passage("a", 1, "x" * 3000, 0)], 1)[0].score == 1.0
-
-
-def test_our_encoders_are_encoders() -> None:
-    from agentlang.stdlib.models.encoder import SentenceEncoder
-
-    encoders: list[type[Encoder]] = [WordCounts, SentenceEncoder]
-    assert encoders
+    assert best(scores, passages, 0) == best([], [], 3) == []
+    assert best([3000.0], passages[:1], 1)[0].score == 1.0
+    assert best([-3000.0], passages[:1], 1)[0].score == 0.0

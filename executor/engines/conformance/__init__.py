@@ -5,19 +5,35 @@
 Each check stands for a promise of `protocol`, and a `PromiseBroken` says which one is not kept. They need a model whose
 replies are longer than two dozen tokens and whose context has 256 positions at least; any text will do, so a tiny
 random model serves best. Replies are compared token by token where the protocol says that they are the same.
+
+Engines for other families (`families`) have their own: `check_embedding`, `check_scoring`, `check_recognising`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ..families import TextModelSpec
 from ..protocol import Engine, ModelSpec
-from . import flow, leaving, replies, schemas, together
+from . import flow, leaving, replies, schemas, texts, together
 from .promises import PromiseBroken
 
-__all__ = ["CHECKS", "Check", "PromiseBroken", "check_engine"]
+__all__ = [
+    "CHECKS",
+    "EMBEDDING_CHECKS",
+    "RECOGNISING_CHECKS",
+    "SCORING_CHECKS",
+    "Check",
+    "PromiseBroken",
+    "TextCheck",
+    "check_embedding",
+    "check_engine",
+    "check_recognising",
+    "check_scoring",
+]
 
 Check = Callable[[Engine, ModelSpec], Awaitable[None]]
+TextCheck = Callable[[Engine, TextModelSpec], Awaitable[None]]
 
 CHECKS: tuple[Check, ...] = (
     replies.check_streams,
@@ -46,6 +62,16 @@ CHECKS: tuple[Check, ...] = (
     schemas.check_schema_refused,
 )
 
+EMBEDDING_CHECKS: tuple[TextCheck, ...] = (
+    texts.check_vectors,
+    texts.check_vectors_alone,
+    texts.check_whole_text,
+    texts.check_many_vectors,
+    texts.check_same_key,
+)
+SCORING_CHECKS: tuple[TextCheck, ...] = (texts.check_scores, texts.check_score_order, texts.check_many_scores)
+RECOGNISING_CHECKS: tuple[TextCheck, ...] = (texts.check_entities,)
+
 
 async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
     """All checks, each on a fresh engine. Raises `PromiseBroken` at the first promise that is not kept.
@@ -53,6 +79,31 @@ async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
     Call it in an event loop of asyncio and in one of trio: engines run under both.
     """
     for check in CHECKS:
+        try:
+            await check(make(), spec)
+        except PromiseBroken as broken:
+            broken.add_note(f"found by {check.__name__}: {check.__doc__}")
+            raise
+
+
+async def check_embedding(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.EMBED`."""
+    await _check(EMBEDDING_CHECKS, make, spec)
+
+
+async def check_scoring(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.SCORE`. The model must know English: one check is that an
+    answer scores higher than a text of another subject."""
+    await _check(SCORING_CHECKS, make, spec)
+
+
+async def check_recognising(make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.RECOGNISE`."""
+    await _check(RECOGNISING_CHECKS, make, spec)
+
+
+async def _check(checks: tuple[TextCheck, ...], make: Callable[[], Engine], spec: TextModelSpec) -> None:
+    for check in checks:
         try:
             await check(make(), spec)
         except PromiseBroken as broken:

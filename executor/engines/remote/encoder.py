@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
-import anyio
-import anyio.from_thread
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +15,7 @@ _AT_ONCE = 64  # texts of a request
 
 
 class RemoteEncoder:
-    """Opened by `open`, which asks how many numbers a vector has."""
+    """An `EmbeddingModel`. Opened by `open`, which asks how many numbers a vector has."""
 
     def __init__(self, client: Client, model: str) -> None:
         self._client = client
@@ -38,20 +36,14 @@ class RemoteEncoder:
         """Raises `EndpointError`."""
         self._dimensions = len((await self._asked(["how long is a vector?"]))[0])
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `rows`, from a worker thread."""
-        return (
-            np.stack(anyio.from_thread.run(self.rows, texts)) if texts else np.zeros((0, self._dimensions), np.float32)
-        )
-
-    async def rows(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """The vectors, each `[dimensions]`, in the order of the texts. Raises `EndpointError`."""
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """`[len(texts), dimensions]`, f32, in the order of the texts. Raises `EndpointError`."""
         rows: list[NDArray[np.float32]] = []
         for start in range(0, len(texts), _AT_ONCE):
             rows += await self._asked(list(texts[start : start + _AT_ONCE]))
-        return rows
+        return np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32)
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         await self._client.aclose()
 
     async def _asked(self, texts: list[str]) -> list[NDArray[np.float32]]:

@@ -13,12 +13,14 @@ import anyio
 import anyio.to_thread
 
 from ....base.problems import OutsideError
+from ..families import Operation, TextModelSpec
 from ..problems import model_does_not_load
 from ..protocol import WHOLE, Capabilities, ChatModelSource, ChatTokenizer, ModelFacts, ModelSpec
 from .together import together
 
 if TYPE_CHECKING:
     from ..packaged import PackagedModel
+    from .encoder import XlaEncoder
     from .model import XlaModel
 
 
@@ -36,6 +38,25 @@ class XlaEngine:
     @property
     def name(self) -> str:
         return "xla"
+
+    @property
+    def operations(self) -> frozenset[Operation]:
+        return frozenset({Operation.CHAT, Operation.EMBED})
+
+    async def load_embedding(self, spec: TextModelSpec) -> XlaEncoder:
+        from .encoder import EncoderSource, XlaEncoder
+
+        source = spec.source
+        if not isinstance(source, EncoderSource):
+            raise OutsideError(model_does_not_load(spec.name, "the engine 'xla' needs an encoder's functions"))
+
+        def build() -> XlaEncoder:
+            package = self._packages.get(spec.name)
+            made = XlaEncoder(spec.name, source.key, source.functions(), package, self._keep_programs)
+            made.open()
+            return made
+
+        return await anyio.to_thread.run_sync(build)
 
     @property
     def capabilities(self) -> Capabilities:
