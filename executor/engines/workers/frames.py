@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-_LENGTHS = struct.Struct("<IQ")
+LENGTHS = struct.Struct("<IQ")
 _WORDS = msgspec.msgpack.Decoder(dict[str, Any])
 _PIECE = 1 << 18
 _MOST_DESCRIPTORS = 16
@@ -37,10 +37,11 @@ class Frame:
     descriptors: tuple[int, ...] = ()
 
 
-def encode(words: Mapping[str, Any], data: bytes = b"", descriptors: int = 0) -> bytes:
-    """A frame's bytes; `descriptors` is how many open files go with the first of them."""
+def encode(words: Mapping[str, Any], data: bytes = b"", descriptors: int = 0, follows: int = 0) -> bytes:
+    """A frame's bytes; `descriptors` is how many open files go with the first of them. Where `follows` is given, that
+    many bytes of data come behind what this gives."""
     written = msgspec.msgpack.encode({**words, "descriptors": descriptors} if descriptors else words)
-    return _LENGTHS.pack(len(written), len(data)) + written + data
+    return LENGTHS.pack(len(written), len(data) + follows) + written + data
 
 
 class Decoder:
@@ -54,15 +55,15 @@ class Decoder:
         """Raises `BrokenFrame`; nothing can follow then."""
         self._bytes += data
         self._descriptors += descriptors
-        while len(self._bytes) >= _LENGTHS.size:
-            words, body = _LENGTHS.unpack_from(self._bytes)
+        while len(self._bytes) >= LENGTHS.size:
+            words, body = LENGTHS.unpack_from(self._bytes)
             if words > MOST_WORDS or body > MOST_BYTES:
                 raise BrokenFrame(f"a frame of {words} and {body} bytes")
-            start, end = _LENGTHS.size + words, _LENGTHS.size + words + body
+            start, end = LENGTHS.size + words, LENGTHS.size + words + body
             if len(self._bytes) < end:
                 return
             try:
-                read = _WORDS.decode(self._bytes[_LENGTHS.size : start])
+                read = _WORDS.decode(self._bytes[LENGTHS.size : start])
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 raise BrokenFrame(str(error)) from error
             data = bytes(self._bytes[start:end])

@@ -1,0 +1,164 @@
+"""The process that decodes: caches come in from the other process, replies go out, a token each time one is asked for.
+
+The engine computes one token ahead of who asks, so the way to the parent and back is hidden behind a step.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import msgspec
+
+from ....base.problems import OutsideError
+from ..protocol import Sampling, SequenceHandle
+from ..workers.frames import Frame
+from ..workers.inside import Connection
+from ..workers.problems import cache_unusable
+from ..workers.telling import problem_words
+from ..xla.model import XlaModel
+from ..xla.transfer import adopt
+from .forms import CacheForm
+from .half import Half
+from .inbound import Arrived, Inbound
+from .settings import SplitSettings
+
+
+class Decoding(Half):
+    """Says `filled` of a cache that is here, `lost` where it broke off on its way, and `refused` where it cannot be
+    used; answers each `more` by a `token`."""
+
+    def __init__(self, model: XlaModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
+        super().__init__(model, connection, form, settings)
+        self._link: Inbound | None = None
+        self._held: dict[int, Held] = {}
+        self._ended: set[int] = set()
+        """Whose caches nobody wants any more, and have not come yet."""
+
+    def do(self, frame: Frame) -> None:
+        words, number = frame.words, int(frame.words["sequence"])
+        held = self._held.get(number)
+        match words["do"]:
+            case "link":
+                if self._link is not None:
+                    self._link.close()
+                self._link = Inbound(socket.socket(fileno=frame.descriptors[0]), self.form, Hearing(self))
+            case "start":
+                if held is not None and held.handle is not None:
+                    sampling = msgspec.convert(words["sampling"], Sampling)
+                    self.begin(self._reply, held, held.handle, sampling)
+            case "more":
+                if held is not None:
+                    held.asked.release()
+            case "end":
+                if held is None:
+                    self._ended.add(number)
+                else:
+                    held.scope.cancel()
+            case "prepare":
+                self.begin(self._prepare, number, words["sampling"])
+            case "stats":
+                self.begin(self.counted, number)
+            case _:
+                raise AssertionError(words["do"])
+
+    def arrived(self, cache: Arrived) -> None:
+        if cache.number in self._ended:
+            self._ended.discard(cache.number)
+        else:
+            held = self._held[cache.number] = Held(cache.number)
+            self.begin(self._hold, held, cache)
+
+    def gone(self, number: int, say: str | None, words: Mapping[str, Any]) -> None:
+        """A cache that will not be here."""
+        if number in self._ended:
+            self._ended.discard(number)
+        elif say is not None:
+            self.say(say, number, words)
+
+    def was_cut(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self.gone(number, "lost", {})
+        self._ended.clear()
+
+    async def _hold(self, held: Held, cache: Arrived) -> None:
+        """From the arrival of a cache to its release."""
+        try:
+            with held.scope:
+                held.handle = await adopt(self.model, cache.tokens, cache.layers, cache.logits)
+                told = cache.told
+                times = {"arrived": cache.at, "adopted": time.monotonic()}
+                self.say("filled", held.number, {"cached": told["cached"], "ended": told["ended"], **times})
+                del cache
+                await anyio.sleep_forever()
+        except OutsideError as error:
+            self.say("refused", held.number, problem_words(error))
+        finally:
+            if held.handle is not None:
+                with anyio.CancelScope(shield=True):
+                    await self.model.release(held.handle)
+            held.over = True
+            held.asked.release()
+            del self._held[held.number]
+
+    async def _reply(self, held: Held, handle: SequenceHandle, sampling: Sampling) -> None:
+        tokens, told = aiter(self.model.decode(handle, sampling)), 0
+        while True:
+            await held.asked.acquire()
+            if held.over:
+                return
+            token = await anext(tokens, None)
+            finish = handle.finish
+            words: dict[str, Any] = {"token": token, "finish": finish.value if finish is not None else None}
+            if len(handle.logprobs) > told:
+                words["likely"] = [(one.token, one.logprob, one.top) for one in handle.logprobs[told:]]
+                told = len(handle.logprobs)
+            self.say("token", held.number, words)
+            if token is None or finish is not None:
+                return
+
+    async def _prepare(self, number: int, sampling: Any) -> None:
+        try:
+            await self.model.prepare(msgspec.convert(sampling, Sampling))
+        except OutsideError as error:
+            self.say("refused", number, problem_words(error))
+        else:
+            self.say("prepared", number)
+
+
+class Held:
+    """A sequence here, from the arrival of its cache on."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.scope = anyio.CancelScope()
+        self.handle: SequenceHandle | None = None
+        self.asked = anyio.Semaphore(0)
+        """How many tokens the parent waits for."""
+        self.over = False
+
+
+class Hearing:
+    """What the link tells of, brought into the event loop."""
+
+    def __init__(self, half: Decoding) -> None:
+        self._half = half
+
+    def arrived(self, cache: Arrived) -> None:
+        self._call(self._half.arrived, cache)
+
+    def dropped(self, number: int) -> None:
+        self._call(self._half.gone, number, None, {})
+
+    def unusable(self, number: int, why: str) -> None:
+        problem = OutsideError(cache_unusable(self._half.model.facts.name, why))
+        self._call(self._half.gone, number, "refused", problem_words(problem))
+
+    def cut(self, numbers: Sequence[int]) -> None:
+        self._call(self._half.was_cut, numbers)
+
+    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._half.in_loop(function, *arguments)

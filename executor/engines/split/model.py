@@ -1,0 +1,268 @@
+"""A chat model in two processes, as the executor sees it: a prompt is asked of the one, its reply of the other.
+
+Back-pressure is credit of one token: the engine behind it computes one ahead by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from ....base.problems import OutsideError
+from ..families import ModelStats
+from ..protocol import (
+    SERVICE,
+    ChatTokenizer,
+    Finish,
+    Message,
+    ModelFacts,
+    Sampling,
+    SequenceHandle,
+    Service,
+    TokenLogprob,
+    Tokens,
+)
+from ..sequences import RunningSequence, decoded, prompt_of
+from ..stopping import StopDetokenizer
+from ..workers.frames import Frame
+from ..workers.problems import engine_gone, link_cut
+from ..workers.process import Gone, Inbox, Worker
+from ..workers.telling import told_problem
+from .pair import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How the cache of a prompt came over. Seconds."""
+
+    bytes: int
+    """Of keys and values."""
+    copying: float
+    """That the device of the prefilling process waited for its layers to be copied."""
+    behind: float
+    """From the end of prefill until all of it was there."""
+    adopting: float
+    """From then until the decoding engine had it in its own memory."""
+
+
+class SplitSequence(RunningSequence):
+    """`number` is its name in both processes."""
+
+    def __init__(self, number: int, prompt: Tokens, prefill: Worker, decode: Worker, began: float) -> None:
+        super().__init__(prompt, began)
+        self.number = number
+        self.prefill = prefill
+        self.decode = decode
+        self.asked: Inbox = prefill.inbox(number)
+        self.inbox: Inbox = decode.inbox(number)
+        self.transfer: Transfer | None = None
+
+
+class SplitModel:
+    """A `ChatModel`. Made by `SplitEngine.load`."""
+
+    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, pair: Pair) -> None:
+        self._facts = facts
+        self._tokenizer = tokenizer
+        self._pair = pair
+        self._open: set[SplitSequence] = set()
+        self._numbers = 0
+        self._compiled: dict[Worker, int] = {}
+        self._closed = False
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._facts
+
+    @property
+    def compiled(self) -> int:
+        return sum(self._compiled.values())
+
+    @property
+    def open_sequences(self) -> int:
+        return len(self._open)
+
+    @property
+    def pair(self) -> Pair:
+        return self._pair
+
+    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
+        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
+
+    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
+        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
+
+    async def prefill(
+        self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
+    ) -> SplitSequence:
+        # What a prompt has in common with others is found by the engine that prefills it.
+        del prefix
+        prompt = tuple(map(int, prompt_of(tokens, self._facts)))
+        if min(prompt) < 0 or max(prompt) >= self._facts.vocabulary:
+            raise ValueError("a prompt holds tokens of the vocabulary")
+        began = anyio.current_time()
+        if self._closed:
+            raise RuntimeError("the model is closed")
+        both = await self._pair.ready()
+        self._numbers += 1
+        sequence = SplitSequence(self._numbers, prompt, *both, began)
+        self._open.add(sequence)
+        try:
+            await self._fill(sequence, service)
+        except BaseException:
+            self._free(sequence)
+            raise
+        sequence.prefill_seconds = anyio.current_time() - began
+        return sequence
+
+    async def _fill(self, sequence: SplitSequence, service: Service) -> None:
+        left = None if service.deadline is None else service.deadline - anyio.current_time()
+        words = {"left": left, "tenant": service.tenant, "scope": service.scope}
+        sequence.prefill.send({"do": "prefill", "sequence": sequence.number, "tokens": sequence.prompt, **words})
+        shipped = await self._receive(sequence.prefill, sequence.asked)
+        if shipped is None:
+            return
+        if shipped.words["say"] == "refused":
+            raise told_problem(self._facts.name, shipped.words)
+        if shipped.words["say"] == "cut":
+            self._pair.parted(sequence.prefill, sequence.decode)
+            if sequence.decode.alive:
+                # Either the other process is about to be found dead, or the link alone was cut.
+                with anyio.move_on_after(0.2):
+                    await self._receive(sequence.decode, sequence.inbox)
+                raise OutsideError(link_cut(self._facts.name))
+        filled = await self._receive(sequence.decode, sequence.inbox)
+        if filled is None:
+            return
+        if filled.words["say"] == "lost":
+            self._pair.parted(sequence.prefill, sequence.decode)
+            raise OutsideError(link_cut(self._facts.name))
+        if filled.words["say"] == "refused":
+            raise told_problem(self._facts.name, filled.words)
+        sequence.prefill.forget(sequence.number)
+        there, here = filled.words, shipped.words
+        sequence.cached_tokens = int(there["cached"])
+        sequence.transfer = Transfer(
+            int(here["bytes"]),
+            float(here["copying"]),
+            float(there["arrived"]) - float(there["ended"]),
+            float(there["adopted"]) - float(there["arrived"]),
+        )
+
+    def decode(self, sequence: SequenceHandle, sampling: Sampling) -> SplitDecode:
+        return SplitDecode(self, decoded(sequence, SplitSequence, sampling), sampling)
+
+    async def prepare(self, sampling: Sampling) -> None:
+        await self._asked((await self._pair.ready())[1], {"do": "prepare", "sampling": asdict(sampling)})
+
+    async def cancel(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, SplitSequence) and sequence.finish is None:
+            self._stop(sequence)
+
+    async def release(self, sequence: SequenceHandle) -> None:
+        if isinstance(sequence, SplitSequence):
+            self._free(sequence)
+
+    async def stats(self) -> ModelStats:
+        pair = self._pair
+        found = [await self._asked(worker, {"do": "stats"}) for worker in (pair.prefill, pair.decode)]
+        steps, prefilled, made = (
+            sum(int(words[name]) for words in found) for name in ("steps", "prefilled", "decoded")
+        )
+        return ModelStats(steps, prefilled, made, len(self._open))
+
+    async def close(self) -> None:
+        self._closed = True
+        for sequence in tuple(self._open):
+            self._free(sequence)
+        await self._pair.close()
+
+    async def next_token(self, sequence: SplitSequence) -> Mapping[str, Any] | None:
+        """What the decoding process says next. For `SplitDecode`."""
+        try:
+            frame = await self._receive(sequence.decode, sequence.inbox)
+        except BaseException:
+            self._free(sequence)
+            raise
+        return None if frame is None else frame.words
+
+    async def _asked(self, worker: Worker, words: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An answer that is of no sequence."""
+        number = self._numbers = self._numbers + 1
+        inbox = worker.inbox(number)
+        try:
+            worker.send({**words, "sequence": number})
+            frame = await self._receive(worker, inbox)
+        finally:
+            worker.forget(number)
+        if frame is None:
+            raise RuntimeError("the model is closed")
+        if frame.words["say"] == "refused":
+            raise told_problem(self._facts.name, frame.words)
+        return frame.words
+
+    async def _receive(self, worker: Worker, inbox: Inbox) -> Frame | None:
+        try:
+            frame = await worker.receive(inbox)
+        except Gone as error:
+            ran = "prefilled for" if worker is self._pair.prefill else "decoded for"
+            raise OutsideError(engine_gone(self._facts.name, str(error), error.said or None, ran)) from error
+        if frame is not None:
+            self._compiled[worker] = int(frame.words["compiled"])
+        return frame
+
+    def _stop(self, sequence: SplitSequence) -> None:
+        sequence.end(Finish.CANCELLED)
+        for worker in (sequence.prefill, sequence.decode):
+            worker.forget(sequence.number)
+            worker.send({"do": "end", "sequence": sequence.number})
+
+    def _free(self, sequence: SplitSequence) -> None:
+        if sequence in self._open:
+            self._open.discard(sequence)
+            self._stop(sequence)
+
+
+class SplitDecode:
+    """The iterator behind `decode`."""
+
+    def __init__(self, model: SplitModel, sequence: SplitSequence, sampling: Sampling) -> None:
+        self._model = model
+        self._sequence = sequence
+        self._sampling = sampling
+        self._begun = False
+
+    def __aiter__(self) -> SplitDecode:
+        return self
+
+    async def __anext__(self) -> int:
+        sequence = self._sequence
+        if sequence.finish is not None:
+            raise StopAsyncIteration
+        self._ask()
+        words = await self._model.next_token(sequence)
+        if words is None or sequence.finish is not None:
+            raise StopAsyncIteration
+        token, finish = words["token"], words["finish"]
+        if token is not None:
+            sequence.times.append(anyio.current_time())
+            for place, likely, top in words.get("likely", ()):
+                sequence.logprobs.append(TokenLogprob(place, likely, tuple((one, other) for one, other in top)))
+        if finish is not None:
+            sequence.end(Finish(finish))
+        if token is None:
+            sequence.end(Finish.STOP)
+            raise StopAsyncIteration
+        return int(token)
+
+    def _ask(self) -> None:
+        sequence = self._sequence
+        if not self._begun:
+            self._begun = True
+            sampling = asdict(self._sampling)
+            sequence.decode.send({"do": "start", "sequence": sequence.number, "sampling": sampling})
+        sequence.decode.send({"do": "more", "sequence": sequence.number})
