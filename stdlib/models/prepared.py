@@ -31,6 +31,8 @@ _TYPES = {"f32": "float32", "i8": "int8"}
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 _BYTES = {"f32": 4, "i8": 1}
 _QUANTISED = ("values", "scales")
+_LEAST = 1e-30
+"""Outputs of zeros alone have a step too."""
 _INDEX, _WEIGHTS, _LIBRARY, _PARTS = "index.json", "weights.bin", "tokenizer.json", "parts.json"
 
 
@@ -178,8 +180,9 @@ def _quantised(values: Float32) -> tuple[Any, Float32]:
     """A matrix `[in, out]` as int8 `[out, in]`, and what one step of each output is."""
     import numpy as np
 
-    steps = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
-    return np.ascontiguousarray(np.round(values / steps).astype(np.int8).T), steps
+    steps: Float32 = np.maximum(np.abs(values).max(axis=0), _LEAST) / np.float32(127)
+    stored: Any = np.round(values / steps).astype(np.int8)
+    return np.ascontiguousarray(stored.T), steps
 
 
 def _fused(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
