@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-commands test-parts test-slow check-types lint pages format bench bench-peers clean lock help
+.PHONY: run test test-commands test-parts test-slow check-types lint pages format bench bench-peers bench-engines clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
@@ -75,13 +75,24 @@ bench-peers: .venv-peers/.installed ## a stage and a branch beside LangGraph, py
 	@.venv-peers/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation -e .
 	@touch $@
 
+bench-engines: $(VENV)/.dev .venv-transformers/.installed ## the engines beside each other and transformers; into docs/performance.md
+	@$(BIN)/python -m benchmarks.engines --write docs/performance.md
+
+# PyTorch is left to pip's settings: where they name a build for CPUs, gigabytes for GPUs stay away.
+.venv-transformers/.installed: locks/transformers.lock
+	@test -x .venv-transformers/bin/python || $(PYTHON) -m venv .venv-transformers
+	@.venv-transformers/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps --only-binary=:all: -r locks/transformers.lock
+	@.venv-transformers/bin/python -m pip --disable-pip-version-check -q install torch==2.13.0
+	@touch $@
+
 lock: ## write the lock files again
 	@uvx=$$(command -v uv) || { echo "needs uv"; exit 2; }; \
 	for name in run dev all; do \
 	  case $$name in run) e="--extra models --extra repl --extra remote";; dev) e="--extra models --extra repl --extra lsp --extra mcp --extra iree --extra sign --extra remote --extra dev";; all) e="--all-extras";; esac; \
 	  uv pip compile pyproject.toml locks/build.in $$e --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/$$name.lock; \
 	done; \
-	uv pip compile pyproject.toml locks/build.in locks/peers.in --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/peers.lock
+	uv pip compile pyproject.toml locks/build.in locks/peers.in --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/peers.lock; \
+	uv pip compile locks/transformers.in --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/transformers.lock
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .venv-peers build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-transformers build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -52,18 +52,17 @@ def test_a_tiny_shape_runs_anywhere(tmp_path: Path) -> None:
     assert 0 < found["errors"]["layer_beside_float64"] < found["errors"]["tolerance"]
 
 
-def test_a_layer_that_computes_something_else_is_found() -> None:
-    sys.path.insert(0, str(ROOT))
-    try:
-        from benchmarks import gpu
-    finally:
-        sys.path.remove(str(ROOT))
+def test_a_layer_that_computes_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import gpu
+
     layer = gpu.random_layer(gpu.SMALL, jnp.bfloat16, jax.random.key(0))
     assert gpu.check_layer(gpu.SMALL, layer, "xla") < gpu.TOLERANCE
     other = gpu.reference_layer
-    try:
-        # Another base of the rotary positions: nothing else differs.
-        gpu.reference_layer = lambda shape, *more: other(gpu.replace(shape, rope_base=1e2), *more)
-        assert gpu.check_layer(gpu.SMALL, layer, "xla") > gpu.TOLERANCE
-    finally:
-        gpu.reference_layer = other
+
+    def elsewhere(shape: Any, layer: Any, hidden: Any) -> Any:
+        """With another base of the rotary positions: nothing else differs."""
+        return other(gpu.replace(shape, rope_base=1e2), layer, hidden)
+
+    monkeypatch.setattr(gpu, "reference_layer", elsewhere)
+    assert gpu.check_layer(gpu.SMALL, layer, "xla") > gpu.TOLERANCE
