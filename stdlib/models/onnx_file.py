@@ -19,11 +19,14 @@ from .checkpoint import DamagedFile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MASK = (1 << 64) - 1
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 # ONNX's element types, as NumPy calls them.
 _TYPES = {1: "<f4", 2: "|u1", 3: "|i1", 6: "<i4", 7: "<i8", 11: "<f8"}
 # Where numbers stand that are not in `raw_data`: packed floats (4), packed integers (5: 32 bits and less, 7: 64).
 _PACKED = {4: "<f4"}
+_MOST_PARTS, _MOST_DIMENSIONS, _MOST_NUMBERS = 1 << 16, 16, 1 << 20
+"""Tensors and nodes of a graph, sizes of a tensor, and numbers that stand one by one: large tensors have bytes."""
 _OUTPUT = re.compile(r"/(?P<module>.+)/MatMul_output_0_output_quantized")
 
 
@@ -43,13 +46,17 @@ def read_onnx(path: Path) -> OnnxTensors:
         tensors: dict[str, Any] = {}
         products: dict[str, str] = {}
         for number, value in _fields(_bytes(graph)):
+            if len(tensors) > _MOST_PARTS or len(products) > _MOST_PARTS:
+                raise ValueError("it has more parts than any model")
             if number == 5:
                 name, array = _tensor(_bytes(value))
+                if name in tensors:
+                    raise ValueError(f"it has two tensors {name[:80]!r}")
                 tensors[name] = array
             elif number == 1:
                 products.update(_product(_bytes(value)))
-    except (ValueError, UnicodeDecodeError, KeyError) as error:
-        raise DamagedFile(f"{path.name} is no ONNX file that can be read ({error})") from error
+    except (ValueError, KeyError, OverflowError) as error:
+        raise DamagedFile(f"{path.name} is no ONNX file that can be read ({str(error)[:200]})") from error
     return OnnxTensors(tensors, products)
 
 
@@ -62,7 +69,7 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[Any]]:
     packed: dict[int, memoryview] = {}
     for number, value in _fields(data):
         if number == 1:
-            shape += [value] if isinstance(value, int) else _varints(value)
+            shape += [value] if isinstance(value, int) else _varints(value, _MOST_DIMENSIONS)
         elif number == 2:
             kind = value if isinstance(value, int) else 0
         elif number == 8:
@@ -72,15 +79,20 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[Any]]:
         elif number in _PACKED and not isinstance(value, int):
             packed[number] = value
         elif number in (5, 7):
-            numbers += [value] if isinstance(value, int) else _varints(value)
+            numbers += [value] if isinstance(value, int) else _varints(value, _MOST_NUMBERS)
+        if len(shape) > _MOST_DIMENSIONS or len(numbers) > _MOST_NUMBERS:
+            raise ValueError(f"the tensor {name[:80]!r} has more sizes or numbers than any")
     if kind not in _TYPES:
         return name, np.empty(0)  # a kind of tensor that no weight of ours has
     dtype = np.dtype(_TYPES[kind])
     if raw is None:
         raw = packed.get(4)
-    array = np.frombuffer(raw, dtype) if raw is not None else np.array(numbers, np.int64).astype(dtype)
+    if any(size >= 1 << 62 for size in shape):
+        raise ValueError(f"the tensor {name[:80]!r} is of the impossible shape {shape}")
+    # Negative numbers are written as the 64 bits that they have.
+    array = np.frombuffer(raw, dtype) if raw is not None else np.array(numbers, np.uint64).view(np.int64).astype(dtype)
     if array.size != prod(shape):
-        raise ValueError(f"the tensor {name!r} has {array.size} numbers, not {prod(shape)}")
+        raise ValueError(f"the tensor {name[:80]!r} has {array.size} numbers, not {prod(shape)}")
     return name, array.reshape(shape)
 
 
@@ -96,6 +108,8 @@ def _product(data: memoryview) -> dict[str, str]:
                 kind = text
             else:
                 (inputs if number == 1 else outputs).append(text)
+            if len(inputs) + len(outputs) > _MOST_PARTS:
+                raise ValueError("a node has more inputs and outputs than any")
     if kind != "MatMulInteger" or len(inputs) < 2 or not outputs:
         return {}
     matrix = inputs[1].removesuffix("_quantized")
@@ -133,14 +147,16 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         at += 1
         result |= (byte & 127) << shift
         if byte < 128:
-            return result, at
+            return result & _MASK, at
     raise ValueError(f"a number without an end at byte {at}")
 
 
-def _varints(data: memoryview) -> list[int]:
+def _varints(data: memoryview, most: int) -> list[int]:
     found: list[int] = []
     at = 0
     while at < len(data):
+        if len(found) == most:
+            raise ValueError(f"a list of more than {most} numbers")
         number, at = _varint(data, at)
         found.append(number)
     return found

@@ -42,7 +42,9 @@ class SafetensorsCheckpoint:
 
     def _weight_map(self) -> dict[str, str]:
         given: Any = self._json(INDEX).get("weight_map", {})
-        files = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        if not isinstance(given, dict):
+            raise DamagedFile(f"{INDEX} of {self._folder.name} has no map of its weights")
+        files = cast("dict[str, Any]", given)
         for file in set(map(str, files.values())):
             # An index may name files of this folder only.
             if not file or Path(file).name != file:

@@ -8,12 +8,12 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
 import anyio
 import pytest
+from damaged_files import GGUF
 from tiny_gguf import write_gguf
 
 from agentlang.base.problems import OutsideError
@@ -202,51 +202,10 @@ def _runs(process: int) -> bool:
     return state != "Z"
 
 
-def change(at: bytes, form: str, value: int) -> Callable[[bytes], bytes]:
-    """Overwrite the number behind a word of the file."""
-
-    def changed(data: bytes) -> bytes:
-        place = data.index(at) + len(at)
-        size = struct.calcsize(form)
-        return data[:place] + struct.pack(form, value) + data[place + size :]
-
-    return changed
-
-
-def field(name: bytes, value: int) -> Callable[[bytes], bytes]:
-    """Overwrite a field of type u32."""
-    return change(name + struct.pack("<I", 4), "<I", value)
-
-
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda data: b"",
-    "a few bytes": lambda data: data[:10],
-    "no GGUF": lambda data: b"GGML" + data[4:],
-    "another version": lambda data: data[:4] + struct.pack("<I", 99) + data[8:],
-    "half": lambda data: data[: len(data) // 2],
-    "all but the last byte": lambda data: data[:-1],
-    "the header alone": lambda data: data[: data.index(b"token_embd.weight")],
-    "2^60 tensors": lambda data: data[:8] + struct.pack("<Q", 1 << 60) + data[16:],
-    "2^60 fields": lambda data: data[:16] + struct.pack("<Q", 1 << 60) + data[24:],
-    "2^62 tokens": change(b"tokenizer.ggml.tokens" + struct.pack("<II", 9, 8), "<Q", 1 << 62),
-    "a text of 2^63 bytes": change(b"general.architecture" + struct.pack("<I", 8), "<Q", 1 << 63),
-    "a size that overflows": change(b"token_embd.weight" + struct.pack("<I", 2), "<Q", (1 << 63) + 4),
-    "nine dimensions": change(b"token_embd.weight", "<I", 9),
-    "no heads": field(b"llama.attention.head_count", 0),
-    "2^31 heads": field(b"llama.attention.head_count", 1 << 31),
-    "no layers": field(b"llama.block_count", 0),
-    "2^31 layers": field(b"llama.block_count", 1 << 31),
-    "three layers of two": field(b"llama.block_count", 3),
-    "no context": field(b"llama.context_length", 0),
-    "a tensor of another name": lambda data: data.replace(b"output_norm.weight", b"output_nork.weight"),
-    "another architecture": lambda data: data.replace(b"\5\0\0\0\0\0\0\0llama", b"\5\0\0\0\0\0\0\0lamma", 1),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", GGUF)
 def test_a_file_that_lies_is_a_problem(file: Path, tmp_path: Path, damage: str) -> None:
     broken = tmp_path / "broken.gguf"
-    broken.write_bytes(DAMAGE[damage](file.read_bytes()))
+    broken.write_bytes(GGUF[damage](file.read_bytes()))
 
     async def main() -> None:
         with pytest.raises(OutsideError) as caught:
@@ -272,6 +231,35 @@ def test_no_single_byte_of_a_header_breaks_the_check(file: Path, tmp_path: Path)
             refused += 1
             assert len(str(error)) < 300
     assert refused > 20
+
+
+@pytest.mark.slow
+def test_no_change_of_a_file_ends_more_than_a_worker(file: Path, tmp_path: Path) -> None:
+    data = file.read_bytes()
+    end = data.index(b"token_embd.weight") + 2000
+    broken = tmp_path / "broken.gguf"
+    draw = random.Random(2)
+
+    async def main() -> tuple[int, int]:
+        loaded = refused = 0
+        for _ in range(150):
+            changed = bytearray(data)
+            for place in (draw.randrange(end) for _ in range(draw.randint(1, 3))):
+                changed[place] = draw.randrange(256)
+            broken.write_bytes(changed)
+            try:
+                model = await LlamaCppEngine().load(spec(broken))
+                loaded += 1
+                sequence = await model.prefill((5, 6, 7))
+                async for _ in model.decode(sequence, Sampling(max_tokens=3)):
+                    pass
+                await model.close()
+            except OutsideError as error:
+                refused += 1
+                assert error.problem.slug in ("model-does-not-load", "engine-gone")
+        return loaded, refused
+
+    assert min(anyio.run(main)) > 10
 
 
 def test_what_is_no_frame_is_told() -> None:
