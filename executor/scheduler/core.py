@@ -68,6 +68,11 @@ class Scheduler:
         known = self._sequences.get(sequence)
         return 0 if known is None else known.computed
 
+    def pages(self, sequence: int) -> tuple[int, ...]:
+        """The pages of a sequence, in order of its positions; none for one that is gone or has no memory."""
+        known = self._sequences.get(sequence)
+        return () if known is None else known.table()
+
     def handle(self, event: Event) -> list[Order]:
         """Raises ValueError for what no engine may say: a number twice, a step that does not run."""
         orders: list[Order] = []

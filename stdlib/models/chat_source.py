@@ -206,10 +206,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return GgufCheckpoint(path)
 
 
+_CODE = ("llama.py", "llama_pages.py", "llama_rows.py", "llama_shards.py", "products.py")
+
+
 def functions_key(config: LlamaConfig) -> str:
     """Changes with the figures and with the code of the functions."""
     here = Path(__file__)
-    code = b"".join(here.with_name(name).read_bytes() for name in ("llama.py", "llama_shards.py", "products.py"))
+    code = b"".join(here.with_name(name).read_bytes() for name in _CODE)
     return hashlib.sha256(repr(config).encode() + code).hexdigest()[:32]
 
 

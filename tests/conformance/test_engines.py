@@ -87,7 +87,6 @@ async def test_what_both_begin_with_is_not_computed_again(subject: tuple[Engine,
         sequence = await model.prefill(prompt, prefix)
         assert cached - 16 < sequence.stats.cached_tokens < len(prompt)
         assert sequence.stats.cached_tokens <= 100 or made.capabilities.finds_prefixes
-        assert sequence.stats.cached_tokens <= cached or made.name != "xla"
         await model.release(sequence)
     await model.close()
 

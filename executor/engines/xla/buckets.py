@@ -11,7 +11,7 @@ from functools import cache
 
 CHUNKS = (16, 32, 64, 128, 256, 512)
 SHORTEST_CACHE = 256
-_CHUNK_COST = 26
+CHUNK_COST = 26
 """What a chunk costs besides its tokens, in tokens: it reads all weights once. Measured on a model of 135M."""
 
 
@@ -62,9 +62,9 @@ def _sizes(tokens: int, room: int) -> tuple[int, tuple[int, ...]]:
     options: list[tuple[int, tuple[int, ...]]] = []
     covering = next((size for size in CHUNKS if tokens <= size <= room), None)
     if covering is not None:
-        options.append((covering + _CHUNK_COST, (covering,)))
+        options.append((covering + CHUNK_COST, (covering,)))
     full = next((size for size in reversed(CHUNKS) if size <= tokens), None)
     if full is not None and full != covering:
         cost, sizes = _sizes(tokens - full, room - full)
-        options.append((cost + full + _CHUNK_COST, (full, *sizes)))
+        options.append((cost + full + CHUNK_COST, (full, *sizes)))
     return min(options)

@@ -38,14 +38,24 @@ def sampled(
     the reply alone.
     """
     scores = logits / temperature
+    kept = among(scores, top_k, top_p)
+    drawn = jax.random.categorical(key(seed_low, seed_high, index), jnp.where(kept, scores, -jnp.inf))
+    return drawn[None].astype(jnp.int32)
+
+
+def among(scores: Array, top_k: Array, top_p: Array) -> Array:
+    """Which of `[vocabulary]` scores are drawn from."""
     ranks = _ordered_bits(scores)
     wanted = jnp.where(top_k == 0, scores.size, jnp.minimum(top_k, scores.size))
-    among = ranks >= _largest(lambda least: jnp.sum(ranks >= least) >= wanted)
-    shares = jax.nn.softmax(jnp.where(among, scores, -jnp.inf))
+    likeliest = ranks >= _largest(lambda least: jnp.sum(ranks >= least) >= wanted)
+    shares = jax.nn.softmax(jnp.where(likeliest, scores, -jnp.inf))
     within = ranks >= _largest(lambda least: jnp.sum(jnp.where(ranks >= least, shares, 0.0)) >= top_p)
-    kept = among & (within | (top_p >= 1.0))
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed_low), seed_high), index)
-    return jax.random.categorical(key, jnp.where(kept, scores, -jnp.inf))[None].astype(jnp.int32)
+    return likeliest & (within | (top_p >= 1.0))
+
+
+def key(seed_low: Array, seed_high: Array, index: Array) -> Array:
+    """What a draw depends on."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), seed_low), seed_high), index)
 
 
 def _ordered_bits(scores: Array) -> Array:

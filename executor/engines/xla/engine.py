@@ -22,18 +22,27 @@ if TYPE_CHECKING:
     from ..packaged import PackagedModel
     from .encoder import XlaEncoder
     from .model import XlaModel
+    from .paged.model import PagedModel
 
 
 class XlaEngine:
     """An `Engine`. `keep_programs` False compiles anew in each process and writes nothing.
 
     A model in shards runs on as many devices, where there are so many, and else on one. A model of `packages`, by its
-    name, runs by the functions that came with it, for the positions they are made for.
+    name, runs by the functions that came with it, for the positions they are made for. Both take one sequence after the
+    other; all others run on pages of KV cache, which take at most `cache_bytes`, or a quarter of the memory that is
+    available when they are loaded.
     """
 
-    def __init__(self, keep_programs: bool = True, packages: Mapping[str, PackagedModel] | None = None) -> None:
+    def __init__(
+        self,
+        keep_programs: bool = True,
+        packages: Mapping[str, PackagedModel] | None = None,
+        cache_bytes: float | None = None,
+    ) -> None:
         self._keep_programs = keep_programs
         self._packages = packages or {}
+        self._cache_bytes = cache_bytes
 
     @property
     def name(self) -> str:
@@ -60,9 +69,16 @@ class XlaEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(sequences_per_step=1, dtypes=("f32", "int8"), spreads=True)
+        return Capabilities(
+            sequences_per_step=16,
+            dtypes=("f32", "int8"),
+            finds_prefixes=True,
+            exact=False,
+            spreads=True,
+            logprobs=True,
+        )
 
-    async def load(self, spec: ModelSpec) -> XlaModel:
+    async def load(self, spec: ModelSpec) -> XlaModel | PagedModel:
         source = spec.source
         if source is None:
             raise OutsideError(model_does_not_load(spec.name, "the XLA engine needs the model's files"))
@@ -77,9 +93,10 @@ class XlaEngine:
         await together(open_source, start_backend)
         tokenizer, facts = opened[0]
 
-        def build() -> XlaModel:
+        def build() -> XlaModel | PagedModel:
             from .kept import kept_programs
             from .model import XlaModel
+            from .paged.functions import PageableFunctions
             from .programs import Programs
 
             try:
@@ -109,7 +126,12 @@ class XlaEngine:
                 programs = open_programs(spec.name, package, weights, keep)
                 context = min(package.longest, spec.context or package.longest)
                 return XlaModel(facts, tokenizer, programs, weights, context)
-            programs = Programs(source.key, source.functions(), keep)
+            functions = source.functions()
+            if isinstance(functions, PageableFunctions):
+                from .paged.opening import open_paged
+
+                return open_paged(source, functions, facts, tokenizer, spec.context, keep, self._cache_bytes)
+            programs = Programs(source.key, functions, keep)
             return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
 
         return await anyio.to_thread.run_sync(build)
