@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
@@ -19,8 +19,7 @@ from ..workers.frames import Frame
 from ..workers.inside import Connection
 from ..workers.problems import cache_unusable
 from ..workers.telling import problem_words
-from ..xla.model import XlaModel
-from ..xla.transfer import adopt
+from ..xla.paged.model import PagedModel
 from .forms import CacheForm
 from .half import Half
 from .inbound import Arrived, Inbound
@@ -31,12 +30,12 @@ class Decoding(Half):
     """Says `filled` of a cache that is here, `lost` where it broke off on its way, and `refused` where it cannot be
     used; answers each `more` by a `token`."""
 
-    def __init__(self, model: XlaModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
+    def __init__(self, model: PagedModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
         super().__init__(model, connection, form, settings)
         self._link: Inbound | None = None
         self._held: dict[int, Held] = {}
-        self._ended: set[int] = set()
-        """Whose caches nobody wants any more, and have not come yet."""
+        self._expected: set[int] = set()
+        """Whose caches are wanted, and have not come yet."""
 
     def do(self, frame: Frame) -> None:
         words, number = frame.words, int(frame.words["sequence"])
@@ -45,7 +44,12 @@ class Decoding(Half):
             case "link":
                 if self._link is not None:
                     self._link.close()
+                    self.was_cut(self._link)
                 self._link = Inbound(socket.socket(fileno=frame.descriptors[0]), self.form, Hearing(self))
+            case "expect":
+                self._expected.add(number)
+                if self._link is None:
+                    self.gone(number, "lost", {"cut": True})
             case "start":
                 if held is not None and held.handle is not None:
                     sampling = msgspec.convert(words["sampling"], Sampling)
@@ -54,9 +58,8 @@ class Decoding(Half):
                 if held is not None:
                     held.asked.release()
             case "end":
-                if held is None:
-                    self._ended.add(number)
-                else:
+                self._expected.discard(number)
+                if held is not None:
                     held.scope.cancel()
             case "prepare":
                 self.begin(self._prepare, number, words["sampling"])
@@ -66,29 +69,28 @@ class Decoding(Half):
                 raise AssertionError(words["do"])
 
     def arrived(self, cache: Arrived) -> None:
-        if cache.number in self._ended:
-            self._ended.discard(cache.number)
-        else:
+        if cache.number in self._expected:
+            self._expected.discard(cache.number)
             held = self._held[cache.number] = Held(cache.number)
             self.begin(self._hold, held, cache)
 
-    def gone(self, number: int, say: str | None, words: Mapping[str, Any]) -> None:
-        """A cache that will not be here."""
-        if number in self._ended:
-            self._ended.discard(number)
-        elif say is not None:
+    def gone(self, number: int, say: str, words: Mapping[str, Any]) -> None:
+        """A cache that will not be here. Those that nobody wants any more are no news."""
+        if number in self._expected:
+            self._expected.discard(number)
             self.say(say, number, words)
 
-    def was_cut(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self.gone(number, "lost", {})
-        self._ended.clear()
+    def was_cut(self, link: Inbound) -> None:
+        if link is self._link:
+            self._link = None
+            for number in tuple(self._expected):
+                self.gone(number, "lost", {"cut": True})
 
     async def _hold(self, held: Held, cache: Arrived) -> None:
         """From the arrival of a cache to its release."""
         try:
             with held.scope:
-                held.handle = await adopt(self.model, cache.tokens, cache.layers, cache.logits)
+                held.handle = await self.model.adopt(cache.tokens, cache.layers, cache.logits)
                 told = cache.told
                 times = {"arrived": cache.at, "adopted": time.monotonic()}
                 self.say("filled", held.number, {"cached": told["cached"], "ended": told["ended"], **times})
@@ -148,17 +150,14 @@ class Hearing:
         self._half = half
 
     def arrived(self, cache: Arrived) -> None:
-        self._call(self._half.arrived, cache)
+        self._half.in_loop(self._half.arrived, cache)
 
     def dropped(self, number: int) -> None:
-        self._call(self._half.gone, number, None, {})
+        self._half.in_loop(self._half.gone, number, "lost", {"cut": False})
 
     def unusable(self, number: int, why: str) -> None:
-        problem = OutsideError(cache_unusable(self._half.model.facts.name, why))
-        self._call(self._half.gone, number, "refused", problem_words(problem))
+        error = OutsideError(cache_unusable(self._half.model.facts.name, why))
+        self._half.in_loop(self._half.gone, number, "refused", problem_words(error))
 
-    def cut(self, numbers: Sequence[int]) -> None:
-        self._call(self._half.was_cut, numbers)
-
-    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
-        self._half.in_loop(function, *arguments)
+    def cut(self, link: Inbound) -> None:
+        self._half.in_loop(self._half.was_cut, link)

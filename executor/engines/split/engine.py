@@ -74,9 +74,12 @@ class SplitEngine:
                 for worker in workers.values():
                     await worker.close()
             raise
-        connect = joined_by_memory if self._settings.transport == "memory" else joined_by_tcp
-        pair = Pair(workers["prefill"], workers["decode"], start, connect)
+        pair = Pair(workers["prefill"], workers["decode"], start, self.connect)
         return SplitModel(facts, tokenizer, pair)
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """The two ends of a link, of which each process gets one. Blocks."""
+        return joined_by_memory() if self._settings.transport == "memory" else joined_by_tcp()
 
 
 async def _started(load: Load) -> Worker:

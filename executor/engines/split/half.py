@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from ..workers.frames import Frame
 from ..workers.inside import Connection
-from ..xla.model import XlaModel
+from ..xla.paged.model import PagedModel
 from .forms import CacheForm
 from .settings import SplitSettings
 
@@ -25,7 +25,7 @@ class Half(ABC):
     """One of the two processes, from inside. `form` is that of the model's caches as the engine gives and takes them,
     with as many positions as there can be."""
 
-    def __init__(self, model: XlaModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
+    def __init__(self, model: PagedModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
         self.model = model
         self.form = form
         self.settings = settings

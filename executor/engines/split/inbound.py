@@ -50,8 +50,8 @@ class Hears(Protocol):
 
     def unusable(self, number: int, why: str) -> None: ...
 
-    def cut(self, numbers: Sequence[int]) -> None:
-        """The other end is gone, and these had begun to arrive."""
+    def cut(self, link: Inbound) -> None:
+        """The other end is gone, and nothing more arrives."""
         ...
 
 
@@ -93,12 +93,12 @@ class Inbound:
         try:
             while True:
                 self._take(*self._frame())
-        except (OSError, EOFError, Broken):
+        except (OSError, EOFError, Broken, KeyError, TypeError):
             pass
         finally:
             self._connection.close()
-            self._hears.cut(tuple(self._arriving))
             self._arriving.clear()
+            self._hears.cut(self)
 
     def _frame(self) -> tuple[Mapping[str, Any], bytearray, list[int]]:
         head = bytearray(LENGTHS.size)

@@ -34,6 +34,9 @@ from ..workers.process import Gone, Inbox, Worker
 from ..workers.telling import told_problem
 from .pair import Pair
 
+FLIGHTS = 16
+"""Prompts that are on their way at once, at most: each holds its cache in memory that neither engine counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
@@ -73,6 +76,7 @@ class SplitModel:
         self._numbers = 0
         self._compiled: dict[Worker, int] = {}
         self._closed = False
+        self._flights = anyio.CapacityLimiter(FLIGHTS)
 
     @property
     def facts(self) -> ModelFacts:
@@ -107,42 +111,41 @@ class SplitModel:
         began = anyio.current_time()
         if self._closed:
             raise RuntimeError("the model is closed")
-        both = await self._pair.ready()
-        self._numbers += 1
-        sequence = SplitSequence(self._numbers, prompt, *both, began)
-        self._open.add(sequence)
-        try:
-            await self._fill(sequence, service)
-        except BaseException:
-            self._free(sequence)
-            raise
+        async with self._flights:
+            both = await self._pair.ready()
+            self._numbers += 1
+            sequence = SplitSequence(self._numbers, prompt, *both, began)
+            self._open.add(sequence)
+            try:
+                await self._fill(sequence, service)
+            except BaseException:
+                self._free(sequence)
+                raise
         sequence.prefill_seconds = anyio.current_time() - began
         return sequence
 
     async def _fill(self, sequence: SplitSequence, service: Service) -> None:
-        left = None if service.deadline is None else service.deadline - anyio.current_time()
+        number, left = sequence.number, None
+        if service.deadline is not None:
+            left = service.deadline - anyio.current_time()
         words = {"left": left, "tenant": service.tenant, "scope": service.scope}
-        sequence.prefill.send({"do": "prefill", "sequence": sequence.number, "tokens": sequence.prompt, **words})
+        sequence.decode.send({"do": "expect", "sequence": number})
+        sequence.prefill.send({"do": "prefill", "sequence": number, "tokens": sequence.prompt, **words})
         shipped = await self._receive(sequence.prefill, sequence.asked)
         if shipped is None:
             return
         if shipped.words["say"] == "refused":
             raise told_problem(self._facts.name, shipped.words)
-        if shipped.words["say"] == "cut":
-            self._pair.parted(sequence.prefill, sequence.decode)
-            if sequence.decode.alive:
-                # Either the other process is about to be found dead, or the link alone was cut.
-                with anyio.move_on_after(0.2):
-                    await self._receive(sequence.decode, sequence.inbox)
-                raise OutsideError(link_cut(self._facts.name))
+        # Where the link was cut, the other process says so too; or it is gone, which says more.
         filled = await self._receive(sequence.decode, sequence.inbox)
         if filled is None:
             return
-        if filled.words["say"] == "lost":
-            self._pair.parted(sequence.prefill, sequence.decode)
-            raise OutsideError(link_cut(self._facts.name))
         if filled.words["say"] == "refused":
             raise told_problem(self._facts.name, filled.words)
+        if filled.words["say"] == "lost":
+            if filled.words["cut"]:
+                self._pair.parted(sequence.prefill, sequence.decode)
+            raise OutsideError(link_cut(self._facts.name))
         sequence.prefill.forget(sequence.number)
         there, here = filled.words, shipped.words
         sequence.cached_tokens = int(there["cached"])

@@ -18,8 +18,7 @@ from ..protocol import Service
 from ..workers.frames import Frame
 from ..workers.inside import Connection
 from ..workers.telling import problem_words
-from ..xla.model import XlaModel
-from ..xla.transfer import prefill_told
+from ..xla.paged.model import PagedModel
 from .conversions import Plain
 from .forms import CacheForm
 from .half import Half
@@ -30,7 +29,7 @@ from .settings import SplitSettings
 class Prefilling(Half):
     """Answers `prefill` by `shipped`, `refused` or `cut`, or by nothing where it was ended before."""
 
-    def __init__(self, model: XlaModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
+    def __init__(self, model: PagedModel, connection: Connection, form: CacheForm, settings: SplitSettings) -> None:
         super().__init__(model, connection, form, settings)
         self._link: Outbound | None = None
         self._filling: dict[int, Filling] = {}
@@ -113,7 +112,7 @@ class Filling:
             raise LinkCut
         whole = False
         try:
-            handle = await prefill_told(model, self._tokens, self._told, service)
+            handle = await model.prefill_told(self._tokens, self._told, service)
             try:
                 ended = time.monotonic()
                 if self._failed is not None:
@@ -122,7 +121,7 @@ class Filling:
                 for piece in self._kept:
                     cache.piece(*piece)
                 told = {"cached": handle.stats.cached_tokens, "ended": ended}
-                cache.whole(np.asarray(handle.logits), told)
+                cache.whole(np.asarray(handle.making.logits).reshape(-1), told)
                 whole = True
                 seconds = handle.stats.prefill_seconds
             finally:

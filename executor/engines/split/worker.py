@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from ....base.problems import OutsideError
+from ..problems import model_does_not_load
 from ..protocol import ChatModelSource, ModelSpec
 from ..workers.frames import Frame
 from ..workers.inside import Connection, connected
@@ -57,6 +57,8 @@ async def _serve(connection: Connection) -> None:
         connection.say({"say": "ready", "compiled": half.model.compiled})
         async for call in asked:
             call()
+            # What it was about is not held until the next one comes.
+            del call
 
 
 async def _loaded(load: Load, connection: Connection) -> Half:
@@ -66,13 +68,15 @@ async def _loaded(load: Load, connection: Connection) -> Half:
         os.nice(load.settings.prefill_niceness)
     source: ChatModelSource = made(Recipe(load.maker, load.arguments))
     model = await XlaEngine(keep_programs=load.keep_programs).load(ModelSpec(load.name, source, load.context))
-    from ..xla.transfer import cache_sizes
+    from ..xla.paged.model import PagedModel
     from .decoding import Decoding
     from .forms import CacheForm
     from .prefilling import Prefilling
 
-    sizes = await anyio.to_thread.run_sync(lambda: cache_sizes(source.functions()))
-    form = CacheForm(*sizes, positions=model.facts.context)
+    if not isinstance(model, PagedModel):
+        raise OutsideError(model_does_not_load(load.name, "its mathematics is not there for pages of KV cache"))
+    heads, _, width = model.programs.cache_shape
+    form = CacheForm(len(model.device_weights.layers), heads, width, model.facts.context)
     half = Prefilling if load.role == "prefill" else Decoding
     return half(model, connection, form, load.settings)
 
