@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -22,7 +23,7 @@ from agentlang.executor.engines.gguf_header import Unsound, read_header
 from agentlang.executor.engines.llamacpp.engine import LlamaCppEngine
 from agentlang.executor.engines.llamacpp.model import LlamaCppModel
 from agentlang.executor.engines.llamacpp.pace import Pace
-from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
+from agentlang.executor.engines.protocol import ChatModel, Finish, Message, ModelSpec, Sampling, TokenLogprob
 from agentlang.executor.engines.workers.frames import BrokenFrame, Decoder, encode
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.stdlib.models import open_chat
@@ -71,6 +72,27 @@ def test_it_says_what_the_xla_engine_says(file: Path) -> None:
             sequence = await ours.prefill(prompt)
             expected = [token async for token in ours.decode(sequence, SHORT)]
             assert await reply(theirs, prompt) == expected
+        await ours.close()
+        await theirs.close()
+
+    anyio.run(main)
+
+
+def test_it_finds_tokens_as_likely_as_the_xla_engine_does(file: Path) -> None:
+    async def told(model: ChatModel, prompt: tuple[int, ...]) -> Sequence[TokenLogprob]:
+        sequence = await model.prefill(prompt)
+        _ = [token async for token in model.decode(sequence, Sampling(max_tokens=8, logprobs=4))]
+        await model.release(sequence)
+        return sequence.logprobs
+
+    async def main() -> None:
+        ours, theirs = await XlaEngine().load(spec(file)), await LlamaCppEngine().load(spec(file))
+        for prompt in prompts(3, 60):
+            mine, wanted = await told(theirs, prompt), await told(ours, prompt)
+            for one, other in zip(mine, wanted, strict=True):
+                assert one.token == other.token
+                assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+                assert [likely for _, likely in one.top] == pytest.approx([likely for _, likely in other.top], abs=1e-3)
         await ours.close()
         await theirs.close()
 

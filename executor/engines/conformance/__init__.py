@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from ..families import TextModelSpec
 from ..protocol import Engine, ModelSpec
-from . import flow, leaving, replies, schemas, texts, together
+from . import flow, leaving, likelihoods, replies, schemas, texts, together
 from .promises import PromiseBroken
 
 __all__ = [
@@ -60,6 +60,8 @@ CHECKS: tuple[Check, ...] = (
     schemas.check_schema,
     schemas.check_schema_cut_short,
     schemas.check_schema_refused,
+    likelihoods.check_logprobs,
+    likelihoods.check_logprobs_of_the_model,
 )
 
 EMBEDDING_CHECKS: tuple[TextCheck, ...] = (

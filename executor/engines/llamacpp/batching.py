@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..constraint.masks import Constraint, Masks, without
 from .native import NativeModel, StepFailed
-from .sampling import Choice, choose
+from .sampling import Choice, Likely, choose, likely
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,8 @@ class Held:
     constraint: Constraint | None = None
     most: int = 0
     chosen: int = 0
-    chosen_tokens: deque[int] = field(default_factory=deque[int])
-    """Chosen and not told yet."""
+    chosen_tokens: deque[tuple[int, Likely | None]] = field(default_factory=deque["tuple[int, Likely | None]"])
+    """Chosen and not told yet, and how likely each was, where that is asked for."""
     over: bool = False
     credit: int = 0
     """Tokens that may be told before somebody asks again."""
@@ -62,8 +62,9 @@ class Held:
 
 
 class Batcher:
-    """`filled(sequence)` is called once a prompt is in the cache, `token(sequence, token, last)` with each token of a
-    reply, None for an end that has none; `lost(sequence)` where a cache from outside is none of this model."""
+    """`filled(sequence)` is called once a prompt is in the cache, `token(sequence, token, last, likely)` with each
+    token of a reply, None for an end that has none; `lost(sequence)` where a cache from outside is none of this model.
+    """
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Batcher:
         masks: Masks,
         ends: frozenset[int],
         filled: Callable[[Held], None],
-        token: Callable[[Held, int | None, bool], None],
+        token: Callable[[Held, int | None, bool, Likely | None], None],
         lost: Callable[[Held], None],
     ) -> None:
         self._model = model
@@ -157,13 +158,13 @@ class Batcher:
             if held.chosen_tokens:
                 held.credit -= 1
                 self.decoded += 1
-                token = held.chosen_tokens.popleft()
+                token, told = held.chosen_tokens.popleft()
                 last = held.over and not held.chosen_tokens
                 held.choice = None if last else held.choice
-                self._token(held, token, last)
+                self._token(held, token, last, told)
             elif held.over:
                 held.choice = None
-                self._token(held, None, True)
+                self._token(held, None, True, None)
 
     def _can_tell(self, held: Held) -> bool:
         if held.choice is None:
@@ -186,8 +187,10 @@ class Batcher:
         if token in self._ends:
             held.over = True
             return
+        told = likely(logits, token, choice.logprobs) if choice.logprobs is not None else None
         follow = [token]
-        if constraint is not None and not constraint.complete:
+        # Who asks how likely tokens are has each one chosen: what is forced has no logits behind it.
+        if constraint is not None and not constraint.complete and told is None:
             for forced in constraint.forced():
                 if not constraint.take(forced):
                     raise RuntimeError("a key is forced for the second time")
@@ -196,7 +199,7 @@ class Batcher:
         held.over = constraint is not None and constraint.complete and len(follow) <= room
         follow = follow[:room]
         held.chosen += len(follow)
-        held.chosen_tokens.extend(follow)
+        held.chosen_tokens.extend((each, told) for each in follow)
         if not held.over and held.chosen < held.most:
             held.unfed.extend(follow)
 

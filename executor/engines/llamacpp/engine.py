@@ -48,7 +48,7 @@ class LlamaCppEngine:
     @property
     def capabilities(self) -> Capabilities:
         # Its products of one row and of many are different code, which sums in another order.
-        return Capabilities(sequences_per_step=self._slots, exact=False)
+        return Capabilities(sequences_per_step=self._slots, exact=False, logprobs=True)
 
     async def load(self, spec: ModelSpec) -> LlamaCppModel:
         source = spec.source

@@ -22,6 +22,7 @@ from ..protocol import (
     Sampling,
     SequenceHandle,
     Service,
+    TokenLogprob,
     Tokens,
 )
 from ..sequences import RunningSequence, decoded, prompt_of
@@ -173,20 +174,24 @@ class LlamaCppModel:
             self._free(sequence)
         await self._worker.close()
 
-    async def next_token(self, sequence: LlamaSequence) -> tuple[int | None, bool]:
-        """The next token, None if there is none, and whether the reply ends with it. For `LlamaDecode`."""
+    async def next_token(self, sequence: LlamaSequence) -> tuple[int | None, bool, TokenLogprob | None]:
+        """The next token, None if there is none, whether the reply ends with it, and how likely it was, where that was
+        asked for. For `LlamaDecode`."""
         try:
             frame = await self._receive(sequence)
         except BaseException:
             self._free(sequence)
             raise
         if frame is None:
-            return None, True
+            return None, True, None
         if frame.words["say"] == "refused":
             self._free(sequence)
             raise RuntimeError(frame.words["why"])
-        token = frame.words["token"]
-        return (None if token is None else int(token)), bool(frame.words["last"])
+        token, likely = frame.words["token"], frame.words.get("likely")
+        if token is None:
+            return None, True, None
+        told = None if likely is None else TokenLogprob(int(token), likely[0], tuple(map(tuple, likely[1])))
+        return int(token), bool(frame.words["last"]), told
 
     async def _receive(self, sequence: LlamaSequence) -> Frame | None:
         try:
@@ -229,12 +234,14 @@ class LlamaDecode:
         if sequence.finish is not None:
             raise StopAsyncIteration
         self._ask()
-        token, last = await self._model.next_token(sequence)
+        token, last, likely = await self._model.next_token(sequence)
         if token is None:
             sequence.end(Finish.STOP)
         if token is None or sequence.finish is not None:
             raise StopAsyncIteration
         sequence.times.append(anyio.current_time())
+        if likely is not None:
+            sequence.logprobs.append(likely)
         self._text.push(token)
         if self._text.stopped or last:
             sequence.end(Finish.STOP)
@@ -257,6 +264,7 @@ class LlamaDecode:
                 "top_k": sampling.top_k,
                 "top_p": sampling.top_p,
                 "schema": sampling.schema,
+                "logprobs": sampling.logprobs,
                 "most": self._most,
                 "credit": 2,
             }

@@ -6,7 +6,7 @@ The draw depends on the seed and on the token's place in the reply alone, so it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,28 @@ class Choice:
     seed: int = 0
     top_k: int = 0
     top_p: float = 1.0
+    logprobs: int | None = None
+    """How many of the likeliest tokens are told beside each one chosen; None tells nothing."""
+
+
+class Likely(NamedTuple):
+    """How likely the token was that was chosen, and the likeliest ones: natural logarithms."""
+
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
+def likely(logits: NDArray[np.float32], token: int, most: int) -> Likely:
+    """By the model's own logits `[vocabulary]`, before temperature and masks."""
+    scores = logits.astype(np.float64)
+    largest = float(scores.max())
+    scores -= largest + float(np.log(np.exp(scores - largest).sum()))
+    top: tuple[tuple[int, float], ...] = ()
+    if most:
+        count = min(most, scores.size)
+        found = np.argpartition(-scores, count - 1)[:count]
+        top = tuple(sorted(((int(at), float(scores[at])) for at in found), key=lambda pair: (-pair[1], pair[0])))
+    return Likely(float(scores[token]), top)
 
 
 def choose(logits: NDArray[np.float32], how: Choice, index: int, mask: NDArray[np.uint32] | None = None) -> int:

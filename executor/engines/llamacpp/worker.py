@@ -17,7 +17,7 @@ from ..workers.inside import Connection, connected
 from .batching import Batcher, Held
 from .limits import bound_memory
 from .native import DoesNotLoad, NativeModel, StepFailed, UnusableLibrary, load_library
-from .sampling import Choice
+from .sampling import Choice, Likely
 from .vocabulary import Vocabulary
 
 
@@ -59,7 +59,7 @@ class Worker:
             case "open":
                 batcher.open(number, words["tokens"], words["prefix"])
             case "start":
-                choice = Choice(words["temperature"], words["seed"], words["top_k"], words["top_p"])
+                choice = Choice(words["temperature"], words["seed"], words["top_k"], words["top_p"], words["logprobs"])
                 try:
                     batcher.start(number, choice, words["schema"], words["most"])
                 except OutsideError as error:
@@ -104,8 +104,9 @@ class Worker:
     def _lost(self, held: Held) -> None:
         self._say({"say": "lost", "sequence": held.number})
 
-    def _told(self, held: Held, token: int | None, last: bool) -> None:
-        self._say({"say": "token", "sequence": held.number, "token": token, "last": last})
+    def _told(self, held: Held, token: int | None, last: bool, likely: Likely | None) -> None:
+        words: dict[str, Any] = {"say": "token", "sequence": held.number, "token": token, "last": last}
+        self._say(words if likely is None else {**words, "likely": likely})
 
 
 def main() -> None:
