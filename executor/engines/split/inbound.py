@@ -93,7 +93,8 @@ class Inbound:
         try:
             while True:
                 self._take(*self._frame())
-        except (OSError, EOFError, Broken, KeyError, TypeError):
+        except (OSError, EOFError, Broken, LookupError, TypeError, ValueError):
+            # The other end is gone, or says what is none of our words.
             pass
         finally:
             self._connection.close()
