@@ -181,8 +181,7 @@ def _quantised(values: Float32) -> tuple[Any, Float32]:
     import numpy as np
 
     steps: Float32 = np.maximum(np.abs(values).max(axis=0), _LEAST) / np.float32(127)
-    stored: Any = np.round(values / steps).astype(np.int8)
-    return np.ascontiguousarray(stored.T), steps
+    return np.rint(values.T / steps[:, None], order="C").astype(np.int8), steps
 
 
 def _fused(checkpoint: Checkpoint) -> Iterator[tuple[str, Float32]]:
