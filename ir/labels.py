@@ -18,7 +18,7 @@ NONE: Labels = frozenset()
 RESULT = "result"
 """Where `carried` has the labels of the parts of a result."""
 
-_ENDS = frozenset({"text:redact"})
+_ENDS = frozenset({"text:redact", "text:redact_found"})
 # Whose bodies are entered with what it takes. Other operands only decide which body runs, which is no flow of data.
 _ENTERED = frozenset({"agent.match", "agent.map", "agent.repeat"})
 

@@ -89,6 +89,26 @@ def _embed(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     return None if shape is None else _encoded(shape, *_several(operands, "text", "texts"))
 
 
+def _recognise(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    """Once for what is there. (A text that is redacted is read again until nothing more is found: twice, mostly.)"""
+    handle = operands.get("self", Sized()).handle
+    shape = shapes(handle.name) if handle else None
+    return None if shape is None else llm.encode(shape, _tokens(operands.get("text", Sized())))
+
+
+def _redact_found(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    once = _recognise(operands, shapes)
+    text = _tokens(operands.get("text", Sized()))
+    if once is None:
+        return None
+    return replace(
+        once,
+        compute=once.compute * 2.0,
+        traffic=once.traffic * 2.0,
+        cpu=text * (2.0 * _SECONDS_PER_TOKEN["text:redact"]),
+    )
+
+
 def _lookup(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     del shapes
     vectors = operands.get("vectors", Sized())
@@ -214,6 +234,8 @@ _STAGES: dict[str, Demands] = {
     "search:rerank": _rerank,
     "search:search": _search,
     "search:search_all": _search,
+    "text:find": _recognise,
+    "text:redact_found": _redact_found,
 }
 _SIZES: dict[str, Callable[[Mapping[str, Sized]], Sized | None]] = {
     "embed:embed": _vector,
@@ -226,5 +248,6 @@ _SIZES: dict[str, Callable[[Mapping[str, Sized]], Sized | None]] = {
     "text:join": _joined,
     "text:split": _split,
     "text:redact": _same,
+    "text:redact_found": _same,
     "text:sentences": _same,
 }

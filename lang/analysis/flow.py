@@ -22,7 +22,7 @@ from .whole import Whole
 
 UNTRUSTED = "untrusted"
 # Stages whose result carries no label of their arguments, by what runs them.
-_ENDS = frozenset({"text:redact"})
+_ENDS = frozenset({"text:redact", "text:redact_found"})
 # The parameter that stands for the run of a pipeline itself: what decided that it is called.
 _RUN = ""
 

@@ -12,7 +12,7 @@ from .. import program
 from ..program import StageSignature
 
 # Stages whose result carries no label of their arguments, by what stands behind them.
-_ENDS = frozenset({"text:redact"})
+_ENDS = frozenset({"text:redact", "text:redact_found"})
 
 Flow = frozenset[str]
 _NONE: Flow = frozenset()

@@ -1,5 +1,5 @@
 """Texts: join, split, look into, redact, sentences. The work is in `stdlib.text`; this file is its face to the
-executor.
+executor. A recogniser is a model that finds personal data which has no form of its own, such as names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio.to_thread
 
 from ...executor.kinds import Context, Kind, Opener, StageFailure
 from .. import text as library
@@ -17,8 +19,14 @@ from .. import tool_problems as problems
 from ..text import Sentences
 from ..text import join as join_texts
 from ..text import redact as redact_text
+from ..text import redact_found as redact_parts
 from ..text import split as split_text
+from ..text.personal import parts
+from ..text_models import load_recognising
 from . import Environment
+
+if TYPE_CHECKING:
+    from ...executor.engines.families import RecognisingModel
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
@@ -26,6 +34,8 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
         "join": join,
         "split": split,
         "redact": redact,
+        "redact_found": redact_found,
+        "find": find,
         "sentences": sentences,
         "lower": _plain(str.lower),
         "upper": _plain(str.upper),
@@ -40,7 +50,7 @@ def stages(environment: Environment) -> Mapping[str, Kind]:
     }
 
 
-# All but `matches`, whose pattern may be none and may take long.
+# All but `matches`, whose pattern may be none and may take long, and what asks a model.
 _MARKS = ("starts_with", "ends_with", "lines", "words", "number")
 HARMLESS: frozenset[str] = frozenset({"join", "split", "redact", "lower", "upper", "trim", "replace", *_MARKS})
 
@@ -52,8 +62,11 @@ def repeatable(name: str, arguments: Mapping[str, object]) -> bool:
 
 
 def openers(environment: Environment) -> Mapping[str, Opener]:
-    del environment
-    return {}
+    async def open_recogniser(name: str, arguments: Mapping[str, object]) -> RecognisingModel:
+        del name
+        return await load_recognising(environment, cast(str, arguments["name"]), cast(str, arguments.get("engine", "")))
+
+    return {"recognizer": open_recogniser}
 
 
 _PIECE = re.compile(r"[A-Za-z]+|\d|\w|[^\w\s]")
@@ -173,3 +186,36 @@ async def sentences(context: Context, arguments: Mapping[str, object]) -> AsyncI
             yield sentence
     for sentence in cutter.end():
         yield sentence
+
+
+async def redact_found(context: Context, arguments: Mapping[str, object]) -> str:
+    """What has a form is replaced first, then what the model finds in the text that is left. It sees other words around
+    a name once its neighbours are marks, and may find more: this goes on until it finds no more, so that redacting
+    again changes nothing. Each turn leaves fewer letters."""
+    del context
+    model = cast("RecognisingModel", arguments["self"])
+    text = cast(str, arguments["text"])
+    while True:
+        text = await anyio.to_thread.run_sync(redact_text, text)
+        (entities,) = await model.recognise((text,))
+        further = redact_parts(text, parts(entities))
+        if further == text:
+            return text
+        text = further
+
+
+async def find(context: Context, arguments: Mapping[str, object]) -> tuple[dict[str, object], ...]:
+    """What the model finds, as records."""
+    del context
+    text = cast(str, arguments["text"])
+    (entities,) = await cast("RecognisingModel", arguments["self"]).recognise((text,))
+    return tuple(
+        {
+            "label": entity.label,
+            "text": text[entity.start : entity.end],
+            "start": entity.start,
+            "end": entity.end,
+            "score": entity.score,
+        }
+        for entity in entities
+    )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .redaction import redact
+from .redaction import redact, redact_found
 from .sentence import Sentences, sentences
 from .splitting import split
 
-__all__ = ["Sentences", "join", "redact", "sentences", "split"]
+__all__ = ["Sentences", "join", "redact", "redact_found", "sentences", "split"]
 
 
 def join(texts: Iterable[str], separator: str = "") -> str:

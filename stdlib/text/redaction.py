@@ -3,20 +3,31 @@
 Patterns propose and checks decide: a card number must pass Luhn and begin as an issuer's does, an account number must
 pass its mod-97 check and have the length of its country, an address must parse. What has no check (a phone number) must
 be written as one, or be announced as one ("call ..."). A number that passes none of that stays: "30 days" and
-"order 1234567" are what the answer needs. Names and street addresses are not found: that takes a model.
+"order 1234567" are what the answer needs. Names and street addresses are not found: that takes a model, and
+`redact_found` is what replaces what one finds.
+
+What has a check is found wherever it begins and ends at a group of its digits, in a longer row of numbers too: behind a
+date, before another one of its kind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 _EMAIL = re.compile(
     r"(?<![\w.+%-])[\w+%'-]+(?:\.[\w+%'-]+)*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,50})(?![\w-])"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,30}")
-_CARD = re.compile(r"(?<![0-9])(?<![0-9][ .-])[2-6][0-9](?:[ -]?[0-9]){10,17}(?![0-9])(?![ .-][0-9])")
-_SSN = re.compile(r"(?<![0-9])(?<![0-9][ .-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![0-9])(?!-[0-9])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ \u00a0\u2009\u202f-]?[A-Za-z0-9]){11,30}")
+# Groups of digits with one mark between two. (A group is as long as it is: what is longer than a number is none.)
+_ROW = re.compile(r"(?<![0-9])[0-9]+(?:[ .\u00a0\u2009\u2010-\u2013\u202f-][0-9]+)*")
+_DECIMAL = re.compile(r"[0-9]\.|\.[0-9]")
+_GROUP = re.compile(r"[0-9]+")
+# The groups in which cards show their numbers.
+_CARD_GROUPS = frozenset(
+    {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 1), (4, 4, 4, 4, 2), (4, 4, 4, 4, 3), (6, 13)}
+)
+_SSN = re.compile(r"(?<![0-9])(?<![0-9][.-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![0-9])(?!-[0-9])")
 _SSN_ANNOUNCED = re.compile(
     r"(?i)(\b(?:ssn|social security(?: number| no\.?)?)\b[^0-9\n]{0,12})"
     r"([0-9]{3})[ .-]?([0-9]{2})[ .-]?([0-9]{4})(?![0-9])"
@@ -77,8 +88,8 @@ def redact(text: str) -> str:
     Redacting twice gives the same as once.
     """
     text = _EMAIL.sub("[email]", text)
-    text = _IBAN.sub(_iban, text)
-    text = _CARD.sub(_if(_is_card, "[card]"), text)
+    text = _replaced(text, _ibans(text), "[iban]")
+    text = _replaced(text, _cards(text), "[card]")
     text = _SSN.sub(_if(_is_ssn, "[ssn]"), text)
     text = _SSN_ANNOUNCED.sub(lambda found: f"{found[1]}[ssn]", text)
     text = _IPV4.sub(_if(_is_address, "[ip]"), text)
@@ -92,6 +103,51 @@ def redact(text: str) -> str:
         text = further
 
 
+# What `redact` and `redact_found` leave behind.
+MARK = re.compile(r"\[[a-z]{2,}(?: [a-z]+)*\]")
+
+
+def redact_found(text: str, found: Iterable[tuple[int, int, str]]) -> str:
+    """The text with parts of it, `text[start:end]`, replaced by their marks (`name` by `[name]`).
+
+    Parts come from left to right and do not overlap. What stands in a mark already stays. Parts of the same mark with
+    nothing but white space, commas and the like between them are one, a mark that was there among them: `[name]`, not
+    `[name] [name]`.
+    """
+    marks = [(each.start(), each.end(), each[0][1:-1]) for each in MARK.finditer(text)]
+    new = [
+        (start, end, mark)
+        for start, end, mark in found
+        if re.search(r"\w", text[start:end]) and not any(start < after and before < end for before, after, _ in marks)
+    ]
+    if not new:
+        return text
+    words = {mark for _, _, mark in new}
+    parts: list[tuple[int, int, str]] = []
+    for start, end, mark in sorted([*new, *(each for each in marks if each[2] in words)]):
+        if parts and parts[-1][2] == mark and _JOINT.fullmatch(text, parts[-1][1], start):
+            start = parts.pop()[0]
+        parts.append((start, end, mark))
+    out: list[str] = []
+    at = 0
+    for start, end, mark in parts:
+        out += (text[at:start], f"[{mark}]")
+        at = end
+    return "".join((*out, text[at:]))
+
+
+_JOINT = re.compile(r"[ \u00a0\t]*[,.'’-]?[ \u00a0\t]*\n?[ \t]*")
+
+
+def _replaced(text: str, spans: Iterator[tuple[int, int]], mark: str) -> str:
+    out: list[str] = []
+    at = 0
+    for start, end in spans:
+        out += (text[at:start], mark)
+        at = end
+    return "".join((*out, text[at:]))
+
+
 def _if(check: Callable[[str], bool], mark: str) -> Callable[[re.Match[str]], str]:
     return lambda found: mark if check(found[0]) else found[0]
 
@@ -100,21 +156,58 @@ def _digits(text: str) -> str:
     return "".join(letter for letter in text if letter in "0123456789")
 
 
-def _iban(found: re.Match[str]) -> str:
-    """The match may run into the words behind the number: the country says how long the number is."""
-    length = _IBAN_LENGTHS.get(found[0][:2])
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Where account numbers stand. A match may run into the words behind a number: the country says how long it is."""
+    at = 0
+    while (found := _IBAN.search(text, at)) is not None:
+        end = _iban_end(found)
+        at = end or found.start() + 1
+        if end:
+            yield found.start(), end
+
+
+def _iban_end(found: re.Match[str]) -> int:
+    length = _IBAN_LENGTHS.get(found[0][:2].upper())
     letters = 0
     for at, letter in enumerate(found[0]):
         letters += letter.isalnum()
         if letters == length:
-            number, rest = found[0][: at + 1], found[0][at + 1 :]
+            rest = found[0][at + 1 :] or found.string[found.end() : found.end() + 1]
             whole = not rest or not rest[0].isalnum()
-            return f"[iban]{rest}" if whole and _is_mod97(number) else found[0]
-    return found[0]
+            return found.start() + at + 1 if whole and _is_mod97(found[0][: at + 1]) else 0
+    return 0
+
+
+def _cards(text: str) -> Iterator[tuple[int, int]]:
+    """Where card numbers stand: rows of digits that are one, or hold one in the groups that cards show."""
+    for row in _ROW.finditer(text):
+        if "." not in row[0] and 12 <= len(_digits(row[0])) <= 19 and _is_card(row[0]):
+            yield row.span()
+            continue
+        groups = [(group.start() + row.start(), group.end() + row.start()) for group in _GROUP.finditer(row[0])]
+        number = 0
+        while number < len(groups):
+            taken = _card_groups(text, groups[number : number + 5])
+            if taken:
+                yield groups[number][0], groups[number + taken - 1][1]
+            number += taken or 1
+
+
+def _card_groups(text: str, groups: list[tuple[int, int]]) -> int:
+    """How many groups, from the first on, are a card number; the most that are."""
+    sizes = [end - start for start, end in groups]
+    for count in range(len(groups), 0, -1):
+        start, end = groups[0][0], groups[count - 1][1]
+        # One group beside a point is a decimal number.
+        decimal = _DECIMAL.search(text, max(start - 2, 0), start) or _DECIMAL.match(text, end)
+        shaped = 13 <= sizes[0] <= 19 and not decimal if count == 1 else tuple(sizes[:count]) in _CARD_GROUPS
+        if shaped and _is_card(text[start:end]):
+            return count
+    return 0
 
 
 def _is_mod97(number: str) -> bool:
-    letters = "".join(letter for letter in number if letter.isalnum())
+    letters = "".join(letter for letter in number if letter.isalnum()).upper()
     return int("".join(str(int(letter, 36)) for letter in letters[4:] + letters[:4])) % 97 == 1
 
 

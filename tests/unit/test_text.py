@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from agent_sources import checked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -274,3 +275,39 @@ def test_redaction_takes_linear_time() -> None:
         started = time.process_time()
         redact(unit * (100_000 // len(unit)))
         assert time.process_time() - started < 5, unit
+
+
+# recognisers
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ("letter", ["label-reaches-tool"]),
+        ("clean.redact(letter)", []),
+        ("text.redact(letter)", []),
+        ("clean.find(letter)[0].text", ["label-reaches-tool"]),
+        ('"{clean.redact(letter)} {letter}"', ["label-reaches-tool"]),
+    ],
+)
+def test_what_a_recogniser_redacts_has_no_label(sent: str, found: list[str]) -> None:
+    program = f"""
+use std/text
+
+model clean = text.recognizer("rampart-pii")
+tool post(words: Text) -> Bool = python("office:post") effects [network]
+
+pipeline send(letter: Text @pii) -> Bool {{
+  return post({sent})
+}}
+
+goal send {{
+  keep @pii on [cpu]
+}}
+
+fleet office {{
+  tier cpu = catalog.laptop {{ count 1 }}
+}}
+"""
+    errors = [problem.slug for problem in checked(program)[1] if problem.slug != "unused"]
+    assert errors == found

@@ -5,8 +5,8 @@ A model says of each token which label it has, and whether an entity begins ther
 middle because the model is unsure of a syllable. Words that follow each other with the same label are one entity,
 unless the second begins another.
 
-Long texts are read in windows that overlap; of a word in two of them, the window counts in which it stands further from
-the edge, for there the model sees more of what is around it.
+Texts are read sentence by sentence. Where one is too long for that, windows overlap; of a word in two of them, the
+window counts in which it stands further from the edge, for there the model sees more of what is around it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text, `text[start:end]` in characters, and its tokens."""
+    """A word of a text, `text[start:end]` in characters, and its tokens; whether a sentence or a line ends with it."""
 
     start: int
     end: int
     tokens: tuple[int, ...]
+    last: bool = False
 
 
 @runtime_checkable
@@ -50,7 +51,7 @@ class RecognisingSource(TextModelSource, Protocol):
 
     @property
     def longest(self) -> int:
-        """The most tokens of a window, markers included."""
+        """The most tokens of a window, markers included; three times as many as the longest word has, at least."""
         ...
 
     def words(self, text: str) -> list[Word]: ...
@@ -77,7 +78,8 @@ class OnnxRecogniser:
         """As `recognise`, of one text and in this thread."""
         words = self._source.words(text)
         shares: list[NDArray[np.float32] | None] = [None] * len(words)
-        for begin, keep, until, end in windows([len(word.tokens) for word in words], self._source.longest - 2):
+        sizes = [(len(word.tokens), word.last) for word in words]
+        for begin, keep, until, end in windows(sizes, self._source.longest - 2):
             shares[keep:until] = self._read(words[begin:end])[keep - begin : until - begin]
         return tuple(merged(words, [share for share in shares if share is not None], self._source.classes))
 
@@ -97,31 +99,38 @@ class OnnxRecogniser:
         return found
 
 
-def windows(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int, int, int]]:
-    """Windows over words of those lengths in tokens: `begin` and `end` of what is read, `keep` and `until` of the words
-    that it decides. A quarter of the room on each side is read for what stands beside it."""
+def windows(words: Sequence[tuple[int, bool]], room: int) -> Iterator[tuple[int, int, int, int]]:
+    """Windows over words of so many tokens, of which some end a sentence: `begin` and `end` of what is read, `keep` and
+    `until` of the words that it decides.
+
+    A window is a sentence, or a few where they are very short: models made for messages see more in each alone
+    than in many together. Of a sentence that is too long for one window, a sixth of the room on each side is read for
+    what stands beside what it decides.
+    """
     begin = keep = 0
-    margin = room // 4
-    while True:
-        end, held = begin, 0
-        while end < len(lengths) and held + lengths[end] <= room:
-            held += lengths[end]
+    while keep < len(words):
+        end, held, sentence = begin, 0, 0
+        while end < len(words) and held + words[end][0] <= room:
+            held += words[end][0]
             end += 1
-        if end >= len(lengths):
-            if keep < len(lengths):
-                yield begin, keep, len(lengths), len(lengths)
-            return
-        until, beside = end, 0
-        while until > keep + 1 and beside + lengths[until - 1] <= margin:
-            until -= 1
-            beside += lengths[until]
-        until = max(until, keep + 1)
+            if not sentence and words[end - 1][1] and held > room // 6 and end > keep:
+                sentence = end
+        if sentence or end == len(words):
+            yield begin, keep, sentence or end, sentence or end
+            begin = keep = sentence or end
+            continue
+        until = max(_back(words, end, keep + 1, room // 6), keep + 1)
         yield begin, keep, until, max(end, until)
-        keep = begin = until
-        beside = 0
-        while begin > 0 and beside + lengths[begin - 1] <= margin:
-            begin -= 1
-            beside += lengths[begin]
+        keep = until
+        begin = _back(words, until, 0, room // 6)
+
+
+def _back(words: Sequence[tuple[int, bool]], at: int, least: int, room: int) -> int:
+    """Where words begin that end before `at` and have that room."""
+    while at > least and words[at - 1][0] <= room:
+        at -= 1
+        room -= words[at][0]
+    return at
 
 
 def merged(words: Sequence[Word], shares: Sequence[NDArray[np.float32]], classes: Sequence[str]) -> Iterator[Entity]:
