@@ -55,8 +55,13 @@ def wav(pieces: Iterable[Audio]) -> bytes:
 def header(rate: int, size: int) -> bytes:
     """What stands in front of `size` bytes of samples in a WAV file."""
     form = struct.pack("<HHIIHH", _PCM, 1, rate, rate * 2, 2, 16)
-    return b"RIFF" + struct.pack("<I", min(36 + size, 0xFFFFFFFF)) + b"WAVEfmt " + struct.pack("<I", 16) + form + (
-        b"data" + struct.pack("<I", min(size, 0xFFFFFFFF))
+    return (
+        b"RIFF"
+        + struct.pack("<I", min(36 + size, 0xFFFFFFFF))
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + form
+        + (b"data" + struct.pack("<I", min(size, 0xFFFFFFFF)))
     )
 
 

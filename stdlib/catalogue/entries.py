@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from .shapes import CatalogueError, Shape
 
-ROLES = ("chat", "embed", "rerank", "recognise")
+ROLES = ("chat", "embed", "rerank", "recognise", "transcribe", "speak", "listen")
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -77,20 +77,50 @@ class HubSource:
         return f"hub {self.repository}"
 
 
-Source = PathSource | IndexSource | HubSource
+@dataclass(frozen=True, slots=True)
+class WheelsSource:
+    """Several wheels of the package index. A file of which each has a part is what the parts are, one behind the other,
+    in the order of the wheels."""
+
+    wheels: tuple[IndexSource, ...]
+
+    def __post_init__(self) -> None:
+        if not self.wheels:
+            raise CatalogueError("a source of wheels has none")
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The roles of what is in any of the wheels."""
+        return {role: place for wheel in self.wheels for role, place in wheel.files.items()}
+
+    @property
+    def size(self) -> int:
+        return sum(wheel.size for wheel in self.wheels)
+
+    def __str__(self) -> str:
+        return f"packages {', '.join(str(wheel).removeprefix('package ') for wheel in self.wheels)}"
+
+
+Source = PathSource | IndexSource | WheelsSource | HubSource
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model. Without files it has a shape alone: it plans and simulates, but does not run."""
+    """One model. Without files it has a shape alone: it plans and simulates, but does not run.
+
+    A voice that an installed program speaks needs none: `program`, and its own name for the `voice`. What is no
+    transformer has no shape.
+    """
 
     name: str
     role: str
     licence: str
     about: str
-    shape: Shape
+    shape: Shape | None
     files: tuple[ModelFile, ...] = ()
     sources: tuple[Source, ...] = ()
+    program: str = ""
+    voice: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -106,6 +136,10 @@ class Entry:
         roles = [file.role for file in self.files]
         if len(set(roles)) != len(roles) or len({file.name for file in self.files}) != len(roles):
             raise CatalogueError("two files have the same role or name")
+        if self.shape is None and self.role not in ("speak", "listen"):
+            raise CatalogueError("only voices and listeners have no shape")
+        if self.program and self.role != "speak":
+            raise CatalogueError("only voices are spoken by a program")
         if bool(self.files) != bool(self.sources):
             raise CatalogueError("files and sources go together")
         for source in self.sources:
@@ -115,7 +149,13 @@ class Entry:
     @property
     def runs(self) -> bool:
         """Whether the model can run here, and not only be planned for."""
-        return bool(self.files)
+        return bool(self.files or self.program)
+
+    @property
+    def transformer(self) -> Shape:
+        """The shape of what is known to have one."""
+        assert self.shape is not None, f"{self.name} is no transformer"
+        return self.shape
 
     @property
     def size(self) -> int:

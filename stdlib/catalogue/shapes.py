@@ -33,8 +33,9 @@ class Shape:
 
     `ffn` is the inner width of the feed-forward block, of one expert where there are experts. `context` is in tokens.
     `dtype` is how most weights are stored; `expert_dtype` and `embedding_dtype` say where those differ.
-    `classes` is what a model that classifies tokens tells apart. `sliding_layers` of the layers attend to the last `sliding_window` tokens only. `basis` says where the figures
-    come from.
+    `classes` is what a model that classifies tokens tells apart. A model that hears has an encoder of `encoder_layers`,
+    with so many `positions` in a window of so many `mels`; `layers` are then its decoder's. `sliding_layers` of the
+    layers attend to the last `sliding_window` tokens only. `basis` says where the figures come from.
     """
 
     family: str
@@ -57,6 +58,9 @@ class Shape:
     expert_dtype: str = ""
     embedding_dtype: str = ""
     classes: int = 0
+    encoder_layers: int = 0
+    positions: int = 0
+    mels: int = 0
 
     def __post_init__(self) -> None:
         if self.family not in _COUNTS:
@@ -89,7 +93,10 @@ class Shape:
 
     @property
     def active_parameters(self) -> int:
-        """The weights that a step for one token reads: idle experts and the looked-up input table left out."""
+        """The weights that a step for one token reads: idle experts and the looked-up input table left out, and of a
+        model that hears its encoder."""
+        if self.family == "whisper":
+            return _whisper_decoder(self)
         idle = 0
         if self.experts:
             expert = self.expert_parameters + self.layers * _expert_biases(self)
@@ -161,7 +168,30 @@ def _bert_recogniser(shape: Shape) -> int:
     return _bert(shape) - pooler + (shape.d_model + 1) * shape.classes
 
 
+def _whisper_layer(shape: Shape, attentions: int) -> int:
+    """Attentions (keys have no bias) and a feed-forward block, each behind a norm."""
+    width = shape.d_model
+    attention = _attention(shape) + 3 * width + 2 * width
+    feed_forward = 2 * width * shape.ffn + shape.ffn + width + 2 * width
+    return attentions * attention + feed_forward
+
+
+def _whisper_decoder(shape: Shape) -> int:
+    width = shape.d_model
+    tables = shape.vocab * width + shape.context * width
+    return tables + shape.layers * _whisper_layer(shape, 2) + 2 * width
+
+
+def _whisper(shape: Shape) -> int:
+    # The encoder begins with two convolutions over three columns each.
+    width = shape.d_model
+    convolutions = (3 * shape.mels + 1) * width + (3 * width + 1) * width
+    encoder = convolutions + shape.positions * width + shape.encoder_layers * _whisper_layer(shape, 1) + 2 * width
+    return encoder + _whisper_decoder(shape)
+
+
 _COUNTS: dict[str, Callable[[Shape], int]] = {
+    "whisper": _whisper,
     "llama": _llama,
     "qwen3": _qwen3,
     "gpt-oss": _gpt_oss,

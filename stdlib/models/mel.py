@@ -7,6 +7,7 @@ scale, as librosa has it), as logarithms between the loudest and what is 80 dB b
 from __future__ import annotations
 
 from functools import lru_cache
+from math import exp, log
 from typing import TYPE_CHECKING, Any
 
 from .whisper_config import HOP, RATE, WINDOW
@@ -48,11 +49,11 @@ def bands(mels: int) -> NDArray[Any]:
 
     frequencies = np.linspace(0, RATE / 2, _SPAN // 2 + 1)
     # Linear up to 1000 Hz (15 mels), logarithmic above it: 27 mels for a factor of 6.4.
-    step, knee, log_step = 200.0 / 3, 15.0, np.log(6.4) / 27.0
-    highest = knee + np.log(RATE / 2 / 1000.0) / log_step
-    points = np.linspace(0.0, highest, mels + 2)
-    edges = np.where(points < knee, points * step, 1000.0 * np.exp(log_step * (np.maximum(points, knee) - knee)))
-    rising = (frequencies[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[None, 2:] - frequencies[:, None]) / (edges[2:] - edges[1:-1])
-    triangles = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
+    step, knee, log_step = 200.0 / 3, 15.0, log(6.4) / 27.0
+    highest = knee + log(RATE / 2 / 1000.0) / log_step
+    points = [highest * number / (mels + 1) for number in range(mels + 2)]
+    edges = np.array([at * step if at < knee else 1000.0 * exp(log_step * (at - knee)) for at in points])
+    rising: NDArray[Any] = (frequencies[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
+    falling: NDArray[Any] = (edges[None, 2:] - frequencies[:, None]) / (edges[2:] - edges[1:-1])
+    triangles: NDArray[Any] = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
     return triangles.astype(np.float32)

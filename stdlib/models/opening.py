@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .encoder import BertSource
     from .recogniser import RecogniserSource
     from .reranker import RerankerSource
+    from .whisper_source import WhisperFile
 
 
 def open_text_model(entry: Entry, files: Mapping[str, Path]) -> TextModelSource:
@@ -27,7 +28,7 @@ def open_encoder(entry: Entry, files: Mapping[str, Path]) -> BertSource:
     from .bert_config import BertConfig
     from .encoder import BertSource
 
-    return BertSource(files, BertConfig.of(entry.shape), entry.name, _weights(entry))
+    return BertSource(files, BertConfig.of(entry.transformer), entry.name, _weights(entry))
 
 
 def open_reranker(entry: Entry, files: Mapping[str, Path]) -> RerankerSource:
@@ -42,6 +43,13 @@ def open_recogniser(entry: Entry, files: Mapping[str, Path]) -> RecogniserSource
     from .recogniser import RecogniserSource
 
     return RecogniserSource(files, entry.name, _weights(entry))
+
+
+def open_transcriber(entry: Entry, files: Mapping[str, Path]) -> WhisperFile:
+    """The recogniser of speech of an entry whose role is `transcribe`."""
+    from .whisper_source import WhisperFile
+
+    return WhisperFile(files, entry.name)
 
 
 def _weights(entry: Entry) -> str:

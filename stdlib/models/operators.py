@@ -39,7 +39,7 @@ def operators(entry: Entry, files: Mapping[str, Path], longest: int = 0) -> tupl
         from . import open_chat
 
         return chat_operators(open_chat(files["weights"], entry.name), longest)
-    config = BertConfig.of(entry.shape)
+    config = BertConfig.of(entry.transformer)
     return encoder_operators(config, longest) if entry.role == "embed" else scorer_operators(config, longest)
 
 
@@ -54,7 +54,7 @@ def weights(entry: Entry, files: Mapping[str, Path]) -> dict[str, Any]:
         from . import open_chat
 
         return chat_weights(open_chat(files["weights"], entry.name))
-    config = BertConfig.of(entry.shape)
+    config = BertConfig.of(entry.transformer)
     if entry.role == "embed":
         from .bert_config import read_weights
 

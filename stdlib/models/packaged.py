@@ -26,4 +26,4 @@ def functions(entry: Entry, files: Mapping[str, Path], longest: int) -> tuple[Ar
         return export_parts(source.functions(), longest, source.facts().context)
     from .operators import operators
 
-    return operators(entry, files, entry.shape.context)
+    return operators(entry, files, entry.transformer.context)

@@ -121,8 +121,10 @@ def weight_shapes(config: WhisperConfig) -> Weights:
         # Nothing is filled: an array of one zero that is seen in every place.
         return np.broadcast_to(np.float32(0), shape)
 
-    tree = assemble(config, tensor)
-    return cast(Weights, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), tree))
+    def described(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+
+    return cast(Weights, jax.tree.map(described, assemble(config, tensor)))
 
 
 def cache_shapes(config: WhisperConfig, length: int) -> tuple[Heard, ...]:

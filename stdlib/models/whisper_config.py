@@ -17,7 +17,7 @@ from .ctranslate2_file import CTranslate2File
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .whisper import Decoder, DecoderLayer, Encoder, EncoderLayer, Weights
+    from .whisper import DecoderLayer, EncoderLayer, Weights
 
 RATE = 16_000
 """Samples a second of what it hears."""
@@ -79,9 +79,8 @@ def read_config(file: CTranslate2File) -> WhisperConfig:
     if positions * 2 * HOP != WINDOW:
         raise DamagedFile(f"{positions} positions of the encoder are not a window of 30 s")
     for part in ("encoder", "decoder"):
-        if shapes.get(f"{part}/activation", ()) == () and f"{part}/activation" in shapes:
-            if file.number(f"{part}/activation") != _GELU:
-                raise DamagedFile(f"the {part} has another activation than GELU")
+        if f"{part}/activation" in shapes and file.number(f"{part}/activation") != _GELU:
+            raise DamagedFile(f"the {part} has another activation than GELU")
     return WhisperConfig(
         mels=shape("encoder/conv1/weight", 3)[1],
         d_model=d_model,

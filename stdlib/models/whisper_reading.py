@@ -9,6 +9,7 @@ figures are those of the published reference code (`whisper/decoding.py`, `whisp
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,10 +21,13 @@ from .whisper_config import POSITION_SECONDS, RATE, WhisperConfig
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 _SILENT = 0.6
 """From this likelihood on that nobody speaks …"""
 _UNSURE = -1.0
 """… a text whose tokens have this mean log-probability or less is not said."""
+_ENGLISH_END = 50_256
+"""The end of a text in the vocabulary of the models that know English alone."""
 _FIRST_TIMESTAMP = 50
 """The first timestamp is one of the first so many: a second."""
 
@@ -49,7 +53,8 @@ class WhisperWords:
         # One timestamp for each position, and one more: from the first moment to the last.
         if self.first_time + config.positions + 1 != config.vocab:
             raise DamagedFile(f"{tokenizer.name} leaves no room for timestamps among {config.vocab:,} tokens")
-        self.languages = self._languages() if self.end != 50256 else {}
+        # The English models have the tokens of languages too, and never saw them.
+        self.languages: Mapping[int, str] = {} if self.end == _ENGLISH_END else self._languages()
         never, never_first = self._lists(config_file)
         self.never = (*never, self.untimed)
         self.never_first = never_first
@@ -70,7 +75,7 @@ class WhisperWords:
         found: dict[int, str] = {}
         for token in range(self.start + 1, self.transcribe):
             name = self._library.id_to_token(token) or ""
-            if name.startswith("<|") and 4 <= len(name) - 4 + 2 <= 7 and name not in ("<|translate|>",):
+            if _LANGUAGE.fullmatch(name):
                 found[token] = name[2:-2]
         return found
 

