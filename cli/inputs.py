@@ -11,15 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
+from ..base.audio import Audio, NotSound, whole
 from ..base.problems import Problem, Problems
 from ..base.suggest import suggest
 from ..executor.values import Shapes, from_text, to_json
 from ..ir.graph import Graph, GraphPipeline
-from ..lang.types import StreamType
+from ..lang.types import OptionType, Primitive, StreamType
 from . import problems as words
+from .sound import sound_of
 from .streaming import stream_of
 
 LARGEST_INPUT = 64 << 20
+AUDIO = Primitive("Audio")
 
 
 def gather(
@@ -50,8 +53,17 @@ def gather(
         stream = types.get(name)
         if isinstance(stream, StreamType) and text.startswith("@"):
             if _is_there(text[1:], found):
-                data[name] = stream_of(name, stream.element, shapes, text[1:], plain=True)
+                sound = stream.element == AUDIO
+                data[name] = (
+                    sound_of(name, text[1:]) if sound else stream_of(name, stream.element, shapes, text[1:], plain=True)
+                )
             else:
+                types.pop(name)
+            continue
+        if text.startswith("@") and types.get(name) in (AUDIO, OptionType(AUDIO)):
+            data[name] = _sound(text[1:], name, found)
+            if data[name] is None:
+                del data[name]
                 types.pop(name)
             continue
         if text.startswith("@"):
@@ -104,7 +116,27 @@ def _from_file(name: str, found: list[Problem]) -> Mapping[str, object]:
     return cast("dict[str, object]", data)
 
 
+def _sound(name: str, what: str, found: list[Problem]) -> Audio | None:
+    data = _bytes(name, what, found)
+    try:
+        return None if data is None else whole(data)
+    except NotSound as error:
+        found.append(words.not_sound(what, _shown(name), str(error)))
+        return None
+
+
 def _read(name: str, what: str, found: list[Problem]) -> str | None:
+    data = _bytes(name, what, found)
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.append(words.input_not_text(what, _shown(name), error.start))
+        return None
+
+
+def _bytes(name: str, what: str, found: list[Problem]) -> bytes | None:
     try:
         data = sys.stdin.buffer.read(LARGEST_INPUT + 1) if name == "-" else _file(Path(name))
     except FileNotFoundError:
@@ -117,11 +149,7 @@ def _read(name: str, what: str, found: list[Problem]) -> str | None:
     if len(data) > LARGEST_INPUT:
         found.append(words.input_too_large(what, _shown(name), LARGEST_INPUT))
         return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.append(words.input_not_text(what, _shown(name), error.start))
-        return None
+    return data
 
 
 def _file(path: Path) -> bytes:

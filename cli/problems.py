@@ -138,3 +138,25 @@ def report_unwritable(path: str, reason: str) -> Problem:
 def stream_line(name: str, where: str, why: str) -> Problem:
     hint = "give one JSON value a line with --input, or plain lines of text with name=@file"
     return Problem("stream-line", f"the stream {name} breaks off: {where} {why}", hint=hint)
+
+
+def not_sound(name: str, where: str, why: str) -> Problem:
+    hint = "give a WAV file of PCM samples, or without a header 16-bit samples of one channel, 16000 a second"
+    return Problem("not-sound", f"{name}: {where} is no sound that can be read: {why}", hint=hint)
+
+
+def no_sound(pipeline: str, type: str) -> Problem:
+    return Problem("no-sound", f"{pipeline!r} gives {type}, and --out keeps sound", hint="leave --out away")
+
+
+def sound_and_frames() -> Problem:
+    hint = "give --out a file, or leave --json away"
+    return Problem("sound-and-frames", "--out - and --json both write to standard output", hint=hint)
+
+
+def sound_of_two_rates(before: int, now: int) -> Problem:
+    return Problem(
+        "sound-of-two-rates",
+        f"sound of {now:,} samples a second comes behind sound of {before:,}, and --out keeps sound of one rate",
+        hint="let one voice speak, or voices of one rate",
+    )

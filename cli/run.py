@@ -11,24 +11,31 @@ import json
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.problems import Problem, has_errors
+from ..base.audio import Audio
+from ..base.problems import OutsideError, Problem, has_errors
+from ..lang.types import StreamType
 from ..stdlib.store import silent
+from . import problems as words
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
+from .inputs import AUDIO
 from .packaged import configure as configure_packages
 from .packaged import is_folder, open_packaged
+from .sound import SoundOut
 from .tapes import configure as configure_tapes
 from .tapes import open_tapes, tell_recorded
 from .target import Refused, Target, open_target
 from .times import seconds
 
 if TYPE_CHECKING:
+    from ..api import Compiled
     from ..executor.frames import End
     from ..executor.running import Running
+    from ..ir.graph import GraphPipeline
     from ..planner.hardware import Machine
     from ..planner.plan import Plan
     from ..planner.report import Compared
@@ -50,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--approve", choices=CHOICES, default="ask", help="what to answer where the program asks")
     configure_tapes(parser)
     parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
+    parser.add_argument("--out", metavar="FILE", help="keep its sound: a WAV file, or - for samples on standard output")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
     configure_packages(parser)
@@ -76,6 +84,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return console.fail(target.problems, target.sources, target.code)
     graph = target.compiled.graph
     pipeline = graph.pipeline(target.pipeline)
+    wrong = _cannot_sound(arguments.out, pipeline, console)
+    if wrong:
+        return console.fail((wrong,), {}, Exit.USAGE)
     data, found = gather(graph, pipeline, arguments.values, arguments.input)
     if not found:
         inputs, found = bind(graph, pipeline, data)
@@ -92,9 +103,10 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     run = _Run(target, inputs, timeout, arguments, console)
     if replay is not None:
         return run.replayed(replay)
-    planned, machine, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
+    planned, machine, compiled, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
     if planned is None:
         return console.fail(found, target.sources)
+    run = replace(run, target=replace(target, compiled=compiled))
     with record or nullcontext():
         code = run.measured(planned, machine, record)
     if record is not None and not console.json and not arguments.quiet:
@@ -102,20 +114,33 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     return code
 
 
+def _cannot_sound(out: str | None, pipeline: GraphPipeline, console: Console) -> Problem | None:
+    """What is wrong with where sound is to go."""
+    if out is None:
+        return None
+    result = pipeline.result
+    if (result.element if isinstance(result, StreamType) else result) != AUDIO:
+        return words.no_sound(pipeline.name, str(result) if result is not None else "nothing")
+    return words.sound_and_frames() if out == "-" and console.json else None
+
+
 def _plan(
     target: Target, given: str | None, told: Callable[[str], None] | None
-) -> tuple[Plan | None, Machine, tuple[Problem, ...]]:
+) -> tuple[Plan | None, Machine, Compiled, tuple[Problem, ...]]:
+    """The plan, and the program with its models on the engines that the plan has them on."""
     from ..api import plan
+    from ..engine_choice import choose_engines
     from ..planner import hardware
     from .plan import read_plan
 
     machine = hardware.load_or_measure(told)
     if given is not None:
-        planned, found = read_plan(given, target)
+        planned, compiled, found = read_plan(given, target)
     else:
-        planned, found = plan(target.compiled, target.pipeline, machine, here=True)
+        compiled = choose_engines(target.compiled, target.pipeline, machine).compiled
+        planned, found = plan(compiled, target.pipeline, machine, here=True)
     # Whether the goal will be met is the plan's word; a run tells it by what it measures.
-    return planned, machine, tuple(p for p in found if has_errors((p,)))
+    return planned, machine, compiled, tuple(p for p in found if has_errors((p,)))
 
 
 @dataclass
@@ -176,13 +201,23 @@ class _Run:
             approve=approver(self.arguments.approve, self.console),
             **tapes,
         )
-        return anyio.run(partial(_show, running, self.target, self.console))
+        out = self.arguments.out
+        try:
+            sound = SoundOut(out) if out is not None else None
+        except OSError as error:
+            raise OutsideError(words.not_written(out, (error.strerror or str(error)).lower())) from error
+        try:
+            return anyio.run(partial(_show, running, self.target, self.console, sound))
+        finally:
+            if sound is not None:
+                sound.close()
 
 
-async def _show(running: AbstractAsyncContextManager[Running], target: Target, console: Console) -> End:
+async def _show(
+    running: AbstractAsyncContextManager[Running], target: Target, console: Console, sound: SoundOut | None
+) -> End:
     from ..executor.frames import End, Item, ProblemFrame, frame_json
     from ..executor.values import Shapes, with_units
-    from ..lang.types import StreamType
 
     graph = target.compiled.graph
     result = graph.pipeline(target.pipeline).result
@@ -190,12 +225,17 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     shapes = Shapes.of(graph)
     text = False
     last: End | None = None
+    unheard = 0.0
     async with running as frames:
         async for frame in frames:
+            if sound is not None and isinstance(frame, Item) and isinstance(frame.output, Audio):
+                await sound.write(frame.output)
             if isinstance(frame, End):
                 last = frame
             elif console.json:
                 console.line(frame_json(frame))
+            elif isinstance(frame, Item) and isinstance(frame.output, Audio):
+                unheard += frame.output.seconds
             elif isinstance(frame, Item) and isinstance(frame.output, str):
                 text = True
                 console.print(frame.output, end="")
@@ -213,6 +253,15 @@ async def _show(running: AbstractAsyncContextManager[Running], target: Target, c
     assert last is not None, "a run ends with End"
     if text:
         console.print()
+    value = last.outcome.value
+    if isinstance(value, Audio):
+        unheard += value.seconds
+        if sound is not None:
+            await sound.write(value)
+    if unheard and sound is None and not console.json:
+        console.note(f"{unheard:.1f} s of sound, which --out FILE keeps (- plays them: | aplay -f S16_LE -r RATE)")
+    if isinstance(value, Audio):
+        return last
     if not console.json and last.outcome.status == "done" and not last.timings.items:
         _print_value(with_units(last.outcome.value, item, shapes), console)
     return last
@@ -226,8 +275,6 @@ def _worth_showing(compared: Sequence[Compared], end: End) -> list[Compared]:
 
 def _last_line(end: End, compared: Sequence[Compared]) -> dict[str, object]:
     """The end frame: what the run cost, the terms of its goal, and each stage predicted beside measured."""
-    from dataclasses import replace
-
     from ..executor.frames import frame_json
     from ..planner.report import comparison_json
 
