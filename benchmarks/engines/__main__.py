@@ -4,16 +4,19 @@
     python -m benchmarks.engines --turns 1 --short             # quicker: without 16 sequences of 1,024 positions
     python -m benchmarks.engines --write docs/performance.md   # and put the table there
 
-XLA in f32 and int8, llama.cpp in f32 and as the file is quantised; transformers in f32 and bf16 where its environment is there
-(`make bench-engines` makes it). Each figure is the best of the turns: what else runs on a machine only ever takes away.
+XLA in f32 and int8, llama.cpp in f32 and as the file is quantised; transformers in f32 and bf16 where its environment
+is there (`make bench-engines` makes it). Each figure is the best of the turns: what else runs on a machine only ever
+takes away.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 from agentlang.base import paths
@@ -33,12 +36,15 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="leave out 16 sequences of 1,024 positions")
     parser.add_argument("--only", nargs="*", help="engines whose names contain one of these")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the markers of a page")
+    parser.add_argument("--out", type=Path, help="write all figures as JSON, too")
     given = parser.parse_args()
     file = next(iter((paths.models_home() / NAME).glob("*.gguf")), None)
     if file is None:
         print(f"left out: {NAME} is not here; `agentlang models pull {NAME}` fetches it")
         return 0
     measured = run(file, given.turns, not given.short, given.only)
+    if given.out:
+        given.out.write_text(json.dumps(asdict(measured), indent=2) + "\n", "utf-8")
     text = page(measured)
     print(text)
     if given.write:

@@ -57,6 +57,10 @@ def decode_row(count: int, positions: int) -> str:
     return f"decode {count} at {positions}"
 
 
+def prefill_row(count: int, positions: int) -> str:
+    return f"prefill {count} at {positions}"
+
+
 def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, turns: int, long: bool) -> Measured:
     found = Measured(tuple(children), turns, load=(os.getloadavg()[0], 0.0))
     ours = {name: child for name, child in children.items() if "weights" in child.about}
@@ -88,7 +92,8 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
         if long and not turn:
             asked = prompts.several(16, 1024 - TOKENS)
             each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024))
-        print(f"{time.time() - found.began:.0f} s: turn {turn + 1} of {turns}, load {os.getloadavg()[0]:.1f}; spent {spent}", file=sys.stderr, flush=True)
+        told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in spent.items())
+        print(f"turn {turn + 1} of {turns}, load {os.getloadavg()[0]:.1f}; {told}", file=sys.stderr, flush=True)
     found.about = {name: dict(child.about) for name, child in children.items()}
     for name, child in children.items():
         found.about[name]["memory"] = child.ask("about")["memory"]
@@ -113,7 +118,7 @@ def _serve(into: Measured, name: str, child: Child, asked: list[list[int]], posi
     if took["made"] < 0.9 * count * (TOKENS - 1):
         print(f"{name}: {took['made']} tokens of {count * (TOKENS - 1)}", file=sys.stderr)
     into.note(decode_row(count, positions), name, took["made"] / took["decode"])
-    into.note(f"prefill {count} of {len(asked[0])}", name, sum(map(len, asked)) / took["fill"])
+    into.note(prefill_row(count, positions), name, sum(map(len, asked)) / took["fill"])
 
 
 def _masked(into: Measured, name: str, child: Child, asked: list[list[int]]) -> None:

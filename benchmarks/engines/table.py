@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from .measuring import PROMPT, REPLY, TOKENS, Measured, decode_row
+from .measuring import PROMPT, REPLY, TOKENS, Measured, decode_row, prefill_row
 
 BEGIN, END = "<!-- engines: begin -->", "<!-- engines: end -->"
 
@@ -63,7 +63,7 @@ def _table(found: Measured) -> list[str]:
 
     best = found.best
     row(f"prefill, {PROMPT} tokens", best["prefill"], ".0f", "tok/s")
-    row(f"prefill, 16 prompts of {256 - TOKENS} at once", best[f"prefill 16 of {256 - TOKENS}"], ".0f", "tok/s")
+    row(f"prefill, 16 prompts of {256 - TOKENS} at once", best[prefill_row(16, 256)], ".0f", "tok/s")
     row(f"first token behind {PROMPT}", best["first"], ".0f", "ms", 1e3)
     for positions in (256, 1024):
         for count in (1, 4, 16):

@@ -12,7 +12,7 @@ from typing import Any
 
 import gguf
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from agentlang.stdlib.models.chat_source import open_checkpoint
 from agentlang.stdlib.models.llama_config import LlamaConfig

@@ -116,7 +116,7 @@ class Worker:
             if isinstance(kept, KeptPrograms):
                 programs: dict[str, Any] = kept._loaded  # pyright: ignore[reportPrivateUsage] - by their names
                 for name, program in programs.items():
-                    if "prefill" not in name:
+                    if "prefill" not in name and "chunk" not in name:
                         found[name] = int(program.memory_analysis().temp_size_in_bytes)
         return {"programs": found}
 
