@@ -1,31 +1,31 @@
 """An index of passages: which of them are nearest in meaning to a question.
 
-Search is exact: one product of all embeddings with that of the question. A library for approximate search (usearch,
-FAISS) pays from some hundred thousand passages on; below, the product takes less time than the question's embedding
-(10,000 passages of 384 numbers: 15 MB, about a millisecond), needs no tuning, and misses nothing.
+Search in a small index is exact: one product of all vectors with that of the question, which takes less time than the
+question's vector does, needs no tuning and misses nothing. From `GRAPH_FROM` passages on a graph says which vectors to
+compare (see `graph`); what it finds is then compared exactly, so that scores are what they are without it.
 
-An index is kept as one file. What a document hashes to says whether its passages and embeddings in that file still
-hold, so that a change of one document embeds that one again. The file appears by a rename: it is whole or the old one.
+An index is kept as a file (see `kept`). What a document hashes to says whether its passages and vectors in that file
+still hold, so that a change of one document embeds that one again; another encoder, or another size of passages, is
+another file.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from ...base import paths
 from ...base.problems import OutsideError, Problem
 from ...base.source import Span
-from ...base.store import sha256_bytes, write_atomic
+from ...base.store import sha256_bytes
 from .. import problems
 from ..store.steps import Phase, Progress, Step, silent
+from . import graph as graphs
 from .documents import read
+from .kept import Kept, keep, load
 from .passages import VERSION, Cut, cut
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Embeddings = NDArray[np.float32]
+
+# Measured by `python -m benchmarks.search`: from here on an exact search takes longer than the question's vector.
+GRAPH_FROM = 50_000
+# Rows that a graph is asked for, for each passage wanted, and at least.
+_MORE, _LEAST = 4, 64
 
 # Passages embedded between two reports of progress.
 _AT_ONCE = 64
@@ -64,28 +69,72 @@ class Passage:
 
 
 class Index:
-    """Passages and their embeddings. Does not change; thread-safe."""
+    """Passages and their vectors, a row for each; `rows` says which, where it is not the passage's number. Does not
+    change; thread-safe. With a graph, a passage that is nearest may be missed now and then."""
 
-    def __init__(self, passages: tuple[Passage, ...], embeddings: Embeddings, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        passages: tuple[Passage, ...],
+        vectors: Embeddings,
+        encoder: Encoder,
+        rows: NDArray[np.int64] | None = None,
+        graph: graphs.Graph | None = None,
+    ) -> None:
         self.passages = passages
-        self._embeddings = embeddings
+        self._vectors = vectors
         self.encoder = encoder
+        self._rows = rows
+        self._graph = graph
+
+    @property
+    def exact(self) -> bool:
+        """Whether a search compares all passages."""
+        return self._graph is None
 
     def search(self, question: str, top: int = 8) -> list[Passage]:
         """The `top` passages nearest to the question, best first. Fewer if the index holds fewer."""
         return self.nearest(self.encoder.embed([question])[0], top)
 
     def nearest(self, vector: NDArray[np.float32], top: int = 8) -> list[Passage]:
-        """The `top` passages nearest to a vector of the index's encoder."""
+        """The `top` passages nearest to a vector of the index's encoder; equal ones in the order of the documents."""
         import numpy as np
 
-        scores = self._embeddings @ vector
-        best = np.argsort(-scores, kind="stable")[: max(top, 0)]
-        found = [self.passages[int(number)] for number in best]
+        top = min(max(top, 0), len(self.passages))
+        wanted = max(_LEAST, _MORE * top)
+        if self._graph is None or wanted * 4 > len(self.passages):
+            scores = self._vectors @ vector
+            if self._rows is not None:
+                scores = scores[self._rows]
+            numbers = np.arange(len(scores))
+        else:
+            near = np.sort(self._graph.near(vector, wanted))
+            numbers, of = (near, near) if self._rows is None else _of_rows(self._rows, near)
+            scores = self._vectors[of] @ vector
+        best = _best(scores, numbers, top)
         return [
-            Passage(passage.path, passage.line, passage.text, float(scores[number]))
-            for passage, number in zip(found, best, strict=True)
+            Passage(passage.path, passage.line, passage.text, float(scores[at]))
+            for at in best
+            for passage in (self.passages[int(numbers[at])],)
         ]
+
+
+def _best(scores: NDArray[np.float32], numbers: NDArray[np.int64], top: int) -> NDArray[np.int64]:
+    """Where the `top` highest scores are, highest first, equal ones by their numbers."""
+    import numpy as np
+
+    places = np.arange(len(scores))
+    if 0 < top < len(scores) // 8:
+        # Sorting takes longer than the product: only what can be among the best is sorted.
+        places = np.flatnonzero(scores >= np.partition(scores, len(scores) - top)[len(scores) - top])
+    return places[np.lexsort((numbers[places], -scores[places]))][:top]
+
+
+def _of_rows(rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The passages that have these rows, and their rows: a document that is there twice has its rows once."""
+    import numpy as np
+
+    numbers = np.flatnonzero(np.isin(rows, wanted))
+    return numbers, rows[numbers]
 
 
 def build(
@@ -95,33 +144,65 @@ def build(
     words: int = 120,
     progress: Progress = silent,
     span: Span | None = None,
+    graph_from: int = GRAPH_FROM,
 ) -> tuple[Index, tuple[Problem, ...]]:
     """The index of the documents that `pattern` matches below `folder`, in passages of about `words` words.
 
     The problems are warnings, one for each document left out. Raises `OutsideError` (no-documents). Blocks while it
     embeds what is new; a disk that cannot keep the index costs the next build its time and nothing else.
     """
-    import numpy as np
-
     documents, skipped = read(folder, pattern, span)
     file = _file(folder, pattern, encoder, words)
-    kept = _load(file, encoder.dimensions)
-    cuts: dict[str, tuple[Cut, ...]] = {}
-    for document in documents:
-        known = kept.get(document.sha256)
-        cuts[document.sha256] = known[0] if known else cut(document.text, words)
-    new = {digest: found for digest, found in cuts.items() if digest not in kept}
-    embeddings = {digest: kept[digest][1] for digest in cuts if digest in kept}
-    embeddings |= _embedded(new, encoder, pattern, progress)
-    if set(kept) != set(cuts):
-        _keep(file, cuts, embeddings)
+    kept = load(file, encoder.dimensions)
+    known: Mapping[str, tuple[Cut, ...]] = kept.cuts if kept is not None else {}
+    cuts = {
+        document.sha256: known.get(document.sha256) or cut(document.text, words)
+        for document in {document.sha256: document for document in documents}.values()
+    }
+    if not any(cuts.values()):
+        raise OutsideError(problems.no_documents(pattern, str(folder), "the files that match hold no text", span))
+    if kept is None or set(known) != set(cuts):
+        kept = keep(file, cuts, _gathered(cuts, kept, encoder, pattern, progress))
     passages = tuple(
         Passage(document.path, part.line, part.text, 0.0) for document in documents for part in cuts[document.sha256]
     )
-    if not passages:
-        raise OutsideError(problems.no_documents(pattern, str(folder), "the files that match hold no text", span))
-    rows = np.concatenate([embeddings[document.sha256] for document in documents])
-    return Index(passages, rows, encoder), skipped
+    rows = _rows(kept, [document.sha256 for document in documents])
+    graph = None
+    if len(kept.vectors) >= graph_from and graphs.available():
+        total = len(kept.vectors)
+        graph = graphs.open_graph(
+            file.with_suffix(".graph"),
+            kept.vectors,
+            kept.digest,
+            lambda done: progress(Step(pattern, Phase.INDEX, done, total)),
+        )
+    return Index(passages, kept.vectors, encoder, rows, graph), skipped
+
+
+def _gathered(
+    cuts: Mapping[str, tuple[Cut, ...]], kept: Kept | None, encoder: Encoder, pattern: str, progress: Progress
+) -> Embeddings:
+    """The vectors of all documents in their order: those that are known, and those of new ones."""
+    import numpy as np
+
+    starts = kept.starts() if kept is not None else {}
+    new = _embedded({name: parts for name, parts in cuts.items() if name not in starts}, encoder, pattern, progress)
+    return np.concatenate(
+        [
+            kept.vectors[starts[name] : starts[name] + len(parts)] if kept is not None and name in starts else new[name]
+            for name, parts in cuts.items()
+        ]
+    )
+
+
+def _rows(kept: Kept, documents: Sequence[str]) -> NDArray[np.int64] | None:
+    """The row of each passage of the documents; None where passages and rows are in the same order."""
+    import numpy as np
+
+    if list(kept.cuts) == list(documents):
+        return None
+    starts = kept.starts()
+    return np.concatenate([np.arange(starts[name], starts[name] + len(kept.cuts[name])) for name in documents])
 
 
 def _embedded(
@@ -139,7 +220,7 @@ def _embedded(
     for start in range(0, len(texts), _AT_ONCE):
         progress(Step(pattern, Phase.INDEX, done, total))
         run = texts[start : start + _AT_ONCE]
-        rows.append(encoder.embed(run))
+        rows.append(np.asarray(encoder.embed(run), np.float32))
         done += sum(map(len, run))
     progress(Step(pattern, Phase.INDEX, total, total))
     every, at = np.concatenate(rows), 0
@@ -152,39 +233,4 @@ def _embedded(
 
 def _file(folder: Path, pattern: str, encoder: Encoder, words: int) -> Path:
     key = json.dumps([str(folder.absolute()), pattern, encoder.key, words, VERSION])
-    return paths.home() / "indexes" / f"{sha256_bytes(key.encode())[:32]}.npz"
-
-
-def _keep(file: Path, cuts: Mapping[str, tuple[Cut, ...]], embeddings: Mapping[str, Embeddings]) -> None:
-    import numpy as np
-
-    table = {digest: [[part.line, part.headings, part.body] for part in parts] for digest, parts in cuts.items()}
-    data = io.BytesIO()
-    np.savez(
-        data,
-        table=np.frombuffer(json.dumps(table).encode(), np.uint8),
-        embeddings=np.concatenate([embeddings[digest] for digest in cuts]),
-    )
-    with suppress(OSError):
-        write_atomic(file, data.getvalue(), 0o600)
-
-
-def _load(file: Path, dimensions: int) -> dict[str, tuple[tuple[Cut, ...], Embeddings]]:
-    """Passages and embeddings by what their document hashes to; empty if there is no file that can be read."""
-    import numpy as np
-
-    try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-            table = cast("dict[str, list[list[Any]]]", json.loads(arrays["table"].tobytes()))
-            every = cast("Embeddings", arrays["embeddings"])
-        if every.shape != (sum(map(len, table.values())), dimensions) or every.dtype != np.float32:
-            return {}
-        out: dict[str, tuple[tuple[Cut, ...], Embeddings]] = {}
-        at = 0
-        for digest, parts in table.items():
-            cuts = tuple(Cut(int(line), str(headings), str(body)) for line, headings, body in parts)
-            out[digest] = (cuts, every[at : at + len(cuts)])
-            at += len(cuts)
-        return out
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        return {}
+    return paths.home() / "indexes" / f"{sha256_bytes(key.encode())[:32]}.index"

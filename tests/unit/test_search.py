@@ -213,6 +213,7 @@ def test_a_damaged_index_is_built_again(folder: Path, encoder: WordCounts, tmp_p
     index, _ = build(folder, "pages/*.md", encoder)
     (file,) = (tmp_path / "home" / "indexes").iterdir()
     data = file.read_bytes()
+    file.chmod(0o600)
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
     file.write_bytes({"cut": data[:-30], "empty": b"", "garbage": b"x" * 500, "flipped": flipped}[damage])
@@ -293,3 +294,156 @@ def test_the_best_come_first() -> None:
     assert best(scores, passages, 0) == best([], [], 3) == []
     assert best([3000.0], passages[:1], 1)[0].score == 1.0
     assert best([-3000.0], passages[:1], 1)[0].score == 0.0
+
+
+# large indexes
+
+
+class Spread:
+    """An encoder without a model: each text lies where its number says, on a sphere of few dimensions."""
+
+    key = "spread 1"
+    dimensions = 24
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.embedded += len(texts)
+        rows = [
+            np.random.default_rng(zlib.crc32(text.split()[-1].encode())).standard_normal(self.dimensions)
+            for text in texts
+        ]
+        found = np.asarray(rows, np.float32).reshape(len(texts), self.dimensions)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def large(folder: Path) -> Path:
+    pages = folder / "large"
+    pages.mkdir()
+    for page in range(20):
+        (pages / f"{page:02}.md").write_text("\n\n".join(f"Paragraph p{page * 150 + n}" for n in range(150)))
+    return folder
+
+
+def graphs(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "home" / "indexes").glob("*.graph"))
+
+
+def test_a_graph_finds_nearly_all_with_the_same_scores(large: Path, tmp_path: Path) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed")
+    exact, _ = build(large, "large/*.md", Spread(), 2)
+    near, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
+    assert exact.exact and not near.exact and len(near.passages) == 3000
+    found = wanted = 0
+    for number in range(60):
+        one, other = exact.search(f"q{number}", 10), near.search(f"q{number}", 10)
+        assert len(other) == 10 and [p.score for p in other] == sorted((p.score for p in other), reverse=True)
+        scores = {p.text: p.score for p in one}
+        wanted += len(one)
+        found += sum(p.text in scores for p in other)
+        assert all(p.score == pytest.approx(scores[p.text], abs=1e-6) for p in other if p.text in scores)
+    assert found >= 0.95 * wanted
+    assert near.search("Paragraph p77", 1)[0].text == "Paragraph p77"
+    assert near.search("q", 0) == [] and len(near.search("q", 5000)) == 3000
+    assert len(graphs(tmp_path)) == 1
+
+
+def test_a_graph_is_kept_until_something_changes(large: Path, tmp_path: Path) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed")
+    steps: list[Step] = []
+
+    def opened(words: int = 2) -> bool:
+        """Whether a graph was built."""
+        steps.clear()
+        build(large, "large/*.md", encoder, words, progress=steps.append, graph_from=1000)
+        return any(step.total == 3000 or step.total == 2999 for step in steps)
+
+    encoder = Spread()
+    assert opened()
+    assert not opened() and encoder.embedded == 3000
+    (first,) = graphs(tmp_path)
+    before = first.read_bytes()
+    page = large / "large" / "00.md"
+    page.write_text(page.read_text().replace("Paragraph p7\n", "Paragraph other\n"))
+    assert opened() and encoder.embedded == 3000 + 150, "one document is embedded again, and the graph built"
+    assert graphs(tmp_path) == [first] and first.read_bytes() != before
+    assert opened(3) and len(graphs(tmp_path)) == 2, "other settings are another index"
+
+
+@pytest.mark.parametrize("damage", ["cut", "cut to the hash", "empty", "garbage", "flipped", "another's", "a folder"])
+def test_a_damaged_graph_is_built_again(large: Path, tmp_path: Path, damage: str) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed")
+    index, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
+    wanted = index.search("Paragraph p1234", 1)
+    del index  # a file that is in use is replaced, never written
+    (file,) = graphs(tmp_path)
+    data = file.read_bytes()
+    file.chmod(0o600)
+    if damage == "a folder":
+        file.unlink()
+        (file / "inside").mkdir(parents=True)
+    else:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+        body = data[:-64]
+        other = {
+            "cut": data[:-500],
+            "cut to the hash": data[:60],
+            "empty": b"",
+            "garbage": b"x" * 5000,
+            "flipped": flipped,
+            "another's": body + bytes(32) + data[-32:],
+        }
+        file.write_bytes(other[damage])
+    again, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
+    assert not again.exact
+    assert again.search("Paragraph p1234", 1) == wanted
+    if damage != "a folder":
+        assert file.read_bytes() != other[damage], "and the file is whole again"
+        assert len(file.read_bytes()) == pytest.approx(len(data), rel=0.05)
+
+
+def test_without_the_library_a_search_is_exact(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentlang.stdlib.retrieval import graph
+
+    monkeypatch.setattr(graph, "available", lambda: False)
+    index, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
+    assert index.exact and index.search("Paragraph p5", 1)[0].text == "Paragraph p5"
+
+
+def test_a_document_that_is_there_twice_is_found_twice(large: Path) -> None:
+    for graph_from in (10**9, 1000):
+        (large / "large" / "copy.md").write_bytes((large / "large" / "03.md").read_bytes())
+        index, _ = build(large, "large/*.md", Spread(), 2, graph_from=graph_from)
+        first, second = index.search("Paragraph p460", 2)
+        assert (first.path, second.path) == ("large/03.md", "large/copy.md")
+        assert first.score == second.score == pytest.approx(1.0, abs=1e-6)
+        (large / "large" / "03.md").rename(large / "large" / "renamed.md")
+        moved, _ = build(large, "large/*.md", Spread(), 2, graph_from=graph_from)
+        assert {p.path for p in moved.search("Paragraph p460", 2)} == {"large/copy.md", "large/renamed.md"}
+        (large / "large" / "renamed.md").rename(large / "large" / "03.md")
+
+
+def test_an_interrupted_graph_leaves_nothing(large: Path, tmp_path: Path) -> None:
+    pytest.importorskip("usearch", reason="usearch is not installed")
+    build(large, "large/*.md", Spread(), 2)
+
+    def stop(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(large, "large/*.md", Spread(), 2, progress=stop, graph_from=1000)
+    assert graphs(tmp_path) == []
+    assert not list((tmp_path / "home" / "indexes").glob(".*"))
+
+
+def test_searches_from_many_threads(large: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    index, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
+    questions = [f"q{number}" for number in range(200)]
+    alone = [index.search(question, 5) for question in questions]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda question: index.search(question, 5), questions)) == alone
