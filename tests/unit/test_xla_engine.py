@@ -19,12 +19,13 @@ from json_schemas import complaints
 
 from agentlang.base.problems import OutsideError
 from agentlang.executor.engines.constraint.masks import Constraint
-from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
+from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling, Tokens
 from agentlang.executor.engines.xla import buckets, choosing
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.kept import kept_programs
-from agentlang.executor.engines.xla.model import XlaModel
-from agentlang.executor.engines.xla.sequence import XlaSequence
+from agentlang.executor.engines.xla.paged.device import PagedDevice
+from agentlang.executor.engines.xla.paged.model import PagedModel
+from agentlang.executor.engines.xla.paged.sequence import Making
 from agentlang.stdlib.models.tiny import TinyLlama
 
 
@@ -39,7 +40,7 @@ def home(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return shared_home
 
 
-async def _decoded(model: XlaModel, prompt: tuple[int, ...], sampling: Sampling) -> list[int]:
+async def _decoded(model: PagedModel, prompt: tuple[int, ...], sampling: Sampling) -> list[int]:
     sequence = await model.prefill(prompt)
     tokens = [token async for token in model.decode(sequence, sampling)]
     await model.release(sequence)
@@ -51,6 +52,7 @@ def decoded(prompt: tuple[int, ...], sampling: Sampling, **options: Any) -> tupl
 
     async def main() -> tuple[list[int], int]:
         model = await XlaEngine(**options).load(ModelSpec("tiny", TinyLlama(seed=1)))
+        assert isinstance(model, PagedModel)
         return await _decoded(model, prompt, sampling), model.programs.compiled
 
     return anyio.run(main)
@@ -260,19 +262,18 @@ def text_of(tokens: list[int]) -> str:
 @pytest.mark.parametrize("sampling", [Sampling(schema=LIST), Sampling(schema=RECORD, temperature=1.0, seed=4)])
 def test_feeding_forced_tokens_at_once_changes_nothing(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
     fed: list[int] = []
-    force = XlaModel._force  # pyright: ignore[reportPrivateUsage]
+    force = PagedDevice._force  # pyright: ignore[reportPrivateUsage]
 
-    def counted(self: XlaModel, sequence: XlaSequence, *rest: Any) -> bool:
-        before = len(sequence.forced)
-        done = force(self, sequence, *rest)
-        fed.append(len(sequence.forced) - before)
-        return done
+    def counted(self: PagedDevice, making: Making, constraint: Constraint) -> Tokens:
+        forced = force(self, making, constraint)
+        fed.append(len(forced))
+        return forced
 
     prompt = tuple(range(3, 20))
-    monkeypatch.setattr(XlaModel, "_force", counted)
+    monkeypatch.setattr(PagedDevice, "_force", counted)
     at_once, _ = decoded(prompt, sampling)
     assert sum(fed) > 15
-    monkeypatch.setattr(XlaModel, "_force", lambda *_: False)
+    monkeypatch.setattr(PagedDevice, "_force", lambda *_: ())
     one_by_one, _ = decoded(prompt, sampling)
     assert text_of(at_once) == text_of(one_by_one)
     assert complaints(text_of(at_once), sampling.schema or "") == []
@@ -298,7 +299,7 @@ def test_a_token_that_is_refused_is_chosen_again(monkeypatch: pytest.MonkeyPatch
         return take(self, token)
 
     monkeypatch.setattr(Constraint, "take", picky)
-    monkeypatch.setattr(XlaModel, "_force", lambda *_: False)
+    monkeypatch.setattr(PagedDevice, "_force", lambda *_: ())
     schema = json.dumps({"type": "string", "maxLength": 6})
     for sampling in (Sampling(schema=schema), Sampling(schema=schema, temperature=1.0, seed=2)):
         refused.clear()

@@ -1,7 +1,7 @@
 """How many pages of KV cache a model may have, and how they are had: by and by.
 
 Zeroing memory costs half a second for a gigabyte on a CPU, and a short program needs little of it. So the pool of pages
-begins small and grows fourfold when a page behind its end is written, up to the budget. Its sizes are the same in every
+begins small and grows eightfold when a page behind its end is written, up to the budget. Its sizes are the same in every
 process, because each is compiled for.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 FIRST_TIER = 16
 """Pages to begin with."""
-_GROWTH = 4
+_GROWTH = 8
 _SHARE = 0.25
 """Of the memory that is available when a model is loaded."""
 

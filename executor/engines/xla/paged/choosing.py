@@ -9,6 +9,7 @@ thresholds of top-k and top-p are many passes over the vocabulary.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple, cast
 
 import jax
@@ -31,7 +32,7 @@ class Asked(NamedTuple):
     seed_low: Array
     """uint32, as are those below"""
     seed_high: Array
-    index: Array
+    place: Array
 
 
 def likeliest(logits: Array) -> Array:
@@ -58,8 +59,8 @@ def chosen(logits: Array, asked: Asked) -> Array:
 
     narrow = jnp.any(draws & ((asked.top_k > 0) | (asked.top_p < 1.0)))
     scores = cast("Array", lax.cond(narrow, narrowed, lambda: scores))
-    keys = jax.vmap(choosing.key)(asked.seed_low, asked.seed_high, asked.index)
-    noise = jax.vmap(lambda key: jax.random.gumbel(key, logits.shape[1:], logits.dtype))(keys)
+    keys = jax.vmap(choosing.key)(asked.seed_low, asked.seed_high, asked.place)
+    noise = jax.vmap(partial(jax.random.gumbel, shape=logits.shape[1:], dtype=logits.dtype))(keys)
     return likeliest(jnp.where(draws[:, None], scores + noise, logits))
 
 

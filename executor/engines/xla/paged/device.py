@@ -266,8 +266,7 @@ class PagedDevice:
                 self._reached(over, [_behind(chunk)], picked, ended)
         self._hand_out()
         jax.block_until_ready(over)
-        for chunk in step.prefill:
-            self.prefilled += chunk.count
+        self.prefilled += sum(chunk.count for chunk in step.prefill)
         self._tell(StepDone(monotonic(), step.number))
         for picks, sequences in picked:
             self._read(picks, sequences)

@@ -65,7 +65,7 @@ class PagedModel:
         self._masks = Masks(tokenizer, facts.vocabulary)
         self._picker = Picker(programs, facts.vocabulary)
         self._steps = Steps(programs, weights, Pool(programs, budget, len(weights.layers)))
-        settings = Settings(budget.pages, budget.page, ROWS, _STEP_TOKENS, _STEP_TOKENS)
+        settings = Settings(budget.pages, budget.page, ROWS, ROWS + _STEP_TOKENS, _STEP_TOKENS)
         self._device = PagedDevice(settings, self._steps, self._picker, facts.end_tokens)
         self._thread = DeviceThread(f"model {facts.name}", self._device.work, self._device.fail)
         self._open: set[PagedSequence] = set()

@@ -20,9 +20,9 @@ from ..programs import DeviceWeights
 from .pool import Pool
 from .programs import PagedPrograms
 
-ROWS = (1, 2, 4, 8, 16, 32)
+ROWS = (1, 4, 16, 32)
 """How many rows a program takes."""
-_ROWS_COST = (26, 32, 44, 56, 70, 110)
+_ROWS_COST = (26, 42, 68, 130)
 """What such a step costs, in the unit of `buckets`: about a token of a prompt. Measured on a model of 135M."""
 _ROOM = 2**30
 
@@ -48,18 +48,31 @@ def divided(step: Step, apart: Callable[[int], bool]) -> tuple[list[Entry], list
             chunks.append(Chunk(row.sequence, row.position, 1, (token,), row.pages, True))
         else:
             rows.append(Entry(row.sequence, row.position, token, row.pages, True))
+    small: list[Chunk] = []
     for chunk in sorted(step.prefill, key=lambda chunk: chunk.count):
-        together = len(rows) + chunk.count
-        rides = together <= ROWS[-1] and rows_cost(together) - rows_cost(len(rows)) <= chunk_cost(chunk.count)
-        if rides and not apart(chunk.sequence):
-            last = chunk.count - 1
-            rows += [
-                Entry(chunk.sequence, chunk.start + index, token, chunk.pages, chunk.last and index == last)
-                for index, token in enumerate(chunk.tokens)
-            ]
-        else:
-            chunks.append(chunk)
-    return rows, chunks
+        (chunks if apart(chunk.sequence) else small).append(chunk)
+    riding = _riding(len(rows), [chunk.count for chunk in small])
+    for chunk in small[:riding]:
+        last = chunk.count - 1
+        rows += [
+            Entry(chunk.sequence, chunk.start + index, token, chunk.pages, chunk.last and index == last)
+            for index, token in enumerate(chunk.tokens)
+        ]
+    return rows, [*chunks, *small[riding:]]
+
+
+def _riding(rows: int, counts: list[int]) -> int:
+    """How many of the chunks of these many tokens, the smallest first, cost least as rows beside so many others."""
+    apart = sum(map(chunk_cost, counts))
+    best, least = 0, rows_cost(rows) + apart
+    for number, count in enumerate(counts, 1):
+        rows += count
+        apart -= chunk_cost(count)
+        if rows > ROWS[-1]:
+            break
+        if rows_cost(rows) + apart < least:
+            best, least = number, rows_cost(rows) + apart
+    return best
 
 
 def bucket(rows: int) -> int:
