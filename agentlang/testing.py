@@ -8,7 +8,8 @@ A test passes where its body runs to its end and every `expect` holds. It fails 
 where something else failed: a tool, a model, a call that is not on the cassette.
 
 For those who write engines, `check_engine` says whether one keeps its promises; `check_embedding`, `check_scoring` and
-`check_recognising` say it of engines for encoders, rerankers and recognisers.
+`check_recognising` say it of engines for encoders, rerankers and recognisers, `check_transcribing` and
+`check_synthesising` of those that hear and speak.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .executor.backends import Backend
     from .executor.engines.families import TextModelSpec
     from .executor.engines.protocol import Engine, ModelSpec
+    from .executor.engines.speech.sources import TranscribingSpec, VoiceSpec
     from .executor.frames import End
     from .executor.machine.orders import Expectation
     from .executor.running import Approver
@@ -221,5 +223,19 @@ async def check_scoring(make: Callable[[], Engine], spec: TextModelSpec) -> None
 async def check_recognising(make: Callable[[], Engine], spec: TextModelSpec) -> None:
     """As `check_engine`, of an engine that names `Operation.RECOGNISE`."""
     from .executor.engines.conformance import check_recognising as check
+
+    await check(make, spec)
+
+
+async def check_transcribing(make: Callable[[], Engine], spec: TranscribingSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.TRANSCRIBE`. It is asked with noise, not with speech."""
+    from .executor.engines.conformance import check_transcribing as check
+
+    await check(make, spec)
+
+
+async def check_synthesising(make: Callable[[], Engine], spec: VoiceSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.SYNTHESISE`, with a voice that speaks English."""
+    from .executor.engines.conformance import check_synthesising as check
 
     await check(make, spec)

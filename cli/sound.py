@@ -54,7 +54,7 @@ class SoundOut:
 
     def __init__(self, name: str) -> None:
         """Raises `OSError` where the file cannot be written."""
-        self._file: IO[bytes] = sys.stdout.buffer if name == "-" else open(name, "wb")  # noqa: SIM115
+        self._file: IO[bytes] = sys.stdout.buffer if name == "-" else Path(name).open("wb")  # noqa: SIM115
         self._plain = name == "-"
         self._rate = 0
         self._written = 0

@@ -6,16 +6,19 @@ Each check stands for a promise of `protocol`, and a `PromiseBroken` says which 
 replies are longer than two dozen tokens and whose context has 256 positions at least; any text will do, so a tiny
 random model serves best. Replies are compared token by token where the protocol says that they are the same.
 
-Engines for other families (`families`) have their own: `check_embedding`, `check_scoring`, `check_recognising`.
+Engines for other families (`families`) have their own: `check_embedding`, `check_scoring`, `check_recognising`,
+`check_transcribing`, `check_synthesising`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from ..families import TextModelSpec
 from ..protocol import Engine, ModelSpec
-from . import flow, leaving, likelihoods, replies, schemas, texts, together
+from ..speech.sources import TranscribingSpec, VoiceSpec
+from . import flow, leaving, likelihoods, replies, schemas, speech, texts, together
 from .promises import PromiseBroken
 
 __all__ = [
@@ -23,6 +26,8 @@ __all__ = [
     "EMBEDDING_CHECKS",
     "RECOGNISING_CHECKS",
     "SCORING_CHECKS",
+    "SYNTHESISING_CHECKS",
+    "TRANSCRIBING_CHECKS",
     "Check",
     "PromiseBroken",
     "TextCheck",
@@ -30,8 +35,11 @@ __all__ = [
     "check_engine",
     "check_recognising",
     "check_scoring",
+    "check_synthesising",
+    "check_transcribing",
 ]
 
+S = TypeVar("S")
 Check = Callable[[Engine, ModelSpec], Awaitable[None]]
 TextCheck = Callable[[Engine, TextModelSpec], Awaitable[None]]
 
@@ -72,6 +80,18 @@ EMBEDDING_CHECKS: tuple[TextCheck, ...] = (
     texts.check_same_key,
 )
 SCORING_CHECKS: tuple[TextCheck, ...] = (texts.check_scores, texts.check_score_order, texts.check_many_scores)
+TRANSCRIBING_CHECKS: tuple[Callable[[Engine, TranscribingSpec], Awaitable[None]], ...] = (
+    speech.check_segments,
+    speech.check_pieces,
+    speech.check_two_heard,
+    speech.check_hearing_dropped,
+)
+SYNTHESISING_CHECKS: tuple[Callable[[Engine, VoiceSpec], Awaitable[None]], ...] = (
+    speech.check_sound,
+    speech.check_wordless,
+    speech.check_only_text,
+    speech.check_speaking_dropped,
+)
 RECOGNISING_CHECKS: tuple[TextCheck, ...] = (texts.check_entities,)
 
 
@@ -104,7 +124,19 @@ async def check_recognising(make: Callable[[], Engine], spec: TextModelSpec) -> 
     await _check(RECOGNISING_CHECKS, make, spec)
 
 
-async def _check(checks: tuple[TextCheck, ...], make: Callable[[], Engine], spec: TextModelSpec) -> None:
+async def check_transcribing(make: Callable[[], Engine], spec: TranscribingSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.TRANSCRIBE`. It is asked with noise, not with speech."""
+    await _check(TRANSCRIBING_CHECKS, make, spec)
+
+
+async def check_synthesising(make: Callable[[], Engine], spec: VoiceSpec) -> None:
+    """As `check_engine`, of an engine that names `Operation.SYNTHESISE`, with a voice that speaks English."""
+    await _check(SYNTHESISING_CHECKS, make, spec)
+
+
+async def _check(
+    checks: tuple[Callable[[Engine, S], Awaitable[None]], ...], make: Callable[[], Engine], spec: S
+) -> None:
     for check in checks:
         try:
             await check(make(), spec)

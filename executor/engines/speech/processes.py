@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import unicodedata
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class ProcessVoice:
         assert self._rate is not None, "a voice is opened before it speaks"
         return self._rate
 
-    async def synthesise(self, text: str) -> AsyncIterator[bytes]:
+    async def synthesise(self, text: str) -> AsyncGenerator[bytes]:
         if not self._open:
             raise RuntimeError("the voice was closed")
         if not any(mark.isalnum() for mark in text):
@@ -155,8 +155,9 @@ class ProcessVoice:
             except OSError as error:
                 raise OutsideError(self._fails(f"{self._path} does not start: {error.strerror}")) from error
             try:
-                async for piece in self._sound(process):
-                    yield piece
+                async with aclosing(self._sound(process)) as sound:
+                    async for piece in sound:
+                        yield piece
                 if await process.wait():
                     said.seek(0)
                     raise OutsideError(self._fails("its program failed", said.read(_LONGEST_ERROR)))
@@ -169,7 +170,7 @@ class ProcessVoice:
     async def close(self) -> None:
         self._open = False
 
-    async def _sound(self, process: anyio.abc.Process) -> AsyncIterator[bytes]:
+    async def _sound(self, process: anyio.abc.Process) -> AsyncGenerator[bytes]:
         """The samples of what the process writes."""
         assert process.stdout is not None
         reader = Reader() if self._program.framed else None
