@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
 import msgspec
 
 from ....base.problems import OutsideError
+from ..families import CacheState
 from ..protocol import Sampling, SequenceHandle
 from ..workers.frames import Frame
 from ..workers.inside import Connection
@@ -61,6 +63,12 @@ class Decoding(Half):
                 self._expected.discard(number)
                 if held is not None:
                     held.scope.cancel()
+            case "export":
+                self.begin(self._export, number, held)
+            case "import":
+                state = CacheState(self.model.facts.name, words["form"], tuple(words["tokens"]), frame.data)
+                held = self._held[number] = Held(number)
+                self.begin(self._hold, held, partial(self.model.import_cache, state), {})
             case "prepare":
                 self.begin(self._prepare, number, words["sampling"])
             case "stats":
@@ -72,7 +80,8 @@ class Decoding(Half):
         if cache.number in self._expected:
             self._expected.discard(cache.number)
             held = self._held[cache.number] = Held(cache.number)
-            self.begin(self._hold, held, cache)
+            adopt = partial(self.model.adopt, cache.tokens, cache.layers, cache.logits)
+            self.begin(self._hold, held, adopt, {**cache.told, "arrived": cache.at})
 
     def gone(self, number: int, say: str, words: Mapping[str, Any]) -> None:
         """A cache that will not be here. Those that nobody wants any more are no news."""
@@ -86,15 +95,14 @@ class Decoding(Half):
             for number in tuple(self._expected):
                 self.gone(number, "lost", {"cut": True})
 
-    async def _hold(self, held: Held, cache: Arrived) -> None:
+    async def _hold(self, held: Held, opened: Callable[[], Awaitable[SequenceHandle]], told: Mapping[str, Any]) -> None:
         """From the arrival of a cache to its release."""
         try:
             with held.scope:
-                held.handle = await self.model.adopt(cache.tokens, cache.layers, cache.logits)
-                told = cache.told
-                times = {"arrived": cache.at, "adopted": time.monotonic()}
-                self.say("filled", held.number, {"cached": told["cached"], "ended": told["ended"], **times})
-                del cache
+                held.handle = await opened()
+                # What it came in is let go of.
+                del opened
+                self.say("filled", held.number, {**told, "adopted": time.monotonic()})
                 await anyio.sleep_forever()
         except OutsideError as error:
             self.say("refused", held.number, problem_words(error))
@@ -121,6 +129,16 @@ class Decoding(Half):
             self.say("token", held.number, words)
             if token is None or finish is not None:
                 return
+
+    async def _export(self, number: int, held: Held | None) -> None:
+        try:
+            if held is None or held.handle is None:
+                raise ValueError("the sequence was released")
+            state = await self.model.export_cache(held.handle)
+        except ValueError:
+            self.say("state", number, {"there": False})
+        else:
+            self.say("state", number, {"there": True, "form": state.form}, state.data)
 
     async def _prepare(self, number: int, sampling: Any) -> None:
         try:

@@ -42,10 +42,10 @@ class Half(ABC):
         """What the parent asks, in the event loop. Must not wait."""
         ...
 
-    def say(self, what: str, number: int, words: Mapping[str, Any] | None = None) -> None:
+    def say(self, what: str, number: int, words: Mapping[str, Any] | None = None, data: bytes = b"") -> None:
         """To the parent, about what it calls `number`."""
         more = dict(words or {})
-        self._connection.say({"say": what, "sequence": number, "compiled": self.model.compiled, **more})
+        self._connection.say({"say": what, "sequence": number, "compiled": self.model.compiled, **more}, data)
 
     def begin(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         self._group.start_soon(function, *arguments)

@@ -5,15 +5,16 @@ Back-pressure is credit of one token: the engine behind it computes one ahead by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from ....base.problems import OutsideError
-from ..families import ModelStats
+from ..families import CacheState, ModelStats
 from ..protocol import (
     SERVICE,
     ChatTokenizer,
@@ -66,7 +67,7 @@ class SplitSequence(RunningSequence):
 
 
 class SplitModel:
-    """A `ChatModel`. Made by `SplitEngine.load`."""
+    """A `ChatModel`, and a `TransferableModel`. Made by `SplitEngine.load`."""
 
     def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, pair: Pair) -> None:
         self._facts = facts
@@ -109,15 +110,19 @@ class SplitModel:
         if min(prompt) < 0 or max(prompt) >= self._facts.vocabulary:
             raise ValueError("a prompt holds tokens of the vocabulary")
         began = anyio.current_time()
-        if self._closed:
-            raise RuntimeError("the model is closed")
+        self._check_open()
+        return await self._opened(prompt, began, partial(self._fill, service=service))
+
+    async def _opened(
+        self, prompt: Tokens, began: float, fill: Callable[[SplitSequence], Awaitable[None]]
+    ) -> SplitSequence:
         async with self._flights:
             both = await self._pair.ready()
             self._numbers += 1
             sequence = SplitSequence(self._numbers, prompt, *both, began)
             self._open.add(sequence)
             try:
-                await self._fill(sequence, service)
+                await fill(sequence)
             except BaseException:
                 self._free(sequence)
                 raise
@@ -156,6 +161,31 @@ class SplitModel:
             float(there["adopted"]) - float(there["arrived"]),
         )
 
+    async def export_cache(self, sequence: SequenceHandle) -> CacheState:
+        if not isinstance(sequence, SplitSequence) or sequence not in self._open or sequence.decoding:
+            raise ValueError("a cache leaves before its decode begins, and while it is held")
+        sequence.decode.send({"do": "export", "sequence": sequence.number})
+        frame = await self._receive(sequence.decode, sequence.inbox)
+        if frame is None or not frame.words["there"]:
+            raise ValueError("the sequence was released")
+        return CacheState(self._facts.name, str(frame.words["form"]), sequence.prompt, frame.data)
+
+    async def import_cache(self, state: CacheState) -> SplitSequence:
+        self._check_open()
+
+        async def fill(sequence: SplitSequence) -> None:
+            words = {"do": "import", "sequence": sequence.number, "form": state.form, "tokens": state.tokens}
+            sequence.decode.send(words, state.data)
+            frame = await self._receive(sequence.decode, sequence.inbox)
+            if frame is not None and frame.words["say"] == "refused":
+                raise told_problem(self._facts.name, frame.words)
+
+        return await self._opened(state.tokens, anyio.current_time(), fill)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the model is closed")
+
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> SplitDecode:
         return SplitDecode(self, decoded(sequence, SplitSequence, sampling), sampling)
 
@@ -171,12 +201,16 @@ class SplitModel:
             self._free(sequence)
 
     async def stats(self) -> ModelStats:
-        pair = self._pair
-        found = [await self._asked(worker, {"do": "stats"}) for worker in (pair.prefill, pair.decode)]
-        steps, prefilled, made = (
-            sum(int(words[name]) for words in found) for name in ("steps", "prefilled", "decoded")
-        )
-        return ModelStats(steps, prefilled, made, len(self._open))
+        one, other = await self.halves()
+        steps, prefilled = one.steps + other.steps, one.prefilled_tokens + other.prefilled_tokens
+        return ModelStats(steps, prefilled, one.decoded_tokens + other.decoded_tokens, len(self._open))
+
+    async def halves(self) -> tuple[ModelStats, ModelStats]:
+        """What each process has done since it was begun: the one that prefills, the one that decodes."""
+        first, second = [
+            await self._asked(worker, {"do": "stats"}) for worker in (self._pair.prefill, self._pair.decode)
+        ]
+        return _stats(first), _stats(second)
 
     async def close(self) -> None:
         self._closed = True
@@ -269,3 +303,7 @@ class SplitDecode:
             sampling = asdict(self._sampling)
             sequence.decode.send({"do": "start", "sequence": sequence.number, "sampling": sampling})
         sequence.decode.send({"do": "more", "sequence": sequence.number})
+
+
+def _stats(words: Mapping[str, Any]) -> ModelStats:
+    return ModelStats(int(words["steps"]), int(words["prefilled"]), int(words["decoded"]), int(words["open"]))
