@@ -129,19 +129,20 @@ def prefill_pages_layer(
             lax.dynamic_update_index_in_dim(filled.values, new_values, at, 0),
         )
 
+    # Written first and read then: two loops the other way round have XLA copy the whole pool. What is written here
+    # stands at `start` and behind it, which `past_page` leaves out.
+    last = (start + count - 1) // page
+    filled = cast("Pool", lax.fori_loop(0, last - start // page + 1, fill_page, pool))
+
     def past_page(index: Array, running: Running) -> Running:
         at = table[index]
-        scores = jnp.einsum("kgnd,kdc->kgnc", query, pool.keys[at])
-        return running.add(jnp.where(index * page + jnp.arange(page) < start, scores, NEVER), pool.values[at])
+        scores = jnp.einsum("kgnd,kdc->kgnc", query, filled.keys[at])
+        return running.add(jnp.where(index * page + jnp.arange(page) < start, scores, NEVER), filled.values[at])
 
     nothing = jnp.zeros((*query.shape[:3], 1), query.dtype)
     running = Running(nothing + NEVER, nothing, jnp.zeros_like(query))
     running = cast("Running", lax.fori_loop(0, (start + page - 1) // page, past_page, running))
     mixed = attend_causally(query, key, value, running)
-    # The pages are read before they are written: they can be updated in place.
-    pool, mixed = lax.optimization_barrier((pool, mixed))
-    last = (start + count - 1) // page
-    filled = cast("Pool", lax.fori_loop(0, last - start // page + 1, fill_page, pool))
     hidden = hidden + product(mixed.transpose(2, 0, 1, 3).reshape(chunk, config.query_width), layer.out)
     return hidden + feed_forward(config, layer, hidden), filled
 
