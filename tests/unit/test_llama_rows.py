@@ -72,6 +72,31 @@ def test_a_step_needs_no_large_temporary() -> None:
     assert analysis.temp_size_in_bytes < 2 * of_a_page + 2**18
 
 
+def test_a_chunk_needs_no_copy_of_the_pool() -> None:
+    """What a chunk holds beside weights and pages does not grow with the pages that there are."""
+    functions, weights = tiny()
+    config, page, chunk = functions.config, 16, 8
+    table = jax.ShapeDtypeStruct((8,), jnp.int32)
+    one = jax.ShapeDtypeStruct((), jnp.int32)
+    tokens = jax.ShapeDtypeStruct((chunk,), jnp.int32)
+
+    def layer(
+        weights: llama.Layer, pool: llama_rows.Pool, tokens: jax.Array, start: jax.Array, pages: jax.Array
+    ) -> object:
+        hidden, places = llama.enter(config, outer, tokens, start)
+        return llama_rows.prefill_pages_layer(config, weights, pool, hidden, places, pages, jnp.int32(chunk))
+
+    outer = weights.outer
+    sizes: list[int] = []
+    for pages in (9, 900):
+        shapes = llama_rows.pool_shapes(config, pages, page)
+        compiled = jax.jit(layer, donate_argnums=1).lower(weights.layers[0], shapes, tokens, one, table).compile()
+        analysis = compiled.memory_analysis()
+        assert analysis is not None
+        sizes.append(analysis.temp_size_in_bytes)
+    assert sizes[1] < sizes[0] + 2**12
+
+
 @pytest.mark.models
 def test_a_real_model_replies_the_same() -> None:
     name = "smollm2-135m-instruct"
