@@ -3,7 +3,9 @@
 Each step takes the next token of every sequence that was asked for one, and fills up with chunks of prompts: replies go
 on while prompts are read. Slots and places of the cache are few; when they run out, the cache of a sequence that is not
 being asked is moved to ordinary memory and comes back before its next step, so any number may be open. Who has a slot
-keeps it while there is work for it, unless another has waited long.
+keeps it while there is work for it, unless another that had one has waited long; who never had one waits for its turn,
+first come first served. Where ordinary memory has no more room for caches,
+who has work keeps its slot, and the cache of who has none is given up: it is computed again from the tokens.
 
 One thread calls all of this. Nothing here knows of processes: tokens leave by a callable.
 """
@@ -26,18 +28,18 @@ if TYPE_CHECKING:
 CHUNK = 256
 """Tokens of prompts in a step: a step that is asked to stop ends after these."""
 PATIENCE = 32
-"""Steps that a sequence without a slot waits before it takes one from who is at work."""
+"""Steps that a sequence waits for its slot to come back before it takes one from who is at work."""
 
 
 @dataclass(slots=True)
 class Held:
-    """A sequence in the worker. `unfed` are its tokens that are not in the cache yet: of the prompt, or chosen."""
+    """A sequence in the worker. `tokens` are those of the prompt and what was chosen, of which the first `length` are
+    in the cache."""
 
     number: int
     prompt: tuple[int, ...]
-    unfed: deque[int]
+    tokens: list[int]
     length: int = 0
-    """Positions in the cache."""
     cached: int = 0
     slot: int | None = None
     outside: bytes | None = None
@@ -53,17 +55,31 @@ class Held:
     over: bool = False
     credit: int = 0
     """Tokens that may be told before somebody asks again."""
+    begun: bool = False
+    """Whether it had a slot ever."""
     waits: int = 0
+
+    @property
+    def unfed(self) -> int:
+        """Tokens that are not in the cache."""
+        return len(self.tokens) - self.length
 
     @property
     def wants(self) -> bool:
         """Whether a step would bring it nearer to what it was asked for."""
-        return bool(self.unfed) and (not self.filled or (self.credit > len(self.chosen_tokens) and not self.over))
+        if self.unfed == 0:
+            return False
+        if not self.filled:
+            return True
+        # A cache that was given up is not computed again for a reply that is over, or not asked for.
+        goes_on = self.choice is not None and not self.over and self.chosen < self.most
+        return goes_on and self.logits is None and self.credit > len(self.chosen_tokens)
 
 
 class Batcher:
     """`filled(sequence)` is called once a prompt is in the cache, `token(sequence, token, last, likely)` with each
     token of a reply, None for an end that has none; `lost(sequence)` where a cache from outside is none of this model.
+    `room` is the most bytes of caches that wait in ordinary memory.
     """
 
     def __init__(
@@ -74,6 +90,7 @@ class Batcher:
         filled: Callable[[Held], None],
         token: Callable[[Held, int | None, bool, Likely | None], None],
         lost: Callable[[Held], None],
+        room: int = 1 << 62,
     ) -> None:
         self._model = model
         self._masks = masks
@@ -81,17 +98,20 @@ class Batcher:
         self._filled = filled
         self._token = token
         self._lost = lost
+        self._room = room
         self._open: dict[int, Held] = {}
         self._slots: list[Held | None] = [None] * model.slots
         self.steps = 0
         self.decoded = 0
         self.prefilled = 0
+        self.dropped = 0
+        """Caches that were given up, to be computed again."""
 
     # --- what is asked -----------------------------------------------------------------------------------------------
 
     def open(self, number: int, tokens: Sequence[int], prefix: int | None) -> None:
         """Begin to fill a cache with a prompt, of which the cache of sequence `prefix` may hold the beginning."""
-        held = Held(number, tuple(tokens), deque(tokens))
+        held = Held(number, tuple(tokens), list(tokens))
         known = self._open.get(prefix) if prefix is not None else None
         self._open[number] = held
         if known is not None:
@@ -119,14 +139,17 @@ class Batcher:
     def export(self, number: int) -> tuple[tuple[int, ...], bytes] | None:
         """The prompt and the cache of a filled sequence that has not replied, to go on elsewhere."""
         held = self._open.get(number)
-        if held is None or not held.filled or held.length != len(held.prompt):
+        if held is None or not held.filled or len(held.tokens) != len(held.prompt) or held.chosen:
             return None
+        while held.unfed:
+            # It was given up in between.
+            self._step([(held, min(held.unfed, CHUNK))] if self._placed(held, {number}) else [])
         state = self._model.taken(held.slot) if held.slot is not None else held.outside
         return (held.prompt, state) if state is not None else None
 
     def adopt(self, number: int, tokens: Sequence[int], state: bytes) -> None:
         """A sequence by what `export` gave. Its last token is computed again, for the logits behind it."""
-        held = Held(number, tuple(tokens), deque(tokens[-1:]), length=len(tokens) - 1, outside=state)
+        held = Held(number, tuple(tokens), list(tokens), length=len(tokens) - 1, outside=state, begun=True)
         held.cached = held.length
         self._open[number] = held
 
@@ -141,7 +164,14 @@ class Batcher:
         for held in tuple(self._open.values()):
             self._tell(held)
         chosen = self._who()
-        while chosen:
+        if chosen:
+            self._step(chosen)
+
+    def _step(self, chosen: list[tuple[Held, int]]) -> None:
+        """One step, of fewer sequences where the cache has no room for all."""
+        while True:
+            if not chosen:
+                raise StepFailed("a sequence finds no place in the cache")
             items, last = self._items(chosen)
             if self._model.step(items):
                 self._took(chosen, last)
@@ -201,7 +231,7 @@ class Batcher:
         held.chosen += len(follow)
         held.chosen_tokens.extend((each, told) for each in follow)
         if not held.over and held.chosen < held.most:
-            held.unfed.extend(follow)
+            held.tokens.extend(follow)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -209,16 +239,18 @@ class Batcher:
         """Who is in the next step, with how many tokens: replies first, then prompts as far as a chunk goes."""
         wanting = [held for held in self._open.values() if held.wants]
         for held in wanting:
-            if held.slot is None:
+            if held.slot is None and held.begun:
                 held.waits += 1
-        # Who waits too long goes before all; then those at work; within each, first come first served.
-        wanting.sort(key=lambda held: (held.waits < PATIENCE, held.slot is None))
+        # Who waits too long goes before all, while there is room for who makes way; then those at work; within each,
+        # first come first served.
+        patience = PATIENCE if self._waiting() < self._room else 1 << 62
+        wanting.sort(key=lambda held: (held.waits < patience, held.slot is None))
         taken: list[Held] = wanting[: self._model.slots]
         members = {held.number for held in taken}
         chosen: list[tuple[Held, int]] = []
         room, prompts = self._model.batch, CHUNK
         for held in sorted(taken, key=lambda held: not held.filled):
-            count = min(len(held.unfed), room, CHUNK if held.filled else prompts)
+            count = min(held.unfed, room, CHUNK if held.filled else prompts)
             if count and self._placed(held, members):
                 held.waits = 0
                 chosen.append((held, count))
@@ -247,7 +279,7 @@ class Batcher:
                 self._open.pop(held.number, None)
                 self._lost(held)
                 return False
-        self._slots[slot], held.slot = held, slot
+        self._slots[slot], held.slot, held.begun = held, slot, True
         return True
 
     def _make_room(self, members: set[int], slots: bool = False) -> bool:
@@ -262,26 +294,34 @@ class Batcher:
 
     def _move_out(self, held: Held) -> None:
         if held.slot is not None:
-            held.outside = self._model.taken(held.slot) if held.length else None
+            held.outside = None
+            if held.length:
+                if self._waiting() + self._model.size(held.slot) <= self._room:
+                    held.outside = self._model.taken(held.slot)
+                else:
+                    held.length = 0
+                    self.dropped += 1
             self._model.forget(held.slot)
             self._slots[held.slot], held.slot = None, None
+
+    def _waiting(self) -> int:
+        """Bytes of caches in ordinary memory."""
+        return sum(len(held.outside) for held in self._open.values() if held.outside is not None)
 
     def _items(self, chosen: list[tuple[Held, int]]) -> tuple[list[tuple[int, int, int, bool]], list[int]]:
         items: list[tuple[int, int, int, bool]] = []
         last: list[int] = []
         for held, count in chosen:
             assert held.slot is not None
-            whole = count == len(held.unfed)
-            for i in range(count):
-                items.append((held.unfed[i], held.length + i, held.slot, whole and i == count - 1))
+            whole = count == held.unfed
+            for place in range(held.length, held.length + count):
+                items.append((held.tokens[place], place, held.slot, whole and place == held.length + count - 1))
             last.append(len(items) - 1 if whole else -1)
         return items, last
 
     def _took(self, chosen: list[tuple[Held, int]], last: list[int]) -> None:
         self.steps += 1
         for (held, count), item in zip(chosen, last, strict=True):
-            for _ in range(count):
-                held.unfed.popleft()
             held.length += count
             if not held.filled:
                 self.prefilled += count
@@ -304,7 +344,5 @@ class Batcher:
             return
         slot = self._slots.index(None)
         self._model.share(known.slot, slot, common)
-        self._slots[slot], held.slot = held, slot
-        for _ in range(common):
-            held.unfed.popleft()
+        self._slots[slot], held.slot, held.begun = held, slot, True
         held.length = held.cached = common

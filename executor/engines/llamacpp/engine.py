@@ -31,15 +31,19 @@ class LlamaCppEngine:
 
     A step advances `slots` sequences at most. `positions` is the room that their caches share, by default as much as
     one sequence can take, and a quarter of the machine's memory at most; sequences that do not fit wait outside of
-    it. `threads` are all cores by default.
+    it, in `room` bytes of ordinary memory (an eighth of the machine's by default), and what does not fit there is
+    computed again. `threads` are all cores by default.
     """
 
-    def __init__(self, slots: int = SLOTS, positions: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, slots: int = SLOTS, positions: int | None = None, threads: int | None = None, room: int | None = None
+    ) -> None:
         if slots < 1:
             raise ValueError("an engine needs a slot")
         self._slots = slots
         self._positions = positions
         self._threads = threads
+        self._room = room
 
     @property
     def name(self) -> str:
@@ -78,6 +82,7 @@ class LlamaCppEngine:
                     "context": context,
                     "positions": self._positions,
                     "slots": self._slots,
+                    "room": memory() // 8 if self._room is None else self._room,
                     "threads": self._threads or len(os.sched_getaffinity(0)),
                     "ends": sorted(tokenizer.end_tokens),
                 }

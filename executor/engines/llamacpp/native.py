@@ -238,9 +238,13 @@ class NativeModel:
         """Let `slot` begin with the first `count` positions of `source`. Nothing is copied."""
         self._call.llama_memory_seq_cp(self._memory, source, slot, 0, count)
 
+    def size(self, slot: int) -> int:
+        """The bytes that `taken` would give."""
+        return int(self._call.llama_state_seq_get_size(self._context, slot))
+
     def taken(self, slot: int) -> bytes:
         """The cache of a slot as bytes that `put` takes, in the library's own form."""
-        size = int(self._call.llama_state_seq_get_size(self._context, slot))
+        size = self.size(slot)
         buffer = c.create_string_buffer(size)
         written = int(self._call.llama_state_seq_get_data(self._context, buffer, size, slot))
         if written == 0:

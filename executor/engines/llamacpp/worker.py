@@ -78,6 +78,7 @@ class Worker:
                 batcher.adopt(number, words["tokens"], frame.data)
             case "stats":
                 counts = {"steps": batcher.steps, "decoded": batcher.decoded, "prefilled": batcher.prefilled}
+                counts["dropped"] = batcher.dropped
                 self._say({"say": "stats", "sequence": number, **counts})
             case _:
                 raise AssertionError(words["do"])
@@ -94,7 +95,7 @@ class Worker:
             os._exit(0)
         ends = frozenset(words["ends"])
         masks = Masks(Vocabulary(model, ends), model.vocabulary)
-        self._batcher = Batcher(model, masks, ends, self._filled, self._told, self._lost)
+        self._batcher = Batcher(model, masks, ends, self._filled, self._told, self._lost, words["room"])
         facts = {"context": model.context, "vocabulary": model.vocabulary, "weight_bytes": model.weight_bytes}
         self._say({"say": "ready", **facts, "cache_bytes": cache_bytes, "positions": model.positions})
 
