@@ -53,6 +53,7 @@ def clips() -> tuple[Clip, ...]:
 def words(text: str) -> tuple[str, ...]:
     """The words of a text, as they are compared: small letters, nothing but letters and digits."""
     plain = re.sub(r"\bmr\b\.?", "mister", text.lower()).replace("-", " ")
+    plain = plain.replace("coldhearted", "cold hearted")
     return tuple(re.sub(r"[^a-z0-9' ]", " ", plain).replace("'", "").split())
 
 

@@ -56,7 +56,8 @@ class WhisperWords:
         # The English models have the tokens of languages too, and never saw them.
         self.languages: Mapping[int, str] = {} if self.end == _ENGLISH_END else self._languages()
         never, never_first = self._lists(config_file)
-        self.never = (*never, self.untimed)
+        # No marker but the end and timestamps, whatever the file says.
+        self.never = (*never, *range(self.end + 1, self.first_time))
         self.never_first = never_first
 
     def text(self, tokens: Sequence[int]) -> str:

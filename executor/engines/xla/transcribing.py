@@ -32,6 +32,8 @@ from .kept import KeptPrograms, Program, kept_programs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_INAUDIBLE = 0.002
+"""Of a full scale of one: 54 dB below it."""
 _LEAST_REST = 0.5
 """Seconds: what is left behind a window and shorter is no window of its own, for nothing is said in it."""
 
@@ -86,12 +88,15 @@ class XlaRecognizer:
 
         async def window(samples: NDArray[Any]) -> Reading:
             reading = source.reading(len(samples), language)
-            await self._read(samples, reading)
+            # Of silence some models say what is said most; nobody could have heard anything there.
+            if float(np.abs(samples).max()) >= _INAUDIBLE:
+                await self._read(samples, reading)
             return reading
 
         def timed(reading: Reading) -> list[Segment]:
+            start = offset / source.rate
             return [
-                Segment(offset / source.rate + part.start, offset / source.rate + part.end, part.text)
+                Segment(round(start + part.start, 6), round(start + part.end, 6), part.text)
                 for part in reading.segments()
             ]
 
