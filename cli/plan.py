@@ -14,6 +14,7 @@ from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
+    from ..api import Compiled
     from ..planner.plan import Plan
 
 
@@ -32,7 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from dataclasses import replace
+
     from ..api import plan
+    from ..engine_choice import choose_engines
     from ..planner import hardware
     from ..planner.place import Options
     from ..planner.plan import to_json
@@ -43,9 +47,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return console.fail(target.problems, target.sources, target.code)
     machine = hardware.load_or_measure(measuring(console))
     options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal)
+    choice = choose_engines(target.compiled, target.pipeline, machine, options=options)
     planned, found = plan(
-        target.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options
+        choice.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options
     )
+    if planned is not None and planned.runs_here:
+        planned = replace(planned, notes=(*planned.notes, *choice.why))
     problems = (*target.problems, *found)
     if planned is None:
         return console.fail(problems, target.sources, _code(found))
@@ -64,17 +71,20 @@ def _code(problems: Problems) -> int:
     return Exit.USAGE if any(p.slug in usage for p in problems) else Exit.ERRORS
 
 
-def read_plan(name: str, target: Target) -> tuple[Plan | None, tuple[Problem, ...]]:
-    """A plan from its file, refused if it is not one of this program's pipeline."""
+def read_plan(name: str, target: Target) -> tuple[Plan | None, Compiled, tuple[Problem, ...]]:
+    """A plan from its file, with the program on the plan's engines; refused if it is not one of this program's
+    pipeline."""
+    from ..engine_choice import engines_of, with_engines
     from ..planner.plan import from_json
 
     again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {name}"
     try:
         planned = from_json(Path(name).read_bytes())
     except OSError as error:
-        return None, (words.plan_missing(name, (error.strerror or str(error)).lower(), again),)
+        return None, target.compiled, (words.plan_missing(name, (error.strerror or str(error)).lower(), again),)
     except ValueError as error:
-        return None, (words.not_a_plan(name, str(error), again),)
-    if planned.pipeline != target.pipeline or planned.inputs.graph != target.compiled.graph.digest:
-        return None, (words.plan_of_another(name, planned.pipeline, again),)
-    return planned, ()
+        return None, target.compiled, (words.not_a_plan(name, str(error), again),)
+    compiled = with_engines(target.compiled, engines_of(planned, target.compiled.program))
+    if planned.pipeline != target.pipeline or planned.inputs.graph != compiled.graph.digest:
+        return None, compiled, (words.plan_of_another(name, planned.pipeline, again),)
+    return planned, compiled, ()

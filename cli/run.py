@@ -32,7 +32,7 @@ from .target import Refused, Target, open_target
 from .times import seconds
 
 if TYPE_CHECKING:
-    from ..api import Compiled
+    from ..engine_choice import Choice
     from ..executor.frames import End
     from ..executor.running import Running
     from ..ir.graph import GraphPipeline
@@ -103,10 +103,13 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     run = _Run(target, inputs, timeout, arguments, console)
     if replay is not None:
         return run.replayed(replay)
-    planned, machine, compiled, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
+    planned, machine, chosen, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
     if planned is None:
         return console.fail(found, target.sources)
-    run = replace(run, target=replace(target, compiled=compiled))
+    run = replace(run, target=replace(target, compiled=chosen.compiled))
+    if not arguments.quiet and not console.json:
+        for words in chosen.elsewhere:
+            console.note(words)
     with record or nullcontext():
         code = run.measured(planned, machine, record)
     if record is not None and not console.json and not arguments.quiet:
@@ -126,21 +129,22 @@ def _cannot_sound(out: str | None, pipeline: GraphPipeline, console: Console) ->
 
 def _plan(
     target: Target, given: str | None, told: Callable[[str], None] | None
-) -> tuple[Plan | None, Machine, Compiled, tuple[Problem, ...]]:
+) -> tuple[Plan | None, Machine, Choice, tuple[Problem, ...]]:
     """The plan, and the program with its models on the engines that the plan has them on."""
     from ..api import plan
-    from ..engine_choice import choose_engines
+    from ..engine_choice import Choice, choose_engines
     from ..planner import hardware
     from .plan import read_plan
 
     machine = hardware.load_or_measure(told)
     if given is not None:
         planned, compiled, found = read_plan(given, target)
+        chosen = Choice(compiled, {})
     else:
-        compiled = choose_engines(target.compiled, target.pipeline, machine).compiled
-        planned, found = plan(compiled, target.pipeline, machine, here=True)
+        chosen = choose_engines(target.compiled, target.pipeline, machine)
+        planned, found = plan(chosen.compiled, target.pipeline, machine, here=True)
     # Whether the goal will be met is the plan's word; a run tells it by what it measures.
-    return planned, machine, compiled, tuple(p for p in found if has_errors((p,)))
+    return planned, machine, chosen, tuple(p for p in found if has_errors((p,)))
 
 
 @dataclass

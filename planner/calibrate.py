@@ -52,10 +52,14 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Ratios of the last runs on one machine, by stage key, oldest first."""
+    """Ratios of the last runs on one machine, by stage key, oldest first. `profiled` are the engines that somebody
+    asked to be measured with a model: only those are weighed against each other, so that which engine a program runs on
+    does not change because another one ran once."""
 
     machine: str
     ratios: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    profiled: tuple[tuple[str, str], ...] = ()
+    """Engine and model."""
 
     @property
     def digest(self) -> str:
@@ -79,6 +83,10 @@ class Calibration:
 
     def runs(self, key: str) -> int:
         return len(dict(self.ratios).get(key, ()))
+
+    def with_profiled(self, engine: str, models: Iterable[str]) -> Calibration:
+        """With the models that were measured on an engine."""
+        return replace(self, profiled=tuple(sorted({*self.profiled, *((engine, model) for model in models)})))
 
     def refined(self, observations: Iterable[Observation]) -> Calibration:
         """With the ratios of these observations; the oldest are forgotten. Observations without time are skipped."""

@@ -11,7 +11,7 @@ from .catalogue import catalogue
 from .cost import StageTime, opening_time
 from .figures import Basis
 from .hardware import Machine
-from .predict import behind, forecast, opened
+from .predict import forecast, opened, opened_as
 from .rates import Rates, of_machine
 from .workload import sizing
 
@@ -97,5 +97,5 @@ def _openings(
     graph: Graph, used: tuple[str, ...], values: Mapping[str, float], rates: Rates, calibration: Calibration
 ) -> list[tuple[str, StageTime]]:
     handles = [graph.handle(name) for name in opened(graph, used)]
-    times = ((h.name, opening_time(h, values, rates, calibration, behind(h))) for h in handles)
+    times = ((h.name, opening_time(h, values, rates, calibration, opened_as(h))) for h in handles)
     return [(name, time) for name, time in times if time]

@@ -41,7 +41,7 @@ from .plan import (
     TierPlan,
     Workload,
 )
-from .predict import Forecast, behind, forecast, opened
+from .predict import Forecast, forecast, opened, opened_as
 from .rates import Rates
 from .tails import MEDIAN
 from .workload import Sizing, sizing
@@ -193,7 +193,7 @@ class Placement:
     def load(self) -> Prediction:
         """Opening models and resources, once, before the first run."""
         times = [
-            opening_time(handle, self.work.values, self.rates, self.calibration, behind(handle))
+            opening_time(handle, self.work.values, self.rates, self.calibration, opened_as(handle))
             for handle in map(self.graph.handle, self.opened())
         ]
         known = [time.time for time in times if time]

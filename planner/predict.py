@@ -246,9 +246,18 @@ class _Walker:
 
 
 def behind(handle: Handle) -> str:
-    """The name that a model has in the catalogue; the constructor of a resource, which is of one program only."""
-    name = handle.arguments.get("name")
-    return str(name) if handle.keyword == "model" and isinstance(name, str) else handle.entry
+    """The name that a model has in the catalogue, with what its weights are stored in where a program says so; the
+    constructor of a resource, which is of one program only."""
+    name, dtype = handle.arguments.get("name"), handle.arguments.get("dtype")
+    if handle.keyword != "model" or not isinstance(name, str):
+        return handle.entry
+    return f"{name} {dtype}" if dtype else name
+
+
+def opened_as(handle: Handle) -> str:
+    """What opening a model or resource is fitted for: engines take each their own time for it."""
+    engine = handle.arguments.get("engine")
+    return f"{behind(handle)} on {engine}" if engine else behind(handle)
 
 
 def opened(graph: Graph, used: tuple[str, ...]) -> tuple[str, ...]:

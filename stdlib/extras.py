@@ -53,11 +53,16 @@ LLAMACPP: Mapping[str, str] = MappingProxyType(
 """Module to package, of the extra `[llamacpp]`."""
 
 
+def on_hand(engine: str) -> bool:
+    """Whether what an engine of ours needs is installed."""
+    return not missing({"xla": MODELS, "split": MODELS, "llamacpp": LLAMACPP}.get(engine, {}))
+
+
 def need_models_on(engine: str) -> None:
     """Raise `OutsideError` (extra-missing) unless what an engine of ours needs is installed."""
     if engine == "llamacpp":
         _need("running a chat model on llama.cpp", LLAMACPP, "llamacpp")
-    elif engine == "xla":
+    elif engine in ("xla", "split"):
         need_models("running a chat model")
 
 

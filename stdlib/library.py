@@ -87,6 +87,11 @@ class Library:
         self._openers: dict[str, Mapping[str, Opener]] = {}
         self._shapes: dict[str, ModelShape] = {}
 
+    @property
+    def packaged(self) -> bool:
+        """Whether models run by functions that came in a package."""
+        return bool(self._environment.packages)
+
     # What the executor asks.
 
     def kind(self, entry: str) -> Kind:

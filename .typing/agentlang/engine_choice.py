@@ -1,0 +1,1 @@
+../../agentlang/engine_choice.py
