@@ -1,128 +1,177 @@
-"""A decode step of SmolLM2-135M in f32 for 1, 4 and 16 sequences on pages of KV cache, beside the engine's for one.
+"""Many requests at once on the XLA engine: SmolLM2-135M in f32, on pages of KV cache.
 
-One step reads the weights once, however many rows it has, so rows are cheap until the multiplications or the caches
-cost more than the weights. Measured in turns, at caches of 256 and 1,024 positions, half full and more; each row at a
-position and on pages of its own. Both steps end with the token: the likeliest of each row.
+- A decode step of 1, 4 and 16 rows, the choice of the tokens with it, at caches of 256 and 1,024 positions: one step
+  reads the weights once, however many rows it has, so rows are cheap until multiplications and caches cost more.
+- The engine as its consumers see it: tokens a second of one request after the other, and of 16 at once.
+- The same 16 with replies that a JSON Schema holds: what masks and states cost in a batch.
+- The second step of an agent: a prompt that goes on from the first one and its reply, beside one that is new.
+
+All is measured in turns, and ratios are of neighbours.
 """
-
-# JAX's own annotations leave parts of its functions' types unknown.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any, cast
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
+import anyio
+import anyio.to_thread
 import numpy as np
 
 from agentlang.base import paths
-from agentlang.executor.engines.xla.kept import kept_programs
-from agentlang.executor.engines.xla.programs import Programs
-from agentlang.stdlib.models import llama, llama_rows, open_chat
-from agentlang.stdlib.models.chat_source import LlamaFunctions
+from agentlang.executor.engines.protocol import Message, ModelSpec, Sampling
+from agentlang.executor.engines.xla.engine import XlaEngine
+from agentlang.executor.engines.xla.paged.model import PagedModel
+from agentlang.executor.engines.xla.paged.picking import Picker
+from agentlang.executor.engines.xla.paged.pool import Pool
+from agentlang.executor.engines.xla.paged.sequence import Making
+from agentlang.executor.engines.xla.paged.steps import Entry, Steps
+from agentlang.stdlib.models import open_chat
 
 NAME = "smollm2-135m-instruct"
-PAGE = 128
 LENGTHS = (256, 1024)
 ROWS = (1, 4, 16)
+MANY = 16
+TOKENS = 48
+TEXT = '{"type": "string", "minLength": 2000}'
+MAIL = "Ada writes about order 4711, which came late, and about her cat, her garden and the weather. " * 12
 
 
-class One:
-    """The engine's step for one sequence."""
+class BareStep:
+    """A decode step of `rows` sequences and the choice of their tokens, in this thread, without the engine around it.
+    Positions go round in the second half of `length`."""
 
-    def __init__(self, programs: Programs, weights: Any, length: int, vocabulary: int) -> None:
-        self._weights = programs.placed(weights)
-        self._step, self._choose = programs.decode(length), programs.greedy(vocabulary)
-        create = programs.create(length)
-        self._cache = [create() for _ in self._weights.layers]
-        self._token: Any = np.array([5], np.int32)
+    def __init__(self, model: PagedModel, rows: int, length: int) -> None:
+        pool = Pool(model.programs, model.budget, len(model.device_weights.layers))
+        self._steps = Steps(model.programs, model.device_weights, pool)
+        self._picker = Picker(model.programs, model.facts.vocabulary)
+        self._rows = tuple((row, Making(None, None, None)) for row in range(rows))
+        each = length // model.budget.page
+        order = np.random.default_rng(0).permutation(rows * each).reshape(rows, each)
+        self._pages = [tuple(int(page) for page in pages) for pages in order]
+        self._positions = [length // 2 + 7 * row % (length // 2) for row in range(rows)]
+        self._tokens = [5] * rows
         self._length = length
-        self._position = length // 2
 
     def __call__(self) -> float:
+        """Seconds of the next step."""
         began = time.perf_counter()
-        self._token = self._choose(self._step(self._weights, self._cache, self._token, self._position, 1))
-        int(self._token[0])
-        self._position = self._position + 1 if self._position + 1 < self._length else self._length // 2
-        return time.perf_counter() - began
+        entries = [
+            Entry(row, self._positions[row], self._tokens[row], pages, True) for row, pages in enumerate(self._pages)
+        ]
+        picks = self._picker.pick(self._steps.rows(entries), self._rows)
+        self._tokens = np.asarray(picks.tokens).tolist()
+        seconds = time.perf_counter() - began
+        self._positions = [at + 1 if at + 1 < self._length else self._length // 2 for at in self._positions]
+        return seconds
 
 
-class Many:
-    """The step of `rows` sequences on pages, in any order."""
-
-    def __init__(self, functions: LlamaFunctions, weights: llama.Weights, length: int, rows: int) -> None:
-        config = functions.config
-        shapes = llama_rows.pool_shapes(config, rows * length // PAGE, PAGE)
-        self._pools = [llama_rows.Pool(*(jnp.zeros(s.shape, s.dtype) for s in shapes)) for _ in weights.layers]
-        self._weights, self._length = weights, length
-        order = np.random.default_rng(0).permutation(rows * length // PAGE).astype(np.int32)
-        self._table = jnp.asarray(order.reshape(rows, length // PAGE))
-        self._tokens: Any = jnp.full(rows, 5, jnp.int32)
-        self._positions = np.asarray([length // 2 + 7 * row for row in range(rows)], np.int32)
-        self._enter: Any = jax.jit(partial(llama_rows.enter_rows, config))
-        layer = jax.jit(partial(llama_rows.decode_rows_layer, config), donate_argnums=1)
-        hidden, places = jax.eval_shape(
-            partial(llama_rows.enter_rows, config), weights.outer, self._tokens, self._positions, self._table
-        )
-        compiled = layer.lower(weights.layers[0], self._pools[0], hidden, places).compile()
-        self._layer: Any = compiled
-        self.temporary = cast("Any", compiled.memory_analysis()).temp_size_in_bytes
-        self._leave: Any = jax.jit(lambda outer, x: llama_rows.likeliest(llama_rows.leave_rows(config, outer, x)))
-
-    def __call__(self) -> float:
-        began = time.perf_counter()
-        hidden, rows = self._enter(self._weights.outer, self._tokens, self._positions, self._table)
-        for number, layer in enumerate(self._weights.layers):
-            hidden, self._pools[number] = self._layer(layer, self._pools[number], hidden, rows)
-        self._tokens = self._leave(self._weights.outer, hidden)
-        np.asarray(self._tokens)
-        self._positions = (self._positions + 1) % self._length
-        return time.perf_counter() - began
+def steps(model: PagedModel, turns: int) -> None:
+    for length in LENGTHS:
+        made = {rows: BareStep(model, rows, length) for rows in ROWS}
+        times: dict[int, list[float]] = {rows: [] for rows in ROWS}
+        for turn in range(turns + 2):
+            for rows, step in made.items():
+                seconds = step()
+                if turn > 1:
+                    times[rows].append(seconds)
+        print(f"a step, cache of {length} positions")
+        for rows, seconds in times.items():
+            ratio = statistics.median(a / b for a, b in zip(seconds, times[1], strict=True))
+            best = min(seconds) / min(times[1])
+            print(
+                f"  {rows:2} rows {1e3 * statistics.median(seconds):6.1f} ms (best {1e3 * min(seconds):.1f}): "
+                f"{ratio:.2f} x the step of one (best {best:.2f}), {rows / ratio:.1f} x its tokens/s"
+            )
 
 
-def measure(turns: int = 30) -> None:
+async def replies(model: PagedModel, count: int, turn: int, schema: str | None = None) -> float:
+    """Tokens a second of so many replies at once, from the first token of the last that has one to the end of the first
+    that ends: all run then."""
+    began: list[float] = []
+    ended: list[tuple[float, int]] = []
+    sampling = Sampling(max_tokens=TOKENS, schema=schema)
+
+    async def one(number: int) -> None:
+        prompt = await model.tokenize([Message("user", f"{turn}-{number}: count from {number + 1} to 1000.")])
+        sequence = await model.prefill(prompt)
+        made = 0
+        async for _ in model.decode(sequence, sampling):
+            made += 1
+            if made == 1:
+                began.append(time.perf_counter())
+        ended.append((time.perf_counter(), made - 1))
+        await model.release(sequence)
+
+    async with anyio.create_task_group() as group:
+        for number in range(count):
+            group.start_soon(one, number)
+    return sum(made for _, made in ended) / (max(at for at, _ in ended) - min(began))
+
+
+async def throughput(model: PagedModel, turns: int) -> None:
+    single: list[float] = []
+    many: list[float] = []
+    held: list[float] = []
+    for turn in range(turns + 1):
+        found = [await replies(model, count, turn, schema) for count, schema in ((1, None), (MANY, None), (MANY, TEXT))]
+        if turn:
+            for rates, rate in zip((single, many, held), found, strict=True):
+                rates.append(rate)
+    ratio = statistics.median(a / b for a, b in zip(many, single, strict=True))
+    print(f"engine, one request            {statistics.median(single):6.1f} tokens/s (best {max(single):.1f})")
+    print(f"engine, {MANY} at once             {statistics.median(many):6.1f} tokens/s (best {max(many):.1f})")
+    print(f"  beside one                   {ratio:6.2f} x (best of each {max(many) / max(single):.2f})")
+    less = statistics.median(b / a for a, b in zip(many, held, strict=True))
+    print(f"  held to a schema, beside     {less:6.2f} x (best of each {max(held) / max(many):.2f})")
+
+
+async def agent(model: PagedModel, turns: int) -> None:
+    """Each turn is a conversation of its own, which begins as no other does."""
+    ratios: list[float] = []
+    shares: list[float] = []
+    for turn in range(turns + 1):
+        system = Message("system", f"Session {turn} of {time.time_ns()}. {MAIL}")
+        talk: list[Message] = [system, Message("user", "What is this about?")]
+        _, _, reply = await _asked(model, talk)
+        talk += [Message("assistant", reply), Message("user", "And what should I answer her?")]
+        again, share, _ = await _asked(model, talk)
+        other = [Message("system", f"Other {turn} of {time.time_ns()}. {MAIL}"), *talk[1:]]
+        whole, _, _ = await _asked(model, other)
+        if turn:
+            ratios.append(again / whole)
+            shares.append(share)
+    cached = f"{statistics.median(shares):.0%} of it was cached"
+    print(f"an agent's second step         {statistics.median(ratios):6.2f} x its prefill as a new prompt; {cached}")
+
+
+async def _asked(model: PagedModel, talk: Sequence[Message]) -> tuple[float, float, str]:
+    """Seconds of the prefill, the share of the prompt that was cached, and a short reply."""
+    sequence = await model.prefill(await model.tokenize(talk))
+    detokenizer = model.detokenizer()
+    reply = "".join([detokenizer.push(token) async for token in model.decode(sequence, Sampling(max_tokens=12))])
+    await model.release(sequence)
+    stats = sequence.stats
+    return stats.prefill_seconds, stats.cached_tokens / stats.prompt_tokens, reply
+
+
+async def measure(turns: int = 20) -> None:
     path = next(iter((paths.models_home() / NAME).glob("*.gguf")), None)
     if path is None:
         print(f"left out: {NAME} is not here; `agentlang models pull {NAME}` fetches it")
         return
-    source = open_chat(path, NAME)
-    functions = source.functions()
-    weights = source.weights()
-    on_device = cast("llama.Weights", jax.device_put(llama.Weights(*weights)))
-    programs = Programs(source.key, functions, kept_programs())
-    for length in LENGTHS:
-        many = {rows: Many(functions, on_device, length, rows) for rows in ROWS}
-        steps: dict[int, Callable[[], float]] = {
-            0: One(programs, weights, length, source.facts().vocabulary),
-            **many,
-        }
-        times: dict[int, list[float]] = {name: [] for name in steps}
-        for turn in range(turns + 2):
-            for name, step in steps.items():
-                seconds = step()
-                if turn > 1:
-                    times[name].append(seconds)
-        print(f"cache of {length} positions")
-        print(f"  one sequence     {1e3 * statistics.median(times[0]):6.1f} ms a step (best {1e3 * min(times[0]):.1f})")
-        for rows in ROWS:
-            ratio = statistics.median(a / b for a, b in zip(times[rows], times[0], strict=True))
-            best = min(times[rows]) / min(times[0])
-            print(
-                f"  {rows:2} rows on pages {1e3 * statistics.median(times[rows]):6.1f} ms a step "
-                f"(best {1e3 * min(times[rows]):.1f}): {ratio:.2f} x the step of one (best {best:.2f}), "
-                f"{rows / ratio:.1f} x its tokens/s (best {rows / best:.1f}); "
-                f"temporary {many[rows].temporary / 2**20:.1f} MiB"
-            )
+    model = await XlaEngine().load(ModelSpec(NAME, open_chat(path, NAME)))
+    assert isinstance(model, PagedModel)
+    await anyio.to_thread.run_sync(steps, model, turns)
+    await throughput(model, max(1, turns // 4))
+    await agent(model, max(1, turns // 4))
+    await model.close()
 
 
 def main() -> None:
-    measure()
+    anyio.run(measure)
 
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ import sys
 import time
 
 import anyio
-import numpy as np
 
 from agentlang.base import paths
 from agentlang.executor.engines.constraint.masks import Masks
 from agentlang.executor.engines.protocol import ChatTokenizer, Message, ModelSpec, Sampling, Tokens
 from agentlang.executor.engines.xla.engine import XlaEngine
-from agentlang.executor.engines.xla.model import XlaModel
+from agentlang.executor.engines.xla.paged.model import PagedModel
 from agentlang.stdlib.models import open_chat
 
+from .batch import BareStep
 from .rates import ReadRate
 
 NAME = "smollm2-135m-instruct"
@@ -54,10 +54,11 @@ async def measure(turns: int = 20) -> None:
         return
     source = open_chat(path, NAME)
     model = await XlaEngine().load(ModelSpec(NAME, source))
+    assert isinstance(model, PagedModel)
     facts = model.facts
     per_token = facts.weight_bytes + POSITIONS * facts.cache_bytes_per_position
     read = ReadRate()
-    bare = Bare(model)
+    bare = BareStep(model, 1, POSITIONS)
     prompt = await model.tokenize([Message("user", "Count from 1 to 1000.")])
     engine_seconds: list[float] = []
     bare_seconds: list[float] = []
@@ -104,7 +105,7 @@ async def measure(turns: int = 20) -> None:
     await model.close()
 
 
-async def records(model: XlaModel, count: int = 8) -> None:
+async def records(model: PagedModel, count: int = 8) -> None:
     """Whole records, each beside as many tokens without a schema."""
     prompt = await model.tokenize([Message("user", "Ada wants $25.50 back for order 4711. Answer in JSON.")])
 
@@ -153,27 +154,6 @@ def on_the_host(tokenizer: ChatTokenizer, vocabulary: int) -> str:
         f"p99 {1e6 * each[len(each) * 99 // 100]:.0f} us\n"
         f"a model's first schema         {1e3 * first:6.1f} ms, another {1e3 * then:.1f} ms"
     )
-
-
-class Bare:
-    """One decode step and the choice of the token, in this thread, without the engine around it."""
-
-    def __init__(self, model: XlaModel) -> None:
-        programs = model.programs
-        self._weights = model.device_weights
-        self._step = programs.decode(POSITIONS)
-        self._choose = programs.greedy(model.facts.vocabulary)
-        create = programs.create(POSITIONS)
-        self._cache = [create() for _ in self._weights.layers]
-        self._token = np.array([5], np.int32)
-        self._position = 0
-
-    def __call__(self) -> float:
-        began = time.perf_counter()
-        self._token = self._choose(self._step(self._weights, self._cache, self._token, self._position, 1))
-        int(self._token[0])
-        self._position = (self._position + 1) % POSITIONS
-        return time.perf_counter() - began
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from agentlang.base import paths
 from agentlang.executor.engines.generation import generate
 from agentlang.executor.engines.protocol import Finish, Message, ModelSpec, Sampling
 from agentlang.executor.engines.xla.engine import XlaEngine
-from agentlang.executor.engines.xla.model import XlaModel
+from agentlang.executor.engines.xla.paged.model import PagedModel
 from agentlang.stdlib.models.chat_source import LlamaFile
 from agentlang.stdlib.models.tokenizer import BytePairTokenizer
 
@@ -154,7 +154,7 @@ def test_a_message_cannot_act_as_markup(tokenizer: BytePairTokenizer) -> None:
 
 async def _log_probabilities(source: LlamaFile, prompts: list[tuple[int, ...]]) -> list[Any]:
     """By prompt, the log-probabilities `[vocabulary]` of the next token."""
-    model: XlaModel = await XlaEngine().load(ModelSpec(NAME, source))
+    model: PagedModel = await XlaEngine().load(ModelSpec(NAME, source))
     found: list[Any] = []
     for prompt in prompts:
         sequence = await model.prefill(prompt)

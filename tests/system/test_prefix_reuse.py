@@ -74,8 +74,8 @@ def test_the_reply_is_the_same_wherever_the_prefix_ends(loaded: Any, cut: int) -
         prefix, begun = await ahead(model, PROMPT[:cut])
         reply, counts = await replied(model, tokens, prefix)
         assert reply == plain
-        # A token at the border may be another in the whole prompt; the others are used.
-        assert begun - 2 <= counts["cached_tokens"] <= begun
+        # A token at the border may be another in the whole prompt; the others are used, and what else the engine has.
+        assert begun - 2 <= counts["cached_tokens"] < len(cast("tuple[int, ...]", tokens))
         await prefix.release()
 
     loaded(check)
@@ -92,7 +92,7 @@ def test_one_prefix_behind_another_and_a_system_text_alone(loaded: Any) -> None:
         for prefix, count in ((first, begun), (second, more)):
             reply, counts = await replied(model, tokens, prefix)
             assert reply == plain
-            assert count - 2 <= counts["cached_tokens"] <= count
+            assert count - 2 <= counts["cached_tokens"] < len(tokens)
         turns = (
             {"role": "User", "text": PROMPT},
             {"role": "Assistant", "text": "At night."},
@@ -103,10 +103,10 @@ def test_one_prefix_behind_another_and_a_system_text_alone(loaded: Any) -> None:
         reply, counts = await replied(model, tokens, second)
         assert (reply, counts["cached_tokens"] >= more - 2) == (plain, True)
         # Of another system text only the markup before it is the same.
-        other = await llm.tokenize(context(), {"self": model, "prompt": PROMPT})
+        other = await llm.tokenize(context(), {"self": model, "prompt": PROMPT, "system": "Be brief."})
         reply, counts = await replied(model, other, second)
-        assert reply == (await replied(model, other))[0]
         assert counts["cached_tokens"] < 16
+        assert reply == (await replied(model, other))[0]
         await first.release()
         await second.release()
 

@@ -17,7 +17,7 @@ from agentlang.executor.engines.constraint.masks import Masks
 from agentlang.executor.engines.generation import generate
 from agentlang.executor.engines.protocol import ChatModelSource, Finish, Message, ModelSpec, Sampling
 from agentlang.executor.engines.xla.engine import XlaEngine
-from agentlang.executor.engines.xla.model import XlaModel
+from agentlang.executor.engines.xla.paged.model import PagedModel
 from agentlang.stdlib.models import open_chat
 from agentlang.stdlib.models.tiny import TinyLlama
 
@@ -60,7 +60,7 @@ class Completed:
         return b"".join(map(self._tokenizer.token_bytes, made)).decode()
 
 
-async def held(model: XlaModel, source: ChatModelSource, count: int, most: int) -> Counter[Any]:
+async def held(model: PagedModel, source: ChatModelSource, count: int, most: int) -> Counter[Any]:
     """Each of `count` random schemas once, drawn at temperature 1. How the replies ended."""
     completed, ends = Completed(source), Counter[Any]()
     prompt = source.tokenizer().encode("A document in JSON:\n")
@@ -141,7 +141,7 @@ MAILS = (
 def test_what_does_this_mail_want() -> None:
     source = real()
 
-    async def asked(model: XlaModel, mail: str, schema: str, temperature: float = 0.0) -> str:
+    async def asked(model: PagedModel, mail: str, schema: str, temperature: float = 0.0) -> str:
         ask = [Message("user", f"What does this mail want? Answer in JSON.\n{mail}")]
         async with generate(model, ask, Sampling(max_tokens=60, schema=schema, temperature=temperature)) as reply:
             text = "".join([piece async for piece in reply])

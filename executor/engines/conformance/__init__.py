@@ -65,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     together.check_prefix,
     together.check_prefix_of_a_reply,
     together.check_cache_moves,
+    together.check_hundreds_at_once,
     schemas.check_schema,
     schemas.check_schema_cut_short,
     schemas.check_schema_refused,

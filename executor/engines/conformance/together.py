@@ -39,6 +39,38 @@ async def check_many_at_once(engine: Engine, spec: ModelSpec) -> None:
         promised(same(engine, found, alone), "each reply is what it is alone", found, alone)
 
 
+async def check_hundreds_at_once(engine: Engine, spec: ModelSpec) -> None:
+    """Five hundred requests at once are all served: those that are cancelled on the way too, or never begun, and the
+    replies of those that ask the same are the same. (Where an engine takes many in a step; the others take turns.)"""
+    if engine.capabilities.sequences_per_step < 2:
+        return
+    async with loaded(engine, spec) as model:
+        prompts = [(*range(5, 25), 30 + kind, *range(40, 40 + kind)) for kind in range(10)]
+        alone = [(await continued(model, prompt, None, Sampling(max_tokens=3)))[0] for prompt in prompts]
+        found: dict[int, list[int]] = {}
+
+        async def one(number: int) -> None:
+            sequence = await model.prefill(prompts[number % 10])
+            try:
+                steps = model.decode(sequence, Sampling(max_tokens=3))
+                if number % 7 == 0:
+                    await anext(aiter(steps))
+                elif number % 11:
+                    found[number] = [token async for token in steps]
+            finally:
+                await model.release(sequence)
+
+        with anyio.fail_after(120):
+            async with anyio.create_task_group() as group:
+                for number in range(500):
+                    group.start_soon(one, number)
+        wanted = [number for number in range(500) if number % 7 and number % 11]
+        promised(sorted(found) == wanted, "everybody is served", len(found), len(wanted))
+        replies = [found[number] for number in wanted]
+        ones = [alone[number % 10] for number in wanted]
+        promised(same(engine, replies, ones), "each reply is what it is alone", replies[:3], ones[:3])
+
+
 async def _at_once(model: ChatModel, asked: Sequence[tuple[Sequence[Message], Sampling]]) -> list[list[int]]:
     found: dict[int, list[int]] = {}
 

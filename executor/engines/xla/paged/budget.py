@@ -1,8 +1,8 @@
 """How many pages of KV cache a model may have, and how they are had: by and by.
 
 Zeroing memory costs half a second for a gigabyte on a CPU, and a short program needs little of it. So the pool of pages
-begins small and grows eightfold when a page behind its end is written, up to the budget. Its sizes are the same in every
-process, because each is compiled for.
+begins small and grows eightfold when a page behind its end is written, up to the budget. Its sizes are the same in
+every process, because each is compiled for.
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ class PagedModel:
         self._tokenizer = tokenizer
         self._programs = programs
         self._weights = weights
+        self._budget = budget
         self._masks = Masks(tokenizer, facts.vocabulary)
         self._picker = Picker(programs, facts.vocabulary)
         self._steps = Steps(programs, weights, Pool(programs, budget, len(weights.layers)))
@@ -83,6 +84,10 @@ class PagedModel:
     @property
     def programs(self) -> PagedPrograms:
         return self._programs
+
+    @property
+    def budget(self) -> Budget:
+        return self._budget
 
     @property
     def device_weights(self) -> DeviceWeights:
