@@ -79,7 +79,7 @@ class Decoding(Half):
     def arrived(self, cache: Arrived) -> None:
         if cache.number in self._expected:
             self._expected.discard(cache.number)
-            held = self._held[cache.number] = Held(cache.number)
+            held = self._held[cache.number] = Held(cache.number, cache.layers)
             adopt = partial(self.model.adopt, cache.tokens, cache.layers, cache.logits)
             self.begin(self._hold, held, adopt, {**cache.told, "arrived": cache.at})
 
@@ -100,8 +100,7 @@ class Decoding(Half):
         try:
             with held.scope:
                 held.handle = await opened()
-                # What it came in is let go of.
-                del opened
+                held.came.clear()
                 self.say("filled", held.number, {**told, "adopted": time.monotonic()})
                 await anyio.sleep_forever()
         except OutsideError as error:
@@ -110,6 +109,7 @@ class Decoding(Half):
             if held.handle is not None:
                 with anyio.CancelScope(shield=True):
                     await self.model.release(held.handle)
+            held.came.clear()
             held.over = True
             held.asked.release()
             del self._held[held.number]
@@ -152,8 +152,10 @@ class Decoding(Half):
 class Held:
     """A sequence here, from the arrival of its cache on."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, came: list[Any] | None = None) -> None:
         self.number = number
+        self.came: list[Any] = [] if came is None else came
+        """What its cache came in, until the engine has it."""
         self.scope = anyio.CancelScope()
         self.handle: SequenceHandle | None = None
         self.asked = anyio.Semaphore(0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Protocol
@@ -29,11 +29,12 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A cache that is here as a whole, in the receiver's own form: `layers` f32 `[kv_heads, n, head_dim]`."""
+    """A cache that is here as a whole, in the receiver's own form: `layers` f32 `[kv_heads, n, head_dim]`. Whoever has
+    taken it over empties the list, which lets go of the memory."""
 
     number: int
     tokens: tuple[int, ...]
-    layers: Sequence[tuple[Plain, Plain]]
+    layers: list[tuple[Plain, Plain]]
     logits: NDArray[np.float32]
     told: Mapping[str, Any]
     """What the sender says besides."""

@@ -153,9 +153,13 @@ class OutboundCache:
 
     def whole(self, logits: Any, told: Mapping[str, Any]) -> None:
         """All positions of all layers are on their way; `logits` are those behind the last. Raises `LinkCut`."""
-        self._layers = None
+        self.let_go()
         data = [np.ascontiguousarray(logits, np.float32)]
         self._link.put({"do": "whole", "cache": self._number, **told}, data)
+
+    def let_go(self) -> None:
+        """Nothing more is written: the memory is the other process's alone."""
+        self._layers = None
 
 
 def _shut(connection: socket.socket) -> None:

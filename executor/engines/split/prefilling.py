@@ -132,6 +132,9 @@ class Filling:
             # There is no more memory to share.
             raise LinkCut from error
         finally:
+            self._kept.clear()
+            if self._cache is not None:
+                self._cache.let_go()
             if not whole:
                 with suppress(LinkCut):
                     link.drop(self.number)
