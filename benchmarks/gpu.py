@@ -456,9 +456,8 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     platform = jax.default_backend()
     if platform == "cpu" and not options.small:
-        why = (
-            "no GPU here: JAX finds the CPU alone (a GPU needs JAX's plug-in, `pip install jax[cuda12]`, and a driver)"
-        )
+        needs = "a GPU needs JAX's plug-in, such as `pip install jax[cuda13]`, and a driver"
+        why = f"no GPU here: JAX finds the CPU alone ({needs})"
         say(f"{why}. Nothing was measured; --small tries the script")
         found: dict[str, Any] = {"device": None, "why": why}
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ async def _ask(model: ChatModel, question: Question, outcome: Outcome) -> None:
     stats = reply.stats
     assert stats is not None
     outcome.asked += 1
+    if not outcome.asked % 50:
+        print(f"{outcome.name}: {outcome.asked} asked, {outcome.right} right", file=sys.stderr, flush=True)
     outcome.prompt_tokens += stats.prompt_tokens
     outcome.tokens += stats.generated_tokens
     call, why = well_formed(text, question.functions)

@@ -33,6 +33,10 @@ class Measured:
     turns: int
     best: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     about: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    masked: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """The time of a step under a schema, of one without, turn by turn."""
+    mask: float = 0.0
+    """Seconds that a mask and the state behind it take on the host, for a token."""
     read: float = 0.0
     """Bytes a second."""
     load: tuple[float, float] = (0.0, 0.0)
@@ -85,7 +89,7 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
         for count in (1, 4, 16) if turn >= 0 else (1, 16):
             asked = prompts.several(count, 256 - TOKENS)
             each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 256))
-        asked = prompts.several(1, 256 - TOKENS)
+        asked = prompts.several(2, 256 - TOKENS)
         each(lambda name, child, into=into, asked=asked: _masked(into, name, child, asked), ours)
         asked = prompts.several(1, 1024 - TOKENS)
         each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024))
@@ -100,6 +104,7 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
     _agents(found, ours, prompts)
     _replies(found, children, prompts.one(PROMPT))
     if "XLA, f32" in children:
+        found.mask = children["XLA, f32"].ask("masks", schema=TEXT)["seconds"]
         found.temporaries = children["XLA, f32"].ask("temporaries")["programs"]
     found.load = (found.load[0], os.getloadavg()[0])
     found.seconds = time.time() - found.began
@@ -122,8 +127,14 @@ def _serve(into: Measured, name: str, child: Child, asked: list[list[int]], posi
 
 
 def _masked(into: Measured, name: str, child: Child, asked: list[list[int]]) -> None:
-    took = child.ask("serve", prompts=asked, tokens=TOKENS, schema=TEXT)
-    into.note("masked", name, took["made"] / took["decode"])
+    """Without a schema and with it, one right behind the other."""
+    rates: list[float] = []
+    for prompt, schema in zip(asked, (None, TEXT), strict=True):
+        took = child.ask("serve", prompts=[prompt], tokens=TOKENS, schema=schema)
+        rates.append(took["made"] / took["decode"])
+    into.note(decode_row(1, 256), name, rates[0])
+    into.note("masked", name, rates[1])
+    into.masked.setdefault(name, []).append(rates[0] / rates[1])
 
 
 def _agents(found: Measured, ours: Mapping[str, Child], prompts: Prompts) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
+from statistics import median
 
 from .measuring import PROMPT, REPLY, TOKENS, Measured, decode_row, prefill_row
 
@@ -103,9 +104,12 @@ def _aims(found: Measured) -> list[str]:
                 f"{n} {16 * one[n] / many[n]:.2f} x ({many[n] / one[n]:.1f} x the tokens/s)" for n in found.engines
             ]
             lines.append(f"- A step of 16, of a step of 1, at {positions:,} positions: {'; '.join(parts)}.")
-    masked, free = found.best["masked"], found.best[decode_row(1, 256)]
-    parts = [f"{name} {(free[name] / masked[name] - 1):+.1%}" for name in masked]
-    lines.append(f"- A step under a JSON Schema, of one without: {'; '.join(parts)}.")
+    parts = [f"{name} {median(ratios) - 1:+.1%}" for name, ratios in found.masked.items()]
+    if found.mask and base in found.best[decode_row(1, 256)]:
+        fastest = max(found.best[decode_row(1, 256)][name] for name in found.masked)
+        took = f"{found.mask * 1e6:.0f} us on the host, {found.mask * fastest:.2%} of the fastest step"
+        parts[-1] += f". A mask and its state take {took}"
+    lines.append(f"- A step under a JSON Schema, of one without, one behind the other: {'; '.join(parts)}.")
     if found.temporaries:
         name = max(found.temporaries, key=lambda program: found.temporaries[program])
         size = found.temporaries[name] / 2**20

@@ -13,13 +13,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from agentlang.executor.engines import engine
-from agentlang.executor.engines.protocol import ChatModel, Engine, ModelSpec, Sampling, SequenceHandle
+from agentlang.executor.engines.protocol import ChatModel, ChatModelSource, Engine, ModelSpec, Sampling, SequenceHandle
 from agentlang.stdlib.models import open_chat
 
 NAME = "smollm2-135m-instruct"
@@ -28,8 +29,8 @@ AT_ONCE = 16
 
 
 class Worker:
-    def __init__(self, engine: Engine, model: ChatModel, loaded: float) -> None:
-        self.engine, self.model, self.loaded = engine, model, loaded
+    def __init__(self, engine: Engine, model: ChatModel, source: ChatModelSource, loaded: float) -> None:
+        self.engine, self.model, self.source, self.loaded = engine, model, source, loaded
 
     async def about(self) -> dict[str, Any]:
         facts = self.model.facts
@@ -107,6 +108,22 @@ class Worker:
         await self.model.release(whole)
         return {"reused": reused, "whole": took, "cached": cached, "finds": near is None}
 
+    async def masks(self, schema: str) -> dict[str, Any]:
+        """Seconds of a mask and the state behind it, on the host, for a token of a text."""
+        from agentlang.executor.engines.constraint.masks import Masks
+
+        source = self.source
+        constraint = Masks(source.tokenizer(), source.facts().vocabulary).constraint(schema)
+        text = source.tokenizer().encode('"' + "What a mask costs is the time between two tokens. " * 20)
+        times: list[float] = []
+        for token in text:
+            began = time.perf_counter()
+            constraint.mask()
+            constraint.take(token)
+            constraint.forced()
+            times.append(time.perf_counter() - began)
+        return {"seconds": median(times)}
+
     async def temporaries(self) -> dict[str, Any]:
         """Bytes of the largest temporary of each program that decodes, as XLA says."""
         from agentlang.executor.engines.xla.kept import KeptPrograms
@@ -150,7 +167,7 @@ async def main(name: str, file: Path, weights: str = "f32") -> None:
     chosen = _engine(name)
     began = time.perf_counter()
     model = await chosen.load(ModelSpec(NAME, source, context=CONTEXT))
-    worker = Worker(chosen, model, time.perf_counter() - began)
+    worker = Worker(chosen, model, source, time.perf_counter() - began)
     print(json.dumps(await worker.about()), flush=True)
     while line := await anyio.to_thread.run_sync(sys.stdin.readline):
         asked = json.loads(line)
