@@ -23,6 +23,17 @@ _RERANK_OVERHEAD = 2e-3
 _READ_OVERHEAD = 2e-5  # JSON to values of the declared type: an answer of a few hundred tokens, most of the time
 _READ_PER_TOKEN = 2e-7
 _COSINE_PER_NUMBER = 1.5e-7
+# Of speech: a window of Whisper, what it is prompted with, a choice among its tokens by the rules of timestamps; the
+# features of a window; flite on a sentence; a turn, and listening to a second of it.
+_WINDOW_POSITIONS = 1500.0
+_PROMPT_TOKENS = 2.0
+_CHOOSE_SECONDS = 1e-3
+_FEATURES_SECONDS = 3e-2
+_SPEAK_PER_TOKEN = 5e-3
+_SPEAK_OVERHEAD = 2e-2
+_TURN_TOKENS = 25.0
+_TURN_SECONDS = 5.0
+_LISTEN_PER_SECOND = 1.6e-2
 _DIMENSIONS = 384.0
 """Of a vector: the encoders of the catalogue are that wide."""
 
@@ -222,6 +233,47 @@ def _cosine(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
     return demand(cpu=(numbers if numbers is not None else constant(_DIMENSIONS)) * _COSINE_PER_NUMBER)
 
 
+def _transcribe(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    """One window: the encoder over all its positions, however short what is said, and a step of the decoder for each
+    token. With `P` positions, `E` the encoder's weights and `L` layers on either side, `2 P E + 4 L d P P`, then
+    `2 A + 4 L d P` a step (`ir.demand.llm` says where such counts come from)."""
+    handle = operands.get("self", Sized()).handle
+    shape = shapes(handle.name) if handle else None
+    if shape is None:
+        return None
+    steps = _tokens(operands.get("audio", Sized())) + _PROMPT_TOKENS
+    positions, encoder = _WINDOW_POSITIONS, float(shape.parameters - shape.active_parameters)
+    attention = 4.0 * shape.layers * shape.d_model * positions
+    heard = 2.0 * shape.layers * shape.d_model * positions * shape.cache_bytes
+    return demand(
+        compute=steps * (2.0 * shape.active_parameters + attention) + 2.0 * positions * encoder + attention * positions,
+        traffic=steps * (shape.active_parameters * shape.weight_bytes + heard) + encoder * shape.weight_bytes + heard,
+        footprint=heard,
+        cpu=steps * _CHOOSE_SECONDS + _FEATURES_SECONDS,
+    )
+
+
+def _speak(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    del shapes
+    return demand(cpu=_tokens(operands.get("text", Sized())) * _SPEAK_PER_TOKEN + _SPEAK_OVERHEAD)
+
+
+def _utterances(operands: Mapping[str, Sized], shapes: Shapes) -> Demand | None:
+    del shapes
+    given = operands.get("microphone", Sized())
+    turns = given.items if given.items is not None else constant(1.0)
+    return demand(cpu=turns * (_TURN_SECONDS * _LISTEN_PER_SECOND))
+
+
+def _transcribed(operands: Mapping[str, Sized]) -> Sized:
+    return Sized(tokens=_tokens(operands.get("audio", Sized())))
+
+
+def _turns(operands: Mapping[str, Sized]) -> Sized:
+    """Turns of a conversation: a sentence or two each, so many of which nobody knows but the microphone."""
+    return Sized(items=operands.get("microphone", Sized()).items, element=Sized(tokens=constant(_TURN_TOKENS)))
+
+
 _STAGES: dict[str, Demands] = {
     "embed:embed": _embed,
     "embed:embed_all": _embed,
@@ -234,6 +286,9 @@ _STAGES: dict[str, Demands] = {
     "search:rerank": _rerank,
     "search:search": _search,
     "search:search_all": _search,
+    "speech:speak": _speak,
+    "speech:transcribe": _transcribe,
+    "speech:utterances": _utterances,
     "text:find": _recognise,
     "text:redact_found": _redact_found,
 }
@@ -245,6 +300,8 @@ _SIZES: dict[str, Callable[[Mapping[str, Sized]], Sized | None]] = {
     "search:rerank": _reranked,
     "search:search": _searched,
     "search:search_all": _searched_all,
+    "speech:transcribe": _transcribed,
+    "speech:utterances": _turns,
     "text:join": _joined,
     "text:split": _split,
     "text:redact": _same,

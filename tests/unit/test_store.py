@@ -23,6 +23,7 @@ from agentlang.stdlib.catalogue import (
     ModelFile,
     PathSource,
     Shape,
+    WheelsSource,
     catalogue,
     read_catalogue,
 )
@@ -32,7 +33,7 @@ WORDS = b'{"words": []}'
 
 
 def _shape() -> Shape:
-    return catalogue()["smollm2-135m-instruct"].shape
+    return catalogue()["smollm2-135m-instruct"].transformer
 
 
 def _model(folder: str, contents: Mapping[str, bytes] | None = None) -> Entry:
@@ -256,21 +257,47 @@ def test_a_folder_of_models_serves_offline(home: Path, given: Path, monkeypatch:
 
 def test_the_catalogue_is_complete() -> None:
     names = set(catalogue())
-    assert {"smollm2-135m-instruct", "all-minilm-l6-v2", "ms-marco-minilm-l12"} == {
+    assert {"smollm2-135m-instruct", "all-minilm-l6-v2", "ms-marco-minilm-l12", "rampart-pii"} <= {
         name for name in names if catalogue()[name].runs
     }
+    assert {"whisper-tiny.en", "whisper-base", "silero-vad"} <= {n for n in names if catalogue()[n].files}
+    assert {"flite-slt", "espeak-en-us"} <= {n for n in names if catalogue()[n].program}
     assert {"llama-3-8b-instruct", "llama-3-70b-instruct", "gpt-oss-120b", "qwen3-32b"} <= names
     for entry in catalogue().values():
-        assert any(isinstance(source, IndexSource) for source in entry.sources) == entry.runs
+        assert any(isinstance(s, IndexSource | WheelsSource) for s in entry.sources) == bool(entry.files)
         # What the shape says of the weights agrees with the files, within the share of tables and metadata.
-        if entry.runs:
+        if entry.files and entry.shape is not None:
             weights = next(file.size for file in entry.files if file.role == "weights")
             assert abs(entry.shape.weight_bytes - weights) < 0.03 * weights
 
 
+def test_a_voice_is_here_where_its_program_is(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    voice = catalogue()["flite-slt"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert store.located(voice) is None
+    for ask in (store.obtain, store.pull, store.need):
+        with pytest.raises(OutsideError) as caught:
+            ask(voice)
+        assert caught.value.problem.slug == "voice-program-missing"
+    (tmp_path / "flite").write_text("#!/bin/sh\n")
+    (tmp_path / "flite").chmod(0o755)
+    assert store.obtain(voice) == {}
+    assert store.where("flite-slt") == tmp_path
+    with pytest.raises(OutsideError) as caught:
+        store.remove("flite-slt")
+    assert caught.value.problem.slug == "model-is-program"
+
+
+def test_a_voice_needs_no_shape_and_a_chat_model_does() -> None:
+    entry = '[a]\nrole = "speak"\nlicence = ""\nabout = ""\nprogram = "flite"\nvoice = "x"\n'
+    assert read_catalogue(entry)["a"].runs
+    with pytest.raises(CatalogueError, match="only voices and listeners"):
+        read_catalogue(entry.replace("speak", "chat"))
+
+
 def test_published_sizes_of_large_models() -> None:
     # gpt-oss-120b: 116.83 B parameters, 5.13 B active, a checkpoint of 60.8 GiB (its model card).
-    shape = catalogue()["gpt-oss-120b"].shape
+    shape = catalogue()["gpt-oss-120b"].transformer
     assert f"{shape.parameters / 1e9:.2f} {shape.active_parameters / 1e9:.2f}" == "116.83 5.13"
     assert f"{shape.weight_bytes / 2**30:.1f}" == "60.8"
 
@@ -291,7 +318,7 @@ def test_an_entry_that_contradicts_itself_is_refused(old: str, new: str, words: 
     text = (Path(store.__file__).parent.parent / "catalogue" / "models.toml").read_text()
     start = text.index("[llama-3-8b-instruct]")
     entry = text[start : text.index("[llama-3-70b-instruct]")]
-    assert read_catalogue(entry)["llama-3-8b-instruct"].shape.layers == 32
+    assert read_catalogue(entry)["llama-3-8b-instruct"].transformer.layers == 32
     with pytest.raises(CatalogueError, match=f"model llama-3-8b-instruct: .*{words}"):
         read_catalogue(entry.replace(old, new, 1))
 
