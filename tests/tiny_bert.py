@@ -9,7 +9,7 @@ import string
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from agentlang.stdlib.models.bert_config import BertConfig
 from agentlang.stdlib.models.encoder import BertSource

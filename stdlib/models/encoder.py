@@ -52,8 +52,12 @@ class BertFunctions:
         room = min(LONGEST, config.context)
         self.lengths = (*(length for length in LENGTHS if length < room), room)
 
-    @cached_property
+    @property
     def key(self) -> str:
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         from . import bert
 
         code = hashlib.sha256(Path(bert.__file__).read_bytes() + Path(__file__).read_bytes()).hexdigest()

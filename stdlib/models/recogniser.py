@@ -35,8 +35,16 @@ class RecogniserSource:
         self._name = name
         self._tokenizer = WordPiece(files["tokenizer"], name)
 
-    @cached_property
+    @property
     def classes(self) -> tuple[str, ...]:
+        return self._classes
+
+    @property
+    def markers(self) -> tuple[int, int]:
+        return self._markers
+
+    @cached_property
+    def _classes(self) -> tuple[str, ...]:
         file = self.files["config"]
         try:
             named = cast("dict[str, Any]", json.loads(file.read_text("utf-8")))["id2label"]
@@ -49,7 +57,7 @@ class RecogniserSource:
         return found
 
     @cached_property
-    def markers(self) -> tuple[int, int]:
+    def _markers(self) -> tuple[int, int]:
         return self._tokenizer.token("[CLS]"), self._tokenizer.token("[SEP]")
 
     def words(self, text: str) -> list[Word]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Neighbours of a vector; vectors looked at to find them; vectors looked at in a search. Rows are kept as f16: a search
 # ends with the exact vectors of what it found, so that what is lost is a neighbour now and then, never a figure.
-CONNECTIVITY, BUILDING, SEARCHING = 16, 128, 128
+CONNECTIVITY, BUILDING, SEARCHING = 16, 128, 400
 DTYPE = "f16"
 _AT_ONCE = 4_096  # vectors added between two reports
 
