@@ -123,7 +123,7 @@ def _cannot_sound(out: str | None, pipeline: GraphPipeline, console: Console) ->
         return None
     result = pipeline.result
     if (result.element if isinstance(result, StreamType) else result) != AUDIO:
-        return words.no_sound(pipeline.name, str(result) if result is not None else "nothing")
+        return words.no_sound(pipeline.name, str(result))
     return words.sound_and_frames() if out == "-" and console.json else None
 
 
@@ -205,11 +205,11 @@ class _Run:
             approve=approver(self.arguments.approve, self.console),
             **tapes,
         )
-        out = self.arguments.out
+        out: str | None = self.arguments.out
         try:
             sound = SoundOut(out) if out is not None else None
         except OSError as error:
-            raise OutsideError(words.not_written(out, (error.strerror or str(error)).lower())) from error
+            raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
         try:
             return anyio.run(partial(_show, running, self.target, self.console, sound))
         finally:

@@ -69,4 +69,5 @@ def _source(table: dict[str, Any]) -> Source:
 
 
 def _wheel(table: dict[str, Any]) -> IndexSource:
-    return IndexSource(**{**table, "files": MappingProxyType(table["files"])})
+    files = MappingProxyType(table.pop("files"))
+    return IndexSource(files=files, **table)

