@@ -17,7 +17,6 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -164,8 +163,11 @@ def show_shipped(one: float, ways: dict[str, Shipped]) -> None:
         print(f"{name:28}{1000 * way.whole:7.0f} ms{way.whole / one:6.2f} x{figures}")
 
 
-def show_under(one: Under, two: Under) -> None:
-    print(f"\n{READERS} replies of {READ} tokens while {ARRIVING} prompts of {PROMPT} arrive, {APART} s apart:")
+def show_under(one: Under, two: Under, niceness: int) -> None:
+    print(
+        f"\n{READERS} replies of {READ} tokens while {ARRIVING} prompts of {PROMPT} arrive, {APART} s apart"
+        f" (prefill gives way by {niceness}):"
+    )
     print(f"{'':40}{'one process':>14}{'two':>14}{'':>10}")
     for name, of_one, of_two in (
         ("gap between tokens, 95 of 100 below", one.gap, two.gap),
@@ -184,23 +186,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", choices=("ship", "serve"))
+    parser.add_argument("--niceness", type=int, nargs="*", default=[SplitSettings().prefill_niceness])
     given = parser.parse_args()
     if not any((paths.models_home() / NAME).glob("*.gguf")):
         print(f"left out: {NAME} is not here; `agentlang models pull {NAME}` fetches it")
         return 0
     turns = range(1, given.turns + 1)
     if given.only != "serve":
-        ones: list[float] = []
+        wholes: list[float] = []
         ways: dict[str, list[Shipped]] = {name: [] for name in WAYS}
         for turn in turns:
-            ones.append(anyio.run(alone, turn))
+            wholes.append(anyio.run(alone, turn))
             for name, settings in WAYS.items():
                 ways[name].append(anyio.run(shipped, settings, turn))
-        show_shipped(min(ones), {name: min(found, key=lambda one: one.whole) for name, found in ways.items()})
+        show_shipped(min(wholes), {name: min(found, key=lambda one: one.whole) for name, found in ways.items()})
     if given.only != "ship":
-        engines = (XlaEngine, SplitEngine)
-        served = [[anyio.run(partial(under, make(), turn)) for make in engines] for turn in turns]
-        show_under(best([one for one, _ in served]), best([two for _, two in served]))
+        settings = [SplitSettings(prefill_niceness=niceness) for niceness in given.niceness]
+        ones, twos = list[Under](), [list[Under]() for _ in settings]
+        for turn in turns:
+            ones.append(anyio.run(under, XlaEngine(), turn))
+            for one, found in zip(settings, twos, strict=True):
+                found.append(anyio.run(under, SplitEngine(one), turn))
+        for one, found in zip(settings, twos, strict=True):
+            show_under(best(ones), best(found), one.prefill_niceness)
     return 0
 
 

@@ -173,6 +173,7 @@ def test_what_traveled_is_counted() -> None:
     anyio.run(main)
 
 
+@pytest.mark.slow
 def test_fewer_digits_travel_where_that_is_wanted() -> None:
     async def main() -> None:
         for dtype in ("bfloat16", "float16"):
@@ -234,6 +235,7 @@ def test_a_killed_process_is_a_problem_and_the_next_call_works(half: str, moment
     anyio.run(main)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", ["prefill", "decode"])
 def test_killed_at_every_point_of_a_prompt(half: str) -> None:
     async def main() -> None:
@@ -311,6 +313,7 @@ def test_a_transfer_that_is_cut_is_a_problem_and_the_next_works(lets: int) -> No
     anyio.run(main)
 
 
+@pytest.mark.slow
 def test_whoever_leaves_leaves_nothing() -> None:
     async def main() -> None:
         async with split(ModelSpec("long", LONG)) as model:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -69,3 +71,26 @@ def test_the_real_model_says_the_same(transport: Transport) -> None:
         await two.close()
 
     anyio.run(main)
+
+
+@pytest.mark.slow
+@pytest.mark.models
+@pytest.mark.skipif(not PATH.is_file(), reason=f"{NAME} is not here; `agentlang models pull {NAME}` fetches it")
+def test_a_program_may_ask_for_it(tmp_path: Path) -> None:
+    program = """\
+use std/llm
+
+model writer = llm.chat("smollm2-135m-instruct", engine: "ENGINE")
+
+pipeline hello(name: Text = "world") -> stream Text {
+  return writer.chat("Greet {name} in one short sentence.", max_tokens: 32)
+}
+"""
+    said: dict[str, str] = {}
+    for engine in ("xla", "split"):
+        (tmp_path / "hello.agent").write_text(program.replace("ENGINE", engine))
+        command = [sys.executable, "-m", "agentlang", "run", "hello.agent", "name=Ada"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+        said[engine] = done.stdout
+    assert "Ada" in said["split"]
+    assert said["split"] == said["xla"]

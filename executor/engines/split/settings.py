@@ -22,7 +22,7 @@ class SplitSettings:
     transport: Transport = "memory"
     dtype: str = "float32"
     page: int = 0
-    prefill_niceness: int = 10
+    prefill_niceness: int = 5
     overlap: bool = True
 
 
