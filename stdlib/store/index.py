@@ -92,7 +92,7 @@ def _watch(process: subprocess.Popen[bytes], work: Path, report: Callable[[int],
                 ended = True
             except subprocess.TimeoutExpired:
                 ended = False
-            for path in work.rglob("*.whl"):
+            for path in _wheels(work):
                 if path not in held:
                     try:
                         held[path] = path.open("rb")
@@ -106,6 +106,14 @@ def _watch(process: subprocess.Popen[bytes], work: Path, report: Callable[[int],
     finally:
         for file in held.values():
             file.close()
+
+
+def _wheels(work: Path) -> list[Path]:
+    """What there is of wheels. pip takes its own folders away while they are looked through: then there is none yet."""
+    try:
+        return list(work.rglob("*.whl"))
+    except FileNotFoundError:
+        return []
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
