@@ -82,6 +82,8 @@ class _FromThread:
         self.dimensions = model.dimensions
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        # Whoever opens an index and goes away waits for the passages at hand, not for all.
+        anyio.from_thread.check_cancelled()
         return anyio.from_thread.run(self.model.embed, texts)
 
 

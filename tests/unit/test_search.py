@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 from hypothesis import given
@@ -447,3 +448,32 @@ def test_searches_from_many_threads(large: Path) -> None:
     alone = [index.search(question, 5) for question in questions]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda question: index.search(question, 5), questions)) == alone
+
+
+class Slow(Spread):
+    """An encoder that takes its time."""
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        await anyio.sleep(0.05)
+        return super().embed(texts)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_index_that_nobody_waits_for_is_not_built(large: Path, tmp_path: Path, backend: str) -> None:
+    from agentlang.executor.engines.null import NullEngine
+    from agentlang.stdlib.kinds import Environment, search
+    from agentlang.stdlib.store.steps import silent
+
+    encoder = Slow()
+    environment = Environment(large, lambda _: NullEngine(), silent, lambda _: None)
+    arguments = {"pattern": "large/*.md", "encoder": encoder, "passage": 2}
+
+    async def opened() -> bool:
+        with anyio.move_on_after(0.2):
+            await search.openers(environment)["index"]("pages", arguments)
+            return True
+        return False
+
+    assert not anyio.run(opened, backend=backend)
+    assert 0 < encoder.embedded < 1500
+    assert not (tmp_path / "home" / "indexes").exists()
