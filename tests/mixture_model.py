@@ -72,6 +72,9 @@ def held_block(ffn: int, config: LlamaConfig, weights: Experts, hidden: Any) -> 
 class MixtureFunctions(LlamaFunctions):
     """`ShardableFunctions`. A layer's weights are (a Llama layer without its block, `Experts`)."""
 
+    def on_pages(self) -> None:
+        """An engine takes one sequence after the other."""
+
     def layer_shapes(self) -> Any:
         return self.config_attention(self.config), expert_shapes(self.config, EXPERTS, self.config.ffn)
 

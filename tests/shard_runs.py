@@ -21,6 +21,7 @@ import numpy as np
 from agentlang.executor.engines.protocol import ModelFunctions, ModelSpec, Sampling, Spread
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.load import QUICKLY
+from agentlang.executor.engines.xla.sequence import XlaSequence
 from agentlang.executor.engines.xla.shards import collective, sharded
 
 
@@ -97,9 +98,10 @@ async def by_engine(source: Any, spread: Spread, text: tuple[int, ...]) -> list[
     a device, where there are as many."""
     model = await XlaEngine(keep_programs=False).load(ModelSpec("model", source, spread=spread))
     first = await model.prefill(text)
-    assert first.cache is not None
-    devices = {one.device for leaf in first.cache[0] for one in leaf.addressable_shards}
-    assert len(devices) == (max(spread.tensor, spread.expert) if len(jax.devices()) > 1 else 1)
+    if isinstance(first, XlaSequence):
+        assert first.cache is not None
+        devices = {one.device for leaf in first.cache[0] for one in leaf.addressable_shards}
+        assert len(devices) == (max(spread.tensor, spread.expert) if len(jax.devices()) > 1 else 1)
     second = await model.prefill((*text, 7, 8, 9), first)
     assert second.stats.cached_tokens > 0
     made: list[int] = []

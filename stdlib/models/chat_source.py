@@ -182,8 +182,8 @@ class LlamaFunctions:
             raise UnsupportedModel("it has no experts to spread")
         return LlamaShards(self.config, tensor)
 
-    def on_pages(self) -> LlamaOnPages:
-        """The functions for many sequences at once."""
+    def on_pages(self) -> LlamaOnPages | None:
+        """The functions for many sequences at once; None where a model like this has none."""
         from .llama_pages import LlamaOnPages
 
         return LlamaOnPages(self.config)

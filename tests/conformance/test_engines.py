@@ -11,6 +11,7 @@ import anyio
 import pytest
 import trio
 from json_schemas import complaints, random_schema
+from mixture_model import TinyMixture
 from tiny_gguf import write_gguf
 from trio.testing import MockClock
 
@@ -52,7 +53,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(params=["null", "null with a tokenizer", "xla", "llamacpp"])
+@pytest.fixture(params=["null", "null with a tokenizer", "xla", "xla without pages", "llamacpp"])
 def subject(
     request: pytest.FixtureRequest, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Engine, ModelSpec]:
@@ -62,6 +63,8 @@ def subject(
         return NullEngine(), ModelSpec("recorded")
     if request.param == "xla":
         return engine("xla"), ModelSpec("tiny", TinyLlama(seed=1))
+    if request.param == "xla without pages":
+        return engine("xla"), ModelSpec("mixture", TinyMixture(seed=1))
     if request.param == "llamacpp":
         pytest.importorskip("xllamacpp", reason="llama.cpp is not installed")
         file = cache_home / "tiny.gguf"

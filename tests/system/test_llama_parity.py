@@ -154,11 +154,12 @@ def test_a_message_cannot_act_as_markup(tokenizer: BytePairTokenizer) -> None:
 
 async def _log_probabilities(source: LlamaFile, prompts: list[tuple[int, ...]]) -> list[Any]:
     """By prompt, the log-probabilities `[vocabulary]` of the next token."""
-    model: PagedModel = await XlaEngine().load(ModelSpec(NAME, source))
+    model = await XlaEngine().load(ModelSpec(NAME, source))
+    assert isinstance(model, PagedModel)
     found: list[Any] = []
     for prompt in prompts:
         sequence = await model.prefill(prompt)
-        logits = np.asarray(sequence.logits, np.float64)
+        logits = np.asarray(sequence.making.logits, np.float64)[0]
         found.append(logits - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
         await model.release(sequence)
     await model.close()

@@ -134,10 +134,11 @@ class XlaEngine:
                 context = min(package.longest, spec.context or package.longest)
                 return XlaModel(facts, tokenizer, programs, weights, context)
             functions = source.functions()
-            if isinstance(functions, PageableFunctions):
+            rows = functions.on_pages() if isinstance(functions, PageableFunctions) else None
+            if rows is not None:
                 from .paged.opening import open_paged
 
-                return open_paged(source, functions, facts, tokenizer, spec.context, keep, self._cache_bytes)
+                return open_paged(source, functions, rows, facts, tokenizer, spec.context, keep, self._cache_bytes)
             programs = Programs(source.key, functions, keep)
             return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
 

@@ -40,6 +40,7 @@ from ..sequences import decoded, prompt_of
 from ..stopping import StopDetokenizer
 from . import buckets
 from .kept import Program
+from .likely import likelihood
 from .programs import DeviceWeights, Programs, Step
 from .sequence import XlaSequence
 from .together import together
@@ -247,7 +248,7 @@ class XlaModel:
             return None
         token = sequence.ahead
         if token is None:
-            if constraint is not None and sequence.token is None and self._force(sequence, constraint, cache):
+            if constraint is not None and sequence.token is None and self._force(sequence, sampling, constraint, cache):
                 if not constraint.complete:
                     sequence.ahead = self._choose(choose, sequence, sampling)
                 return sequence.forced.popleft()
@@ -262,9 +263,11 @@ class XlaModel:
                 token = self._choose(choose, sequence, sampling, number)
                 number = int(token[0])
         sequence.token = token
+        if sampling.logprobs is not None:
+            sequence.told.append(likelihood(sequence.logits, number, sampling.logprobs))
         if last or number in self._facts.end_tokens or (constraint is not None and constraint.complete):
             return number
-        if constraint is not None and self._force(sequence, constraint, cache, number):
+        if constraint is not None and self._force(sequence, sampling, constraint, cache, number):
             if not constraint.complete:
                 sequence.ahead = self._choose(choose, sequence, sampling)
         elif sequence.position < sequence.length:
@@ -281,15 +284,19 @@ class XlaModel:
             sequence.position += 1
         return self._choose(choose, sequence, sampling)
 
-    def _force(self, sequence: XlaSequence, constraint: Constraint, cache: list[list[Any]], *before: int) -> bool:
+    def _force(
+        self, sequence: XlaSequence, sampling: Sampling, constraint: Constraint, cache: list[list[Any]], *before: int
+    ) -> bool:
         """Take what has to come next, and feed it in one go behind `before`, which is not in the cache yet.
 
-        False, and nothing is done, if there is a choice to make or no room. (The mask alone would do, as it leaves one
-        token; but a chunk costs little more than a step.)
+        False, and nothing is done, if there is a choice to make, no room, or somebody asks how likely it is. (The mask
+        alone would do, as it leaves one token; but a chunk costs little more than a step.)
         """
         forced, feed = constraint.forced(), sequence.feed
         fed = (*before, *forced)
         starts = range(0, len(fed), FORCED_CHUNK)
+        if sampling.logprobs is not None:
+            return False
         if not forced or feed is None or sequence.position + len(starts) * FORCED_CHUNK > sequence.length:
             return False
         for token in forced:
@@ -366,6 +373,8 @@ class XlaDecode:
             sequence.end(Finish.STOP)
             raise StopAsyncIteration
         sequence.times.append(anyio.current_time())
+        if sequence.told:
+            sequence.logprobs.append(sequence.told.popleft())
         if self._text is not None:
             self._text.push(token)
             if self._text.stopped:

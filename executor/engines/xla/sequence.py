@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from ..constraint.masks import Constraint
-from ..protocol import Tokens
+from ..protocol import TokenLogprob, Tokens
 from ..sequences import RunningSequence
 from .kept import Program
 from .programs import Step
@@ -39,5 +39,7 @@ class XlaSequence(RunningSequence):
         """What the last choice was among, on the host."""
         self.feed: Step | None = None
         """The program that feeds forced tokens."""
+        self.told: deque[TokenLogprob] = deque()
+        """How likely tokens are that are not handed out yet."""
         self.forced: deque[int] = deque()
         """Tokens that the constraint allows no choice about: in the cache already, and not yet handed out."""

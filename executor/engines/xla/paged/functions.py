@@ -54,6 +54,8 @@ class RowFunctions(Protocol):
 
 @runtime_checkable
 class PageableFunctions(Protocol):
-    """`ModelFunctions` that can run so."""
+    """`ModelFunctions` that may be able to run so."""
 
-    def on_pages(self) -> RowFunctions: ...
+    def on_pages(self) -> RowFunctions | None:
+        """None where they cannot."""
+        ...

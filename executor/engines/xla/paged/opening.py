@@ -14,14 +14,15 @@ import jax
 from ...protocol import ChatModelSource, ChatTokenizer, ModelFacts, ModelFunctions
 from ..programs import DeviceWeights
 from .budget import budget, memory_limit
-from .functions import PageableFunctions
+from .functions import RowFunctions
 from .model import ROWS, PagedModel
 from .programs import PagedPrograms
 
 
 def open_paged(
     source: ChatModelSource,
-    functions: PageableFunctions,
+    functions: ModelFunctions,
+    rows: RowFunctions,
     facts: ModelFacts,
     tokenizer: ChatTokenizer,
     context: int | None,
@@ -29,13 +30,11 @@ def open_paged(
     cache_bytes: float | None,
 ) -> PagedModel:
     """Blocks: weights are read. `context` lowers the model's own."""
-    whole = cast("ModelFunctions", functions)
-    rows = functions.on_pages()
     of_a_position = sum(math.prod(shape.shape) * shape.dtype.itemsize for shape in _leaves(rows.pool_shapes(1, 1)))
     limit = memory_limit(jax.devices()[0].memory_stats()) if cache_bytes is None else cache_bytes
-    pages = budget(facts.context, ROWS, of_a_position * whole.layers, limit)
+    pages = budget(facts.context, ROWS, of_a_position * functions.layers, limit)
     most = min(-(-facts.context // pages.page), pages.pages)
-    programs = PagedPrograms(source.key, whole, rows, pages.page, most, keep)
+    programs = PagedPrograms(source.key, functions, rows, pages.page, most, keep)
     return PagedModel(facts, tokenizer, programs, _placed(source.weights()), pages, context)
 
 
