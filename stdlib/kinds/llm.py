@@ -25,6 +25,7 @@ from ...executor.engines.protocol import (
     Prepares,
     Sampling,
     SequenceHandle,
+    Service,
     Spread,
     Tokens,
 )
@@ -167,7 +168,9 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | 
     try:
         # A cache of another tier's model is of no use here.
         begun = prefix.sequence if prefix is not None and prefix.model is model else None
-        sequence = await model.prefill(cast(Tokens, arguments["tokens"]), begun)
+        # Sessions are served fairly beside each other, and those that are due first go first.
+        service = Service(context.deadline, context.session or "")
+        sequence = await model.prefill(cast(Tokens, arguments["tokens"]), begun, service)
     except OutsideError as error:
         if error.problem.slug == "prompt-too-long":
             raise StageFailure("too_long", error.problem) from error
