@@ -16,7 +16,7 @@ from ..executor.engines.protocol import ChatModel, ModelFacts
 from ..ir.graph import Graph
 from .catalogue import catalogue
 from .extras import need, need_models
-from .settings.values import SecretName, Settings
+from .settings.values import EndpointSettings, SecretName, Settings
 from .tools.secrets import is_set
 
 if TYPE_CHECKING:
@@ -30,12 +30,13 @@ _CONTEXT = 131_072  # positions of a model that nothing is known of
 @dataclass(frozen=True, slots=True)
 class Served:
     """Where a model is asked: the `tier` that is an endpoint, its address (or the secret that holds it), the secret
-    that opens it, and its price in dollars a token."""
+    that opens it, its price in dollars a token, and how it is asked, where the settings say it."""
 
     tier: str
     url: str | SecretName = field(repr=False)
     key: SecretName | None = None
     price: float | None = None
+    settings: EndpointSettings | None = None
 
 
 def served(graph: Graph, settings: Settings) -> dict[str, Served]:
@@ -54,7 +55,7 @@ def served(graph: Graph, settings: Settings) -> dict[str, Served]:
             else:
                 url, key = given.get("url") or SecretName(str(given["secret"])), None
             for model in given["serves"]:
-                found.setdefault(str(model), Served(name, url, key, given.get("price")))
+                found.setdefault(str(model), Served(name, url, key, given.get("price"), here))
     return found
 
 
@@ -65,12 +66,16 @@ def reachable(place: Served | None) -> bool:
 
 def open_served(environment: Environment, model: str) -> ChatModel:
     """The model, ready to be asked; no request is made. StageFailure (denied) where a secret is missing."""
+    from ..executor.engines.remote.dialects import Dialect
     from ..executor.engines.remote.model import RemoteModel
 
     known = catalogue().get(model)
     shape = known.shape if known is not None else None
     facts = ModelFacts(model, shape.context if shape else _CONTEXT, shape.vocab if shape else 0, 0, 0)
-    return RemoteModel(_client(environment, model), model, facts, environment.endpoints[model].price)
+    place = environment.endpoints[model]
+    said = place.settings
+    dialect = Dialect(said.api, said.schemas) if said is not None else Dialect()
+    return RemoteModel(_client(environment, model), model, facts, place.price, dialect)
 
 
 async def open_served_encoder(environment: Environment, model: str) -> RemoteEncoder:

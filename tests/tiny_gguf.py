@@ -30,8 +30,8 @@ _PARTS = {
 }
 
 
-def write_gguf(path: Path, seed: int = 1, config: LlamaConfig = GGUF_CONFIG) -> None:
-    """The model of `RandomCheckpoint(config, seed)`, with weights in f32."""
+def write_gguf(path: Path, seed: int = 1, config: LlamaConfig = GGUF_CONFIG, endless: bool = False) -> None:
+    """The model of `RandomCheckpoint(config, seed)`, with weights in f32. An `endless` one hardly ever ends a reply."""
     import gguf
 
     writer: Any = gguf.GGUFWriter(path, "llama")
@@ -56,7 +56,11 @@ def write_gguf(path: Path, seed: int = 1, config: LlamaConfig = GGUF_CONFIG) -> 
     writer.add_chat_template(TEMPLATE)
     checkpoint = RandomCheckpoint(config, seed)
     for name in checkpoint.names():
-        writer.add_tensor(_name(name), _in_pairs(name, checkpoint.tensor(name), config))
+        values = checkpoint.tensor(name)
+        if endless and name == "model.embed_tokens.weight":
+            values = values.copy()
+            values[list(SPECIAL.values())] = 0
+        writer.add_tensor(_name(name), _in_pairs(name, values, config))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -107,13 +107,15 @@ class _Reader:
         return {name: value for name, value in read.items() if value is not None}
 
     def _endpoint(self, table: Mapping[str, Any], path: str) -> EndpointSettings | None:
-        self._known(table, ("url", "key"), path)
+        self._known(table, ("url", "key", "api", "schemas"), path)
         if "url" not in table:
             self.found.append(problems.missing_key(path, "url", self._place(path)))
             return None
         url = self._secret_or_text(table["url"], f"{path}.url")
         key = self._secret(table["key"], f"{path}.key") if "key" in table else None
-        return EndpointSettings(url, key) if url is not None else None
+        api = self._one_of(table, "api", ("chat", "completions"), path)
+        schemas = self._one_of(table, "schemas", ("response_format", "tools"), path)
+        return EndpointSettings(url, key, api, schemas) if url is not None else None
 
     def _tools(self, table: Mapping[str, Any], path: str) -> ToolSettings:
         self._known(table, ("allow", "env", "memory", "timeout"), path)
@@ -152,6 +154,13 @@ class _Reader:
             return None
         value = table[key]
         return value if isinstance(value, str) and value else self._wrong(where, "a text", value, None)
+
+    def _one_of(self, table: Mapping[str, Any], key: str, words: tuple[str, ...], path: str) -> str:
+        """One of some words; the first of them where nothing is said."""
+        value = cast("object", table.get(key, words[0]))
+        if isinstance(value, str) and value in words:
+            return value
+        return self._wrong(f"{path}.{key}", " or ".join(f'"{word}"' for word in words), value, words[0])
 
     def _texts(self, table: Mapping[str, Any], key: str, path: str) -> tuple[str, ...]:
         value = cast("object", table.get(key, []))

@@ -34,10 +34,13 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """Where models are served by somebody else: `url` of its API, `key` the secret that opens it."""
+    """Where models are served by somebody else: `url` of its API, `key` the secret that opens it; `api` and `schemas`
+    how it is asked (see `executor/engines/remote/dialects.py`)."""
 
     url: str | SecretName
     key: SecretName | None = None
+    api: str = "chat"
+    schemas: str = "response_format"
 
 
 @dataclass(frozen=True, slots=True)

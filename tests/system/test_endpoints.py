@@ -8,14 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from cli_runs import Done, agentlang
 from endpoint_servers import Handler, Seen, serving, words
+from tiny_gguf import GGUF_CONFIG, write_gguf
 
 from agentlang.base import paths
+from agentlang.executor.engines.generation import generate
+from agentlang.executor.engines.protocol import Message, ModelSpec, Sampling
+from agentlang.executor.engines.remote.client import Endpoint
+from agentlang.executor.engines.remote.dialects import Dialect
+from agentlang.executor.engines.remote.engine import RemoteEngine
+from agentlang.testing import check_engine
 
 WEIGHTS = paths.models_home() / "smollm2-135m-instruct" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 real = pytest.mark.skipif(not WEIGHTS.is_file(), reason="smollm2-135m-instruct is not here")
@@ -24,7 +35,7 @@ SERVER = """
 import sys, time, xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path = sys.argv[1]
-settings.n_ctx, settings.n_parallel, settings.cpuparams.n_threads = 2048, 2, 2
+settings.n_ctx, settings.n_parallel, settings.cpuparams.n_threads = 4096, 4, 2
 settings.warmup, settings.verbosity = False, -1
 server = xllamacpp.Server(settings)
 print("address", server.listening_address, flush=True)
@@ -61,8 +72,14 @@ def run(folder: Path, pipeline: str, url: str, *more: str, **environment: str) -
 @pytest.fixture(scope="module")
 def llama() -> Iterator[str]:
     """The address of a llama.cpp server with the small model."""
+    with served_by_llama(WEIGHTS) as url:
+        yield url
+
+
+@contextmanager
+def served_by_llama(file: Path) -> Iterator[str]:
     pytest.importorskip("xllamacpp", reason="llama.cpp is not installed")
-    command = [sys.executable, "-c", SERVER, str(WEIGHTS)]
+    command = [sys.executable, "-c", SERVER, str(file)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert server.stdout is not None
     try:
@@ -103,6 +120,38 @@ def test_a_real_server_keeps_to_a_schema(folder: Path, llama: str) -> None:
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert isinstance(answer["city"], str) and isinstance(answer["sure"], bool)
+
+
+@pytest.mark.slow
+def test_a_real_server_lets_the_engine_keep_every_promise(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", config=replace(GGUF_CONFIG, context=1024), endless=True)
+    with served_by_llama(tmp_path / "tiny.gguf") as url:
+        anyio.run(check_engine, partial(RemoteEngine, Endpoint("cloud", url, silence=600)), ModelSpec("tiny"))
+
+
+@pytest.mark.models
+@real
+def test_a_real_server_is_asked_by_each_of_its_apis(llama: str) -> None:
+    schema = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+    schema = schema[:-1] + ', "additionalProperties": false}'
+
+    async def asked(dialect: Dialect, sampling: Sampling) -> tuple[str, Any]:
+        model = await RemoteEngine(Endpoint("cloud", llama), dialect).load(ModelSpec("small"))
+        ask = (Message("user", "The capital of France is"),)
+        async with generate(model, ask, sampling) as reply:
+            text = "".join([piece async for piece in reply])
+        await model.close()
+        return text, reply
+
+    async def main() -> None:
+        text, reply = await asked(Dialect("completions"), Sampling(max_tokens=8))
+        # The text goes on: no template stands around it.
+        assert text.startswith(" Paris") and reply.stats.billed[1] <= 8 and reply.stats.billed[0] < 9
+        for dialect in (Dialect("chat", "tools"), Dialect()):
+            text, _ = await asked(dialect, Sampling(max_tokens=60, schema=schema))
+            assert list(json.loads(text)) == ["city"]
+
+    anyio.run(main)
 
 
 def test_without_its_address_the_fallback_answers(folder: Path) -> None:

@@ -8,7 +8,7 @@ import anyio
 
 from ..generation import generate
 from ..protocol import ChatModel, Engine, Finish, ModelSpec, Sampling, SequenceHandle
-from .promises import ASK, LONG, SHORT, loaded, promised, reply_tokens, same
+from .promises import ASK, LONG, SHORT, loaded, promised, prompt_of, reply_tokens, same
 from .schemas import MAIL
 
 
@@ -29,7 +29,7 @@ async def check_cancel_at_every_point(engine: Engine, spec: ModelSpec) -> None:
     """A consumer that is cancelled at any moment of its life leaves nothing, and does not disturb the others."""
     async with loaded(engine, spec) as model:
         alone = await reply_tokens(model, SHORT)
-        long = tuple(5 + place % 200 for place in range(200))
+        long = await prompt_of(model, [5 + place % 200 for place in range(200)])
 
         async def life() -> None:
             sequence = await model.prefill(long)
@@ -105,12 +105,13 @@ async def check_release_twice(engine: Engine, spec: ModelSpec) -> None:
             await model.cancel(sequence)
             await model.release(sequence)
 
-        untouched = await model.prefill((5, 6, 7))
+        few = await prompt_of(model, (5, 6, 7))
+        untouched = await model.prefill(few)
         await release(untouched)
-        begun = await model.prefill((5, 6, 7))
+        begun = await model.prefill(few)
         model.decode(begun, SHORT)
         await release(begun)
-        done = await model.prefill((5, 6, 7))
+        done = await model.prefill(few)
         _ = [token async for token in model.decode(done, Sampling(max_tokens=2))]
         finish = done.finish
         await release(done)

@@ -68,6 +68,18 @@ async def loaded(engine: Engine, spec: ModelSpec, context: int | None = None) ->
         await model.close()
 
 
+def sees_tokens(model: ChatModel) -> bool:
+    """Whether the model's own tokens are seen here, so that a prompt can be of so many of them. An API takes texts."""
+    return model.facts.vocabulary > 0
+
+
+async def prompt_of(model: ChatModel, numbers: Sequence[int]) -> Sequence[int]:
+    """A prompt of these tokens; where they are not seen, of as many letters."""
+    if sees_tokens(model):
+        return tuple(numbers)
+    return await model.tokenize((Message("user", "".join(chr(97 + number % 26) for number in numbers)),))
+
+
 async def reply(model: ChatModel, sampling: Sampling, ask: Sequence[Message] = ASK) -> tuple[list[str], Generation]:
     """The texts of a reply, and how it went."""
     async with generate(model, ask, sampling) as running:

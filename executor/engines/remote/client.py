@@ -57,6 +57,8 @@ class Client:
         self._luck = luck or Random().random
         timeout = httpx2.Timeout(endpoint.silence, connect=endpoint.connect)
         headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+        # What is packed may be a thousand times larger than what came.
+        headers["Accept-Encoding"] = "identity"
         self._http = httpx2.AsyncClient(headers=headers, timeout=timeout, limits=httpx2.Limits(max_connections=1000))
 
     def ask(self, path: str, body: Mapping[str, object]) -> Answer:
@@ -102,11 +104,15 @@ class Client:
         """For `Answer`: an answer of which nothing was read yet. Raises `EndpointError` where it is none."""
         request = self._http.build_request("POST", self.endpoint.url.rstrip("/") + path, json=body)
         response = await self._http.send(request, stream=True)
-        if response.status_code != 200:
-            try:
+        try:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise self.garbled("it packs its answer, which it was not asked to")
+            if response.status_code != 200:
                 raise await self._refusal(response)
-            finally:
+        except BaseException:
+            with anyio.CancelScope(shield=True):
                 await response.aclose()
+            raise
         return response
 
     def _wait(self, error: EndpointError, attempt: int) -> float:
