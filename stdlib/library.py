@@ -191,6 +191,8 @@ class Library:
         for handle in handles:
             if handle.entry in _MODELS:
                 known = entry(str(handle.arguments["name"]), handle.span)
+                if known.shape is None:
+                    continue  # a table of word vectors: there is no function
                 files = obtain(known, self._environment.progress, handle.span)
                 out[handle.name] = operators(known, files, longest)
         return out

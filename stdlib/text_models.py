@@ -56,13 +56,14 @@ async def _prepared(
 ) -> tuple[Engine, TextModelSpec]:
     from .models.opening import open_text_model
 
-    if not engine:
-        # Before anything is fetched, for ours need them; whose engine it is that a program names, it knows best.
-        need_models(_WHAT[operation])
-    chosen = _engine(environment, operation, engine)
     entry = store.entry(name)
     if entry.role != _ROLES[operation]:
         raise OutsideError(problems.wrong_role(name, entry.role, _ROLES[operation]))
+    if not engine:
+        # Before anything is fetched, for ours need them; whose engine it is that a program names, it knows best.
+        need_models(_WHAT[operation])
+    # What is no transformer is a table of vectors.
+    chosen = _engine(environment, operation, engine or ("" if entry.shape else "table"))
     files = await anyio.to_thread.run_sync(store.obtain, entry, environment.progress)
     return chosen, TextModelSpec(name, open_text_model(entry, files))
 

@@ -21,6 +21,7 @@ ENGINES: dict[str, str] = {
     "onnx": "onnx.engine:OnnxEngine",
     "process": "speech.processes:ProcessEngine",
     "split": "split.engine:SplitEngine",
+    "table": "table:TableEngine",
     "xla": "xla.engine:XlaEngine",
 }
 """Name → `module:factory`, the module relative to this package."""

@@ -46,16 +46,22 @@ class PathSource:
 
 @dataclass(frozen=True, slots=True)
 class IndexSource:
-    """A wheel of the package index: pinned version, SHA-256 and size in bytes; `files` are places inside it by role."""
+    """A wheel of the package index: pinned version, SHA-256 and size in bytes; `files` are places inside it by role.
+
+    Of a package whose wheels differ by what runs them, `wheel` says which: the end of its name, Python, interface and
+    platform (`cp311-cp311-manylinux2014_x86_64`). What is taken out of it runs nowhere, so any of them will do."""
 
     package: str
     version: str
     sha256: str
     size: int
     files: Mapping[str, str]
+    wheel: str = ""
 
     def __post_init__(self) -> None:
         _check_hash(self.sha256, self.package)
+        if self.wheel and not re.fullmatch(r"cp3[0-9]+-[a-z0-9]+-[a-z0-9_]+", self.wheel):
+            raise CatalogueError(f"{self.wheel!r} does not name a wheel")
         for text in (self.package, self.version):
             # These words reach a requirements file: nothing but what a name or a version may hold.
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
@@ -136,8 +142,8 @@ class Entry:
         roles = [file.role for file in self.files]
         if len(set(roles)) != len(roles) or len({file.name for file in self.files}) != len(roles):
             raise CatalogueError("two files have the same role or name")
-        if self.shape is None and self.role not in ("speak", "listen"):
-            raise CatalogueError("only voices and listeners have no shape")
+        if self.shape is None and self.role not in ("embed", "speak", "listen"):
+            raise CatalogueError("only voices, listeners and word vectors have no shape")
         if self.program and self.role != "speak":
             raise CatalogueError("only voices are spoken by a program")
         if bool(self.files) != bool(self.sources):

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from .recogniser import RecogniserSource
     from .reranker import RerankerSource
     from .whisper_source import WhisperFile
+    from .word_table import WordTableSource
 
 
 def open_text_model(entry: Entry, files: Mapping[str, Path]) -> TextModelSource:
     """The source of an entry whose role is `embed`, `rerank` or `recognise`."""
-    opened = {"embed": open_encoder, "rerank": open_reranker, "recognise": open_recogniser}
+    opened = {
+        "embed": open_encoder if entry.shape else open_word_table,
+        "rerank": open_reranker,
+        "recognise": open_recogniser,
+    }
     return opened[entry.role](entry, files)
 
 
@@ -29,6 +34,13 @@ def open_encoder(entry: Entry, files: Mapping[str, Path]) -> BertSource:
     from .encoder import BertSource
 
     return BertSource(files, BertConfig.of(entry.transformer), entry.name, _weights(entry))
+
+
+def open_word_table(entry: Entry, files: Mapping[str, Path]) -> WordTableSource:
+    """The word vectors of an entry whose role is `embed`, and which is no transformer."""
+    from .word_table import WordTableSource
+
+    return WordTableSource(files, entry.name, _weights(entry))
 
 
 def open_reranker(entry: Entry, files: Mapping[str, Path]) -> RerankerSource:

@@ -24,6 +24,8 @@ def functions(entry: Entry, files: Mapping[str, Path], longest: int) -> tuple[Ar
 
         source = open_chat(files["weights"], entry.name)
         return export_parts(source.functions(), longest, source.facts().context)
+    if entry.shape is None:
+        return ()  # a table of word vectors has no function
     from .operators import operators
 
-    return operators(entry, files, entry.transformer.context)
+    return operators(entry, files, entry.shape.context)

@@ -48,7 +48,7 @@ def download(source: IndexSource, work: Path, report: Callable[[int], None]) -> 
     with log.open("wb") as out:
         try:
             process = subprocess.Popen(
-                _command(wanted, wheels),
+                _command(wanted, wheels, source.wheel),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -67,10 +67,14 @@ def download(source: IndexSource, work: Path, report: Callable[[int], None]) -> 
     raise _failure(log.read_text("utf-8", "replace"), source, seen)
 
 
-def _command(wanted: Path, wheels: Path) -> list[str]:
+def _command(wanted: Path, wheels: Path, wheel: str = "") -> list[str]:
     options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--no-input", "--no-color"]
     # Its log is read for causes; which connection failed is told to those alone who ask twice.
     options += ["--progress-bar", "off", "--disable-pip-version-check", "-vv"]
+    if wheel:
+        python, interface, platform = wheel.split("-")
+        options += ["--python-version", f"3.{python.removeprefix('cp3')}", "--implementation", "cp"]
+        options += ["--abi", interface, "--platform", platform]
     # -P: a file called pip.py in the working folder is not pip.
     return [sys.executable, "-P", "-m", "pip", "download", *options, "-r", str(wanted), "--dest", str(wheels)]
 

@@ -73,6 +73,48 @@ def test_a_published_encoder_on_xla(check: TextCheck) -> None:
 
 
 @pytest.mark.models
+@pytest.mark.parametrize("check", EMBEDDING_CHECKS, ids=names)
+def test_published_word_vectors(check: TextCheck) -> None:
+    anyio.run(check, engine("table"), published("wordllama-256"))
+
+
+@pytest.mark.models
+def test_word_vectors_are_near_where_words_are(tmp_path: Path) -> None:
+    published("wordllama-256")
+    (tmp_path / "near.agent").write_text(
+        'use std/embed\nmodel words = embed.sentence("wordllama-256")\n'
+        "pipeline near(a: Text, b: Text) -> Float { return embed.similarity(words.embed(a), words.embed(b)) }\n"
+    )
+
+    def near(a: str, b: str) -> float:
+        done = agentlang("run", tmp_path / "near.agent", f"a={a}", f"b={b}")
+        assert done.code == 0, done.err
+        return float(done.out.split()[0])
+
+    question = "How do I return a broken tent?"
+    assert near(question, "Send back tents that are damaged.") > near(question, "The shop opens at nine.") + 0.1
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("role", ["weights", "tokenizer"])
+def test_damaged_word_vectors_are_one_clear_problem(tmp_path: Path, role: str) -> None:
+    from agentlang.stdlib.models.word_table import WordTableSource
+
+    files = dict(published("wordllama-256").source.files)  # pyright: ignore[reportOptionalMemberAccess]
+    damaged = tmp_path / files[role].name
+    damaged.write_bytes(files[role].read_bytes()[:-1000])
+    made: Any = engine("table")
+
+    async def main() -> None:
+        source = WordTableSource({**files, role: damaged}, "words", "x")
+        await (await made.load_embedding(TextModelSpec("words", source))).embed(["a"])
+
+    with pytest.raises(OutsideError) as caught:
+        anyio.run(main)
+    assert caught.value.problem.slug == "model-does-not-load"
+
+
+@pytest.mark.models
 @pytest.mark.parametrize("check", SCORING_CHECKS, ids=names)
 def test_a_published_reranker_on_onnx_runtime(check: TextCheck) -> None:
     anyio.run(check, engine("onnx"), published("ms-marco-minilm-l12"))
@@ -314,7 +356,8 @@ def test_an_engine_for_chats_is_refused_where_vectors_are_wanted() -> None:
 @pytest.mark.anyio
 async def test_what_is_no_model_of_the_engine_is_refused(tmp_path: Path) -> None:
     made: Any = engine("onnx")
-    for load in (made.load_scoring, made.load_recognising, (engine("xla")).load_embedding):  # pyright: ignore[reportAttributeAccessIssue]
+    others: list[Any] = [engine("xla"), engine("table")]
+    for load in (made.load_scoring, made.load_recognising, *(each.load_embedding for each in others)):
         with pytest.raises(OutsideError) as caught:
             await load(TextModelSpec("mine", None))
         assert caught.value.problem.slug == "model-does-not-load"

@@ -291,7 +291,7 @@ def test_a_voice_is_here_where_its_program_is(home: Path, monkeypatch: pytest.Mo
 def test_a_voice_needs_no_shape_and_a_chat_model_does() -> None:
     entry = '[a]\nrole = "speak"\nlicence = ""\nabout = ""\nprogram = "flite"\nvoice = "x"\n'
     assert read_catalogue(entry)["a"].runs
-    with pytest.raises(CatalogueError, match="only voices and listeners"):
+    with pytest.raises(CatalogueError, match="only voices, listeners and word vectors"):
         read_catalogue(entry.replace("speak", "chat"))
 
 
@@ -345,3 +345,19 @@ def test_importing_the_store_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ""}
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("wheel", ["cp311", "cp311-cp311-x86 64", "--index-url x-y", "py3-none-any"])
+def test_a_wheel_is_named_by_words_that_are_none_of_pips(wheel: str) -> None:
+    with pytest.raises(CatalogueError, match="does not name a wheel"):
+        IndexSource("p", "1.0", "0" * 64, 1, {}, wheel)
+
+
+def test_pip_is_asked_for_the_wheel_that_is_named() -> None:
+    from agentlang.stdlib.store import index
+
+    plain = index._command(Path("r"), Path("w"))
+    named = index._command(Path("r"), Path("w"), "cp311-abi3-manylinux2014_x86_64")
+    assert "--platform" not in plain
+    asked = " ".join(named)
+    assert "--python-version 3.11 --implementation cp --abi abi3 --platform manylinux2014_x86_64" in asked
