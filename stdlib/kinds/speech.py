@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from ...executor.engines.families import SynthesisingModel, TranscribingModel
     from ..models.silero import Silero
+    from ..speech import LiveTurn
 
+_LISTENED = 16_000
+"""Bytes of sound that are listened to at once: half a second."""
 _PIECE_SECONDS = 1.0
 """Sound that goes to a recogniser in one piece."""
 
@@ -48,17 +51,18 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
 
 
 class Utterances:
-    """`speech:utterances`. What tells when somebody speaks is read once."""
+    """`speech:utterances`. What tells when somebody speaks is read once. A turn is given out when it has ended, or with
+    `live` when it has begun: then it is a `LiveTurn`, which `transcribe` listens to."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._listener: Silero | None = None
         self._lock = anyio.Lock()
 
-    async def __call__(self, context: Context, arguments: Mapping[str, object]) -> AsyncIterator[Audio]:
+    async def __call__(self, context: Context, arguments: Mapping[str, object]) -> AsyncIterator[Audio | LiveTurn]:
         """Each turn once its speaker has paused, with a little before and behind."""
         from ..models.silero import RATE, STEP, Hearing
-        from ..speech import Cutter
+        from ..speech import Cutter, LiveTurn
 
         del context
         async with self._lock:
@@ -68,37 +72,65 @@ class Utterances:
                 self._listener = await load_listener(self._environment)
         heard = Hearing(self._listener)
         cutter = Cutter(lambda step: heard.step(_samples(step)), STEP / RATE)
+        live = LiveTurn(RATE) if arguments.get("live") else None
+        given = False
 
-        def cut(data: bytes) -> tuple[list[bytes], bytes]:
+        def cut(data: bytes) -> tuple[list[tuple[bytes, bytes | None]], bytes]:
+            """Each step, with the turn that ended in it; and what is left for the next."""
             whole = len(data) // (2 * STEP) * 2 * STEP
-            steps = (data[at : at + 2 * STEP] for at in range(0, whole, 2 * STEP))
-            return [turn for turn in map(cutter.feed, steps) if turn is not None], data[whole:]
+            steps = [data[at : at + 2 * STEP] for at in range(0, whole, 2 * STEP)]
+            return [(step, cutter.feed(step)) for step in steps], data[whole:]
 
         rest = b""
-        async with aclosing(_at_rate(cast("AsyncIterator[Audio]", arguments["microphone"]), RATE)) as sound:
-            async for pcm in sound:
-                turns, rest = await anyio.to_thread.run_sync(cut, rest + pcm)
-                for turn in turns:
-                    yield Audio(turn, RATE)
-        last = cutter.end()
-        if last is not None:
-            yield Audio(last + rest, RATE)
+        try:
+            async with aclosing(_at_rate(cast("AsyncIterator[Audio]", arguments["microphone"]), RATE)) as sound:
+                async for pcm in sound:
+                    # Half a second at most: an interruption is to be seen while it is spoken.
+                    rest += pcm
+                    while len(rest) >= 2 * STEP:
+                        taken, behind = rest[:_LISTENED], rest[_LISTENED:]
+                        steps, left = await anyio.to_thread.run_sync(cut, taken)
+                        rest = left + behind
+                        for step, turn in steps:
+                            if live is None:
+                                if turn is not None:
+                                    yield Audio(turn, RATE)
+                                continue
+                            if given:
+                                live.add(step)
+                            if turn is not None:
+                                if not given:
+                                    live.add(turn)
+                                    yield live
+                                live.end()
+                                live, given = LiveTurn(RATE), False
+                        if live is not None and not given and cutter.speaking:
+                            live.add(cutter.spoken)
+                            given = True
+                            yield live
+            last = cutter.end()
+            if live is None and last is not None:
+                yield Audio(last + rest, RATE)
+        finally:
+            if live is not None:
+                live.end()
 
 
 async def transcribe(context: Context, arguments: Mapping[str, object]) -> str:
     """What was said. Silence is an empty text."""
     model = cast("TranscribingModel", arguments["self"])
-    audio = cast(Audio, arguments["audio"])
+    audio = cast("Audio | LiveTurn", arguments["audio"])
     before = getattr(model, "compiled", 0)
 
     async def pieces() -> AsyncIterator[bytes]:
+        assert isinstance(audio, Audio)
         size = int(audio.rate * _PIECE_SECONDS) * 2
         for at in range(0, len(audio.pcm), size):
             yield audio.pcm[at : at + size]
 
     said: list[str] = []
     # An iterator that is dropped stops the work: so does a call that is cancelled.
-    segments = model.transcribe(pieces(), audio.rate)
+    segments = model.transcribe(pieces() if isinstance(audio, Audio) else audio.pieces(), audio.rate)
     try:
         async for segment in segments:
             said.append(segment.text)

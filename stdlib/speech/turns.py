@@ -53,6 +53,11 @@ class Cutter:
         """Whether somebody speaks, for long enough to be a turn."""
         return self._spoken >= self._least
 
+    @property
+    def spoken(self) -> bytes:
+        """What there is of the turn that is being spoken."""
+        return b"".join(self._held)
+
     def feed(self, step: bytes) -> bytes | None:
         """The turn that has just ended, or None."""
         likelihood = self._likely(step)

@@ -286,6 +286,53 @@ def test_an_answer_that_is_spoken_over_ends(program: Compiled) -> None:
     assert cut > one * 0.7, (cut, whole_of_both)
 
 
+@pytest.mark.slow
+def test_a_live_turn_interrupts_at_its_first_words(program: Compiled) -> None:
+    """The answer ends while the one who interrupts still speaks, and goes on with what they said in full."""
+
+    async def main() -> tuple[int, int, float]:
+        begun = anyio.Event()
+        heard: list[Audio] = []
+        counts: list[int] = []
+        second = clips()[4].audio.pcm
+
+        async def mic() -> AsyncIterator[Audio]:
+            async for piece in microphone([Audio(silence(0.5)), clips()[1].audio, Audio(silence(1.0))]):
+                yield piece
+            await begun.wait()
+            async for piece in microphone([Audio(second[: 2 * RATE])]):
+                yield piece
+            # They go on speaking; nothing is said to them meanwhile.
+            for _ in range(2):
+                await anyio.sleep(2.0)
+                counts.append(len(heard))
+            async for piece in microphone([Audio(second[2 * RATE :]), Audio(silence(1.0))]):
+                yield piece
+
+        with anyio.fail_after(100):
+            async with run(program, "answer_live", {"microphone": mic()}) as frames:
+                last: Any = None
+                async for last in frames:
+                    if isinstance(last, Item):
+                        heard.append(last.output)  # pyright: ignore[reportArgumentType]
+                        if len(heard) == 3:
+                            begun.set()
+                        await anyio.sleep(heard[-1].seconds / 4)
+        assert isinstance(last, End)
+        assert last.outcome.status == "done", last.outcome
+        return counts[0], counts[1], sum(piece.seconds for piece in heard)
+
+    before, behind, seconds = anyio.run(main)
+    assert before == behind
+    assert before * 0.2 < 12
+    assert seconds > 15
+
+
+def test_live_turns_are_heard_whole(program: Compiled) -> None:
+    found = items(program, "listen_live", {"microphone": microphone(conversation(clips()[3:]))})
+    assert [errors(clip.words, words(text)) <= 2 for clip, text in zip(clips()[3:], found, strict=True)] == [True, True]
+
+
 COMPANION = ("whisper-tiny.en", "silero-vad", "smollm2-135m-instruct", "all-minilm-l6-v2")
 
 
