@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from agentlang.executor.engines.conformance.promises import same
 from agentlang.executor.engines.llamacpp.engine import LlamaCppEngine
 from agentlang.executor.engines.null import NullEngine, NullTimings
-from agentlang.executor.engines.protocol import ChatModel, Finish, ModelSpec, Sampling
+from agentlang.executor.engines.protocol import ChatModel, Engine, Finish, ModelSpec, Sampling
 from agentlang.stdlib.models import open_chat
 
 REQUESTS, ROWS = 500, 16
@@ -135,6 +135,55 @@ def test_caches_that_find_no_room_are_computed_again(tmp_path: Path, monkeypatch
         with anyio.fail_after(120):
             much, little, none = [await replies(room) for room in (None, 40_000, 0)]
         assert same(LlamaCppEngine(), little, much) and same(LlamaCppEngine(), none, much)
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("kind", ["null", "llamacpp"])
+def test_whoever_is_cancelled_at_whatever_moment_leaves_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits for its turn, in its prompt, between its tokens, at its end, and after it."""
+    if kind == "llamacpp":
+        pytest.importorskip("xllamacpp", reason="llama.cpp is not installed")
+    monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path / "home"))
+    write_gguf(tmp_path / "tiny.gguf")
+    moments = random.Random(3)
+
+    async def main() -> None:
+        engine = NullEngine(NullTimings(prefill_per_token=0.0001, gap=0.005))
+        made: Engine = LlamaCppEngine(slots=3) if kind == "llamacpp" else engine
+        spec = ModelSpec("tiny", open_chat(tmp_path / "tiny.gguf", "tiny") if kind == "llamacpp" else None)
+        model = await made.load(spec)
+        ends: dict[str, int] = {"never began": 0, "prompt": 0, "reply": 0, "over": 0}
+
+        async def one(number: int, prompt: tuple[int, ...], patience: float | None) -> None:
+            where = "never began"
+            with anyio.move_on_after(patience):
+                where = "prompt"
+                sequence = await model.prefill(prompt)
+                try:
+                    where = "reply"
+                    async for _ in model.decode(sequence, Sampling(max_tokens=20, temperature=1.0, seed=number)):
+                        pass
+                    where = "over"
+                    await anyio.sleep(moments.choice((0, 0.2)))
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await model.release(sequence)
+                        await model.cancel(sequence)
+            ends[where] += 1
+            assert patience is not None or where == "over"
+
+        with anyio.fail_after(100):
+            for _ in range(3):
+                async with anyio.create_task_group() as group:
+                    for number, prompt in enumerate(prompts(150)[:60]):
+                        patience = None if number % 4 == 0 else moments.uniform(0, 0.6)
+                        group.start_soon(one, number, prompt, patience)
+                assert model.open_sequences == 0
+        assert min(ends["prompt"], ends["reply"], ends["over"]) > 3, ends
+        await model.close()
 
     anyio.run(main)
 

@@ -36,6 +36,12 @@ def test_the_page_shows_settings_that_are_read() -> None:
     assert settings.tools == ToolSettings(("127.0.0.1:8000",), 2.0**30, 30.0)
 
 
+def test_an_endpoint_may_be_asked_in_another_way() -> None:
+    settings, problems = read_text('[endpoints.far]\nurl = "https://x"\napi = "completions"\nschemas = "tools"\n')
+    assert problems == []
+    assert settings.endpoints["far"] == EndpointSettings("https://x", None, "completions", "tools")
+
+
 def test_doctor_says_which_secrets_are_set(tmp_path: Path) -> None:
     (tmp_path / "agentlang.toml").write_text(page())
     done = agentlang("doctor", "--json", cwd=tmp_path, SEARCH_KEY="sesame")
@@ -64,6 +70,10 @@ def test_a_profile_is_put_over_the_rest() -> None:
         ("[tool]\n", [("settings-unknown-key", 1)]),
         ("\n[models.small]\n", [("settings-missing-key", 2)]),
         ("[endpoints.cloud]\n", [("settings-missing-key", 1)]),
+        (
+            '[endpoints.cloud]\nurl = "https://x"\napi = "talk"\nschemas = 3\n',
+            [("settings-wrong-value", n) for n in (3, 4)],
+        ),
         ("[tools]\nmemory = 1\n", [("settings-wrong-value", 2)]),
         ('[tools]\nmemory = "1 s"\n', [("settings-wrong-value", 2)]),
         ('[tools]\nallow = "127.0.0.1"\n', [("settings-wrong-value", 2)]),
