@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import anyio
 import anyio.to_thread
@@ -88,27 +89,23 @@ def steps(model: PagedModel, turns: int) -> None:
 
 
 async def replies(model: PagedModel, count: int, turn: int, schema: str | None = None) -> float:
-    """Tokens a second of so many replies at once, from the first token of the last that has one to the end of the first
-    that ends: all run then."""
-    began: list[float] = []
-    ended: list[tuple[float, int]] = []
+    """Tokens a second of so many replies at once, by the median time between two tokens of a reply while all run: from
+    the first token of the last that has one to the last token of the first that ends."""
+    times: list[list[float]] = []
     sampling = Sampling(max_tokens=TOKENS, schema=schema)
 
     async def one(number: int) -> None:
         prompt = await model.tokenize([Message("user", f"{turn}-{number}: count from {number + 1} to 1000.")])
         sequence = await model.prefill(prompt)
-        made = 0
-        async for _ in model.decode(sequence, sampling):
-            made += 1
-            if made == 1:
-                began.append(time.perf_counter())
-        ended.append((time.perf_counter(), made - 1))
+        times.append([time.perf_counter() async for _ in model.decode(sequence, sampling)])
         await model.release(sequence)
 
     async with anyio.create_task_group() as group:
         for number in range(count):
             group.start_soon(one, number)
-    return sum(made for _, made in ended) / (max(at for at, _ in ended) - min(began))
+    began, ended = max(each[0] for each in times), min(each[-1] for each in times)
+    gaps = [b - a for each in times for a, b in pairwise(each) if began <= a and b <= ended]
+    return count / statistics.median(gaps)
 
 
 async def throughput(model: PagedModel, turns: int) -> None:
