@@ -37,11 +37,11 @@ READERS, READ = 2, 60
 ARRIVING, PROMPT, APART = 4, 512, 1.5
 """Prompts that arrive meanwhile, their tokens, and the seconds between them."""
 WAYS = {
-    "memory, by layer": SplitSettings(),
-    "memory, afterwards": SplitSettings(overlap=False),
-    "memory, by layer, bfloat16": SplitSettings(dtype="bfloat16"),
-    "socket, by layer": SplitSettings("socket"),
-    "socket, afterwards": SplitSettings("socket", overlap=False),
+    "memory, by layer": SplitSettings(prefill_niceness=0),
+    "memory, afterwards": SplitSettings(prefill_niceness=0, overlap=False),
+    "memory, by layer, bfloat16": SplitSettings(prefill_niceness=0, dtype="bfloat16"),
+    "socket, by layer": SplitSettings("socket", prefill_niceness=0),
+    "socket, afterwards": SplitSettings("socket", prefill_niceness=0, overlap=False),
 }
 
 

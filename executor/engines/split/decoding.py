@@ -38,6 +38,10 @@ class Decoding(Half):
         self._held: dict[int, Held] = {}
         self._expected: set[int] = set()
         """Whose caches are wanted, and have not come yet."""
+        self._latest = 0
+        """The last that was ever expected: the parent counts on."""
+        self._early: dict[int, Callable[[], None]] = {}
+        """What is known of caches that were faster than the parent's word of them."""
 
     def do(self, frame: Frame) -> None:
         words, number = frame.words, int(frame.words["sequence"])
@@ -49,8 +53,11 @@ class Decoding(Half):
                     self.was_cut(self._link)
                 self._link = Inbound(socket.socket(fileno=frame.descriptors[0]), self.form, Hearing(self))
             case "expect":
+                self._latest = number
                 self._expected.add(number)
-                if self._link is None:
+                if number in self._early:
+                    self._early.pop(number)()
+                elif self._link is None:
                     self.gone(number, "lost", {"cut": True})
             case "start":
                 if held is not None and held.handle is not None:
@@ -75,6 +82,13 @@ class Decoding(Half):
                 self.begin(self.counted, number)
             case _:
                 raise AssertionError(words["do"])
+
+    def told(self, number: int, news: Callable[[], None]) -> None:
+        """Something became known of a cache."""
+        if number > self._latest:
+            self._early[number] = news
+        else:
+            news()
 
     def arrived(self, cache: Arrived) -> None:
         if cache.number in self._expected:
@@ -170,14 +184,17 @@ class Hearing:
         self._half = half
 
     def arrived(self, cache: Arrived) -> None:
-        self._half.in_loop(self._half.arrived, cache)
+        self._told(cache.number, partial(self._half.arrived, cache))
 
     def dropped(self, number: int) -> None:
-        self._half.in_loop(self._half.gone, number, "lost", {"cut": False})
+        self._told(number, partial(self._half.gone, number, "lost", {"cut": False}))
 
     def unusable(self, number: int, why: str) -> None:
         error = OutsideError(cache_unusable(self._half.model.facts.name, why))
-        self._half.in_loop(self._half.gone, number, "refused", problem_words(error))
+        self._told(number, partial(self._half.gone, number, "refused", problem_words(error)))
 
     def cut(self, link: Inbound) -> None:
         self._half.in_loop(self._half.was_cut, link)
+
+    def _told(self, number: int, news: Callable[[], None]) -> None:
+        self._half.in_loop(self._half.told, number, news)

@@ -71,6 +71,7 @@ class Worker:
         self._waiters: dict[Inbox, None] = {}
         self._reading: Inbox | None = None
         self._reader: anyio.CancelScope | None = None
+        self._listening: anyio.CancelScope | None = None
         self._gone: str | None = None
         self._end = weakref.finalize(self, _end, process, connection, errors)
 
@@ -102,6 +103,9 @@ class Worker:
         self._outgoing.put(words, data, descriptors)
         if self._gone is None:
             self._flush()
+            if self._outgoing and self._listening is not None:
+                # Who reads has to write first: the worker may wait for the rest of this.
+                self._listening.cancel()
         else:
             self._outgoing.clear()
 
@@ -116,10 +120,15 @@ class Worker:
                 self._waiters[inbox] = None
                 try:
                     await inbox.waiting().wait()
-                finally:
+                except BaseException:
+                    # It may have been its turn to read, and now it leaves.
                     del self._waiters[inbox]
+                    self._pass_on()
+                    raise
+                del self._waiters[inbox]
             else:
                 await self._read(inbox)
+        self._pass_on()
         return inbox.frames.popleft() if inbox.frames else None
 
     async def _read(self, inbox: Inbox) -> None:
@@ -132,13 +141,19 @@ class Worker:
                         await anyio.wait_writable(self._connection)
                         self._flush()
                     else:
-                        await anyio.wait_readable(self._connection)
-                        self._take()
+                        with anyio.CancelScope() as self._listening:
+                            await anyio.wait_readable(self._connection)
+                        if not self._outgoing:
+                            self._take()
         except OSError:
             self._over("")
         finally:
-            self._reading = self._reader = None
-            # Of those who still wait, one reads on; where nothing more comes, all hear of it.
+            self._reading = self._reader = self._listening = None
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Of those who still wait, one reads on; where nothing more comes, all hear of it."""
+        if self._reading is None:
             for waiter in self._waiters:
                 if self._gone is not None or not waiter.ready:
                     waiter.wake()
