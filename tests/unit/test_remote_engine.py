@@ -441,3 +441,39 @@ def test_an_encoder_that_is_busy_is_asked_again_and_one_that_refuses_is_not() ->
     assert encoded(busy, ["a"])[0] == 3
     error, seen = encoded(refusing(401, "wrong key"), ["a"])
     assert (error.problem.slug, len(seen.bodies)) == ("endpoint-refused", 1)
+
+
+@BACKENDS
+def test_whoever_is_cancelled_gets_nothing_of_what_came_already(backend: str) -> None:
+    def at_once(handler: Handler, body: dict[str, Any]) -> None:
+        del body
+        handler.begin()
+        event = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+        handler.wfile.write(event * 8)
+        handler.wfile.flush()
+        time.sleep(0.3)
+        handler.end()
+
+    async def main(url: str) -> None:
+        model = model_at(url)
+        pulled = 0
+        with anyio.CancelScope() as scope:
+            sequence = await model.prefill(await model.tokenize(ASK))
+            async for _ in model.decode(sequence, EIGHT):
+                pulled += 1
+                if pulled == 2:
+                    scope.cancel()
+        assert (pulled, model.open_sequences) == (2, 0)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await model.prefill(await model.tokenize(ASK))
+        assert model.open_sequences == 0
+        left = await model.prefill(await model.tokenize(ASK))
+        await anext(aiter(model.decode(left, EIGHT)))
+        assert left.answer is not None
+        await model.release(left)
+        assert left.answer is None, "a reply that nobody reads on holds no connection"
+        await model.close()
+
+    with serving(at_once) as seen:
+        anyio.run(main, seen.url, backend=backend)

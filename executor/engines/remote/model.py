@@ -182,6 +182,8 @@ class RemoteDecode:
 
     async def _next(self) -> int | None:
         """The next text that is not empty; None at the end."""
+        # Several events may have come at once: each is a moment at which its reader can be stopped.
+        await anyio.lowlevel.checkpoint()
         answer = self._sequence.answer
         if answer is None:
             dialect, model = self._model.dialect, self._model
