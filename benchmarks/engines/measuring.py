@@ -70,7 +70,7 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
     ours = {name: child for name, child in children.items() if "weights" in child.about}
     spent: dict[str, float] = {}
     for turn in range(-1, turns):
-        # The turn before the first one warms, and compiles what has to be.
+        # The turn before the first one warms, and compiles most of what has to be.
         into = found if turn >= 0 else Measured(found.engines, 0)
 
         def each(
@@ -86,9 +86,11 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
 
         prompt = prompts.one(PROMPT)
         each(lambda name, child, into=into, prompt=prompt: _first(into, name, child, prompt))
-        for count in (1, 4, 16) if turn >= 0 else (1, 16):
+        for count in (1, 4, 16) if turn >= 0 else (16,):
             asked = prompts.several(count, 256 - TOKENS)
             each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 256))
+        if turn < 0:
+            continue
         asked = prompts.several(2, 256 - TOKENS)
         each(lambda name, child, into=into, asked=asked: _masked(into, name, child, asked), ours)
         asked = prompts.several(1, 1024 - TOKENS)
@@ -138,10 +140,12 @@ def _masked(into: Measured, name: str, child: Child, asked: list[list[int]]) -> 
 
 
 def _agents(found: Measured, ours: Mapping[str, Child], prompts: Prompts) -> None:
-    """The steps as the trace has them; each twice, and the better counts."""
+    """The steps as the trace has them, by XLA; the middle one by all. Each twice, and the better counts."""
     found.agents, steps = agent_steps()
     for step in steps:
         for name, child in ours.items():
+            if step != steps[len(steps) // 2] and not name.startswith("XLA"):
+                continue
             reused: list[float] = []
             whole: list[float] = []
             told: dict[str, Any] = {}
