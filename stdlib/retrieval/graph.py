@@ -11,12 +11,15 @@ of these vectors with these settings. Anything else is built again: the vectors 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import mmap
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -82,10 +85,23 @@ def _numbers(start: int, count: int) -> NDArray[np.uint64]:
     return np.arange(start, start + count, dtype=np.uint64)
 
 
-def _empty(dimensions: int) -> Any:
-    from usearch.index import Index
+@cache
+def _library() -> tuple[Any, str]:
+    """usearch's index, and its version.
 
-    return Index(
+    Its wheel for Linux holds a C++ runtime of its own and shows it to whatever is loaded later, which then mixes both:
+    ONNX Runtime crashed as it was imported. The system's runtime, loaded first for all, is what every library takes.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            ctypes.CDLL("libstdc++.so.6", mode=ctypes.RTLD_GLOBAL)
+    from usearch import __version__, index
+
+    return index.Index, str(__version__)
+
+
+def _empty(dimensions: int) -> Any:
+    return _library()[0](
         ndim=dimensions,
         metric="ip",
         dtype=DTYPE,
@@ -98,9 +114,7 @@ def _empty(dimensions: int) -> Any:
 
 def _tail(rows: NDArray[np.float32], digest: str) -> bytes:
     """Names what a graph is of: the rows, the settings and the library that wrote it."""
-    import usearch
-
-    settings = [digest, *rows.shape, CONNECTIVITY, BUILDING, DTYPE, str(usearch.__version__)]
+    settings = [digest, *rows.shape, CONNECTIVITY, BUILDING, DTYPE, _library()[1]]
     return hashlib.sha256(json.dumps(settings).encode()).digest()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.stdlib.retrieval import Passage, best, build
+from agentlang.stdlib.retrieval.graph import available
 from agentlang.stdlib.retrieval.passages import count_words, cut
 from agentlang.stdlib.store import Phase, Step
 
@@ -300,6 +304,12 @@ def test_the_best_come_first() -> None:
 # large indexes
 
 
+def needs_usearch() -> None:
+    # Not by importing it: see `graph`, which does so after what has to be there first.
+    if not available():
+        pytest.skip("usearch is not installed")
+
+
 class Spread:
     """An encoder without a model: each text lies where its number says, on a sphere of few dimensions."""
 
@@ -333,7 +343,7 @@ def graphs(tmp_path: Path) -> list[Path]:
 
 
 def test_a_graph_finds_nearly_all_with_the_same_scores(large: Path, tmp_path: Path) -> None:
-    pytest.importorskip("usearch", reason="usearch is not installed")
+    needs_usearch()
     exact, _ = build(large, "large/*.md", Spread(), 2)
     near, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
     assert exact.exact and not near.exact and len(near.passages) == 3000
@@ -352,7 +362,7 @@ def test_a_graph_finds_nearly_all_with_the_same_scores(large: Path, tmp_path: Pa
 
 
 def test_a_graph_is_kept_until_something_changes(large: Path, tmp_path: Path) -> None:
-    pytest.importorskip("usearch", reason="usearch is not installed")
+    needs_usearch()
     steps: list[Step] = []
 
     def opened(words: int = 2) -> bool:
@@ -375,7 +385,7 @@ def test_a_graph_is_kept_until_something_changes(large: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("damage", ["cut", "cut to the hash", "empty", "garbage", "flipped", "another's", "a folder"])
 def test_a_damaged_graph_is_built_again(large: Path, tmp_path: Path, damage: str) -> None:
-    pytest.importorskip("usearch", reason="usearch is not installed")
+    needs_usearch()
     index, _ = build(large, "large/*.md", Spread(), 2, graph_from=1000)
     wanted = index.search("Paragraph p1234", 1)
     del index  # a file that is in use is replaced, never written
@@ -428,7 +438,7 @@ def test_a_document_that_is_there_twice_is_found_twice(large: Path) -> None:
 
 
 def test_an_interrupted_graph_leaves_nothing(large: Path, tmp_path: Path) -> None:
-    pytest.importorskip("usearch", reason="usearch is not installed")
+    needs_usearch()
     build(large, "large/*.md", Spread(), 2)
 
     def stop(step: Step) -> None:
@@ -477,3 +487,26 @@ def test_an_index_that_nobody_waits_for_is_not_built(large: Path, tmp_path: Path
     assert not anyio.run(opened, backend=backend)
     assert 0 < encoder.embedded < 1500
     assert not (tmp_path / "home" / "indexes").exists()
+
+
+OTHERS = ("onnxruntime", "jax", "tokenizers", "xllamacpp")
+
+
+@pytest.mark.parametrize("order", [OTHERS, OTHERS[::-1]], ids=["one way", "the other way"])
+def test_other_libraries_live_beside_the_graphs(tmp_path: Path, order: tuple[str, ...]) -> None:
+    """usearch comes with a C++ runtime of its own: what is loaded after it must not be led there."""
+    needs_usearch()
+    here = [name for name in order if find_spec(name) is not None]
+    program = (
+        "import importlib, numpy as np\n"
+        "from pathlib import Path\n"
+        "from agentlang.stdlib.retrieval.graph import open_graph\n"
+        "rows = np.random.default_rng(0).standard_normal((2000, 32)).astype(np.float32)\n"
+        "rows /= np.linalg.norm(rows, axis=1, keepdims=True)\n"
+        f"graph = open_graph(Path({str(tmp_path / 'g.graph')!r}), rows, 'x')\n"
+        f"for name in {here!r}:\n"
+        "    importlib.import_module(name)\n"
+        "print(7 in graph.near(rows[7], 5))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
