@@ -5,7 +5,7 @@ Each recogniser of the catalogue that is here writes each clip down, several tim
 faster-whisper (CTranslate2) on the same files, where it is installed, here or in the environment whose Python
 `AGENTLANG_FASTER_WHISPER` names: f32 as ours, one beam, no temperature, the same number of threads.
 
-    python -m benchmarks.speech [--repeats 3] [--json]
+    python -m benchmarks.speech [--repeats 3] [--only whisper-tiny.en] [--json]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,13 +76,15 @@ class Row:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Speech on real recordings.")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=RECOGNIZERS, help="one recogniser")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     rows = [*voices(given.repeats)]
     if not (CLIPS / "transcription").is_file():
         print("no recordings: apt install pocketsphinx-testdata", file=sys.stderr)
     else:
-        rows = [*hearing(given.repeats), *turns(given.repeats), *rows]
+        names = (given.only,) if given.only else RECOGNIZERS
+        rows = [*hearing(names, given.repeats), *turns(given.repeats), *rows]
     if given.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
@@ -118,12 +120,12 @@ def wrong_words(said: tuple[str, ...], written: tuple[str, ...]) -> int:
     return row[-1]
 
 
-def hearing(repeats: int) -> list[Row]:
+def hearing(names: Sequence[str], repeats: int) -> list[Row]:
     rows: list[Row] = []
     clips = recordings()
     seconds = sum(audio.seconds for _, audio, _ in clips)
     count = sum(len(said) for *_, said in clips)
-    for name in RECOGNIZERS:
+    for name in names:
         try:
             files = store.need(store.entry(name))
         except OutsideError as error:
