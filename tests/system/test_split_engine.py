@@ -115,7 +115,7 @@ def runs(process: int) -> bool:
     "settings",
     [
         EAGER,
-        SplitSettings(page=16, overlap=False, prefill_niceness=0),
+        pytest.param(SplitSettings(page=16, overlap=False, prefill_niceness=0), marks=pytest.mark.slow),
         SplitSettings("socket", page=32, prefill_niceness=0),
     ],
     ids=["memory", "memory, pages, afterwards", "socket, pages"],
@@ -192,7 +192,7 @@ def test_fewer_digits_travel_where_that_is_wanted() -> None:
     anyio.run(main)
 
 
-@pytest.mark.parametrize("moment", ["idle", "prompt", "reply"])
+@pytest.mark.parametrize("moment", [pytest.param("idle", marks=pytest.mark.slow), "prompt", "reply"])
 @pytest.mark.parametrize("half", ["prefill", "decode"])
 def test_a_killed_process_is_a_problem_and_the_next_call_works(half: str, moment: str) -> None:
     async def main() -> None:
@@ -293,7 +293,10 @@ class Cutting(SplitEngine):
         return near, far
 
 
-@pytest.mark.parametrize("lets", [0, 5, 300, 20_000, 52_000])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("lets", [0, *(pytest.param(count, marks=SLOW) for count in (5, 300, 52_000)), 20_000])
 def test_a_transfer_that_is_cut_is_a_problem_and_the_next_works(lets: int) -> None:
     async def main() -> None:
         engine = Cutting(lets)
