@@ -129,12 +129,12 @@ def document_skipped(path: str, why: str) -> Problem:
 
 
 def wrong_role(name: str, role: str, wanted: str, span: Span | None = None) -> Problem:
-    call = {"chat": "llm.chat", "embed": "embed.sentence", "rerank": "search.reranker", "recognise": "text.recognizer"}
+    opened = f'`{_OPENERS[role]}("{name}")` opens it' if role in _OPENERS else "`speech.utterances` uses it by itself"
     return Problem(
         "wrong-role",
         f"model {name!r} is made to {_ROLES[role]}, not to {_ROLES[wanted]}",
         span,
-        hint=f'`{call[role]}("{name}")` opens it; `agentlang models list` shows what each model is for',
+        hint=f"{opened}; `agentlang models list` shows what each model is for",
     )
 
 
@@ -154,6 +154,14 @@ def reply_truncated(name: str, tokens: int) -> Problem:
     )
 
 
+_OPENERS = {
+    "chat": "llm.chat",
+    "embed": "embed.sentence",
+    "rerank": "search.reranker",
+    "recognise": "text.recognizer",
+    "transcribe": "speech.recognizer",
+    "speak": "speech.voice",
+}
 _ROLES = {
     "chat": "chat",
     "embed": "embed sentences",

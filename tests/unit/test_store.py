@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agentlang.base.problems import OutsideError, Problem
-from agentlang.stdlib import store
+from agentlang.stdlib import problems, store
 from agentlang.stdlib.catalogue import (
     CatalogueError,
     Entry,
@@ -27,6 +27,7 @@ from agentlang.stdlib.catalogue import (
     catalogue,
     read_catalogue,
 )
+from agentlang.stdlib.catalogue.entries import ROLES
 
 WEIGHTS = bytes(range(256)) * 40
 WORDS = b'{"words": []}'
@@ -293,6 +294,13 @@ def test_a_voice_needs_no_shape_and_a_chat_model_does() -> None:
     assert read_catalogue(entry)["a"].runs
     with pytest.raises(CatalogueError, match="only voices, listeners and word vectors"):
         read_catalogue(entry.replace("speak", "chat"))
+
+
+def test_every_role_has_words() -> None:
+    """Any model may be named where one of another role is wanted."""
+    for entry in catalogue().values():
+        for wanted in ROLES:
+            assert entry.name in problems.wrong_role(entry.name, entry.role, wanted).title
 
 
 def test_published_sizes_of_large_models() -> None:
