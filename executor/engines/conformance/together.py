@@ -73,7 +73,7 @@ async def check_hundreds_at_once(engine: Engine, spec: ModelSpec) -> None:
             finally:
                 await model.release(sequence)
 
-        with anyio.fail_after(120):
+        with anyio.fail_after(300):
             async with anyio.create_task_group() as group:
                 for number in range(500):
                     group.start_soon(one, number)
