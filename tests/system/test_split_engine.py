@@ -259,7 +259,7 @@ def test_killed_at_every_point_of_a_prompt(half: str) -> None:
                     gone += 1
                     assert error.problem.slug == "engine-gone"
                 timer.join()
-                while runs(worker.process):
+                while worker.alive:
                     await anyio.sleep(0.01)
                 assert model.open_sequences == 0
             assert gone >= 1
