@@ -242,12 +242,13 @@ def test_killed_at_every_point_of_a_prompt(half: str) -> None:
         spec = ModelSpec("long", LONG)
         async with split(spec) as model:
             alone = await reply(model, LONG_PROMPT, Sampling(max_tokens=4))
-            began = monotonic()
-            # Another beginning each time: nothing of it is cached.
-            sequence = await model.prefill((4, *LONG_PROMPT))
-            whole = monotonic() - began
-            await model.release(sequence)
-            gone = 0
+            whole, gone = 60.0, 0
+            for begin in (20, 21, 22):
+                # Another beginning each time: nothing of it is cached.
+                began = monotonic()
+                sequence = await model.prefill((begin, *LONG_PROMPT))
+                whole = min(whole, monotonic() - began)
+                await model.release(sequence)
             for point in range(4):
                 workers = await model.pair.ready()
                 worker = workers[half == "decode"]
