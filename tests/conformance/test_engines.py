@@ -125,7 +125,7 @@ def test_null_timings_are_kept_on_a_virtual_clock() -> None:
 
 def test_engines_are_found_by_name() -> None:
     assert {"llamacpp", "null", "xla"} <= set(engine_names())
-    with pytest.raises(UnknownEngine, match="known: llamacpp, null, .*xla"):
+    with pytest.raises(UnknownEngine, match=r"known: llamacpp, null, .*xla"):
         engine("abacus")
 
 
