@@ -24,7 +24,7 @@ from agentlang.executor.frames import End, Item
 from agentlang.stdlib.models.silero import STEP, Hearing, Silero
 
 pytestmark = pytest.mark.models
-PROGRAM = Path(__file__).with_name("programs") / "speech.agent"
+PROGRAM = Path(__file__).with_name("speech.agent")
 RATE = 16_000
 
 

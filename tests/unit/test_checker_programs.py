@@ -76,7 +76,7 @@ def test_handbook() -> None:
     assert handbook is not None and handbook.keyword == "resource"
     encoder = {a.name: a.value for a in handbook.arguments}["encoder"]
     assert isinstance(encoder, p.HandleReference) and encoder.type == HandleType("embed.Encoder")
-    assert set(program.records) == {"Source", "search.Passage"}
+    assert set(program.records) == {"Source", "search.Passage", "text.Finding"}
     assert [f.name for f in program.records["search.Passage"].fields] == ["path", "line", "text", "score"]
 
     find = program.pipeline("find")

@@ -92,6 +92,9 @@ class Reading:
         await anyio.lowlevel.checkpoint()
         while not self._filled and self._sequence.finish is None:
             await self._woken()
+        if self._error is not None:
+            # It may come with the word that the prompt is computed.
+            raise self._error
 
     async def token(self) -> Made | None:
         """The next token; None if the sequence was ended meanwhile."""
