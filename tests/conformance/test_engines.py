@@ -43,7 +43,7 @@ async def check_any_schema(engine: Engine, spec: ModelSpec) -> None:
     await model.close()
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -19,7 +19,7 @@ from agentlang.executor.engines.speech.sources import VoiceSpec
 Checked = Callable[[Engine, Any], Awaitable[None]]
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

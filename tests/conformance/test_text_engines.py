@@ -35,7 +35,7 @@ from agentlang.stdlib.models.opening import open_text_model
 from agentlang.testing import check_embedding, check_recognising, check_scoring
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
