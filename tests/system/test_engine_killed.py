@@ -67,9 +67,13 @@ def workers(process: int) -> list[int]:
 
 
 def at_work(worker: int) -> float:
-    """Seconds of processor that a process has had."""
-    fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of processor that a process has had, once it has loaded its model."""
+    try:
+        loaded = Path(f"/proc/{worker}/comm").read_text().strip() == "llama.cpp ready"
+        fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if loaded else 0.0
 
 
 @contextmanager
@@ -86,12 +90,13 @@ def running(program: Path, pipeline: str, *more: str) -> Iterator[subprocess.Pop
                 pipe.close()
 
 
-def busy_worker(process: subprocess.Popen[bytes], seconds: float = 1.5, but: int = 0) -> int:
-    """The worker, once it has been at work for longer than loading takes; not that of number `but`."""
-    until = time.monotonic() + 60
+def busy_worker(process: subprocess.Popen[bytes], seconds: float = 0.5, but: int = 0) -> int:
+    """The worker, once it has worked for so long on what it was asked; not that of number `but`."""
+    until, since = time.monotonic() + 120, dict[int, float]()
     while time.monotonic() < until and process.poll() is None:
         for worker in workers(process.pid):
-            if worker != but and at_work(worker) > seconds:
+            had = at_work(worker)
+            if worker != but and had and had - since.setdefault(worker, had) >= seconds:
                 return worker
         time.sleep(0.05)
     raise AssertionError(process.communicate()[1].decode())

@@ -13,7 +13,7 @@ from typing import Any
 from ....base.problems import OutsideError
 from ..constraint.masks import Masks
 from ..workers.frames import Frame
-from ..workers.inside import Connection, connected
+from ..workers.inside import Connection, called, connected
 from .batching import Batcher, Held
 from .limits import bound_memory
 from .native import DoesNotLoad, NativeModel, StepFailed, UnusableLibrary, load_library
@@ -97,6 +97,7 @@ class Worker:
         masks = Masks(Vocabulary(model, ends), model.vocabulary)
         self._batcher = Batcher(model, masks, ends, self._filled, self._told, self._lost, words["room"])
         facts = {"context": model.context, "vocabulary": model.vocabulary, "weight_bytes": model.weight_bytes}
+        called("llama.cpp ready")
         self._say({"say": "ready", **facts, "cache_bytes": cache_bytes, "positions": model.positions})
 
     def _filled(self, held: Held) -> None:
