@@ -61,21 +61,29 @@ class Completed:
 
 
 async def held(model: PagedModel, source: ChatModelSource, count: int, most: int) -> Counter[Any]:
-    """Each of `count` random schemas once, drawn at temperature 1. How the replies ended."""
+    """Each of `count` random schemas once, drawn at temperature 1, as many at once as share a step. How the replies
+    ended."""
     completed, ends = Completed(source), Counter[Any]()
     prompt = source.tokenizer().encode("A document in JSON:\n")
-    for number in range(count):
-        schema = random_schema(random.Random(number))
-        sequence = await model.prefill(prompt)
-        sampling = Sampling(max_tokens=most, temperature=1.0, seed=number, schema=schema)
-        tokens = [token async for token in model.decode(sequence, sampling)]
-        await model.release(sequence)
-        ends[sequence.finish] += 1
-        whole = sequence.finish is Finish.STOP
-        assert whole or (sequence.finish is Finish.LENGTH and len(tokens) == most)
-        text = source.tokenizer().decode(tokens) if whole else completed.text(tokens, schema, number)
-        ends["unfinished"] += text is None
-        assert text is None or complaints(text, schema) == [], (number, schema, text)
+    numbers = iter(range(count))
+
+    async def some() -> None:
+        for number in numbers:
+            schema = random_schema(random.Random(number))
+            sequence = await model.prefill(prompt)
+            sampling = Sampling(max_tokens=most, temperature=1.0, seed=number, schema=schema)
+            tokens = [token async for token in model.decode(sequence, sampling)]
+            await model.release(sequence)
+            ends[sequence.finish] += 1
+            whole = sequence.finish is Finish.STOP
+            assert whole or (sequence.finish is Finish.LENGTH and len(tokens) == most)
+            text = source.tokenizer().decode(tokens) if whole else completed.text(tokens, schema, number)
+            ends["unfinished"] += text is None
+            assert text is None or complaints(text, schema) == [], (number, schema, text)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(16):
+            group.start_soon(some)
     return ends
 
 
