@@ -5,11 +5,12 @@ from __future__ import annotations
 from ...base.problems import OutsideError, Problem
 
 
-def model_does_not_load(name: str, why: str, detail: str | None = None) -> Problem:
+def model_does_not_load(name: str, why: str, detail: str | None = None, hint: str | None = None) -> Problem:
     return Problem(
         "model-does-not-load",
         f"model {name!r} does not load: {why}",
-        hint=f"`agentlang models remove {name}` and `agentlang models pull {name}` fetch it again, or choose another",
+        hint=hint
+        or f"`agentlang models remove {name}` and `agentlang models pull {name}` fetch it again, or choose another",
         detail=detail,
     )
 

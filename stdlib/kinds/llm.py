@@ -88,11 +88,12 @@ def stored_in(wanted: str, engine: Engine, arguments: Mapping[str, object]) -> s
     dtype = cast(str, arguments.get("dtype", "")) or "f32"
     if not engine.capabilities.dtypes:
         if arguments.get("dtype"):
-            why = f"the engine {engine.name!r} runs it as its file has it; leave out `dtype`"
-            raise OutsideError(model_does_not_load(wanted, why))
+            why = f"the engine {engine.name!r} runs it as its file has it"
+            raise OutsideError(model_does_not_load(wanted, why, hint="leave out `dtype`"))
     elif dtype not in engine.capabilities.dtypes:
         known = " or ".join(engine.capabilities.dtypes)
-        raise OutsideError(model_does_not_load(wanted, f"its weights are stored in {known}, not in {dtype!r}"))
+        why = f"its weights are stored in {known}, not in {dtype!r}"
+        raise OutsideError(model_does_not_load(wanted, why, hint=f"give `dtype` as {known}, or leave it out"))
     return dtype
 
 
