@@ -461,11 +461,17 @@ def test_searches_from_many_threads(large: Path) -> None:
 
 
 class Slow(Spread):
-    """An encoder that takes its time."""
+    """An encoder that takes its time, and tells when it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = anyio.Event()
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        await anyio.sleep(0.05)
-        return super().embed(texts)
+        await anyio.sleep(0.01)
+        vectors = super().embed(texts)
+        self.begun.set()
+        return vectors
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -474,17 +480,27 @@ def test_an_index_that_nobody_waits_for_is_not_built(large: Path, tmp_path: Path
     from agentlang.stdlib.kinds import Environment, search
     from agentlang.stdlib.store.steps import silent
 
-    encoder = Slow()
+    encoders: list[Slow] = []
     environment = Environment(large, lambda _: NullEngine(), silent, lambda _: None)
-    arguments = {"pattern": "large/*.md", "encoder": encoder, "passage": 2}
 
     async def opened() -> bool:
-        with anyio.move_on_after(0.2):
-            await search.openers(environment)["index"]("pages", arguments)
+        encoder = Slow()
+        encoders.append(encoder)
+        arguments = {"pattern": "large/*.md", "encoder": encoder, "passage": 2}
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def leave() -> None:
+                    await encoder.begun.wait()
+                    scope.cancel()
+
+                group.start_soon(leave)
+                await search.openers(environment)["index"]("pages", arguments)
             return True
         return False
 
     assert not anyio.run(opened, backend=backend)
+    (encoder,) = encoders
     assert 0 < encoder.embedded < 1500
     assert not (tmp_path / "home" / "indexes").exists()
 
