@@ -42,16 +42,19 @@ lint: $(VENV)/.dev ## style and import directions
 check-types: $(VENV)/.dev ## strict types
 	@$(BIN)/basedpyright -p .typing
 
-# Two at a time: whole commands, which wait for their processes, beside all else, which computes.
+# Two at a time: each part waits for a process or a file now and then, and the other computes meanwhile.
 test: lint ## everything that fits in ten minutes on two cores
 	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"
-	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-O) test-commands check-types test-parts
+	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-O) test-parts test-laws test-commands check-types
 
 test-commands: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q -m "not slow" tests/system
 
 test-parts: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -m "not slow" --ignore tests/system
+	@$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/tidy
+
+test-laws: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m "not slow" --ignore tests/unit --ignore tests/tidy --ignore tests/system
 
 test-slow: $(VENV)/.dev ## what needs longer: kills, fuzzing, fresh clones
 	@$(BIN)/python -m pytest -q -m slow

@@ -10,8 +10,8 @@ independent times exceeds less often than the percentile says; the waiting of th
 Waiting. Runs arrive at random (Poisson) at the goal's rate. A pool of c slots serves them in order; one run keeps a
 slot for S seconds in all, the sum of `busy` of its stages there. The part of runs that wait is Erlang's C; their mean
 wait is S (1 + sigma^2) / 2 / (c (1 - load)) (Lee and Longton 1959; each stage's seconds by its own sigma), and its tail
-is exponential with that mean, as in heavy traffic. The load is rounded up to the next twentieth, so that a plan holds for a little more than it was asked
-and a search has few cases; above 95 % there is no bound.
+is exponential with that mean, as in heavy traffic. The load is rounded up to the next twentieth, so that a plan holds
+for a little more than it was asked and a search has few cases; above 95 % there is no bound.
 
 Links. What passes between two tiers at the goal's rate is spread over pairs of devices, as many as the smaller side
 has; the link to an endpoint is one.
