@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-commands test-parts test-slow check-types lint pages format bench bench-peers bench-engines clean lock help
+.PHONY: run test test-commands test-parts test-laws test-slow check-types lint pages format bench bench-peers bench-engines clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
