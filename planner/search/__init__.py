@@ -1,0 +1,6 @@
+"""Finds the best choice of a problem, and says how sure it is.
+
+`evaluate` is what a choice means; a search only decides which choices to ask it about. Small problems are enumerated
+(most programs for one machine have a handful of choices, and a solver takes longer to import than they take to try);
+larger ones go to a constraint solver, whose every answer is evaluated before it is given out.
+"""
