@@ -200,12 +200,12 @@ def _stages(
         size = rng.uniform(0.05, 1.0)
         noise, weights = rng.choice((0.0, 0.1, 0.3)), rng.choice((1, 5, 20)) * GB
         held = (Held(f"weights {number % 2}", weights), Held(f"cache {number}", weights / 4))
-        where = found[number - 1].options if together else None
+        where: tuple[Option, ...] = found[number - 1].options if together else ()
         options: list[Option] = []
         for pool in pools:
-            if where is not None and all(option.pool != pool.name for option in where):
+            if where and all(option.pool != pool.name for option in where):
                 continue
-            if where is None and len(pools) > 1 and rng.random() < 0.2:
+            if not where and len(pools) > 1 and rng.random() < 0.2:
                 continue
             seconds = size * speeds[pool.name]
             remote = pool.tier in endpoints
@@ -215,9 +215,7 @@ def _stages(
                     time=seconds_of(name, ("made", seconds * 0.75), ("more", seconds * 0.25)),
                     first=seconds * 0.5,
                     busy=0.0 if remote else seconds,
-                    held=()
-                    if remote
-                    else (Held(f"weights {number % 2}", weights), Held(f"cache {number}", weights / 4)),
+                    held=() if remote else held,
                     dollars=rng.uniform(0.0, 0.002) if remote else 0.0,
                     joules=seconds * rng.uniform(100.0, 400.0),
                     noise=noise,
