@@ -227,6 +227,17 @@ def test_a_killed_process_is_a_problem_and_the_next_call_works(half: str, moment
                             pass
                     assert caught.value.problem.slug == "engine-gone"
                 await model.release(sequence)
+            if moment == "reply" and half == "decode":
+                # What it held is gone, also once there is another process.
+                again, worker = await model.prefill(prompt), model.pair.decode
+                os.kill(worker.process, signal.SIGKILL)
+                while worker.alive:
+                    await anyio.sleep(0.01)
+                await model.pair.ready()
+                with pytest.raises(OutsideError) as caught:
+                    async for _ in model.decode(again, sampling):
+                        pass
+                assert caught.value.problem.slug == "engine-gone"
             assert model.open_sequences == 0
             assert await reply(model, prompt, sampling) == alone
             now = model.pair.prefill if half == "prefill" else model.pair.decode

@@ -173,6 +173,50 @@ def test_a_killed_process_is_a_problem_and_the_next_call_finds_another(file: Pat
     anyio.run(main)
 
 
+@pytest.mark.parametrize("ask", ["decode", "export"])
+def test_what_a_dead_process_held_fails_by_name_though_another_runs(file: Path, ask: str) -> None:
+    """A prompt that comes after the death was noticed has a new process begun; what the dead one held is still gone."""
+
+    async def main() -> None:
+        model = await LlamaCppEngine().load(spec(file))
+        prompt = prompts(1)[0]
+        alone = await reply(model, prompt)
+        sequence = await model.prefill(prompt)
+        waiting = await model.prefill(prompt[:4])
+        caught: list[OutsideError] = []
+
+        async def wait() -> None:
+            # It reads from the process while that dies, and hears of it, whoever notices first.
+            with pytest.raises(OutsideError) as error:
+                async for _ in model.decode(waiting, Sampling(max_tokens=200)):
+                    pass
+            caught.append(error.value)
+
+        first = model.worker
+        async with anyio.create_task_group() as group:
+            os.kill(first.process, signal.SIGSTOP)
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(first.process, signal.SIGKILL)
+            while first.alive:
+                pass  # nobody else may notice first
+            again = await model.prefill(prompt)
+        assert model.worker is not first
+        with pytest.raises(OutsideError) as error:
+            if ask == "decode":
+                [token async for token in model.decode(sequence, Sampling(max_tokens=5))]
+            else:
+                await model.export_cache(sequence)
+        for problem in (error.value.problem, caught[0].problem):
+            assert problem.slug == "engine-gone"
+            assert "SIGKILL" in problem.title
+        await model.release(again)
+        assert await reply(model, prompt) == alone
+        await model.close()
+
+    anyio.run(main)
+
+
 def test_a_stopped_process_holds_nobody(file: Path) -> None:
     async def main() -> None:
         model = await LlamaCppEngine().load(spec(file))

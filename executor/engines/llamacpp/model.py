@@ -103,7 +103,7 @@ class LlamaCppModel:
         async with self._starting:
             if not self._worker.alive:
                 # A program that tries again finds the model there.
-                await self._worker.close()
+                await self._worker.bury()
                 self._worker = await self._again()
         self._numbers += 1
         sequence = LlamaSequence(self._numbers, tokens, self._worker, began)

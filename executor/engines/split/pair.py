@@ -35,10 +35,10 @@ class Pair:
         """Both processes, running and joined. What the one that is left computes goes on. Raises `OutsideError`."""
         async with self._lock:
             if not self.prefill.alive:
-                await self.prefill.close()
+                await self.prefill.bury()
                 self.prefill = await self._start("prefill")
             if not self.decode.alive:
-                await self.decode.close()
+                await self.decode.bury()
                 self.decode = await self._start("decode")
             both = self.prefill, self.decode
             if self._joined != both:

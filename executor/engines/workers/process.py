@@ -73,6 +73,8 @@ class Worker:
         self._reader: anyio.CancelScope | None = None
         self._listening: anyio.CancelScope | None = None
         self._gone: str | None = None
+        self._last_words = ""
+        """What it wrote to standard error in the end, kept where that is closed."""
         self._end = weakref.finalize(self, _end, process, connection, errors)
 
     @property
@@ -200,7 +202,7 @@ class Worker:
     def _farewell(self) -> Gone:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(0.5)
-        return Gone(self._gone or _ending(self._process.poll()), self._said())
+        return Gone(self._gone or _ending(self._process.poll()), self._last_words or self._said())
 
     def _said(self) -> str:
         try:
@@ -214,7 +216,16 @@ class Worker:
         """End the process, by force if it does not go at once. Who waits gets None."""
         for number in tuple(self._inboxes):
             self.forget(number)
-        self._over("it was closed")
+        await self._ended("it was closed")
+
+    async def bury(self) -> None:
+        """Let go of a process that is over by itself. Who waits for it, or asks it later, hears that it is `Gone`."""
+        await self._ended("")
+
+    async def _ended(self, why: str) -> None:
+        self._over(why)
+        if not self._last_words:
+            self._last_words = self._said()
         with anyio.CancelScope(shield=True):
             while self._reading is not None:
                 await anyio.lowlevel.checkpoint()
