@@ -1,0 +1,283 @@
+"""Whether a plan is what it claims to be: a second, small reading of the same problem, with arithmetic of its own.
+
+Nothing here is shared with the search, the solver, or the module that says what a choice comes to: only the types that
+a problem is written in. Nodes are walked from the top down where the others go from the bottom up, the part of arrivals
+that wait is summed from its definition, quantiles are found by halving. A mistake would have to be made twice, in two
+ways, to go unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil, erf, exp, fsum, inf, lgamma, log, sqrt
+
+from .space.nodes import Constant, Index, Latest, Move, Scaled, Sum, Take
+from .space.problem import Link, Option, Pool, Problem, Promise, Stage, Tier
+
+CLOSE = 1e-9
+"""Relative: what two orders of the same sum may differ by."""
+
+TWENTIETHS = 20
+FULL = 19
+"""Loads are read up to the next twentieth; above this many there is no bound on waiting."""
+
+
+class Facts:
+    """Everything that a choice comes to, each number worked out where it is asked for. `options` are the chosen ones
+    by stage, `replicas` by pool (of those that are used)."""
+
+    def __init__(self, problem: Problem, options: Mapping[str, Option], replicas: Mapping[str, int]) -> None:
+        self.problem, self.options, self.replicas = problem, options, replicas
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in problem.stages}
+        self.pools: dict[str, Pool] = {pool.name: pool for pool in problem.pools}
+        self.tiers: dict[str, Tier] = {tier.name: tier for tier in problem.tiers}
+
+    # --- where things are --------------------------------------------------------------------------------------------
+
+    def tier_of(self, stage: str) -> Tier:
+        return self.tiers[self.pools[self.options[stage].pool].tier]
+
+    def inhabitants(self, pool: str) -> list[str]:
+        return [stage for stage, option in self.options.items() if option.pool == pool]
+
+    def used(self, tier: str) -> int:
+        """Devices that replicas take."""
+        return sum(count * self.pools[pool].devices for pool, count in self.replicas.items() if self.at(pool, tier))
+
+    def devices(self, tier: str) -> int:
+        """Devices that are paid for."""
+        return max(self.used(tier), self.tiers[tier].low)
+
+    def at(self, pool: str, tier: str) -> bool:
+        return self.pools[pool].tier == tier
+
+    def memory(self, pool: str) -> float:
+        """Bytes of one replica: of things that share a key, the largest."""
+        held = [each for stage in self.inhabitants(pool) for each in self.options[stage].held]
+        return fsum(max(each.bytes for each in held if each.key == key) for key in {each.key for each in held})
+
+    # --- what passes between tiers -----------------------------------------------------------------------------------
+
+    def link(self, edge: int) -> tuple[bool, Link | None]:
+        """Whether an edge's value leaves its pool over a link or for want of one, and the link."""
+        source, target = self.problem.edges[edge].source, self.problem.edges[edge].target
+        ends = {self.tier_of(source).name, self.tier_of(target).name}
+        found = [link for link in self.problem.links if {link.left, link.right} == ends]
+        if self.options[source].pool == self.options[target].pool or (len(ends) == 1 and not found):
+            return False, None
+        return True, found[0] if found else None
+
+    def traffic(self, left: str, right: str) -> float:
+        """Bytes a run moves from one tier to another."""
+        return fsum(
+            edge.bytes * edge.moves
+            for number, edge in enumerate(self.problem.edges)
+            if self.link(number)[0]
+            and (self.tier_of(edge.source).name, self.tier_of(edge.target).name) == (left, right)
+        )
+
+    # --- moments -----------------------------------------------------------------------------------------------------
+
+    def moment(self, kind: str, z: float = 0.0) -> float:
+        """Seconds until a moment on an idle fleet, every stage slow by z of its sigmas."""
+        return self._node(dict(self.problem.moments)[kind], z, {})
+
+    def _node(self, index: Index, z: float, known: dict[Index, float]) -> float:
+        if index in known:
+            return known[index]
+        match self.problem.nodes[index]:
+            case Constant(seconds):
+                value = seconds
+            case Take(stage, times, first):
+                option = self.options[stage]
+                once = option.first if first else fsum(term.value for term in option.time.terms)
+                value = times * once * exp(option.noise * z)
+            case Move(edge, times):
+                _, link = self.link(edge)
+                value = times * (link.latency + self.problem.edges[edge].bytes / link.bandwidth) if link else 0.0
+            case Sum(parts):
+                value = fsum(self._node(part, z, known) for part in parts)
+            case Latest(parts):
+                value = max([0.0, *(self._node(part, z, known) for part in parts)])
+            case Scaled(part, factor):
+                value = factor * self._node(part, z, known)
+        known[index] = value
+        return value
+
+    def stages_of(self, kind: str) -> set[str]:
+        """The stages that a moment is made of."""
+        found: set[str] = set()
+        seen: set[Index] = set()
+        rest = [dict(self.problem.moments)[kind]]
+        while rest:
+            index = rest.pop()
+            if index in seen:
+                continue
+            seen.add(index)
+            match self.problem.nodes[index]:
+                case Take(stage):
+                    found.add(stage)
+                case Sum(parts) | Latest(parts):
+                    rest += parts
+                case Scaled(part):
+                    rest.append(part)
+                case _:
+                    pass
+        return found
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def load(self, pool: str) -> float:
+        """The part of a pool's slots that runs at the promised rate keep."""
+        slots = self.pools[pool].slots * self.replicas[pool]
+        if not slots or self.problem.rate is None:
+            return 0.0
+        kept = fsum(self.stages[stage].executions * self.options[stage].busy for stage in self.inhabitants(pool))
+        return self.problem.rate * kept / slots
+
+    def wait(self, pool: str, percentile: float) -> float:
+        """Seconds that the percentile of runs waits for a pool; infinite where there is no bound."""
+        slots = self.pools[pool].slots * self.replicas[pool]
+        if not slots or self.problem.rate is None:
+            return 0.0
+        step = twentieths(self.load(pool))
+        if step > FULL:
+            return inf
+        late, load = 1.0 - percentile / 100.0, step / TWENTIETHS
+        waiting = waits(slots, load)
+        if waiting <= late:
+            return 0.0
+        spread = fsum(
+            self.stages[stage].executions * self.options[stage].busy * (1.0 + self.options[stage].noise ** 2)
+            for stage in self.inhabitants(pool)
+        )
+        return spread / (2.0 * slots * (1.0 - load)) * log(waiting / late)
+
+    # --- what is promised --------------------------------------------------------------------------------------------
+
+    def dollars(self) -> float:
+        """Of one run."""
+        hired = fsum(self.devices(tier.name) * tier.dollars.value for tier in self.problem.tiers)
+        seconds = self.moment("finish") if self.problem.rate is None else 1.0 / self.problem.rate
+        passed = [(edge, self.link(number)[1]) for number, edge in enumerate(self.problem.edges)]
+        return fsum(
+            (
+                hired * seconds,
+                *(self.stages[stage].executions * option.dollars for stage, option in self.options.items()),
+                *(edge.bytes * edge.moves * link.dollars for edge, link in passed if link),
+            )
+        )
+
+    def joules(self) -> float:
+        """Of one run."""
+        return fsum(self.stages[stage].executions * option.joules for stage, option in self.options.items())
+
+    def value(self, promise: Promise) -> float:
+        """What a promise comes to."""
+        match promise.kind:
+            case "cost":
+                return self.dollars()
+            case "energy":
+                return self.joules()
+            case "rate":
+                return self.problem.rate or 0.0
+            case kind:
+                seconds = self.moment(kind, quantile(promise.percentile))
+                if kind not in self.problem.waits:
+                    return seconds
+                visited = sorted({self.options[stage].pool for stage in self.stages_of(kind)})
+                return fsum((seconds, *(self.wait(pool, promise.percentile) for pool in visited)))
+
+    def objective(self) -> float:
+        """What the search made small."""
+        priced = (
+            promise.soft * max(0.0, self.value(promise) - promise.limit)
+            for promise in self.problem.promises
+            if promise.soft is not None
+        )
+        match self.problem.objective:
+            case "fastest":
+                wanted = self.moment("finish")
+            case "greenest":
+                wanted = self.joules()
+            case _:
+                wanted = self.dollars()
+        return fsum((wanted, *priced))
+
+    # --- what must hold ----------------------------------------------------------------------------------------------
+
+    def lines(self) -> tuple[Line, ...]:
+        """Every inequality that this choice is held to, by requirement; those that are no inequality between sums (a
+        label kept elsewhere, a link that is not there) stand as one and none."""
+        out: list[Line] = []
+        for stage, option in self.options.items():
+            out += (Line(name, f"{name} of {stage}", 1.0, 0.0) for name in option.barred if name)
+        for pool in self.replicas:
+            tier, machine = self.tiers[self.pools[pool].tier], self.pools[pool]
+            if not tier.endpoint:
+                out.append(Line(tier.held, f"memory of {pool}", self.memory(pool), machine.devices * tier.memory))
+        for tier in self.problem.tiers:
+            out.append(Line(tier.counted, f"devices of {tier.name}", self.used(tier.name), tier.high))
+        missing = next((each.name for each in self.problem.requirements if each.kind == "links"), "links")
+        for number, edge in enumerate(self.problem.edges):
+            crosses, link = self.link(number)
+            if crosses and link is None:
+                out.append(Line(missing, f"link of {edge.source} and {edge.target}", 1.0, 0.0))
+        if self.problem.rate is not None:
+            for link in self.problem.links:
+                out += self._carried(link, self.problem.rate)
+        rate = next((promise.name for promise in self.problem.promises if promise.kind == "rate"), "rate")
+        out += (Line(rate, f"load of {pool}", self.load(pool), FULL / TWENTIETHS) for pool in self.replicas)
+        for promise in self.problem.promises:
+            if promise.kind != "rate" and promise.soft is None:
+                out.append(Line(promise.name, promise.name, self.value(promise), promise.limit))
+        return tuple(out)
+
+    def _carried(self, link: Link, rate: float) -> Iterator[Line]:
+        """Each way that something goes: a link carries as much at once in the other."""
+        machines = [self.devices(name) for name in (link.left, link.right) if not self.tiers[name].endpoint]
+        for left, right in dict.fromkeys(((link.left, link.right), (link.right, link.left))):
+            moved = self.traffic(left, right)
+            if moved:
+                capacity = link.bandwidth * min(machines, default=1)
+                yield Line(link.carries, f"link {left} {right}", moved * rate, capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One inequality: `left` may be at most `right`."""
+
+    requirement: str
+    what: str
+    left: float
+    right: float
+
+    @property
+    def holds(self) -> bool:
+        return self.left <= self.right * (1.0 + CLOSE)
+
+
+def twentieths(load: float) -> int:
+    return ceil(load * TWENTIETHS * (1.0 - CLOSE))
+
+
+def waits(servers: int, load: float) -> float:
+    """The part of random arrivals that find all servers busy (Erlang's C), from its definition: of a^k / k! over all
+    states, the part with none free. In logarithms, because thousands of servers overflow."""
+    if load <= 0.0:
+        return 0.0
+    offered = log(load * servers)
+    states = [k * offered - lgamma(k + 1.0) for k in range(servers)]
+    full = servers * offered - lgamma(servers + 1.0) - log(1.0 - load)
+    largest = max(full, *states)
+    return exp(full - largest) / fsum((exp(full - largest), *(exp(state - largest) for state in states)))
+
+
+def quantile(percentile: float) -> float:
+    """How many sigmas above the median a percentile is; none below it."""
+    low, high = 0.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if 50.0 * (1.0 + erf(middle / sqrt(2.0))) < percentile else (low, middle)
+    return low
