@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
+from . import ours
 from .formulation import Formulation, Solved, enumerated, placed, solved
 
 PROMPT, REPLY = 1000, 500
@@ -81,6 +82,7 @@ def page() -> str:
         f"- With the promise held by each task, as the formula has it, it chooses "
         f"{name(solved(example(each=True)))} too; C pays "
         f"below ${break_even(True):.2f} a second, since it is its prefill alone that is late, by 10 ms.",
+        f"- As a problem of agentlang's planner, evaluated like every plan: {_ours()}.",
         "",
         "| promise | whole tasks | cost | time | shares of tasks (the linear programme) | cost | average time |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -92,3 +94,15 @@ def page() -> str:
             row += [f"${found.dollars:.4f}", f"{found.seconds * 1e3:.0f} ms"] if found else ["—", "—"]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def _ours() -> str:
+    problem = ours.as_problem(example())
+    comes = (f"{letter} ${ours.outcome(problem, where).dollars:.3f}" for letter, where in PLACEMENTS.items())
+    cheap = ours.as_problem(example(price=0.5))
+    chosen = [_letter(ours.cheapest(each)) for each in (problem, cheap)]
+    return f"{', '.join(comes)}; {chosen[0]} is chosen, and {chosen[1]} with misses at $0.50 a second"
+
+
+def _letter(where: Mapping[str, str] | None) -> str:
+    return next((letter for letter, placement in PLACEMENTS.items() if placement == where), "another")

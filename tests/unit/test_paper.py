@@ -16,7 +16,7 @@ from agentlang.planner.catalogue import catalogue
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from benchmarks.paper import devices, example, figures, formulation, pairs, results, sides  # noqa: E402
+from benchmarks.paper import devices, example, figures, formulation, ours, pairs, results, sides  # noqa: E402
 from benchmarks.paper.__main__ import filled  # noqa: E402
 
 sys.path.remove(str(ROOT))
@@ -69,6 +69,27 @@ def test_the_solver_and_trying_all_agree() -> None:
             assert one.objective == pytest.approx(other.objective, abs=1e-9)
             shared = formulation.solved(given, whole=False)
             assert shared is not None and shared.objective <= one.objective + 1e-9
+
+
+def test_our_planners_problem_comes_to_the_same() -> None:
+    for promise, price in product((0.1, 0.12, 0.15, 0.2), (inf, 2.0, 0.5)):
+        given = example.example(promise, price)
+        problem = ours.as_problem(given)
+        for on in product(given.classes, repeat=2):
+            where = dict(zip(given.tasks, on, strict=True))
+            said, found = formulation.placed(given, where), ours.outcome(problem, where)
+            assert found.dollars == pytest.approx(said.dollars)
+            assert found.reached["finish p50"] == pytest.approx(said.seconds)
+            assert found.holds == (said.objective < inf)
+            if found.holds:
+                assert found.objective == pytest.approx(said.objective)
+        best = formulation.enumerated(given)
+        assert ours.cheapest(problem) == (dict(list(best.shares)) if best else None)
+
+
+def test_what_a_problem_has_no_word_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="not part of a problem"):
+        ours.as_problem(example.example(each=True))
 
 
 def test_shares_keep_a_promise_on_the_average_alone() -> None:
