@@ -193,6 +193,7 @@ def _stages(
     speeds = {pool.name: rng.uniform(0.5, 2.0) / max(1, pool.devices) for pool in pools}
     endpoints = {tier.name for tier in tiers if tier.endpoint}
     found: list[Stage] = []
+    some, several = pools[0].name, len(pools) > 1
     for number in range(count):
         name = f"stage{number}"
         together = f"stage{number - 1}" if number and rng.random() < 0.15 else ""
@@ -205,7 +206,7 @@ def _stages(
         for pool in pools:
             if where and all(option.pool != pool.name for option in where):
                 continue
-            if not where and len(pools) > 1 and rng.random() < 0.2:
+            if not where and several and rng.random() < 0.2:
                 continue
             seconds = size * speeds[pool.name]
             remote = pool.tier in endpoints
@@ -225,7 +226,7 @@ def _stages(
                 )
             )
         if not options:
-            options.append(Option(pools[0].name, seconds_of(name, ("made", size)), size / 2, size, engine="made"))
+            options.append(Option(some, seconds_of(name, ("made", size)), size / 2, size, engine="made"))
         found.append(Stage(name, tuple(options), rng.choice((1.0, 1.0, 2.0, 0.5)), f"made.agent:{100 + number}:3"))
     return tuple(found)
 
