@@ -8,15 +8,15 @@ nothing fails; the wait for a person is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Protocol
 
 from ..ir.graph import Operation, Region
 from ..ir.live import gathers
 from .cost import Sizes
-from .flows import Flow, State, free_values, not_before, sent_out
-from .moments import ZERO, Moment, Slice, latest, merged, scaled, total
+from .flows import Flow, State, free_values, not_before, sent_out, slower
+from .moments import ZERO, Moment, latest, mean, merged, scaled, total
 from .rates import Rates
 
 
@@ -25,6 +25,7 @@ class Walker(Protocol):
 
     sizes: Sizes
     rates: Rates
+    alone: bool
 
     def region(self, region: Region, state: State) -> Flow: ...
 
@@ -64,7 +65,7 @@ def _map(walker: Walker, operation: Operation, operands: list[Flow], state: Stat
         start = latest((ready, over.first))
         finish = latest(
             (length.after(latest((ready, over.finish))), length.scaled(count).after(start))
-            + ((total(scaled(inner.heavy, count)).after(state.machine),) if inner.heavy else ())
+            + ((total(scaled(inner.heavy, count)).after(state.machine),) if inner.heavy and walker.alone else ())
         )
         inner_gap = result.gap if result.stream else ZERO
         gap = latest((over.gap, inner_gap if result.stream else length))
@@ -100,7 +101,7 @@ def _waves(walker: Walker, operation: Operation, count: float, length: Moment, i
     beside = tuple(part for part in length.path if part.stage not in heavy)
     serial = total((*scaled(inner.heavy, count), *scaled(beside, min(1.0, count))))
     spread = total(scaled(inner.light, count / walker.rates.cores))
-    return latest((length.scaled(turns), serial, spread))
+    return latest((length.scaled(turns), serial, spread) if walker.alone else (length.scaled(turns),))
 
 
 def _width(operation: Operation) -> float:
@@ -159,9 +160,10 @@ def _if(walker: Walker, operation: Operation, operands: list[Flow], state: State
     if not tried:
         return Flow(ready, ready)
     flow, chosen = max(tried, key=lambda pair: pair[0].finish.at)
+    others = [other for other, _ in tried if other is not flow]
     chosen.values = state.values
     state.take(chosen)
-    return not_before(flow, ready)
+    return not_before(slower(flow, others), ready)
 
 
 def _apart(walker: Walker, region: Region, state: State, ready: Moment) -> tuple[Flow, State]:
@@ -184,7 +186,7 @@ def _match(walker: Walker, operation: Operation, operands: list[Flow], state: St
     for share, _, inner in arms:
         state.heavy += scaled(inner.heavy, share)
         state.light += scaled(inner.light, share)
-    state.machine = _mean((share, inner.machine) for share, _, inner in arms)
+    state.machine = mean((share, inner.machine) for share, _, inner in arms)
     emitted = [(share, sent_out(inner.emitted)) for share, _, inner in arms if inner.emitted]
     if emitted:
         # Of the cases that emit something.
@@ -195,20 +197,12 @@ def _match(walker: Walker, operation: Operation, operands: list[Flow], state: St
 
 def _expected(flows: list[tuple[float, Flow]]) -> Flow:
     return Flow(
-        _mean((share, flow.first) for share, flow in flows),
-        _mean((share, flow.finish) for share, flow in flows),
-        _mean((share, flow.gap) for share, flow in flows),
+        mean((share, flow.first) for share, flow in flows),
+        mean((share, flow.finish) for share, flow in flows),
+        mean((share, flow.gap) for share, flow in flows),
         sum(share * flow.items for share, flow in flows),
         any(flow.stream for _, flow in flows),
     )
-
-
-def _mean(moments: Iterable[tuple[float, Moment]]) -> Moment:
-    """The expected moment."""
-    parts: list[Slice] = []
-    for share, moment in moments:
-        parts += scaled(moment.path, share)
-    return total(parts)
 
 
 def _race(walker: Walker, operation: Operation, operands: list[Flow], state: State) -> Flow:

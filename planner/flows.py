@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..ir.graph import Operation, Value, walk
-from .moments import ZERO, Moment, Slice, latest
+from .moments import ZERO, Moment, Slice, either, latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,16 @@ class State:
 
 def not_before(flow: Flow, moment: Moment) -> Flow:
     return Flow(latest((flow.first, moment)), latest((flow.finish, moment)), flow.gap, flow.items, flow.stream)
+
+
+def slower(flow: Flow, others: Sequence[Flow]) -> Flow:
+    """The slower of flows, which `flow` is here; elsewhere it may be one of the others."""
+    return replace(
+        flow,
+        first=either(flow.first, (other.first for other in others)),
+        finish=either(flow.finish, (other.finish for other in others)),
+        gap=either(flow.gap, (other.gap for other in others)),
+    )
 
 
 def sent_out(emitted: Sequence[Flow], last: Flow | None = None) -> Flow:

@@ -9,12 +9,12 @@ slower counts. What else has bodies stands in `bodies`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from ..ir.demand.data import FREE
 from ..ir.fused import FUSED, as_leaf
-from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, SamplerType, TokensType, ValueType
+from ..ir.graph import Graph, Handle, HandleName, KvType, Operation, Region, SamplerType, TokensType, Value, ValueType
 from ..ir.live import ACTING
 from ..lang.types import StreamType
 from .bodies import BODIES
@@ -22,7 +22,7 @@ from .calibrate import Calibration
 from .cost import ENGINE_OPERATIONS, HOST, Sizes, StageTime, stage_time
 from .endpoints import ENDPOINT, endpoint_time, served
 from .flows import Flow, State, not_before, sent_out
-from .moments import ZERO, Moment, latest, spent
+from .moments import ZERO, Moment, begun, latest, moved, spent
 from .rates import Rates
 
 
@@ -32,7 +32,8 @@ class Forecast:
     for a value), `busy` the machine-seconds by stage: heavy stages count in full, light ones by their share of the
     cores. `executions` is how often the run executes a stage, `at_once` how many of them may be open together. `opened`
     are the declared models and resources in use here, `elsewhere` those that an endpoint serves, with its tier. `free`
-    names leaf stages that no demand is known of."""
+    names leaf stages that no demand is known of. `counted` is how many executions `busy` is made of (of two branches
+    those of the slower, of a race those until it is won), `moves` the pairs of stages between which a value passes."""
 
     first: Moment
     gap: Moment | None
@@ -46,6 +47,8 @@ class Forecast:
     opened: tuple[str, ...]
     elsewhere: Mapping[str, str]
     free: tuple[str, ...]
+    counted: Mapping[str, float]
+    moves: tuple[tuple[str, str], ...]
 
     @property
     def busy_seconds(self) -> float:
@@ -53,10 +56,20 @@ class Forecast:
 
 
 def forecast(
-    graph: Graph, pipeline: str, sizes: Sizes, rates: Rates, calibration: Calibration, *, engine: str = "xla"
+    graph: Graph,
+    pipeline: str,
+    sizes: Sizes,
+    rates: Rates,
+    calibration: Calibration,
+    *,
+    engine: str = "xla",
+    alone: bool = True,
 ) -> Forecast:
-    """Predict one run of `pipeline`. KeyError for an unknown pipeline, or a size without a value."""
-    walker = _Walker(graph, sizes, rates, calibration, engine)
+    """Predict one run of `pipeline`. KeyError for an unknown pipeline, or a size without a value.
+
+    `alone` says that one machine does everything, one thing after the other; otherwise stages do not take turns (where
+    they are served, they wait in lines, which is not seen here)."""
+    walker = _Walker(graph, sizes, rates, calibration, engine, alone)
     state = State()
     flow = walker.pipeline(pipeline, (), state)
     streams = any(each.stream for each in (*state.emitted, flow))
@@ -67,6 +80,9 @@ def forecast(
         busy[part.stage] = busy.get(part.stage, 0.0) + part.seconds
     for part in state.light:
         busy[part.stage] = busy.get(part.stage, 0.0) + part.seconds / rates.cores
+    counted: dict[str, float] = {}
+    for part in (*state.heavy, *state.light):
+        counted[part.stage] = counted.get(part.stage, 0.0) + part.times
     return Forecast(
         first=flow.first,
         gap=flow.gap if streams else None,
@@ -80,14 +96,19 @@ def forecast(
         opened=tuple(name for name in dict.fromkeys(walker.handles.values()) if name not in walker.served),
         elsewhere={name: walker.served[name].tier for name in walker.handles.values() if name in walker.served},
         free=tuple(dict.fromkeys(walker.free)),
+        counted=counted,
+        moves=tuple(walker.moves),
     )
 
 
 class _Walker:
     """Walks regions and keeps what is known of stages; `State` is what differs between instances of a region."""
 
-    def __init__(self, graph: Graph, sizes: Sizes, rates: Rates, calibration: Calibration, engine: str) -> None:
+    def __init__(
+        self, graph: Graph, sizes: Sizes, rates: Rates, calibration: Calibration, engine: str, alone: bool
+    ) -> None:
         self.graph, self.sizes, self.rates, self.calibration, self.engine = graph, sizes, rates, calibration, engine
+        self.alone = alone
         self.served = served(graph) if rates.here else {}
         self.times: dict[str, StageTime] = {}
         self.executions: dict[str, float] = {}
@@ -97,6 +118,8 @@ class _Walker:
         self.free: list[str] = []
         self.handles: dict[int, str] = {}
         self.makers: dict[int, str] = {}
+        self.origins: dict[int, tuple[str, ...]] = {}
+        self.moves: dict[tuple[str, str], int] = {}
 
     def pipeline(self, name: str, arguments: tuple[Flow, ...], state: State) -> Flow:
         body = self.graph.pipeline(name).body
@@ -111,6 +134,9 @@ class _Walker:
         end = ZERO
         for operation in region.operations:
             flow = self.operation(operation, state)
+            self.came(operation)
+            if not self.alone:
+                state.machine = ZERO
             end = latest((end, flow.finish))
             for result in operation.results:
                 state.values[result.id] = flow
@@ -123,12 +149,23 @@ class _Walker:
         if operation.name == FUSED:
             operation = as_leaf(operation)
         operands = [state.values.get(value.id, Flow(ZERO, ZERO)) for value in operation.operands]
+        for region in operation.regions:
+            # What bodies are given is made by whatever made what their operation is given.
+            self.origins |= {value.id: self.origin(operation.operands) for value in region.arguments}
         match operation.name:
             case name if name in BODIES:
                 return BODIES[name](self, operation, operands, state)
             case "agent.call":
                 inner = State(start=state.start, machine=state.machine, weight=state.weight, at_once=state.at_once)
-                flow = self.pipeline(str(operation.attributes["callee"]), tuple(operands), inner)
+                callee = str(operation.attributes["callee"])
+                body = self.graph.pipeline(callee).body
+                # Numbers of values are of one pipeline.
+                outer = self.origins
+                given = zip(body.arguments, operation.operands, strict=False)
+                self.origins = {value.id: self.origin((operand,)) for value, operand in given}
+                flow = self.pipeline(callee, tuple(operands), inner)
+                made = self.origin(body.operations[-1].operands if body.operations else ())
+                self.origins = outer | {result.id: made for result in operation.results}
                 state.machine = inner.machine
                 state.heavy += inner.heavy
                 state.light += inner.light
@@ -165,17 +202,21 @@ class _Walker:
             if isinstance(value.type, StreamType) and value.id in self.makers:
                 self.channels.append((self.makers[value.id], operation.id))
         self.makers |= {result.id: operation.id for result in operation.results}
+        operands = [
+            self.passed(value, flow, operation.id) for value, flow in zip(operation.operands, operands, strict=True)
+        ]
         streams = [flow for flow in operands if flow.stream]
         values = [state.start, *(flow.finish for flow in operands if not flow.stream)]
         gives_stream = any(isinstance(result.type, StreamType) for result in operation.results)
         if streams:
             flow = self.follow(time, whole, streams, values, state)
         else:
-            start = latest([*values, state.machine] if time.heavy else values)
+            start = latest([*values, state.machine] if time.heavy and self.alone else values)
             items = max(1.0, time.tokens_out)
             if operation.name == "agent.decode":
                 # The first token comes from the prompt's logits, without a step; each other one takes a step.
-                gap, early = whole.scaled(1.0 / max(1.0, items - 1.0)), spent(operation.id, time.first)
+                gap = whole.scaled(1.0 / max(1.0, items - 1.0))
+                early = begun(operation.id, time.first, time.seconds)
             else:
                 gap = early = whole.scaled(1.0 / items)
             flow = Flow(early.after(start), whole.after(start), gap, items, True)
@@ -189,10 +230,35 @@ class _Walker:
         each = whole.scaled(1.0 / max(1.0, items))
         first = each.after(latest([*(flow.first for flow in streams), *values]))
         ends = [each.after(latest(flow.finish for flow in streams)), whole.after(latest(values)), first]
-        if time.heavy:
+        if time.heavy and self.alone:
             ends.append(whole.after(state.machine))
         gap = latest([*(flow.gap for flow in streams), each])
         return Flow(first, latest(ends), gap, items, True)
+
+    def origin(self, values: Iterable[Value]) -> tuple[str, ...]:
+        """The stages that made what these values consist of."""
+        return tuple(dict.fromkeys(stage for value in values for stage in self.origins.get(value.id, ())))
+
+    def came(self, operation: Operation) -> None:
+        """Notes which stages made the results of an operation that was walked: itself, where it is a stage; else those
+        of what it was given and of what its bodies give."""
+        if operation.name == "agent.call":
+            return
+        if operation.id in self.times or (operation.demand is not None and not operation.regions):
+            made: tuple[str, ...] = (operation.id,)
+        else:
+            given = [region.operations[-1].operands for region in operation.regions if region.operations]
+            made = self.origin((*(() if given else operation.operands), *(v for values in given for v in values)))
+        self.origins |= {result.id: made for result in operation.results}
+
+    def passed(self, value: Value, flow: Flow, stage: str) -> Flow:
+        """A value as a stage sees it that may run elsewhere than what made it."""
+        for source in self.origins.get(value.id, ()):
+            if source != stage:
+                pair = self.moves.setdefault((source, stage), len(self.moves))
+                way = moved(pair)
+                flow = replace(flow, first=way.after(flow.first), finish=way.after(flow.finish))
+        return flow
 
     def time(self, operation: Operation) -> StageTime:
         known = self.times.get(operation.id)

@@ -16,10 +16,11 @@ from agentlang.ir.graph import Graph, Region, walk
 from agentlang.lang import program as p
 from agentlang.planner.calibrate import Calibration
 from agentlang.planner.catalogue import catalogue
-from agentlang.planner.moments import Moment
+from agentlang.planner.moments import Moment, written
 from agentlang.planner.place import plan
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_machine
+from agentlang.planner.space.nodes import Builder, Index, Take, values
 from agentlang.planner.workload import sizing
 
 
@@ -60,6 +61,33 @@ def test_every_run_can_be_predicted(program: p.Program) -> None:
         for stage, seconds in found.busy.items():
             most = found.executions[stage] * found.times[stage].seconds
             assert 0.0 <= seconds <= most + 1e-9 or stage in branches, stage
+
+
+def worked_out(run: Forecast, moment: Moment) -> float:
+    """The moment from the expression that it was made by."""
+    builder = Builder()
+    known: dict[int, Index] = {}
+    top = written(builder, moment.made, known)
+
+    def take(leaf: Take) -> float:
+        time = run.times[leaf.stage]
+        return (time.first if leaf.first else time.seconds) * leaf.times
+
+    return values(builder.nodes, take, lambda _: 0.0)[top]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(programs())
+def test_moments_come_about_as_they_say(program: p.Program) -> None:
+    """Of the branches of an `if` the expression keeps the slower of each moment, the number that of one branch."""
+    for pipeline in program.pipelines:
+        graph, found = predicted(program, pipeline.name, {})
+        branches = within(graph.pipeline(pipeline.name).body, "agent.if")
+        for moment in (found.first, found.finish, *([found.gap] if found.gap else [])):
+            if branches:
+                assert worked_out(found, moment) >= moment.at * (1 - 1e-9)
+            else:
+                assert worked_out(found, moment) == pytest.approx(moment.at, rel=1e-9, abs=1e-12)
 
 
 @settings(max_examples=10, deadline=None)
