@@ -194,7 +194,7 @@ def _text(one: _Profiled) -> str:
     from ..planner.figures import show_value
     from ..planner.tables import table
 
-    rows = [(one.engine, "predicted", "measured", "off by", "predicted now", "off by")]
+    rows = [(one.engine, "predicted", "", "measured", "off by", "predicted now", "", "off by")]
     after = {row.name: row for row in one.after}
     for row in one.before:
         now = after[row.name]
@@ -202,13 +202,35 @@ def _text(one: _Profiled) -> str:
             (
                 row.name,
                 show_value(row.predicted, row.unit),
+                _bar(row),
                 show_value(row.measured, row.unit),
                 _off(row),
                 show_value(now.predicted, now.unit),
+                _bar(now),
                 _off(now),
             )
         )
-    return "\n".join(table(rows))
+    return "\n".join((*table(rows), _verdict(one)))
+
+
+def _bar(row: Compared) -> str:
+    """How far a prediction may be off, and whether it is further."""
+    if not row.predicted:
+        return ""
+    bar = f"±{(row.high - row.predicted) / row.predicted:.0%}"
+    return bar if row.inside else f"{bar}, outside"
+
+
+def _verdict(one: _Profiled) -> str:
+    """The error before and after, and of how many measurements the prediction's bar spoke true."""
+    before, after = _error(one.before), _error(one.after)
+    if before is None or after is None:
+        return ""
+    within = [sum(row.inside for row in rows) for rows in (one.before, one.after)]
+    return (
+        f"predictions were off by {before:.0%} (the median), now by {after:.0%}; "
+        f"{within[0]} of {len(one.before)} measurements lay within the error, now {within[1]}"
+    )
 
 
 def _off(row: Compared) -> str:
@@ -225,6 +247,8 @@ def _document(done: Sequence[_Profiled], engines: Mapping[str, str]) -> dict[str
                 "runs": one.runs,
                 "error_before": _error(one.before),
                 "error_after": _error(one.after),
+                "inside_before": sum(row.inside for row in one.before),
+                "inside_after": sum(row.inside for row in one.after),
                 "before": comparison_json(one.before),
                 "after": comparison_json(one.after),
             }

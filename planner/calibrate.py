@@ -3,8 +3,9 @@
 A roofline is a lower bound; what is above it (cache misses, small products, the engine's own work) is proportional to
 the work for a given engine, operation and model to a good approximation, so one factor is fitted: the median of
 measured / roofline over the last runs. It is robust (one disturbed run moves nothing), bounded (a broken clock cannot
-ruin a plan), and converges, since the factor covers the whole time of a stage. Its error is the leave-one-out error on
-the same runs, mixed with the prior's as if that were one more run, so that one lucky run does not look like certainty.
+ruin a plan), and converges, since the factor covers the whole time of a stage. Its error is cross-validated: each run
+is left out in turn and predicted from the others, and four of five such predictions were no further off. Fewer than
+three runs cannot say that, so the error stays the prior's, and the reason says so.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ PRIOR_NOISE = 0.10
 # has run here they stand in for it.
 PRIOR_EFFICIENCY = {"compute": 0.75, "memory": 0.80}
 _ENOUGH_FOR_NOISE = 5
+ENOUGH = 3
+"""Runs from which an error can be cross-validated: two others must agree or differ about the one left out."""
+COVERED = 0.8
+"""The part of predictions that an error is to cover."""
+LEAST_ERROR = 0.01
+"""What the same runs agree on better than this is how often the clock ticks, not what the next run will take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,18 @@ class Calibration:
             )
             return Factor(1.0 / efficiency, PRIOR_ERROR, PRIOR_NOISE, Basis.ASSUMED, reason)
         value = statistics.median(ratios)
-        runs = len(ratios)
-        error = (runs * leave_one_out(ratios) + PRIOR_ERROR) / (runs + 1)
-        noise = spread(ratios) if runs >= _ENOUGH_FOR_NOISE else PRIOR_NOISE
-        return Factor(value, error, noise, Basis.FITTED, f"fitted from {runs} run{'s' if runs > 1 else ''}")
+        noise = spread(ratios) if len(ratios) >= _ENOUGH_FOR_NOISE else PRIOR_NOISE
+        error, reason = self._error(ratios)
+        return Factor(value, error, noise, Basis.FITTED, reason)
+
+    @staticmethod
+    def _error(ratios: tuple[float, ...]) -> tuple[float, str]:
+        """The relative error of what was fitted, and why it is believed."""
+        fitted = f"fitted from {len(ratios)} run{'s' if len(ratios) > 1 else ''}"
+        if len(ratios) < ENOUGH:
+            return PRIOR_ERROR, f"{fitted}, too few to cross-validate: ±{PRIOR_ERROR:.0%} assumed"
+        error = cross_validated(ratios)
+        return error, f"{fitted}, ±{error:.0%} with each left out in turn"
 
     def runs(self, key: str) -> int:
         return len(dict(self.ratios).get(key, ()))
@@ -103,13 +118,19 @@ def stage_key(engine: str, entry: str, model: str) -> str:
     return f"{engine}|{entry}|{model}"
 
 
-def leave_one_out(ratios: tuple[float, ...]) -> float:
-    """The mean relative error when each ratio is predicted by the median of the others; the prior's for a single
-    one."""
-    if len(ratios) < 2:
-        return PRIOR_ERROR
-    errors = [abs(statistics.median(ratios[:i] + ratios[i + 1 :]) / ratio - 1.0) for i, ratio in enumerate(ratios)]
-    return statistics.fmean(errors)
+def left_out(ratios: tuple[float, ...]) -> tuple[float, ...]:
+    """How far each ratio is from the median of the others, relative to that: what a prediction made without it would
+    have been off by. Needs at least two."""
+    others = (statistics.median(ratios[:at] + ratios[at + 1 :]) for at in range(len(ratios)))
+    return tuple(abs(ratio / other - 1.0) for ratio, other in zip(ratios, others, strict=True))
+
+
+def cross_validated(ratios: tuple[float, ...]) -> float:
+    """The error that covers the next run with the wanted probability, if it is like those before (the jackknife's
+    quantile; of three runs the largest, which covers two of three); at least `LEAST_ERROR`."""
+    errors = sorted(left_out(ratios))
+    place = min(len(errors), math.ceil((len(errors) + 1) * COVERED))
+    return max(LEAST_ERROR, errors[place - 1])
 
 
 def spread(ratios: tuple[float, ...]) -> float:

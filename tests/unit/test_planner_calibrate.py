@@ -1,13 +1,24 @@
 """Learning from runs: factors that converge, bounded, with an honest error; kept by machine."""
 
 from dataclasses import replace
+from math import exp
 from pathlib import Path
+from random import Random
 
 import pytest
 from planner_graphs import chat_graph, machine
 
 from agentlang.planner import calibrate
-from agentlang.planner.calibrate import HIGHEST, KEEP, LOWEST, PRIOR_ERROR, Calibration, Observation
+from agentlang.planner.calibrate import (
+    HIGHEST,
+    KEEP,
+    LEAST_ERROR,
+    LOWEST,
+    PRIOR_ERROR,
+    Calibration,
+    Observation,
+    left_out,
+)
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.figures import Basis
 from agentlang.planner.observe import observe, prompt_sizes
@@ -31,17 +42,41 @@ def test_before_any_run_the_factor_is_assumed() -> None:
     assert empty.factor(KEY, "cpu").error == PRIOR_ERROR
 
 
-def test_one_run_fits_and_its_error_stays_wide() -> None:
-    factor = learned(2.0).factor(KEY, "memory")
-    assert (factor.value, factor.basis, factor.reason) == (2.0, Basis.FITTED, "fitted from 1 run")
-    assert factor.error == PRIOR_ERROR
+@pytest.mark.parametrize("runs", [1, 2])
+def test_too_few_runs_fit_and_their_error_stays_the_priors(runs: int) -> None:
+    factor = learned(*[2.0] * runs).factor(KEY, "memory")
+    assert (factor.value, factor.basis, factor.error) == (2.0, Basis.FITTED, PRIOR_ERROR)
+    assert factor.reason.startswith(f"fitted from {runs} run")
+    assert factor.reason.endswith("too few to cross-validate: ±50% assumed")
+
+
+def test_the_error_of_three_runs_is_the_worst_with_one_left_out() -> None:
+    """Without 2.0 the others say 2.5, without 2.2 they say 2.4, without 2.8 they say 2.1."""
+    factor = learned(2.0, 2.2, 2.8).factor(KEY, "memory")
+    assert left_out((2.0, 2.2, 2.8)) == pytest.approx((0.5 / 2.5, 0.2 / 2.4, 0.7 / 2.1))
+    assert factor.error == pytest.approx(0.7 / 2.1)
+    assert factor.reason == "fitted from 3 runs, ±33% with each left out in turn"
 
 
 def test_the_error_shrinks_with_runs_that_agree_and_not_with_runs_that_do_not() -> None:
     errors = [learned(*[2.0] * runs).factor(KEY, "memory").error for runs in (1, 2, 8, 32)]
     assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < 0.02
+    assert errors[-1] == LEAST_ERROR
     assert learned(*[1.0, 4.0] * 8).factor(KEY, "memory").error > 0.3
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.2])
+@pytest.mark.parametrize("runs", [3, 5, 10, 20])
+def test_four_of_five_next_runs_lie_within_the_error(sigma: float, runs: int) -> None:
+    """Of runs that differ at random; of three, which know less, two of three."""
+    rng = Random(runs)
+    inside = 0
+    for _ in range(400):
+        *seen, following = (2.0 * exp(rng.gauss(0.0, sigma)) for _ in range(runs + 1))
+        factor = learned(*seen).factor(KEY, "memory")
+        inside += abs(following / factor.value - 1.0) <= factor.error
+    assert inside / 400 > (0.63 if runs == 3 else 0.75)
+    assert inside < 400
 
 
 def test_one_disturbed_run_moves_nothing() -> None:
