@@ -100,7 +100,7 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
 
     devices: dict[str, int] = {}
     for tier in problem.tiers:
-        used = sum(replicas[pool.name] * pool.devices for pool in problem.pools if pool.tier == tier.name)
+        used = used_of(problem, tier.name, replicas)
         devices[tier.name] = max(used, tier.low)
         refuse(tier.counted, used, tier.high)
 
@@ -176,6 +176,13 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
         objective=_objective(problem, medians, dollars, joules, reached_at),
         broken=tuple(broken),
     )
+
+
+def used_of(problem: Problem, tier: str, replicas: Mapping[str, int]) -> int:
+    """Devices of a tier that are in use: those of its pools, or of its hosts' pools where these need more."""
+    pools = [pool for pool in problem.pools if pool.tier == tier]
+    own, hosts = (sum(replicas[p.name] * p.devices for p in pools if p.host is host) for host in (False, True))
+    return max(own, hosts)
 
 
 def _sane(taken: Mapping[str, Option], replicas: Mapping[str, int]) -> None:

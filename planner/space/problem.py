@@ -58,7 +58,8 @@ class Tier:
 @dataclass(frozen=True, slots=True)
 class Pool:
     """Replicas of `devices` devices of `tier`, each serving `slots` executions at once (0: as many as come, as an
-    endpoint does)."""
+    endpoint does). A `host` pool is of the machines that the devices stand in: each device brings its share of one, so
+    that such a pool takes devices only where the others of its tier take fewer."""
 
     name: str
     tier: str
@@ -66,6 +67,7 @@ class Pool:
     slots: int
     tensor: int = 1
     pipeline: int = 1
+    host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
