@@ -8,13 +8,13 @@ python -m benchmarks.paper --rent h100=2.5 gaudi3=1.2       # pairs at rents of 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from functools import partial
 from pathlib import Path
 
 from . import devices, example, report
 from .figures import FIGURES
+from .page import filled
 
 PARTS = {
     "example": example.page,
@@ -29,18 +29,6 @@ PARTS = {
     "rent": report.rent_page,
 }
 """Parts of the page by the name of their markers."""
-
-
-def filled(page: str) -> str:
-    """The page with every part anew. Raises `ValueError` where a part has no markers."""
-    for name, made in PARTS.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
-        if not pattern.search(page):
-            raise ValueError(f"the page has no markers {begin} and {end}")
-        new = f"{begin}\n\n{made()}\n\n{end}"
-        page = pattern.sub(lambda _, new=new: new, page)
-    return page
 
 
 def main() -> int:
@@ -58,7 +46,7 @@ def main() -> int:
         print(f"== {name}\n\n{made()}\n")
     if given.write:
         page: Path = given.write
-        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+        page.write_text(filled(page.read_text("utf-8"), PARTS), "utf-8")
         folder = page.parent / page.stem
         folder.mkdir(exist_ok=True)
         for name, drawn in FIGURES.items():

@@ -17,7 +17,7 @@ from agentlang.planner.catalogue import catalogue
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 from benchmarks.paper import devices, example, figures, formulation, ours, pairs, results, sides  # noqa: E402
-from benchmarks.paper.__main__ import filled  # noqa: E402
+from benchmarks.paper.__main__ import PARTS, filled  # noqa: E402
 
 sys.path.remove(str(ROOT))
 
@@ -119,9 +119,9 @@ def test_a_class_holds_no_more_than_it_can() -> None:
 
 @pytest.mark.parametrize("device", sides.DEVICES)
 def test_ratios_of_dollars_are_the_printed_ones(device: str) -> None:
-    for said, ours in zip(devices.PRINTED_RATIOS[device], devices.ratios(device, True), strict=True):
+    for said, found in zip(devices.PRINTED_RATIOS[device], devices.ratios(device, True), strict=True):
         # Printed with one decimal; those above 100 with none.
-        assert ours == pytest.approx(said, abs=0.55 if said >= 100 else 0.055)
+        assert found == pytest.approx(said, abs=0.55 if said >= 100 else 0.055)
 
 
 def test_operating_costs_hold_for_five_and_for_a_dearer_h100() -> None:
@@ -225,8 +225,8 @@ def test_none_of_the_six_has_a_rent() -> None:
 def test_the_page_is_what_the_command_prints(update: bool) -> None:
     page = ROOT / "docs" / "paper.md"
     if update:
-        page.write_text(filled(page.read_text()))
-    assert filled(page.read_text()) == page.read_text()
+        page.write_text(filled(page.read_text(), PARTS))
+    assert filled(page.read_text(), PARTS) == page.read_text()
 
 
 @pytest.mark.parametrize(("name", "drawn"), figures.FIGURES.items(), ids=list(figures.FIGURES))

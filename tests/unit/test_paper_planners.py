@@ -1,0 +1,136 @@
+"""Other planners on the same problems: what looks at everything is right, the paper's linear programme is below it, and
+what the others choose is worth no more."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from problems_made import best, random_problem, small_problem
+
+from agentlang.planner.space.evaluate import evaluate
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+from benchmarks.paper import example, ours, sides  # noqa: E402
+from benchmarks.paper.page import filled  # noqa: E402
+from benchmarks.planners import exhaustive, linear, melange, service, shared, splitwise, table  # noqa: E402
+
+sys.path.remove(str(ROOT))
+
+SMALL = sides.Request("8B", "FP16", 1024, 256, promised=True)
+
+
+def made(rate: float = 40.0) -> service.Problem:
+    return service.service(SMALL, ("a100", "gaudi3"), rate)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_looking_at_everything_finds_the_best(seed: int) -> None:
+    problem = random_problem(seed, stages=3, tiers=2, high=2)
+    found, wanted = exhaustive.exhaustive(problem), best(problem)
+    assert (found.choice is None) == (wanted is None)
+    if found.choice and wanted:
+        assert evaluate(problem, found.choice).objective == pytest.approx(wanted[1].objective, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_shares_cost_no_more_than_any_plan(seed: int) -> None:
+    """With a rate and the cheapest as a goal: a plan is a point of the linear programme, at no more than its cost."""
+    made = random_problem(seed, stages=3, tiers=2, high=2)
+    problem = replace(made, objective="cheapest", rate=made.rate or 1.0)
+    plan, bound = exhaustive.exhaustive(problem), linear.linear(problem)
+    if plan.outcome is not None:
+        assert bound.dollars is not None
+        assert bound.dollars <= plan.outcome.objective * (1 + 1e-6)
+
+
+def test_all_find_the_placement_of_the_worked_example() -> None:
+    problem = ours.as_problem(example.example())
+    for found in (exhaustive.exhaustive(problem), linear.linear(problem, whole=True), splitwise.splitwise(problem)):
+        assert found.outcome is not None and found.outcome.holds
+        assert found.outcome.dollars == pytest.approx(0.095)
+    alike = splitwise.splitwise(problem, homogeneous=True)
+    assert alike.dollars == pytest.approx(0.110)
+    assert linear.linear(ours.as_problem(example.example(0.130))).dollars == pytest.approx(0.08625)
+    assert linear.linear(ours.as_problem(example.example(price=0.5))).dollars == pytest.approx(0.060 + 0.5 * 0.040)
+
+
+def test_no_planner_finds_better_than_everything() -> None:
+    for problem in (small_problem(), made(), made(250.0)):
+        everything = exhaustive.exhaustive(problem)
+        assert everything.outcome is not None
+        for found in table.answers(problem)[1:]:
+            if found.outcome is not None and found.outcome.holds:
+                assert found.outcome.objective >= everything.outcome.objective * (1 - 1e-9)
+
+
+def test_means_miss_what_percentiles_promise() -> None:
+    problem = table.problems()["70B in FP8, 2,048→512 tokens, 8 requests a second"]
+    found = linear.linear(problem, whole=True)
+    assert found.outcome is not None and not found.outcome.holds
+    assert found.outcome.dollars < (exhaustive.exhaustive(problem).dollars or 0.0)
+
+
+def test_two_pools_place_nothing_else() -> None:
+    problem = made()
+    apart = replace(problem, stages=(*problem.stages, replace(problem.stages[1], name="tool")))
+    assert splitwise.splitwise(problem).choice is not None
+    assert splitwise.splitwise(apart).said == "none keeps the promises"
+
+
+def test_slices_of_all_sizes_go_somewhere() -> None:
+    long = sides.Request("8B", "FP16", 4096, 512, promised=True)
+    sizes = [("short", made()), ("long", service.service(long, ("a100", "gaudi3"), 6.0))]
+    mix = melange.packed(sizes)
+    assert mix is not None
+    for name, problem in sizes:
+        assert sum(count for (size, _), count in mix.slices.items() if size == name) == melange.SLICES
+        for tier in mix.devices:
+            assert melange.kept(problem, tier)
+    # What is bought carries what was assigned to it.
+    for tier, count in mix.devices.items():
+        load = 0.0
+        for name, problem in sizes:
+            found = melange.kept(problem, tier)
+            load += found.devices * mix.slices.get((name, tier), 0) / melange.SLICES if found else 0.0
+        assert load <= count + 1e-6
+    assert mix.dollars == pytest.approx(
+        sum(count * made().tier(tier).dollars.value * 3600 for tier, count in mix.devices.items())
+    )
+
+
+def test_replicas_carry_the_load_and_no_more() -> None:
+    problem = made(100.0)
+    found = exhaustive.exhaustive(problem)
+    assert found.choice is not None
+    least = shared.with_capacity(problem, found.choice.options)
+    assert least is not None
+    assert all(few <= many for few, many in zip(least.replicas, found.choice.replicas, strict=True))
+    for place, count in enumerate(found.choice.replicas):
+        if count:
+            fewer = tuple(n - (number == place) for number, n in enumerate(found.choice.replicas))
+            if fewer[place]:
+                assert not evaluate(problem, replace(found.choice, replicas=fewer)).holds
+
+
+def test_what_cannot_be_is_said() -> None:
+    nowhere = made().with_limit("token_gap p50", 1e-6)
+    assert [answer.said for answer in table.answers(nowhere)] == [
+        "there is none",
+        "there is none",
+        "there is none",
+        "none keeps the promises",
+        "none keeps the promises",
+        "none keeps the promises",
+    ]
+
+
+def test_the_page_has_the_tables(update: bool) -> None:
+    page = ROOT / "docs" / "paper.md"
+    made = filled(page.read_text(), {"planners": table.page})
+    if update:
+        page.write_text(made)
+    assert page.read_text() == made
