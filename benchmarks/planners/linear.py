@@ -16,7 +16,7 @@ from math import inf
 
 from agentlang.planner.space.evaluate import evaluate, transfer
 from agentlang.planner.space.nodes import Constant, Latest, Move, Scaled, Sum, Take
-from agentlang.planner.space.problem import Option, Problem
+from agentlang.planner.space.problem import Option, Pool, Problem
 
 from .shared import Answer, allowed, with_capacity
 
@@ -118,32 +118,40 @@ def _together(problem: Problem, program: Program, shares: list[dict[int, int]]) 
 
 
 def _devices(problem: Problem, program: Program, shares: list[dict[int, int]], whole: bool) -> None:
-    """Devices of each tier, no fewer than the load keeps busy, paid around the clock."""
+    """Devices of each tier, no fewer than the load keeps busy (its own pools, or those of its hosts), paid around the
+    clock."""
     if problem.rate is None:
         return
-    paid: dict[str, Row] = {tier.name: {} for tier in problem.tiers}
-    for pool in problem.pools:
-        tier = problem.tier(pool.tier)
-        if tier.endpoint or not pool.slots:
-            continue
-        replicas = program.variable(pool.devices * tier.dollars.value / problem.rate, tier.high // pool.devices, whole)
-        load: Row = {replicas: -float(pool.slots)}
-        for stage, of in zip(problem.stages, shares, strict=True):
-            for place, at in of.items():
-                option = stage.options[place]
-                if option.pool == pool.name:
-                    load[at] = problem.rate * stage.executions * option.busy
-                    if whole:
-                        # A replica has to be there, however little it does.
-                        program.row({at: 1.0, replicas: -1.0}, -inf, 0.0)
-        program.row(load, -inf, 0.0)
-        paid[tier.name][replicas] = float(pool.devices)
     for tier in problem.tiers:
         if tier.endpoint:
             continue
-        idle = program.variable(tier.dollars.value / problem.rate)
-        program.row(paid[tier.name] | {idle: 1.0}, tier.low, inf)
-        program.row(paid[tier.name], -inf, tier.high)
+        paid = program.variable(tier.dollars.value / problem.rate, tier.high)
+        program.row({paid: 1.0}, tier.low, tier.high)
+        for host in (False, True):
+            taken: Row = {paid: -1.0}
+            for pool in problem.pools:
+                if pool.tier != tier.name or pool.host is not host or not pool.slots:
+                    continue
+                replicas = program.variable(high=tier.high // pool.devices, integral=whole)
+                taken[replicas] = float(pool.devices)
+                _load(problem, program, shares, pool, replicas, whole)
+            program.row(taken, -inf, 0.0)
+
+
+def _load(
+    problem: Problem, program: Program, shares: list[dict[int, int]], pool: Pool, replicas: int, whole: bool
+) -> None:
+    """Slots of a pool are as many as are busy."""
+    load: Row = {replicas: -float(pool.slots)}
+    for stage, of in zip(problem.stages, shares, strict=True):
+        for place, at in of.items():
+            option = stage.options[place]
+            if option.pool == pool.name:
+                load[at] = (problem.rate or 0.0) * stage.executions * option.busy
+                if whole:
+                    # A replica has to be there, however little it does.
+                    program.row({at: 1.0, replicas: -1.0}, -inf, 0.0)
+    program.row(load, -inf, 0.0)
 
 
 def _moves(problem: Problem, program: Program, shares: list[dict[int, int]]) -> list[Row]:

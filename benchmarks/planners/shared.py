@@ -54,6 +54,15 @@ def coherent(taken: Mapping[str, Option]) -> bool:
     return all(taken[other].pool == option.pool for option in taken.values() for other in option.together)
 
 
+def used(problem: Problem, replicas: tuple[int, ...], tier: str) -> int:
+    """Devices of a tier that replicas take: of its pools, or of its hosts' pools where these need more."""
+    sums = {False: 0, True: 0}
+    for number, pool in zip(replicas, problem.pools, strict=True):
+        if pool.tier == tier:
+            sums[pool.host] += number * pool.devices
+    return max(sums.values())
+
+
 def with_capacity(problem: Problem, options: tuple[int, ...], fullest: float = 1.0) -> Choice | None:
     """The options with as few replicas as carry the load, up to `fullest` of their slots; None where there are not as
     many devices. This is capacity alone: nobody asks how long a line is."""
@@ -64,10 +73,8 @@ def with_capacity(problem: Problem, options: tuple[int, ...], fullest: float = 1
         if pool.name in needed:
             least = max(1, ceil(needed[pool.name] / (pool.slots * fullest) - 1e-9)) if pool.slots else 1
         replicas.append(least)
-    for tier in problem.tiers:
-        used = sum(n * pool.devices for n, pool in zip(replicas, problem.pools, strict=True) if pool.tier == tier.name)
-        if not tier.endpoint and used > tier.high:
-            return None
+    if any(used(problem, tuple(replicas), tier.name) > tier.high for tier in problem.tiers if not tier.endpoint):
+        return None
     return Choice(options, tuple(replicas))
 
 
@@ -99,8 +106,7 @@ def replicated(problem: Problem, options: tuple[int, ...]) -> tuple[Choice, Outc
             if not choice.replicas[place] or not pool.slots:
                 continue
             more = tuple(n + (number == place) for number, n in enumerate(choice.replicas))
-            used = sum(n * p.devices for n, p in zip(more, problem.pools, strict=True) if p.tier == pool.tier)
-            if more not in seen and used <= problem.tier(pool.tier).high:
+            if more not in seen and used(problem, more, pool.tier) <= problem.tier(pool.tier).high:
                 seen.add(more)
                 tried = evaluate(problem, Choice(options, more))
                 heapq.heappush(line, (tried.objective, next(order), Choice(options, more), tried))
