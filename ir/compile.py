@@ -15,6 +15,7 @@ from ..base.source import Source
 from ..lang.program import Program
 from . import _mlir, problems
 from .graph import Graph
+from .known import known
 from .library import Library
 from .lower.limits import BeyondLimits
 from .lower.module import lower_program
@@ -113,7 +114,11 @@ def compile_graph(
     found = (*found, *more)
     if module is not None and not laws:
         found = (*found, *verify(module.operation, module.passes))
-    return (None if module is None or has_errors(found) else module.graph()), found
+    if module is None or has_errors(found):
+        return None, found
+    graph = module.graph()
+    # Where there is but one machine, nothing goes from one to another.
+    return (known(graph, library) if graph.fleets and "annotate_demand" in module.passes else graph), found
 
 
 def parse(

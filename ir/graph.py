@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..base.source import Span
 from ..lang.types import Type
 from .formula import Formula
+
+if TYPE_CHECKING:
+    from .library import ModelShape
 
 Attribute = str | int | float | bool | None | tuple["Attribute", ...] | Mapping[str, "Attribute"]
 
@@ -182,6 +186,15 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What one execution of an operation gives: its bytes in all, and the items of a stream that they come in (1 for
+    what is no stream)."""
+
+    bytes: Formula
+    items: Formula
+
+
+@dataclass(frozen=True, slots=True)
 class GraphPipeline:
     name: str
     inputs: tuple[Input, ...]
@@ -192,6 +205,8 @@ class GraphPipeline:
     unread: tuple[str, ...] = ()
     """Names of the program that nothing has any more, since nobody uses what had them: on what is assumed of these
     nothing depends."""
+    given: Mapping[str, Given] = field(default_factory=dict[str, Given], compare=False)
+    """By the ids of operations, where `ir.known` was asked; the module's text does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +215,8 @@ class Handle:
     constructor (`llm:model`, `search:index`); an argument that names another handle is `HandleName`.
 
     `demand` is of opening it: `disk` bytes to read, `footprint` bytes held for as long as it is open (weights). The
-    stages that use it do not count that footprint again.
+    stages that use it do not count that footprint again. `shape` is of a model, where a library that knows it was there
+    when the graph was made (see `ir.known`); the module's text does not have it.
     """
 
     name: str
@@ -210,6 +226,7 @@ class Handle:
     span: Span | None = field(default=None, compare=False)
     keyword: str = "model"
     demand: Demand | None = None
+    shape: ModelShape | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from ..fused import FUSED
 from ..graph import (
     Attribute,
     Demand,
+    Given,
     Graph,
     GraphPipeline,
     Handle,
@@ -60,11 +61,12 @@ DEFAULT_MAX_TOKENS = 256.0
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """What was found for one pipeline, by stage id."""
+    """What was found for one pipeline, by stage id; `given` by that of any operation that gives something."""
 
     times: Mapping[str, Formula]
     demands: Mapping[str, Demand]
     sizes: tuple[Size, ...]
+    given: Mapping[str, Given]
 
 
 def annotate(graph: Graph, pipeline: GraphPipeline, path: str, library: Library) -> Annotated:
@@ -73,7 +75,23 @@ def annotate(graph: Graph, pipeline: GraphPipeline, path: str, library: Library)
     for value in pipeline.body.arguments:
         walk.values[value.id] = walk.sizes.unknown(value.type, value.name or f"argument{value.id}")
     walk.region(pipeline.body, constant(1.0))
-    return Annotated(walk.times, walk.demands, _named_also(tuple(walk.sizes.table.values()), pipeline.body))
+    sizes = _named_also(tuple(walk.sizes.table.values()), pipeline.body)
+    return Annotated(walk.times, walk.demands, sizes, _given(walk, pipeline.body))
+
+
+def _given(walk: _Walk, body: Region) -> dict[str, Given]:
+    found: dict[str, Given] = {}
+    for operation in every(body):
+        if operation.results and not isinstance(operation.results[0].type, HandleType):
+            value = operation.results[0]
+            sized = walk.values.get(value.id, Sized())
+            shape = walk.library.model_shape(sized.handle) if sized.handle else None
+            stream = isinstance(value.type, StreamType)
+            # Of a stream of text each token is an item.
+            items = sized.items if sized.items is not None else sized.tokens
+            amount = data_bytes(value.type, sized, shape)
+            found[operation.id] = Given(amount, items if stream and items is not None else constant(1.0))
+    return found
 
 
 def _named_also(sizes: tuple[Size, ...], body: Region) -> tuple[Size, ...]:
