@@ -10,7 +10,7 @@ from itertools import product
 from agentlang.planner.rates import conventions, hourly
 
 from .pairs import BASELINE, CONVENTIONS, Pair, dollars, pair
-from .sides import DEVICES, LENGTHS, MODELS, PRECISIONS, TIMES, TITLES, Request, decode_side, prefill_side
+from .sides import DEVICES, LENGTHS, MODELS, PRECISIONS, TIMES, TITLES, Request, as_printed, decode_side, prefill_side
 
 ORDERED = (("b200", "gaudi3"), ("h100", "gaudi3"), ("b200", "b200"))
 """The pairs that the paper orders, beside its baseline."""
@@ -64,7 +64,7 @@ def requests(promised: bool) -> tuple[Request, ...]:
 
 @cache
 def cell(request: Request, times_of: str, convention: str) -> Cell:
-    prices = {device: dollars(device, convention, "printed" in times_of) for device in DEVICES}
+    prices = {device: dollars(device, convention, as_printed(device, times_of)) for device in DEVICES}
     return compared(request, times_of, convention, prices, (BASELINE, ("b200", "b200")))
 
 

@@ -191,7 +191,9 @@ def test_orderings_hold_where_the_page_says_so() -> None:
     assert len(dense) == 120 and all(claims.above for claims in dense)
     assert all(claims.best_of_four for claims in held(["roofline, dense"], ("capex",)))
     assert not any(claims.best_of_four for claims in held(list(sides.TIMES), ("paper", "column")))
-    for cell in cells(["roofline, dense"], ("paper", "column")):
+    for cell in cells(DENSE, ("paper", "column")):
+        if results.claims(cell) is None:
+            continue
         assert max((*results.ORDERED, pairs.BASELINE), key=lambda one, of=cell: of.worth(one) or 0.0) == (
             "b200",
             "b200",
