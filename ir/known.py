@@ -1,5 +1,5 @@
-"""A graph with what only a library knows, for those who place it: the shapes of models, and how large values are that go
-from one stage to another. A module's text has neither: they say nothing of what the program means."""
+"""A graph with what only a library knows, for those who place it: the shapes of models, and how large values are that
+go from one stage to another. A module's text has neither: they say nothing of what the program means."""
 
 from __future__ import annotations
 
