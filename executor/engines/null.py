@@ -18,6 +18,7 @@ import anyio
 from ..scheduler import Settings, Step
 from .constraint.inventing import invent
 from .constraint.reading import read
+from .loaded import LoadedModel
 from .null_device import NullDevice
 from .protocol import (
     SERVICE,
@@ -33,8 +34,7 @@ from .protocol import (
     Service,
     Tokens,
 )
-from .sequences import RunningSequence, decoded, prompt_of
-from .stopping import StopDetokenizer
+from .sequences import Decode, Made, RunningSequence, decoded, prompt_of
 
 _WORDS = ("a", "stream", "of", "words", "that", "nobody", "wrote", "and", "which", "is", "long", "enough", "to", "read")
 
@@ -123,34 +123,26 @@ _ROWS = 16
 _PAGE = 16
 
 
-class NullModel:
+class NullSequence(RunningSequence):
+    """`number` is its name on the device."""
+
+    def __init__(self, number: int, prompt: Tokens, began: float) -> None:
+        super().__init__(prompt, began)
+        self.number = number
+
+
+class NullModel(LoadedModel[NullSequence]):
     """A `ChatModel`."""
 
     def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, device: NullDevice, answer: Answer) -> None:
-        self._facts = facts
-        self._tokenizer = tokenizer
+        super().__init__(facts, tokenizer)
         self._answer = answer
         self._device = device
         self._end_token = min(tokenizer.end_tokens, default=0)
-        self._open: set[NullSequence] = set()
-
-    @property
-    def facts(self) -> ModelFacts:
-        return self._facts
-
-    @property
-    def compiled(self) -> int:
-        return 0
-
-    @property
-    def open_sequences(self) -> int:
-        return len(self._open)
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens:
+        # Without a thread: those take real time.
         return self._tokenizer.chat(messages)
-
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
-        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(
         self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
@@ -196,53 +188,20 @@ class NullModel:
         await self._device.computed(sequence.number)
 
 
-class NullSequence(RunningSequence):
-    """`number` is its name on the device."""
-
-    def __init__(self, number: int, prompt: Tokens, began: float) -> None:
-        super().__init__(prompt, began)
-        self.number = number
-
-
-class NullDecode:
+class NullDecode(Decode[NullModel, NullSequence]):
     """The iterator behind `decode`."""
 
     def __init__(self, model: NullModel, sequence: NullSequence, sampling: Sampling, reply: Tokens) -> None:
-        self._model = model
-        self._sequence = sequence
+        super().__init__(model, sequence, sampling)
         self._reply = iter(reply)
         self._whole = len(reply) if sampling.schema is not None else None
-        room = model.facts.context - sequence.prompt_tokens
-        self._most = min(sampling.max_tokens, room)
-        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
-        self._text = model.detokenizer(sampling.stop)
 
-    def __aiter__(self) -> NullDecode:
-        return self
-
-    async def __anext__(self) -> int:
-        sequence = self._sequence
-        if sequence.finish is not None:
-            raise StopAsyncIteration
+    async def next_made(self) -> Made | None:
         token = next(self._reply, None)
-        try:
-            await self._model.compute(sequence, token)
-        except BaseException:
-            await self._model.release(sequence)
-            raise
+        await self.model.compute(self.sequence, token)
         if token is None:
-            sequence.end(Finish.STOP)
-        if token is None or sequence.finish is not None:
-            raise StopAsyncIteration
-        sequence.times.append(anyio.current_time())
-        self._text.push(token)
-        if self._text.stopped:
-            sequence.end(Finish.STOP)
-        if len(sequence.times) == self._whole:
-            sequence.end(Finish.STOP)
-        if len(sequence.times) >= self._most:
-            sequence.end(self._at_most)
-        return token
+            return None
+        return Made(token, finish=Finish.STOP if len(self.sequence.times) + 1 == self._whole else None)
 
 
 class ByteTokenizer:

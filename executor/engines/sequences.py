@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import anyio
 
 from .constraint.reading import read
 from .problems import PromptTooLong
-from .protocol import Finish, ModelFacts, Sampling, SequenceHandle, SequenceStats, TokenLogprob, Tokens
+from .protocol import (
+    ChatModel,
+    Finish,
+    ModelFacts,
+    Sampling,
+    SequenceHandle,
+    SequenceStats,
+    TokenLogprob,
+    Tokens,
+)
 
 
 class RunningSequence:
@@ -76,3 +89,65 @@ def decoded(sequence: SequenceHandle, kind: type[_S], sampling: Sampling) -> _S:
         read(sampling.schema)
     sequence.decoding = True
     return sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A token on its way to whoever reads. `finish` is why the reply ends with it, where whoever made it says so."""
+
+    token: int
+    logprob: TokenLogprob | None = None
+    finish: Finish | None = None
+
+
+_M = TypeVar("_M", bound=ChatModel)
+
+
+class Decode(ABC, Generic[_M, _S]):
+    """The iterator behind `decode`: tokens as `next_made` gives them, until the reply ends. It holds nothing that needs
+    closing: releasing the sequence is enough."""
+
+    def __init__(self, model: _M, sequence: _S, sampling: Sampling) -> None:
+        self.model = model
+        self.sequence = sequence
+        self.sampling = sampling
+        room = model.facts.context - sequence.prompt_tokens
+        self.most = min(sampling.max_tokens, room)
+        """Tokens of the reply, at most."""
+        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
+        self._text = model.detokenizer(sampling.stop) if sampling.stop else None
+
+    def __aiter__(self) -> Decode[Any, Any]:
+        return self
+
+    @abstractmethod
+    async def next_made(self) -> Made | None:
+        """The next token; None at the end of the reply, or where the sequence was ended meanwhile. What it raises has
+        the sequence released."""
+        ...
+
+    async def __anext__(self) -> int:
+        sequence = self.sequence
+        if sequence.finish is not None:
+            raise StopAsyncIteration
+        try:
+            made = await self.next_made()
+        except BaseException:
+            await self.model.release(sequence)
+            raise
+        if made is None or made.token in self.model.facts.end_tokens:
+            sequence.end(Finish.STOP)
+        if made is None or sequence.finish is not None:
+            raise StopAsyncIteration
+        sequence.times.append(anyio.current_time())
+        if made.logprob is not None:
+            sequence.logprobs.append(made.logprob)
+        if made.finish is not None:
+            sequence.end(made.finish)
+        if self._text is not None:
+            self._text.push(made.token)
+            if self._text.stopped:
+                sequence.end(Finish.STOP)
+        if len(sequence.times) >= self.most:
+            sequence.end(self._at_most)
+        return made.token

@@ -101,12 +101,7 @@ async def check_engine(make: Callable[[], Engine], spec: ModelSpec) -> None:
 
     Call it in an event loop of asyncio and in one of trio: engines run under both.
     """
-    for check in CHECKS:
-        try:
-            await check(make(), spec)
-        except PromiseBroken as broken:
-            broken.add_note(f"found by {check.__name__}: {check.__doc__}")
-            raise
+    await _check(CHECKS, make, spec)
 
 
 async def check_embedding(make: Callable[[], Engine], spec: TextModelSpec) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol, TypeVar
 
+import anyio
+
+from ..families import Operation, operations
 from ..generation import Generation, generate
 from ..protocol import ChatModel, Engine, Message, ModelSpec, Sampling, SequenceHandle, SequenceStats
+
+T = TypeVar("T")
 
 ASK = (Message("system", "Say something."), Message("user", "Grüße, 你好 👋 — what is `x += 1`?"))
 OTHER = (Message("user", "Something else entirely"),)
@@ -66,6 +72,39 @@ async def loaded(engine: Engine, spec: ModelSpec, context: int | None = None) ->
         promised(model.open_sequences == 0, "no sequence is held once all are released", model.open_sequences)
     finally:
         await model.close()
+
+
+class Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+M = TypeVar("M", bound=Closing)
+
+
+@asynccontextmanager
+async def opened(engine: Engine, operation: Operation, load: Callable[[], Awaitable[M]]) -> AsyncGenerator[M]:
+    """What `load` gives of an engine that must name the operation; closed afterwards, also where the caller is
+    cancelled."""
+    promised(operation in operations(engine), "an engine names the families that it implements")
+    model = await load()
+    try:
+        yield model
+    finally:
+        with anyio.CancelScope(shield=True):
+            await model.close()
+
+
+async def at_once(count: int, ask: Callable[[int], Awaitable[T]]) -> list[T]:
+    """What `ask` gives of each number below `count`, all asked at the same time."""
+    found: dict[int, T] = {}
+
+    async def one(number: int) -> None:
+        found[number] = await ask(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(count):
+            group.start_soon(one, number)
+    return [found[number] for number in range(count)]
 
 
 def sees_tokens(model: ChatModel) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
@@ -18,10 +18,9 @@ from ..families import (
     SynthesisingModel,
     TranscribingEngine,
     TranscribingModel,
-    operations,
 )
 from ..protocol import Engine
-from .promises import promised
+from .promises import at_once, opened, promised
 
 if TYPE_CHECKING:
     from ..speech.sources import TranscribingSpec, VoiceSpec
@@ -32,26 +31,12 @@ SENTENCE = "The mountain railway runs every hour from the valley to the top."
 _LONGEST_PIECE = 0.5
 
 
-@asynccontextmanager
-async def transcribing(engine: Engine, spec: TranscribingSpec) -> AsyncGenerator[TranscribingModel]:
-    promised(Operation.TRANSCRIBE in operations(engine), "an engine names the families that it implements")
-    model = await cast(TranscribingEngine, engine).load_transcribing(spec)
-    try:
-        yield model
-    finally:
-        with anyio.CancelScope(shield=True):
-            await model.close()
+def transcribing(engine: Engine, spec: TranscribingSpec) -> AbstractAsyncContextManager[TranscribingModel]:
+    return opened(engine, Operation.TRANSCRIBE, lambda: cast(TranscribingEngine, engine).load_transcribing(spec))
 
 
-@asynccontextmanager
-async def synthesising(engine: Engine, spec: VoiceSpec) -> AsyncGenerator[SynthesisingModel]:
-    promised(Operation.SYNTHESISE in operations(engine), "an engine names the families that it implements")
-    model = await cast(SynthesisingEngine, engine).load_synthesising(spec)
-    try:
-        yield model
-    finally:
-        with anyio.CancelScope(shield=True):
-            await model.close()
+def synthesising(engine: Engine, spec: VoiceSpec) -> AbstractAsyncContextManager[SynthesisingModel]:
+    return opened(engine, Operation.SYNTHESISE, lambda: cast(SynthesisingEngine, engine).load_synthesising(spec))
 
 
 @asynccontextmanager
@@ -107,15 +92,8 @@ async def check_two_heard(engine: Engine, spec: TranscribingSpec) -> None:
     async with transcribing(engine, spec) as model:
         sounds = (noise(1.0), noise(1.5, 200))
         alone = [await heard(model, sound) for sound in sounds]
-        together: dict[int, list[Segment]] = {}
-
-        async def hear(number: int) -> None:
-            together[number] = await heard(model, sounds[number])
-
-        async with anyio.create_task_group() as group:
-            for number in range(2):
-                group.start_soon(hear, number)
-        promised([together[0], together[1]] == alone, "who is heard beside another is heard as alone", together)
+        together = await at_once(2, lambda number: heard(model, sounds[number]))
+        promised(together == alone, "who is heard beside another is heard as alone", together)
 
 
 async def check_hearing_dropped(engine: Engine, spec: TranscribingSpec) -> None:

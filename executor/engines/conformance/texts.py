@@ -6,8 +6,7 @@ differ in its last digits by what shares its batch, and not more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -21,10 +20,9 @@ from ..families import (
     ScoringEngine,
     ScoringModel,
     TextModelSpec,
-    operations,
 )
 from ..protocol import Engine
-from .promises import promised
+from .promises import at_once, opened, promised
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,37 +44,16 @@ TEXTS = (
 QUESTION = "How long do I have to return something?"
 
 
-@asynccontextmanager
-async def embedding(engine: Engine, spec: TextModelSpec) -> AsyncGenerator[EmbeddingModel]:
-    promised(Operation.EMBED in operations(engine), "an engine names the families that it implements")
-    model = await cast(EmbeddingEngine, engine).load_embedding(spec)
-    try:
-        yield model
-    finally:
-        with anyio.CancelScope(shield=True):
-            await model.close()
+def embedding(engine: Engine, spec: TextModelSpec) -> AbstractAsyncContextManager[EmbeddingModel]:
+    return opened(engine, Operation.EMBED, lambda: cast(EmbeddingEngine, engine).load_embedding(spec))
 
 
-@asynccontextmanager
-async def scoring(engine: Engine, spec: TextModelSpec) -> AsyncGenerator[ScoringModel]:
-    promised(Operation.SCORE in operations(engine), "an engine names the families that it implements")
-    model = await cast(ScoringEngine, engine).load_scoring(spec)
-    try:
-        yield model
-    finally:
-        with anyio.CancelScope(shield=True):
-            await model.close()
+def scoring(engine: Engine, spec: TextModelSpec) -> AbstractAsyncContextManager[ScoringModel]:
+    return opened(engine, Operation.SCORE, lambda: cast(ScoringEngine, engine).load_scoring(spec))
 
 
-@asynccontextmanager
-async def recognising(engine: Engine, spec: TextModelSpec) -> AsyncGenerator[RecognisingModel]:
-    promised(Operation.RECOGNISE in operations(engine), "an engine names the families that it implements")
-    model = await cast(RecognisingEngine, engine).load_recognising(spec)
-    try:
-        yield model
-    finally:
-        with anyio.CancelScope(shield=True):
-            await model.close()
+def recognising(engine: Engine, spec: TextModelSpec) -> AbstractAsyncContextManager[RecognisingModel]:
+    return opened(engine, Operation.RECOGNISE, lambda: cast(RecognisingEngine, engine).load_recognising(spec))
 
 
 async def check_vectors(engine: Engine, spec: TextModelSpec) -> None:
@@ -121,10 +98,7 @@ async def check_many_vectors(engine: Engine, spec: TextModelSpec) -> None:
     async with embedding(engine, spec) as model:
         calls = [[f"Text {call} {each} " + "and more " * (each % 7) for each in range(20)] for call in range(8)]
         alone = [await model.embed(texts) for texts in calls]
-        found: dict[int, NDArray[np.float32]] = {}
-
-        async def one(number: int) -> None:
-            found[number] = await model.embed(calls[number])
+        found: list[NDArray[np.float32]] = []
 
         async def leaving() -> None:
             with anyio.move_on_after(0.001):
@@ -132,8 +106,7 @@ async def check_many_vectors(engine: Engine, spec: TextModelSpec) -> None:
 
         async with anyio.create_task_group() as group:
             group.start_soon(leaving)
-            for number in range(len(calls)):
-                group.start_soon(one, number)
+            found += await at_once(len(calls), lambda number: model.embed(calls[number]))
         for number, vectors in enumerate(alone):
             promised(_near(found[number], vectors), "calls at once do not disturb each other", number)
 
@@ -176,18 +149,11 @@ async def check_many_scores(engine: Engine, spec: TextModelSpec) -> None:
     async with scoring(engine, spec) as model:
         questions = [QUESTION, "Where is a tent pitched?", "What is x?", "x"]
         alone = [list(await model.score(question, TEXTS[:3])) for question in questions]
-        found: dict[int, Sequence[float]] = {}
-
-        async def one(number: int) -> None:
-            found[number] = await model.score(questions[number], TEXTS[:3])
-
-        async with anyio.create_task_group() as group:
-            for number in range(len(questions)):
-                group.start_soon(one, number)
+        found = await at_once(len(questions), lambda number: model.score(questions[number], TEXTS[:3]))
         await model.close()
     async with scoring(engine, spec) as model:
         again = list(await model.score(questions[0], TEXTS[:3]))
-    for number, scores in [*found.items(), (0, again)]:
+    for number, scores in [*enumerate(found), (0, again)]:
         off = max(abs(a - b) for a, b in zip(scores, alone[number], strict=True))
         promised(off < CLOSE_SCORE * 20, "calls at once do not disturb each other", number, off)
 
@@ -208,18 +174,9 @@ async def check_entities(engine: Engine, spec: TextModelSpec) -> None:
                 at = entity.end
         promised(together[2] == () and together[3] == (), "nothing is found in nothing", together[2], together[3])
         promised(list(await model.recognise(())) == [], "no texts have no answers")
-        found: dict[int, Sequence[object]] = {}
-
-        async def one(number: int) -> None:
-            found[number] = list(await model.recognise(texts[number : number + 1]))
-
-        async with anyio.create_task_group() as group:
-            for number in range(len(texts)):
-                group.start_soon(one, number)
-        for number in range(len(texts)):
-            promised(
-                found[number] == together[number : number + 1], "a text's entities are its own", texts[number][:40]
-            )
+        found = await at_once(len(texts), lambda number: model.recognise(texts[number : number + 1]))
+        for number, own in enumerate(found):
+            promised(list(own) == together[number : number + 1], "a text's entities are its own", texts[number][:40])
 
 
 def _off(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:

@@ -13,6 +13,7 @@ from .promises import (
     ASK,
     OTHER,
     SHORT,
+    at_once,
     continued,
     loaded,
     promised,
@@ -85,15 +86,7 @@ async def check_hundreds_at_once(engine: Engine, spec: ModelSpec) -> None:
 
 
 async def _at_once(model: ChatModel, asked: Sequence[tuple[Sequence[Message], Sampling]]) -> list[list[int]]:
-    found: dict[int, list[int]] = {}
-
-    async def one(number: int, ask: Sequence[Message], sampling: Sampling) -> None:
-        found[number] = await reply_tokens(model, sampling, ask)
-
-    async with anyio.create_task_group() as group:
-        for number, (ask, sampling) in enumerate(asked):
-            group.start_soon(one, number, ask, sampling)
-    return [found[number] for number in range(len(asked))]
+    return await at_once(len(asked), lambda number: reply_tokens(model, asked[number][1], asked[number][0]))
 
 
 async def check_prefix(engine: Engine, spec: ModelSpec) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
-import anyio.to_thread
 
 from ....base.problems import OutsideError
 from ..families import CacheState, ModelStats
+from ..loaded import LoadedModel
 from ..protocol import (
     SERVICE,
     ChatTokenizer,
     Finish,
-    Message,
     ModelFacts,
     Sampling,
     SequenceHandle,
@@ -25,8 +24,7 @@ from ..protocol import (
     TokenLogprob,
     Tokens,
 )
-from ..sequences import RunningSequence, decoded, prompt_of
-from ..stopping import StopDetokenizer
+from ..sequences import Decode, Made, RunningSequence, decoded, prompt_of
 from ..workers.frames import Frame
 from ..workers.problems import cache_unusable, engine_gone
 from ..workers.process import Gone, Inbox, Worker
@@ -44,43 +42,23 @@ class LlamaSequence(RunningSequence):
         self.inbox: Inbox = worker.inbox(number)
 
 
-class LlamaCppModel:
+class LlamaCppModel(LoadedModel[LlamaSequence]):
     """A `ChatModel`, and a `TransferableModel`. Made by `LlamaCppEngine.load`."""
 
     def __init__(
         self, facts: ModelFacts, tokenizer: ChatTokenizer, worker: Worker, again: Callable[[], Awaitable[Worker]]
     ) -> None:
         """`again` is awaited for a new worker with the model loaded, where the last one is gone."""
-        self._facts = facts
-        self._tokenizer = tokenizer
+        super().__init__(facts, tokenizer)
         self._worker = worker
         self._again = again
         self._starting = anyio.Lock()
-        self._open: set[LlamaSequence] = set()
         self._numbers = 0
         self._closed = False
 
     @property
-    def facts(self) -> ModelFacts:
-        return self._facts
-
-    @property
-    def compiled(self) -> int:
-        return 0
-
-    @property
-    def open_sequences(self) -> int:
-        return len(self._open)
-
-    @property
     def worker(self) -> Worker:
         return self._worker
-
-    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
-        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
-
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
-        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(
         self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
@@ -174,24 +152,18 @@ class LlamaCppModel:
             self._free(sequence)
         await self._worker.close()
 
-    async def next_token(self, sequence: LlamaSequence) -> tuple[int | None, bool, TokenLogprob | None]:
-        """The next token, None if there is none, whether the reply ends with it, and how likely it was, where that was
-        asked for. For `LlamaDecode`."""
-        try:
-            frame = await self._receive(sequence)
-        except BaseException:
-            self._free(sequence)
-            raise
+    async def next_made(self, sequence: LlamaSequence) -> Made | None:
+        """For `LlamaDecode`."""
+        frame = await self._receive(sequence)
         if frame is None:
-            return None, True, None
+            return None
         if frame.words["say"] == "refused":
-            self._free(sequence)
             raise RuntimeError(frame.words["why"])
         token, likely = frame.words["token"], frame.words.get("likely")
         if token is None:
-            return None, True, None
+            return None
         told = None if likely is None else TokenLogprob(int(token), likely[0], tuple(map(tuple, likely[1])))
-        return int(token), bool(frame.words["last"]), told
+        return Made(int(token), told, Finish.STOP if frame.words["last"] else None)
 
     async def _receive(self, sequence: LlamaSequence) -> Frame | None:
         try:
@@ -213,44 +185,17 @@ class LlamaCppModel:
             self._stop(sequence)
 
 
-class LlamaDecode:
+class LlamaDecode(Decode[LlamaCppModel, LlamaSequence]):
     """The iterator behind `decode`."""
 
-    def __init__(self, model: LlamaCppModel, sequence: LlamaSequence, sampling: Sampling) -> None:
-        self._model = model
-        self._sequence = sequence
-        self._sampling = sampling
-        room = model.facts.context - sequence.prompt_tokens
-        self._most = min(sampling.max_tokens, room)
-        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
-        self._text = model.detokenizer(sampling.stop)
-        self._begun = False
+    _begun = False
 
-    def __aiter__(self) -> LlamaDecode:
-        return self
-
-    async def __anext__(self) -> int:
-        sequence = self._sequence
-        if sequence.finish is not None:
-            raise StopAsyncIteration
+    async def next_made(self) -> Made | None:
         self._ask()
-        token, last, likely = await self._model.next_token(sequence)
-        if token is None:
-            sequence.end(Finish.STOP)
-        if token is None or sequence.finish is not None:
-            raise StopAsyncIteration
-        sequence.times.append(anyio.current_time())
-        if likely is not None:
-            sequence.logprobs.append(likely)
-        self._text.push(token)
-        if self._text.stopped or last:
-            sequence.end(Finish.STOP)
-        if len(sequence.times) >= self._most:
-            sequence.end(self._at_most)
-        return token
+        return await self.model.next_made(self.sequence)
 
     def _ask(self) -> None:
-        sequence, sampling = self._sequence, self._sampling
+        sequence, sampling = self.sequence, self.sampling
         if self._begun:
             sequence.worker.send({"do": "more", "sequence": sequence.number, "credit": 1})
             return
@@ -265,7 +210,7 @@ class LlamaDecode:
                 "top_p": sampling.top_p,
                 "schema": sampling.schema,
                 "logprobs": sampling.logprobs,
-                "most": self._most,
+                "most": self.most,
                 "credit": 2,
             }
         )

@@ -11,15 +11,14 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from ....base.problems import OutsideError
 from ..families import CacheState, ModelStats
+from ..loaded import LoadedModel
 from ..protocol import (
     SERVICE,
     ChatTokenizer,
     Finish,
-    Message,
     ModelFacts,
     Sampling,
     SequenceHandle,
@@ -27,8 +26,7 @@ from ..protocol import (
     TokenLogprob,
     Tokens,
 )
-from ..sequences import RunningSequence, decoded, prompt_of
-from ..stopping import StopDetokenizer
+from ..sequences import Decode, Made, RunningSequence, decoded, prompt_of
 from ..workers.frames import Frame
 from ..workers.problems import engine_gone, link_cut
 from ..workers.process import Gone, Inbox, Worker
@@ -66,40 +64,24 @@ class SplitSequence(RunningSequence):
         self.transfer: Transfer | None = None
 
 
-class SplitModel:
+class SplitModel(LoadedModel[SplitSequence]):
     """A `ChatModel`, and a `TransferableModel`. Made by `SplitEngine.load`."""
 
     def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer, pair: Pair) -> None:
-        self._facts = facts
-        self._tokenizer = tokenizer
+        super().__init__(facts, tokenizer)
         self._pair = pair
-        self._open: set[SplitSequence] = set()
         self._numbers = 0
         self._compiled: dict[Worker, int] = {}
         self._closed = False
         self._flights = anyio.CapacityLimiter(FLIGHTS)
 
     @property
-    def facts(self) -> ModelFacts:
-        return self._facts
-
-    @property
     def compiled(self) -> int:
         return sum(self._compiled.values())
 
     @property
-    def open_sequences(self) -> int:
-        return len(self._open)
-
-    @property
     def pair(self) -> Pair:
         return self._pair
-
-    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
-        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
-
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
-        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(
         self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
@@ -218,14 +200,22 @@ class SplitModel:
             self._free(sequence)
         await self._pair.close()
 
-    async def next_token(self, sequence: SplitSequence) -> Mapping[str, Any] | None:
+    async def next_made(self, sequence: SplitSequence) -> Made | None:
         """What the decoding process says next. For `SplitDecode`."""
-        try:
-            frame = await self._receive(sequence.decode, sequence.inbox)
-        except BaseException:
-            self._free(sequence)
-            raise
-        return None if frame is None else frame.words
+        frame = await self._receive(sequence.decode, sequence.inbox)
+        if frame is None:
+            return None
+        words = frame.words
+        token, finish = words["token"], words["finish"]
+        why = None if finish is None else Finish(finish)
+        if token is None:
+            if why is not None:
+                sequence.end(why)
+            return None
+        likely = None
+        for place, figure, top in words.get("likely", ()):
+            likely = TokenLogprob(place, figure, tuple((one, other) for one, other in top))
+        return Made(int(token), likely, why)
 
     async def _asked(self, worker: Worker, words: Mapping[str, Any]) -> Mapping[str, Any]:
         """An answer that is of no sequence."""
@@ -264,45 +254,19 @@ class SplitModel:
             self._stop(sequence)
 
 
-class SplitDecode:
-    """The iterator behind `decode`."""
+class SplitDecode(Decode[SplitModel, SplitSequence]):
+    """The iterator behind `decode`. Why a reply ends is found by the engine behind it."""
 
-    def __init__(self, model: SplitModel, sequence: SplitSequence, sampling: Sampling) -> None:
-        self._model = model
-        self._sequence = sequence
-        self._sampling = sampling
-        self._begun = False
+    _begun = False
 
-    def __aiter__(self) -> SplitDecode:
-        return self
-
-    async def __anext__(self) -> int:
-        sequence = self._sequence
-        if sequence.finish is not None:
-            raise StopAsyncIteration
-        self._ask()
-        words = await self._model.next_token(sequence)
-        if words is None or sequence.finish is not None:
-            raise StopAsyncIteration
-        token, finish = words["token"], words["finish"]
-        if token is not None:
-            sequence.times.append(anyio.current_time())
-            for place, likely, top in words.get("likely", ()):
-                sequence.logprobs.append(TokenLogprob(place, likely, tuple((one, other) for one, other in top)))
-        if finish is not None:
-            sequence.end(Finish(finish))
-        if token is None:
-            sequence.end(Finish.STOP)
-            raise StopAsyncIteration
-        return int(token)
-
-    def _ask(self) -> None:
-        sequence = self._sequence
+    async def next_made(self) -> Made | None:
+        sequence = self.sequence
         if not self._begun:
             self._begun = True
-            sampling = asdict(self._sampling)
+            sampling = asdict(self.sampling)
             sequence.decode.send({"do": "start", "sequence": sequence.number, "sampling": sampling})
         sequence.decode.send({"do": "more", "sequence": sequence.number})
+        return await self.model.next_made(sequence)
 
 
 def _stats(words: Mapping[str, Any]) -> ModelStats:

@@ -25,19 +25,17 @@ import numpy as np
 from ..beginnings import common_beginning
 from ..constraint.masks import Constraint, Masks, without
 from ..families import ModelStats
+from ..loaded import LoadedModel
 from ..protocol import (
     SERVICE,
     ChatTokenizer,
     Finish,
-    Message,
     ModelFacts,
     Sampling,
     SequenceHandle,
     Service,
-    Tokens,
 )
-from ..sequences import decoded, prompt_of
-from ..stopping import StopDetokenizer
+from ..sequences import Decode, Made, decoded, prompt_of
 from . import buckets
 from .kept import Program
 from .likely import likelihood
@@ -51,24 +49,19 @@ FORCED_CHUNK = buckets.CHUNKS[0]
 """How many tokens that a schema leaves no choice about are fed at once."""
 
 
-class XlaModel:
+class XlaModel(LoadedModel[XlaSequence]):
     """A `ChatModel`. Made by `XlaEngine.load`, inside an event loop."""
 
     def __init__(
         self, facts: ModelFacts, tokenizer: ChatTokenizer, programs: Programs, weights: Any, context: int | None
     ) -> None:
-        self._facts = facts if context is None else replace(facts, context=min(context, facts.context))
-        self._tokenizer = tokenizer
+        limited = facts if context is None else replace(facts, context=min(context, facts.context))
+        super().__init__(limited, tokenizer)
         self._programs = programs
         self._weights = programs.placed(weights)
         self._turn = anyio.CapacityLimiter(1)
-        self._open: set[XlaSequence] = set()
         self._steps = self._prefilled = self._made = 0  # tokens made: of sequences that are gone
         self._masks = Masks(tokenizer, facts.vocabulary)
-
-    @property
-    def facts(self) -> ModelFacts:
-        return self._facts
 
     @property
     def compiled(self) -> int:
@@ -82,21 +75,10 @@ class XlaModel:
     def device_weights(self) -> DeviceWeights:
         return self._weights
 
-    @property
-    def open_sequences(self) -> int:
-        """Sequences whose cache is held."""
-        return len(self._open)
-
     async def stats(self) -> ModelStats:
         open_ = tuple(self._open)
         made = self._made + sum(sequence.chosen for sequence in open_)
         return ModelStats(self._steps, self._prefilled, made, len(open_))
-
-    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
-        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
-
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
-        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(
         self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
@@ -342,48 +324,18 @@ class XlaModel:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._turn)
 
 
-class XlaDecode:
-    """The iterator behind `decode`. It holds nothing that needs closing: releasing the sequence is enough."""
+class XlaDecode(Decode[XlaModel, XlaSequence]):
+    """The iterator behind `decode`."""
 
-    def __init__(self, model: XlaModel, sequence: XlaSequence, sampling: Sampling) -> None:
-        self._model = model
-        self._sequence = sequence
-        self._sampling = sampling
-        room = model.facts.context - sequence.prompt_tokens
-        self._most = min(sampling.max_tokens, room)
-        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
-        self._text = model.detokenizer(sampling.stop) if sampling.stop else None
-
-    def __aiter__(self) -> XlaDecode:
-        return self
-
-    async def __anext__(self) -> int:
-        sequence = self._sequence
-        if sequence.finish is not None:
-            raise StopAsyncIteration
-        try:
-            last = len(sequence.times) + 1 >= self._most
-            token = await self._model.next_token(sequence, self._sampling, last)
-        except BaseException:
-            await self._model.release(sequence)
-            raise
+    async def next_made(self) -> Made | None:
+        sequence = self.sequence
+        last = len(sequence.times) + 1 >= self.most
+        token = await self.model.next_token(sequence, self.sampling, last)
         if token is None:
-            raise StopAsyncIteration
-        if token in self._model.facts.end_tokens:
-            sequence.end(Finish.STOP)
-            raise StopAsyncIteration
-        sequence.times.append(anyio.current_time())
-        if sequence.told:
-            sequence.logprobs.append(sequence.told.popleft())
-        if self._text is not None:
-            self._text.push(token)
-            if self._text.stopped:
-                sequence.end(Finish.STOP)
-        if sequence.constraint is not None and sequence.constraint.complete and not sequence.forced:
-            sequence.end(Finish.STOP)
-        if len(sequence.times) >= self._most:
-            sequence.end(self._at_most)
-        return token
+            return None
+        whole = sequence.constraint is not None and sequence.constraint.complete and not sequence.forced
+        told = sequence.told.popleft() if sequence.told else None
+        return Made(token, told, Finish.STOP if whole else None)
 
 
 async def _compile(program: Callable[..., T], *shape: int) -> T:

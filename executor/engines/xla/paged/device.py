@@ -38,10 +38,11 @@ from ....scheduler import (
     StepWanted,
 )
 from ...constraint.masks import Constraint
-from ...protocol import Sampling, TokenLogprob, Tokens
+from ...protocol import Finish, Sampling, TokenLogprob, Tokens
+from ...sequences import Made
 from .picking import Picker, Picks
 from .pool import KeysValues
-from .sequence import Made, Making, PagedSequence, Told
+from .sequence import Making, PagedSequence, Told
 from .steps import Entry, Steps, divided
 
 
@@ -233,10 +234,10 @@ class PagedDevice:
         making.count += len(tokens)
         self.decoded += len(tokens)
         whole = constraint is not None and constraint.complete
-        last = len(tokens) - 1
-        made = [Made(token, likely, whole and index == last) for index, token in enumerate(tokens)]
+        *before, last = tokens
+        made = [*(Made(token, likely) for token in before), Made(last, likely, Finish.STOP if whole else None)]
         self._news.append(partial(sequence.reading.made, made))
-        if whole or making.count >= making.most or tokens[-1] in self._ends:
+        if whole or making.count >= making.most or last in self._ends:
             return
         making.held = tokens
         if making.choice < making.asked:

@@ -15,19 +15,17 @@ import numpy as np
 from ....scheduler import Settings
 from ...constraint.masks import Masks
 from ...families import CacheState, ModelStats
+from ...loaded import LoadedModel
 from ...protocol import (
     SERVICE,
     ChatTokenizer,
     Finish,
-    Message,
     ModelFacts,
     Sampling,
     SequenceHandle,
     Service,
-    Tokens,
 )
-from ...sequences import decoded, prompt_of
-from ...stopping import StopDetokenizer
+from ...sequences import Decode, Made, decoded, prompt_of
 from ..programs import DeviceWeights
 from .budget import Budget
 from .carried import FORM, carried, unpacked
@@ -45,7 +43,7 @@ _STEP_TOKENS = 512
 """The most tokens of prompts in a step: others that decode wait for them."""
 
 
-class PagedModel:
+class PagedModel(LoadedModel[PagedSequence]):
     """A `ChatModel`, and a `TransferableModel`. Made by `XlaEngine.load`, in any thread."""
 
     def __init__(
@@ -58,8 +56,7 @@ class PagedModel:
         context: int | None,
     ) -> None:
         most = min(facts.context, budget.pages * budget.page, context or facts.context)
-        self._facts = replace(facts, context=most)
-        self._tokenizer = tokenizer
+        super().__init__(replace(facts, context=most), tokenizer)
         self._programs = programs
         self._weights = weights
         self._budget = budget
@@ -69,13 +66,8 @@ class PagedModel:
         settings = Settings(budget.pages, budget.page, ROWS, ROWS + _STEP_TOKENS, _STEP_TOKENS)
         self._device = PagedDevice(settings, self._steps, self._picker, facts.end_tokens)
         self._thread = DeviceThread(f"model {facts.name}", self._device.work, self._device.fail)
-        self._open: set[PagedSequence] = set()
         self._numbers = 0
         self._ready = self._closed = False
-
-    @property
-    def facts(self) -> ModelFacts:
-        return self._facts
 
     @property
     def compiled(self) -> int:
@@ -93,19 +85,9 @@ class PagedModel:
     def device_weights(self) -> DeviceWeights:
         return self._weights
 
-    @property
-    def open_sequences(self) -> int:
-        return len(self._open)
-
     async def stats(self) -> ModelStats:
         device = self._device
         return ModelStats(device.steps, device.prefilled, device.decoded, len(self._open))
-
-    async def tokenize(self, messages: Sequence[Message]) -> Tokens:
-        return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)
-
-    def detokenizer(self, stop: tuple[str, ...] = ()) -> StopDetokenizer:
-        return StopDetokenizer(self._tokenizer.detokenizer(), stop)
 
     async def prefill(
         self, tokens: Sequence[int], prefix: SequenceHandle | None = None, service: Service = SERVICE
@@ -244,50 +226,14 @@ class PagedModel:
             await self.release(sequence)
 
 
-class PagedDecode:
-    """The iterator behind `decode`. It holds nothing that needs closing: releasing the sequence is enough."""
+class PagedDecode(Decode[PagedModel, PagedSequence]):
+    """The iterator behind `decode`."""
 
-    def __init__(self, model: PagedModel, sequence: PagedSequence, sampling: Sampling) -> None:
-        self._model = model
-        self._sequence = sequence
-        self._sampling = sampling
-        room = model.facts.context - sequence.prompt_tokens
-        self._most = min(sampling.max_tokens, room)
-        self._at_most = Finish.LENGTH if sampling.max_tokens <= room else Finish.TRUNCATED
-        self._text = model.detokenizer(sampling.stop) if sampling.stop else None
-        self._begun = False
+    _begun = False
 
-    def __aiter__(self) -> PagedDecode:
-        return self
-
-    async def __anext__(self) -> int:
-        sequence = self._sequence
-        if sequence.finish is not None:
-            raise StopAsyncIteration
-        try:
-            if not self._begun:
-                self._begun = True
-                await self._model.begin(sequence, self._sampling, self._most)
-            self._model.ask(sequence)
-            made = await sequence.reading.token()
-        except BaseException:
-            await self._model.release(sequence)
-            raise
-        if made is None:
-            raise StopAsyncIteration
-        token = made.token
-        if token in self._model.facts.end_tokens:
-            sequence.end(Finish.STOP)
-            raise StopAsyncIteration
-        sequence.times.append(anyio.current_time())
-        if made.logprob is not None:
-            sequence.logprobs.append(made.logprob)
-        if self._text is not None:
-            self._text.push(token)
-            if self._text.stopped:
-                sequence.end(Finish.STOP)
-        if made.whole:
-            sequence.end(Finish.STOP)
-        if len(sequence.times) >= self._most:
-            sequence.end(self._at_most)
-        return token
+    async def next_made(self) -> Made | None:
+        if not self._begun:
+            self._begun = True
+            await self.model.begin(self.sequence, self.sampling, self.most)
+        self.model.ask(self.sequence)
+        return await self.sequence.reading.token()

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
 from ...constraint.masks import Constraint
-from ...protocol import Finish, Sampling, Service, TokenLogprob, Tokens
-from ...sequences import RunningSequence
+from ...protocol import Finish, Sampling, Service, Tokens
+from ...sequences import Made, RunningSequence
 from .pool import Floats, KeysValues
 from .thread import Soon
 
 Told = Callable[[int, int, Floats, Floats], None]
 """`(layer, start, keys, values)`, both `[kv_heads, n, head_dim]`: the positions from `start` on, for a layer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A token on its way to whoever reads; `whole` if a document is complete with it."""
-
-    token: int
-    logprob: TokenLogprob | None = None
-    whole: bool = False
 
 
 class PagedSequence(RunningSequence):
