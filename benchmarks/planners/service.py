@@ -38,14 +38,17 @@ def service(
     token_gap: float = 0.05,
     count: int = 32,
     convention: str = "annuity",
+    guard: Request | None = None,
 ) -> Problem:
-    """Promises: the first token at the 95th percentile, the median gap between tokens, and the rate. `count` devices of
-    each kind there are at most."""
+    """With a `guard` another model reads each prompt before, in groups of its own or beside the prompts. Promises: the
+    first token at the 95th percentile, the median gap between tokens, and the rate. `count` devices of each kind there
+    are at most."""
     shape = request.shape
     weights = shape.parameters * shape.weight_bytes
     cached = cache_bytes(shape)
     tiers: list[Tier] = []
     pools: list[Pool] = []
+    guards: list[Option] = []
     prefills: list[Option] = []
     decodes: list[Option] = []
     for name in devices:
@@ -66,6 +69,9 @@ def service(
                 title=of.title,
             )
         )
+        if guard:
+            pools.append(Pool(f"1 x {name}, guard", name, 1, 1))
+            guards.append(_guarded(guard, pools[-1], name))
         for n in GROUPS:
             made = group(name, request.precision, False, n)
             room = n * USABLE * of.memory.value - weights
@@ -77,6 +83,8 @@ def service(
             joules = n * of.power.value * time.value
             pools.append(pool)
             prefills.append(Option(pool.name, time, time.value, time.value, held, joules=joules, noise=SPREAD))
+            if guard:
+                guards.append(_guarded(guard, pool, name))
             for batch in BATCHES:
                 whole = batch * (request.prompt + request.reply) * cached
                 if whole > room:
@@ -91,6 +99,8 @@ def service(
                 decodes.append(Option(pool.name, time, step.value, time.value, held, joules=joules, noise=SPREAD))
     nodes = Builder()
     before = [nodes.add(Take("chat.prefill")), nodes.add(Move(0))]
+    if guard:
+        before = [nodes.add(Take("guard")), nodes.add(Move(1)), *before]
     first = nodes.sum([*before, nodes.add(Take("chat.decode", first=True))])
     last = nodes.sum([*before, nodes.add(Take("chat.decode"))])
     gap = nodes.add(Take("chat.decode", 1 / request.reply))
@@ -112,17 +122,36 @@ def service(
     requirements += [Requirement(link.carries, "link", link.carries) for link in between]
     requirements.append(Requirement("links", "links", "links between devices"))
     return Problem(
-        stages=(Stage("chat.prefill", tuple(prefills)), Stage("chat.decode", tuple(decodes))),
+        stages=(
+            *((Stage("guard", tuple(guards)),) if guard else ()),
+            Stage("chat.prefill", tuple(prefills)),
+            Stage("chat.decode", tuple(decodes)),
+        ),
         pools=tuple(pools),
         tiers=tuple(tiers),
         links=between,
-        edges=(Edge("chat.prefill", "chat.decode", request.moved),),
+        edges=(
+            Edge("chat.prefill", "chat.decode", request.moved),
+            *((Edge("guard", "chat.prefill", 4.0 * request.prompt),) if guard else ()),
+        ),
         nodes=tuple(nodes.nodes),
         moments=(("first_token", first), ("token_gap", gap), ("finish", last)),
         promises=promises,
         requirements=tuple(requirements),
         rate=rate,
     )
+
+
+def _guarded(guard: Request, pool: Pool, device: str) -> Option:
+    """A model that only prefills: its answer is one token."""
+    shape = guard.shape
+    time = times.prefill(shape, group(device, guard.precision, False, pool.devices), 1, guard.prompt)
+    held = (
+        Held("weights of the guard", shape.parameters * shape.weight_bytes),
+        Held("prompt of the guard", guard.prompt * cache_bytes(shape)),
+    )
+    joules = pool.devices * entry(device, False).power.value * time.value
+    return Option(pool.name, time, time.value, time.value, held, joules=joules, noise=SPREAD)
 
 
 def _many(term: times.Term, steps: float) -> times.Term:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from math import ceil
+from math import ceil, inf
 
 from agentlang.planner.space.evaluate import FULLEST, STEPS, Outcome, evaluate
 from agentlang.planner.space.problem import Choice, Option, Problem, Stage
@@ -78,8 +78,9 @@ def with_capacity(problem: Problem, options: tuple[int, ...], fullest: float = 1
     return Choice(options, tuple(replicas))
 
 
-def replicated(problem: Problem, options: tuple[int, ...]) -> tuple[Choice, Outcome] | None:
-    """The options with the replicas that make them cheapest and keep every requirement; None where none do. Where
+def replicated(problem: Problem, options: tuple[int, ...], below: float = inf) -> tuple[Choice, Outcome] | None:
+    """The options with the replicas that make them cheapest and keep every requirement; None where none do, or none
+    for less than `below`. Where
     nothing is soft and the goal is the cheapest, a replica more never costs less, so the first that holds, in the
     order of cost, is it. ValueError for other goals."""
     if problem.objective != "cheapest" or any(promise.soft is not None for promise in problem.promises):
@@ -88,6 +89,8 @@ def replicated(problem: Problem, options: tuple[int, ...]) -> tuple[Choice, Outc
         return None
     start = with_capacity(problem, options, FULLEST / STEPS)
     if start is None:
+        return None
+    if evaluate(problem, start).objective >= below:
         return None
     # More replicas shorten waiting lines and widen links; what is broken beside these stays so, or gets dearer.
     helped = [promise.name for promise in problem.promises if promise.kind == "rate"]
@@ -99,7 +102,9 @@ def replicated(problem: Problem, options: tuple[int, ...]) -> tuple[Choice, Outc
     outcome = evaluate(problem, start)
     line = [(outcome.objective, next(order), start, outcome)]
     while line:
-        _, _, choice, outcome = heapq.heappop(line)
+        least, _, choice, outcome = heapq.heappop(line)
+        if least >= below:
+            return None
         if outcome.holds:
             return choice, outcome
         for place, pool in enumerate(problem.pools):

@@ -28,6 +28,9 @@ def problems() -> dict[str, Problem]:
         "8B in FP16, 1,024→256 tokens, 40 requests a second": service(small, DEVICES, 40.0),
         "70B in FP8, 2,048→512 tokens, 8 requests a second": service(large, DEVICES, 8.0),
         "70B in FP8, 2,048→512 tokens, 60 requests a second": service(large, DEVICES, 60.0),
+        "The same at 8 a second, behind a guard of 8B that reads every prompt": service(
+            large, DEVICES, 8.0, guard=Request("8B", "FP16", 2048, 1, promised=True)
+        ),
     }
 
 
