@@ -63,6 +63,14 @@ def used(problem: Problem, replicas: tuple[int, ...], tier: str) -> int:
     return max(sums.values())
 
 
+def _paid(problem: Problem, replicas: tuple[int, ...]) -> float:
+    """Dollars a run of devices alone, which is less than what a choice costs."""
+    if problem.rate is None:
+        return 0.0
+    tiers = (tier for tier in problem.tiers if not tier.endpoint)
+    return sum(max(tier.low, used(problem, replicas, tier.name)) * tier.dollars.value for tier in tiers) / problem.rate
+
+
 def with_capacity(problem: Problem, options: tuple[int, ...], fullest: float = 1.0) -> Choice | None:
     """The options with as few replicas as carry the load, up to `fullest` of their slots; None where there are not as
     many devices. This is capacity alone: nobody asks how long a line is."""
@@ -90,7 +98,7 @@ def replicated(problem: Problem, options: tuple[int, ...], below: float = inf) -
     start = with_capacity(problem, options, FULLEST / STEPS)
     if start is None:
         return None
-    if evaluate(problem, start).objective >= below:
+    if _paid(problem, start.replicas) >= below:
         return None
     # More replicas shorten waiting lines and widen links; what is broken beside these stays so, or gets dearer.
     helped = [promise.name for promise in problem.promises if promise.kind == "rate"]

@@ -7,9 +7,10 @@ Other stages go where the prompts are, if they can; this planner has no other pl
 from __future__ import annotations
 
 from itertools import product
+from math import inf
 
 from agentlang.planner.space.evaluate import Outcome
-from agentlang.planner.space.problem import Choice, Pool, Problem
+from agentlang.planner.space.problem import Choice, Problem
 
 from .shared import Answer, allowed, replicated
 
@@ -17,24 +18,23 @@ from .shared import Answer, allowed, replicated
 def splitwise(problem: Problem, homogeneous: bool = False) -> Answer:
     name = "two pools of one device (Splitwise)" if homogeneous else "two pools (Splitwise)"
     best: tuple[Choice, Outcome] | None = None
-    pools = [pool for pool in problem.pools if any(o.pool == pool.name for s in problem.stages for o in s.options)]
-    for prompts, replies in product(pools, repeat=2):
+    # By stage and pool, the quickest option.
+    quickest: list[dict[str, int]] = []
+    for stage in problem.stages:
+        found: dict[str, int] = {}
+        for place in allowed(problem, stage):
+            pool = stage.options[place].pool
+            if pool not in found or stage.options[place].busy < stage.options[found[pool]].busy:
+                found[pool] = place
+        quickest.append(found)
+    for prompts, replies in product(problem.pools, repeat=2):
         if homogeneous and prompts.tier != replies.tier:
             continue
-        options = _placed(problem, prompts, replies)
-        found = replicated(problem, options) if options else None
-        if found and (best is None or found[1].objective < best[1].objective):
-            best = found
+        wanted = [replies.name if "decode" in stage.name else prompts.name for stage in problem.stages]
+        if any(pool not in places for pool, places in zip(wanted, quickest, strict=True)):
+            continue
+        options = tuple(places[pool] for pool, places in zip(wanted, quickest, strict=True))
+        held = replicated(problem, options, best[1].objective if best else inf)
+        if held and (best is None or held[1].objective < best[1].objective):
+            best = held
     return Answer(name, best[1].dollars, *best) if best else Answer(name, None, said="none keeps the promises")
-
-
-def _placed(problem: Problem, prompts: Pool, replies: Pool) -> tuple[int, ...] | None:
-    found: list[int] = []
-    for stage in problem.stages:
-        wanted = replies if "decode" in stage.name else prompts
-        places = allowed(problem, stage)
-        fitting = [place for place in places if stage.options[place].pool == wanted.name]
-        if not fitting:
-            return None
-        found.append(min(fitting, key=lambda place, stage=stage: stage.options[place].busy))
-    return tuple(found)
