@@ -14,7 +14,7 @@ from .figures import Prediction, Term, show_value
 from .goals import LATENCIES, Load, latency, term_text
 from .placement import Placement
 from .plan import GoalPlan, Plan
-from .relax import calmer, relaxations
+from .relax import calmer, floor_of, relaxations
 from .tails import MEDIAN
 from .workload import loose
 
@@ -47,13 +47,16 @@ def explain(placement: Placement, plan: Plan) -> Problems:
 def _overloaded(placement: Placement, plan: Plan, term: GoalPlan) -> Problem:
     busy, service = placement.run.busy, placement.run.busy_seconds
     largest = max(busy, key=lambda stage: busy[stage])
+    tier = plan.tiers[0]
+    most = tier.instances / service
     return problems.overloaded(
-        plan.tiers[0].name,
-        plan.tiers[0].instances,
+        tier.name,
+        tier.instances,
         term.limit,
         service,
+        most,
         f"{resource_of(placement.run.times[largest].time)} of {largest}",
-        int(term.limit * service) + 1,
+        (f"`rate {floor_of(most):g} per s`", f"{int(term.limit * service) + 1} of {tier.name}"),
         _span(placement, term),
         placement.options.enforce_goal,
     )

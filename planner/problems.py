@@ -3,11 +3,10 @@ comes out. A missed goal is a warning, or an error where the caller enforces goa
 
 from __future__ import annotations
 
-from ..base.problems import Problem, Severity
+from ..base.problems import Problem, Related, Severity
 from ..base.source import Span
 from ..base.suggest import suggest
 from .figures import show_value
-from .relax import floor_of
 
 
 def several_tiers(fleet: str, what: str, span: Span | None) -> Problem:
@@ -94,10 +93,17 @@ def does_not_fit(tier: str, needed: float, capacity: float, largest: str, span: 
 
 
 def overloaded(
-    tier: str, instances: int, rate: float, busy: float, largest: str, needed: int, span: Span | None, enforced: bool
+    tier: str,
+    instances: int,
+    rate: float,
+    busy: float,
+    most: float,
+    largest: str,
+    helps: tuple[str, ...],
+    span: Span | None,
+    enforced: bool,
 ) -> Problem:
-    """More runs arrive than the tier carries."""
-    most = instances / busy
+    """More runs arrive than the tier carries: `most` are carried."""
     machines = f"{instances} x {tier}" if instances > 1 else tier
     return Problem(
         "plan-overloaded",
@@ -105,7 +111,30 @@ def overloaded(
         f"{show_value(busy, 's')}, so at most {most:.3g} per s",
         span,
         _severity(enforced),
-        hint=f"`rate {floor_of(most):g} per s` holds, or {needed} of {tier}; most of the time is {largest}",
+        hint=(f"{helps[0]} holds{''.join(f', or {more}' for more in helps[1:])}; " if helps else "")
+        + f"most of the time is {largest}",
+    )
+
+
+def no_plan(
+    asked: tuple[str, ...],
+    reasons: tuple[Related, ...],
+    detail: str,
+    helps: tuple[str, ...],
+    span: Span | None,
+    *,
+    enforced: bool,
+) -> Problem:
+    """What is asked cannot hold together: each requirement with its reason, and what would help."""
+    listed = asked[0] if len(asked) == 1 else f"{', '.join(asked[:-1])} and {asked[-1]}"
+    return Problem(
+        "plan-no-plan",
+        f"no plan keeps {listed}" + (" together" if len(asked) > 1 else ""),
+        span,
+        _severity(enforced),
+        hint=f"there is a plan with {', or '.join(helps)}" if helps else None,
+        related=reasons,
+        detail=detail or None,
     )
 
 

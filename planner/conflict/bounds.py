@@ -15,10 +15,13 @@ from ..space.nodes import Take, critical, reached, values
 from ..space.problem import Option, Problem, Promise
 
 Allowed = Callable[[str, Option], bool]
-_ALL: Allowed = lambda *_: True  # noqa: E731
 
 
-def least(problem: Problem, promise: Promise, allowed: Allowed = _ALL) -> float:
+def _anywhere(*_: object) -> bool:
+    return True
+
+
+def least(problem: Problem, promise: Promise, allowed: Allowed = _anywhere) -> float:
     """A lower bound of what a promise comes to, of choices whose options are allowed; 0 where nothing is known."""
     if promise.kind == "energy":
         return sum(
@@ -67,7 +70,7 @@ def too_slow(problem: Problem, promise: Promise) -> tuple[tuple[str, str, float]
 def bound_by(problem: Problem, promise: Promise) -> tuple[str, str, float, Term | None]:
     """Of the least that a moment takes: the stage with the most of it, its tier, those seconds, and the largest term of
     its time, which is the bound that forbids more."""
-    seconds = _seconds(problem, promise, _ALL)
+    seconds = _seconds(problem, promise, _anywhere)
     z = z_of(promise.percentile)
     parts: dict[tuple[str, bool], float] = {}
     for leaf, factor in critical(problem.nodes, seconds, problem.moment(promise.kind)):

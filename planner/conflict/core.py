@@ -37,6 +37,10 @@ def requirements_of(problem: Problem) -> tuple[str, ...]:
     """The names of everything that can be broken, promises first. A soft promise cannot be."""
     names = dict.fromkeys(each.name for each in problem.requirements)
     names |= dict.fromkeys(each.name for each in problem.promises)
+    # Whatever else bounds something: a requirement may have a name and no text.
+    names |= dict.fromkeys(name for tier in problem.tiers for name in (tier.counted, tier.held) if name)
+    names |= dict.fromkeys(link.carries for link in problem.links if link.carries)
+    names |= dict.fromkeys(name for stage in problem.stages for option in stage.options for name in option.barred)
     names |= {missing(problem): None}
     soft = {each.name for each in problem.promises if each.soft is not None}
     order = {kind: number for number, kind in enumerate((*_ORDER, *_AFTER))}
@@ -47,7 +51,12 @@ def core(
     asked: Asked, problem: Problem, names: Sequence[str], without: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
     """The smallest set of `names`, given that all of them cannot hold together (`without` are left out throughout).
-    Empty where the problem has no choice at all."""
+    Empty where the problem has no choice at all. Where the program could not be placed even if nothing were promised,
+    no promise is to blame."""
+    promised = {each.name for each in problem.promises}
+    placing = [name for name in names if name not in promised]
+    if len(placing) < len(names) and placing and asked.impossible(problem, without | promised):
+        return core(asked, problem, placing, without | promised)
     everything = frozenset(names)
 
     def impossible(kept: Sequence[str]) -> bool:

@@ -80,31 +80,28 @@ def because(problem: Problem, name: str, members: Sequence[str], give: Give | No
     match kind_of(problem, name):
         case "count":
             tier = next(tier for tier in problem.tiers if tier.counted == name)
-            need = f"{rest} need{_s(members)} {give.after:.0f}" if give else f"{rest} need{_s(members)} more"
+            need = _needed(problem, name, members, f"{give.after:.0f}" if give else "more")
             return f"at most {tier.high} of {tier.name} ({given}): {need}"
         case "memory":
             tier = next(tier for tier in problem.tiers if tier.held == name)
-            need = f"{rest} need{_s(members)} " + (show_value(give.reached, "B") + " on each" if give else "more")
-            return f"{tier.name} has {show_value(tier.memory, 'B')} of memory a device: {need}" + _largest(
-                problem, give
-            )
+            size = f"{show_value(give.reached, 'B')} on each" if give else "more"
+            need = _needed(problem, name, members, size) + _largest(problem, give)
+            return f"{tier.name} has {show_value(tier.memory, 'B')} of memory a device: {need}"
         case "link":
             link = next(link for link in problem.links if link.carries == name)
-            need = f"{rest} need{_s(members)} " + (_speed(give.reached) if give else "more")
+            need = _needed(problem, name, members, _speed(give.reached) if give else "more")
             return f"{link.left} <-> {link.right} carries {_speed(link.bandwidth)} ({given}): {need}"
         case "links":
             pairs = give.places if give else ()
             between = f"nothing links {' or '.join(pairs)}" if pairs else "some tiers are not linked"
-            return f"{between}, over which {rest} would send values"
+            return f"{between}: {_needed(problem, name, members, 'a link')}"
         case "keep":
-            return _kept(problem, name) + (f"; {rest} would need {' and '.join(give.places)}" if give else "")
+            more = f"; {_needed(problem, name, members, ' and '.join(give.places))}" if give and give.places else ""
+            return _kept(problem, name) + more
         case "rate":
             assert promise is not None
-            can = (
-                f"{rest} leave{_s(members)} room for {promised('rate', give.after)}"
-                if give
-                else f"{rest} leave{_s(members)} no room for that"
-            )
+            most = f"room for {promised('rate', give.after)}" if give else "no room for that"
+            can = f"{rest} leave{_s(members)} {most}"
             return f"{given}: {can}"
         case kind:
             assert promise is not None
@@ -178,17 +175,36 @@ def _largest(problem: Problem, give: Give | None) -> str:
     return f" (the largest part: {most.key}, {show_value(most.bytes, 'B')})" if most else ""
 
 
+def _needed(problem: Problem, name: str, members: Sequence[str], what: str) -> str:
+    """What the others of a conflict need of this one: promises need it, devices leave that need."""
+    rest = _rest(problem, name, members)
+    promises = {each.name for each in problem.promises}
+    if all(other in promises for other in members if other != name):
+        return f"{rest} need{_s(members)} {what}"
+    return f"beside {rest}, {what} would be needed"
+
+
 def _rest(problem: Problem, name: str, members: Sequence[str]) -> str:
     others = [other for other in members if other != name]
     match others:
         case []:
             return "the program"
         case [one]:
-            return asked_text(problem, one)
+            return _named(problem, one)
         case [one, two]:
-            return f"{asked_text(problem, one)} and {asked_text(problem, two)}"
+            return f"{_named(problem, one)} and {_named(problem, two)}"
         case _:
             return f"the other {len(others)}"
+
+
+def _named(problem: Problem, name: str) -> str:
+    """A requirement within a sentence about another."""
+    for tier in problem.tiers:
+        if name == tier.held:
+            return f"the memory of {tier.name}"
+        if name == tier.counted:
+            return f"at most {tier.high} of {tier.name}"
+    return asked_text(problem, name)
 
 
 def _s(members: Sequence[str]) -> str:
