@@ -60,6 +60,27 @@ def plan_of_another(name: str, pipeline: str, again: str) -> Problem:
     return Problem("plan-of-another", title, hint=f"make it again: {again}")
 
 
+def plan_differs(name: str, where: str, said: str, derived: str) -> Problem:
+    title = f"{name} says {where} is {said}; derived again, it is {derived}" if derived else f"{name}: {where} {said}"
+    return Problem("plan-differs", title, hint="do not rely on this plan: it was changed, or damaged, after it was made")
+
+
+def plan_other_inputs(name: str, what: str, again: str) -> Problem:
+    title = f"{name} was made from another {what}, so nothing else of it was checked"
+    return Problem("plan-other-inputs", title, hint=f"give the one that it was made from, or make it again: {again}")
+
+
+def plan_other_measurements(name: str, what: str, file: str) -> Problem:
+    title = f"{name} was made with measurements of another machine: its {what} is not that of {file}"
+    hint = f"leave --{what} out to take what the plan carries, or make the plan again there"
+    return Problem("plan-other-measurements", title, hint=hint)
+
+
+def not_measurements(option: str, name: str, why: str) -> Problem:
+    hint = "give a file that agentlang wrote: hardware.json or calibration.json of its home"
+    return Problem("not-measurements", f"{option}: {name} does not hold measurements: {why}", hint=hint)
+
+
 def unknown_pass(name: str, passes: tuple[str, ...]) -> Problem:
     near = suggest(name, passes)
     hint = f"did you mean {near}?" if near else f"one of {', '.join(passes)}"
