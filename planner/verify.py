@@ -42,8 +42,12 @@ class Facts:
         return [stage for stage, option in self.options.items() if option.pool == pool]
 
     def used(self, tier: str) -> int:
-        """Devices that replicas take."""
-        return sum(count * self.pools[pool].devices for pool, count in self.replicas.items() if self.at(pool, tier))
+        """Devices that replicas take; each brings its share of a host, so that hosts take more only where they must."""
+        taken = {True: 0, False: 0}
+        for pool, count in self.replicas.items():
+            if self.at(pool, tier):
+                taken[self.pools[pool].host] += count * self.pools[pool].devices
+        return max(taken.values())
 
     def devices(self, tier: str) -> int:
         """Devices that are paid for."""
