@@ -1,6 +1,7 @@
 """The catalogue of devices: its figures, its checks, what an hour costs, and devices side by side."""
 
 import math
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -14,11 +15,15 @@ from agentlang.planner.catalogue import (
     Device,
     Link,
     catalogue,
+    instead,
     links,
     read_catalogue,
     regions,
     whole,
     with_strangers,
+)
+from agentlang.planner.catalogue import (
+    device as known_device,
 )
 from agentlang.planner.catalogue.reading import known_names, read_entries
 from agentlang.planner.devices import catalogue_text, device_figures, device_text
@@ -309,3 +314,14 @@ def test_packages_bring_devices_and_their_mistakes_cost_only_those() -> None:
     broken = next(problem for problem in found.problems if "device toy" in problem.title)
     assert broken.span is not None
     assert broken.span.path in found.sources
+
+
+def test_an_older_catalogue_counts_while_it_is_looked_at() -> None:
+    now = known_device("h100")
+    assert now is not None and now.price is not None
+    then = replace(now, price=replace(now.price, value=now.price.value + 1000.0))
+    with instead({"h100": then, "h99": replace(then, name="h99")}):
+        assert known_device("h100") == then == catalogue()["h100"]
+        assert known_device("h99") is not None
+    assert known_device("h100") == now == catalogue()["h100"]
+    assert known_device("h99") is None
