@@ -83,6 +83,44 @@ def needs_price(convention: str, device: str, known: tuple[str, ...], span: Span
     )
 
 
+def no_devices(fleet: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-no-devices",
+        f"fleet {fleet!r} has no device that a stage could run on",
+        span,
+        hint="give it a tier, as in `tier gpu = catalog.l40s { count 1 }`",
+    )
+
+
+def bad_figure(what: str, text: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-bad-figure",
+        f"{what} is {text}, with which nothing can be worked out",
+        span,
+        hint="state a finite figure above zero (a price or a latency may be zero)",
+    )
+
+
+def endpoint_needs_price(tier: str, span: Span | None) -> Problem:
+    return Problem(
+        "plan-needs-price",
+        f"endpoint {tier!r} states no price, and the goal promises what a run costs",
+        span,
+        hint="state what a token costs, as in `price $0.60 per 1_000_000 tokens`, or leave the term `cost` out",
+    )
+
+
+def nobody_serves(model: str, tiers: tuple[str, ...], span: Span | None) -> Problem:
+    """A model that only endpoints know, none of which is in the fleet."""
+    return Problem(
+        "plan-nobody-serves",
+        f"no tier can run {model!r}: the catalogue of models does not have it, and no endpoint among "
+        f"{', '.join(tiers)} serves it",
+        span,
+        hint=f'add it to an endpoint of the fleet, as in `serves ["{model}"]`, or choose another model',
+    )
+
+
 def does_not_fit(tier: str, needed: float, capacity: float, largest: str, span: Span | None) -> Problem:
     return Problem(
         "plan-does-not-fit",

@@ -1,0 +1,195 @@
+"""The tiers of a fleet with what is known of each: rates, a price, a calibration, how many there may be.
+
+A tier of the laptop is this machine, as measured; other devices are as the catalogue states them; an endpoint has a
+price for each token and no devices. Without a fleet there is one tier, this machine.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import isfinite
+
+from ...base.problems import Problem, Problems
+from ...base.source import Span
+from ...base.units import show
+from ...lang.program import Endpoint, Fleet
+from ...lang.program import Tier as Declared
+from .. import problems
+from ..calibrate import Calibration
+from ..catalogue import Device, regions, whole
+from ..catalogue import device as known_device
+from ..figures import Basis, Figure, show_value
+from ..hardware import Machine
+from ..placement import Options
+from ..rates import PRICE_VARIABLE, Rates, conventions, environment_price, of_device, of_machine
+from .problem import MANY, Requirement, Tier
+
+LAPTOP = "laptop"
+ONLY = "cpu"
+"""What the one tier is called where there is no fleet."""
+
+JOULES_PER_KWH = 3.6e6
+FREE = Figure(0.0, "$/s", Basis.GIVEN, "paid by the token")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A tier of the problem with what it is made of. `rates` and `device` are None for an endpoint, `endpoint` is None
+    for all others. `calibration` is of its devices; empty where nothing was measured."""
+
+    tier: Tier
+    rates: Rates | None
+    device: Device | None
+    endpoint: Endpoint | None
+    calibration: Calibration
+    span: Span | None
+
+    @property
+    def name(self) -> str:
+        return self.tier.name
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether its devices are accelerators, which gain from serving many requests at once and stand in hosts."""
+        return self.device is not None and not self.tier.here and self.device.kind != "cpu"
+
+
+def sites(
+    fleet: Fleet | None, machine: Machine, calibration: Calibration, options: Options
+) -> tuple[tuple[Site, ...], tuple[Requirement, ...], Problems]:
+    """The tiers of a fleet, what bounds their devices and memory, and what is wrong with them. No tiers where anything
+    is."""
+    if fleet is None:
+        declared: tuple[Declared | None, ...] = (None,)
+    else:
+        declared = fleet.tiers
+        if not any(tier.endpoint or tier.count[1] > 0 for tier in declared):
+            return (), (), (problems.no_devices(fleet.name, fleet.span),)
+    found: list[Problem] = []
+    made: list[Site] = []
+    only = sum(1 for tier in declared if tier is None or tier.endpoint is None) == 1
+    for tier in declared:
+        site, wrong = _site(tier, machine, calibration, options, only)
+        found += wrong
+        if site is not None:
+            made.append(site)
+    if found:
+        return (), (), tuple(dict.fromkeys(found))
+    return tuple(made), tuple(each for site in made for each in _required(site, fleet is None)), ()
+
+
+def _required(site: Site, unsaid: bool) -> tuple[Requirement, ...]:
+    tier = site.tier
+    if tier.endpoint:
+        return ()
+    place = str(site.span) if site.span else ""
+    counted = "this machine, of which there is one" if unsaid else f"tier {tier.name} has {_count(tier.low, tier.high)}"
+    return (
+        Requirement(tier.counted, "count", counted, place),
+        Requirement(tier.held, "memory", f"tier {tier.name} has {show_value(tier.memory, 'B')} a device", place),
+    )
+
+
+def _count(low: int, high: int) -> str:
+    return f"count {high}" if low == high else f"count {low}..{high}"
+
+
+def _site(
+    tier: Declared | None, machine: Machine, calibration: Calibration, options: Options, only: bool
+) -> tuple[Site | None, Problems]:
+    if tier is not None and tier.endpoint is not None:
+        return _endpoint(tier, tier.endpoint, calibration)
+    device = known_device(tier.device if tier else LAPTOP)
+    if device is None:
+        assert tier is not None
+        # A package may have meant to bring it: then what is wrong with that is the reason.
+        known = whole()
+        return None, (*known.problems, problems.unknown_device(tier.device, tuple(known.devices), tier.span))
+    price, found = _price(tier, device, options, only)
+    if found:
+        return None, found
+    here = device.name == LAPTOP
+    if here:
+        rates = of_machine(machine, device, price, options.convention)
+    else:
+        rates = of_device(device, price, options.convention)
+    name, count = (tier.name, tier.count) if tier else (ONLY, (1, 1))
+    span = tier.span if tier else None
+    if wrong := _unsound(name, rates, span):
+        return None, wrong
+    region = regions().get(device.region) if device.region else None
+    hourly = rates.price
+    made = Tier(
+        name=name,
+        device=rates.device,
+        low=count[0],
+        high=min(count[1], MANY),
+        memory=rates.memory.value,
+        dollars=Figure(hourly.value / 3600.0, "$/s", hourly.basis, hourly.source, hourly.date, hourly.error),
+        watts=rates.power.value,
+        convention=rates.convention,
+        region=device.region,
+        carbon=region.carbon.value / JOULES_PER_KWH if region else None,
+        here=here,
+        counted=f"count of {name}",
+        held=f"memory of {name}",
+        title=rates.title,
+        rates=(("memory", rates.memory), *rates.figures(), ("price", hourly)),
+    )
+    known = calibration if calibration.machine == rates.key else Calibration(rates.key)
+    return Site(made, rates, device, None, known, span), ()
+
+
+def _endpoint(tier: Declared, endpoint: Endpoint, calibration: Calibration) -> tuple[Site | None, Problems]:
+    stated = {"price": endpoint.price, "first_token": endpoint.first_token, "rate": endpoint.rate}
+    for name, amount in stated.items():
+        least = 0.0 if name == "price" else 1e-30
+        if amount is not None and not (isfinite(amount.value) and amount.value >= least):
+            return None, (problems.bad_figure(f"`{name}` of tier {tier.name!r}", str(amount.value), tier.span),)
+    figures = {name: Figure(q.value, "", Basis.GIVEN, f"tier {tier.name}") for name, q in stated.items() if q}
+    made = Tier(
+        name=tier.name,
+        device="",
+        low=0,
+        high=MANY,
+        memory=0.0,
+        dollars=FREE,
+        watts=0.0,
+        convention="given",
+        endpoint=True,
+        title=f"endpoint that serves {', '.join(endpoint.serves)}",
+        rates=tuple(figures.items()),
+    )
+    return Site(made, None, None, endpoint, calibration, tier.span), ()
+
+
+def _unsound(name: str, rates: Rates, span: Span | None) -> Problems:
+    """A machine's own figures are not checked by any catalogue."""
+    above = {"memory": rates.memory, "bandwidth": rates.bandwidth, "compute": rates.compute}
+    least = {"launch": rates.launch, "power": rates.power, "price": rates.price}
+    for what, figure in (above | least).items():
+        if not isfinite(figure.value) or figure.value < 0.0 or (what in above and figure.value == 0.0):
+            return (problems.bad_figure(f"{what} of tier {name!r}", f"{figure.value:g} {figure.unit}", span),)
+    return ()
+
+
+def _price(tier: Declared | None, device: Device, options: Options, only: bool) -> tuple[Figure | None, Problems]:
+    """What somebody states that an hour of it costs: the caller or the environment (of the only tier, or of this
+    machine), the fleet. None where nobody does; then the catalogue's figures count, if they are there."""
+    asked = only or device.name == LAPTOP
+    if options.price is not None and asked:
+        return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
+    stated = tier.settings.get("price") if tier else None
+    if tier and stated is not None:
+        if not (isfinite(stated.value) and stated.value >= 0.0):
+            return None, (problems.bad_figure(f"`price` of tier {tier.name!r}", show(stated), tier.span),)
+        return Figure(stated.value * 3600.0, "$/h", Basis.GIVEN, f"tier {tier.name} of the fleet"), ()
+    text = os.environ.get(PRICE_VARIABLE, "").strip()
+    price = environment_price() if asked else None
+    if text and asked and price is None:
+        return None, (problems.bad_price(PRICE_VARIABLE, text),)
+    if price is None and options.convention not in conventions(device):
+        span = tier.span if tier else None
+        return None, (problems.needs_price(options.convention, device.name, conventions(device), span),)
+    return price, ()
