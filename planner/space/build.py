@@ -22,8 +22,8 @@ from ..figures import Basis, Figure
 from ..goals import LATENCIES, PLANNED, objective_of, soft_of
 from ..hardware import Machine
 from ..moments import Moment, written
-from ..placement import Options
-from ..plan import Inputs
+from ..options import Options
+from ..plan import Inputs, Made
 from ..predict import Forecast, forecast
 from ..rates import Rates, of_device, of_machine
 from ..workload import Sizing, sizing
@@ -32,16 +32,22 @@ from .options import Offered, offered
 from .problem import Problem, Promise, Requirement
 
 LAPTOP = "laptop"
+THIS_MACHINE = "this machine"
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A problem and what it was made from. `run` is the nominal walk, `notes` are sentences for people."""
+    """A problem and what it was made from. `run` is the nominal walk, `fleet` a name (`this machine` where the program
+    has none), `notes` are sentences for people."""
 
     problem: Problem
     run: Forecast
     work: Sizing
     inputs: Inputs
+    graph: Graph
+    pipeline: str
+    fleet: str
+    made: Made
     notes: tuple[str, ...] = ()
 
 
@@ -91,7 +97,10 @@ def build(
         rate=rate,
         objective=objective_of(goal),
     )
-    return Built(problem, run, work, _inputs(graph, goal, fleet, work, machine, known, program), given.notes), found
+    inputs = _inputs(graph, goal, fleet, work, machine, known, program)
+    name = fleet.name if fleet else THIS_MACHINE
+    made = Made(machine, known, chosen, fleet.name if fleet else None)
+    return Built(problem, run, work, inputs, graph, pipeline, name, made, given.notes), found
 
 
 def alone(given: Offered) -> bool:
