@@ -17,6 +17,7 @@ from .events import Arrived, Cancelled, Event, Extended, Released, StepDone, Ste
 from .memory import Memory
 from .orders import Chunk, Gone, Order, Refusal, Refuse, Step
 from .policy import Policy
+from .repeating import repeat, repeatable
 from .sequences import Sequence
 from .settings import Settings
 from .stepping import compose
@@ -72,6 +73,28 @@ class Scheduler:
         """The pages of a sequence, in order of its positions; none for one that is gone or has no memory."""
         known = self._sequences.get(sequence)
         return () if known is None else known.table()
+
+    def repeatable(self, most: int) -> int:
+        """How often, up to `most`, the step that runs would be followed by one of the same rows, if each of its
+        sequences were extended by one counted token after each step and nothing else were told."""
+        if self._running is None:
+            return 0
+        step = self._running[1]
+        return repeatable(step, self._rows_of(step), self._policy, self._memory, most)
+
+    def repeat(self, at: float, times: int) -> Step:
+        """Just that, `times` times, at most as often as `repeatable` says: the last of those steps began `at` and
+        runs. For simulations, to which a thousand steps are one event. The pages of its rows are not told."""
+        if self._running is None:
+            raise ValueError("no step runs")
+        step = self._running[1]
+        self._steps += times
+        again = repeat(step, self._rows_of(step), self._policy, self._memory, times, self._steps)
+        self._running = (at, again)
+        return again
+
+    def _rows_of(self, step: Step) -> list[Sequence]:
+        return [self._sequences[row.sequence] for row in step.decode]
 
     def handle(self, event: Event) -> list[Order]:
         """Raises ValueError for what no engine may say: a number twice, a step that does not run."""

@@ -33,6 +33,13 @@ class Memory:
         """Pages that can be had without taking them from anybody."""
         return self.pages.free + self.tree.unused
 
+    @property
+    def page_size(self) -> int:
+        return self._settings.page
+
+    def pages_for(self, tokens: int) -> int:
+        return self._settings.pages_for(tokens)
+
     def admit(self, sequence: Sequence, orders: list[Order]) -> bool:
         """Give a sequence its first memory, if there is enough; those that want nothing now make room."""
         while not self._fits(sequence):

@@ -226,12 +226,13 @@ def _blame(system: System, records: Sequence[RunRecord]) -> tuple[Blame, ...]:
         total = fsum(sum(parts) for record in slow for parts in record.parts[kind].values())
         found: list[Blame] = []
         for stage in dict.fromkeys(stage for record in of for stage in record.parts[kind]):
-            mean = [0.0, 0.0, 0.0]
-            for which in (SERVICE, LINE, TRANSFER):
-                mean[which] = fsum(record.parts[kind].get(stage, _NOTHING)[which] for record in of) / len(of)
+            service, line, transfer = (
+                fsum(record.parts[kind].get(stage, _NOTHING)[which] for record in of) / len(of)
+                for which in (SERVICE, LINE, TRANSFER)
+            )
             slower = fsum(sum(record.parts[kind].get(stage, _NOTHING)) for record in slow)
             share = slower / total if total > 0.0 else 0.0
-            found.append(Blame(kind, stage, system.taken[stage].pool, *mean, share))
+            found.append(Blame(kind, stage, system.taken[stage].pool, service, line, transfer, share))
         out += sorted(found, key=lambda blame: -blame.share)
     return tuple(out)
 
