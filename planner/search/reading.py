@@ -1,0 +1,303 @@
+"""A problem made ready for a search: what was left out is gone, what is asked often is looked up once.
+
+`Reading.fixed` says of one combination of options everything that does not depend on replicas, in the arithmetic of
+`evaluate`; what remains is a small problem in the number of replicas alone (`replicas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, exp
+
+from ..space.evaluate import FULLEST, SLACK, STEPS, missing, step_of, transfer, waiting, z_of
+from ..space.nodes import Move, Take, reached, values
+from ..space.problem import Edge, Link, Option, Problem, Promise, Tier
+
+MONEY, POWER, RATE = "cost", "energy", "rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A promise about a moment: its node, the z of its percentile, and whether (and with which stages' pools) waiting
+    counts. `limit` is None where it need not hold; `price` is that of a miss, 0 for none."""
+
+    promise: Promise
+    node: int
+    z: float
+    waits: bool
+    stages: frozenset[int]
+    limit: float | None
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a pool in use is kept busy with: `served` seconds of a slot by each run, and `service`, the seconds that
+    waits are multiples of."""
+
+    pool: int
+    served: float
+    service: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A combination of options that could hold. `at` are the seconds of each of `Reading.moments` without waiting,
+    `visited` the places in `loads` whose waiting counts for it. `pairs` are tier, tier and how many pairs of devices
+    the traffic between them needs. `extra` is dollars a run beside machines, `finish` the median of the whole run."""
+
+    options: tuple[int, ...]
+    loads: tuple[Load, ...]
+    at: tuple[float, ...]
+    visited: tuple[tuple[int, ...], ...]
+    pairs: tuple[tuple[tuple[int, ...], int], ...]
+    extra: float
+    joules: float
+    finish: float
+
+
+class Reading:
+    """See the module. `allowed` are the options of each stage that are not forbidden, by their place."""
+
+    def __init__(self, problem: Problem, without: Iterable[str] = ()) -> None:
+        self.problem = problem
+        self.dropped = frozenset(without)
+        self.stage_at = {stage.name: number for number, stage in enumerate(problem.stages)}
+        self.pool_at = {pool.name: number for number, pool in enumerate(problem.pools)}
+        self.tier_at = {tier.name: number for number, tier in enumerate(problem.tiers)}
+        self.tier_of = tuple(self.tier_at[pool.tier] for pool in problem.pools)
+        self.links: dict[tuple[int, int], Link] = {}
+        for link in reversed(problem.links):  # the first of several counts
+            for left, right in ((link.left, link.right), (link.right, link.left)):
+                if left in self.tier_at and right in self.tier_at:
+                    self.links[self.tier_at[left], self.tier_at[right]] = link
+        self.linked = self.binding(missing(problem))
+        rated = next((each.name for each in problem.promises if each.kind == RATE), "")
+        self.rate = problem.rate if rated not in self.dropped else None
+        self.moments = tuple(self._moments())
+        self.capped = self._limit(MONEY)
+        self.powered = self._limit(POWER)
+        self.allowed = tuple(
+            tuple(place for place, option in enumerate(stage.options) if self._possible(option))
+            for stage in problem.stages
+        )
+
+    def binding(self, name: str) -> bool:
+        """Whether a requirement of this name has to hold."""
+        return bool(name) and name not in self.dropped
+
+    def holds(self, left: float, right: float) -> bool:
+        return left <= right * (1 + SLACK)
+
+    def tier(self, pool: int) -> Tier:
+        return self.problem.tiers[self.tier_of[pool]]
+
+    def option(self, stage: int, place: int) -> Option:
+        return self.problem.stages[stage].options[place]
+
+    def pool_of(self, stage: int, place: int) -> int:
+        return self.pool_at[self.option(stage, place).pool]
+
+    def room(self, pool: int) -> float | None:
+        """Bytes of a replica, None where there is no bound."""
+        tier = self.tier(pool)
+        if tier.endpoint or not self.binding(tier.held):
+            return None
+        return self.problem.pools[pool].devices * tier.memory
+
+    def most(self, pool: int) -> int | None:
+        """Replicas for which there are devices, None where there is no bound."""
+        tier, devices = self.tier(pool), self.problem.pools[pool].devices
+        return tier.high // devices if devices and self.binding(tier.counted) else None
+
+    @cached_property
+    def soft_money(self) -> tuple[Promise, ...]:
+        return tuple(each for each in self.problem.promises if each.kind == MONEY and each.soft is not None)
+
+    @cached_property
+    def soft_power(self) -> tuple[Promise, ...]:
+        return tuple(each for each in self.problem.promises if each.kind == POWER and each.soft is not None)
+
+    def _limit(self, kind: str) -> float | None:
+        limits = [
+            each.limit
+            for each in self.problem.promises
+            if each.kind == kind and each.soft is None and self.binding(each.name)
+        ]
+        return min(limits, default=None)
+
+    def _moments(self) -> Iterable[Moment]:
+        for promise in self.problem.promises:
+            hard = promise.soft is None and self.binding(promise.name)
+            if promise.kind in (MONEY, POWER, RATE) or not (hard or promise.soft):
+                continue
+            node = self.problem.moment(promise.kind)
+            stages = frozenset(
+                self.stage_at[leaf.stage]
+                for index in reached(self.problem.nodes, node)
+                if isinstance(leaf := self.problem.nodes[index], Take)
+            )
+            waits = promise.kind in self.problem.waits and self.rate is not None
+            limit = promise.limit if hard else None
+            yield Moment(promise, node, z_of(promise.percentile), waits, stages, limit, promise.soft or 0.0)
+
+    def _possible(self, option: Option) -> bool:
+        if any(self.binding(name) for name in option.barred):
+            return False
+        pool = self.pool_at[option.pool]
+        room, most = self.room(pool), self.most(pool)
+        if most is not None and most < 1:
+            return False
+        return room is None or self.holds(_bytes((option,)), room)
+
+    # What a combination comes to.
+
+    def fixed(self, options: Sequence[int]) -> Fixed | None:
+        """Everything that does not depend on replicas; None where no number of them helps."""
+        problem = self.problem
+        taken = [stage.options[place] for stage, place in zip(problem.stages, options, strict=True)]
+        pools = [self.pool_at[option.pool] for option in taken]
+        for option, pool in zip(taken, pools, strict=True):
+            if any(pools[self.stage_at[other]] != pool for other in option.together):
+                return None
+        members: dict[int, list[int]] = {}
+        for stage, pool in enumerate(pools):
+            members.setdefault(pool, []).append(stage)
+        for pool, stages in members.items():
+            room = self.room(pool)
+            if room is not None and not self.holds(_bytes(taken[stage] for stage in stages), room):
+                return None
+        crossing = self._crossing(pools)
+        if crossing is None:
+            return None
+        at = self._seconds(taken, crossing)
+        finish = 0.0
+        if problem.rate is None or problem.objective == "fastest":
+            finish = self.idle(taken, crossing)[problem.moment("finish")]
+        for moment, value in zip(self.moments, at, strict=True):
+            if moment.limit is not None and not self.holds(value, moment.limit):
+                return None
+        joules = sum(stage.executions * option.joules for stage, option in zip(problem.stages, taken, strict=True))
+        if self.powered is not None and not self.holds(joules, self.powered):
+            return None
+        extra = sum(stage.executions * option.dollars for stage, option in zip(problem.stages, taken, strict=True))
+        extra += sum(edge.bytes * edge.moves * link.dollars for edge, link in crossing.values() if link)
+        used = sorted(members)
+        loads = tuple(self._load(pool, members[pool], taken) for pool in used)
+        visited = tuple(
+            tuple(place for place, pool in enumerate(used) if moment.stages.intersection(members[pool]))
+            if moment.waits
+            else ()
+            for moment in self.moments
+        )
+        pairs = self._pairs(pools, crossing)
+        return Fixed(tuple(options), loads, at, visited, pairs, extra, joules, finish)
+
+    def _crossing(self, pools: Sequence[int]) -> dict[int, tuple[Edge, Link | None]] | None:
+        found: dict[int, tuple[Edge, Link | None]] = {}
+        for number, (edge, source, target) in enumerate(self._edges):
+            left, right = pools[source], pools[target]
+            if left == right:
+                continue
+            tiers = self.tier_of[left], self.tier_of[right]
+            link = self.links.get(tiers)
+            if link is None and tiers[0] != tiers[1] and self.linked:
+                return None
+            if link is not None or tiers[0] != tiers[1]:
+                found[number] = (edge, link)
+        return found
+
+    @cached_property
+    def _edges(self) -> tuple[tuple[Edge, int, int], ...]:
+        at = self.stage_at
+        return tuple((edge, at[edge.source], at[edge.target]) for edge in self.problem.edges)
+
+    def _seconds(self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]]) -> tuple[float, ...]:
+        by_z = {z: self._values(taken, crossing, z) for z in {moment.z for moment in self.moments}}
+        return tuple(by_z[moment.z][moment.node] for moment in self.moments)
+
+    def idle(self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]]) -> list[float]:
+        return self._values(taken, crossing, 0.0)
+
+    def _values(
+        self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]], z: float
+    ) -> list[float]:
+        def take(leaf: Take) -> float:
+            option = taken[self.stage_at[leaf.stage]]
+            return (option.first if leaf.first else option.seconds) * exp(z * option.noise) * leaf.times
+
+        def move(leaf: Move) -> float:
+            edge, link = crossing.get(leaf.edge, (None, None))
+            return leaf.times * transfer(edge, link) if edge is not None and link is not None else 0.0
+
+        return values(self.problem.nodes, take, move)
+
+    def _load(self, pool: int, stages: Sequence[int], taken: Sequence[Option]) -> Load:
+        served = service = 0.0
+        for stage in stages:
+            option = taken[stage]
+            busy = self.problem.stages[stage].executions * option.busy
+            served += busy
+            service += busy * (1.0 + option.noise * option.noise) / 2.0
+        return Load(pool, served, service)
+
+    def _pairs(
+        self, pools: Sequence[int], crossing: dict[int, tuple[Edge, Link | None]]
+    ) -> tuple[tuple[tuple[int, ...], int], ...]:
+        if self.problem.rate is None:
+            return ()
+        moved: dict[tuple[int, int], float] = {}
+        for number, (edge, _) in crossing.items():
+            _, source, target = self._edges[number]
+            pair = self.tier_of[pools[source]], self.tier_of[pools[target]]
+            moved[pair] = moved.get(pair, 0.0) + edge.bytes * edge.moves
+        found: list[tuple[tuple[int, ...], int]] = []
+        for pair, size in moved.items():
+            link = self.links.get(pair)
+            if link is not None and self.binding(link.carries):
+                needed = self.pairs_for(size, link)
+                if needed > 1:
+                    ends = tuple(tier for tier in dict.fromkeys(pair) if not self.problem.tiers[tier].endpoint)
+                    found.append((ends, needed))
+        return tuple(found)
+
+    def pairs_for(self, moved: float, link: Link) -> int:
+        """Pairs of devices that a link needs for so many bytes a run."""
+        if self.problem.rate is None:
+            return 1
+        return max(1, ceil(moved * self.problem.rate / (link.bandwidth * (1 + SLACK))))
+
+    # What replicas come to.
+
+    def least(self, load: Load) -> int:
+        """The fewest replicas that carry a load."""
+        pool = self.problem.pools[load.pool]
+        if self.rate is None or not pool.slots:
+            return 1
+        count = max(1, ceil(self.rate * load.served * STEPS / (pool.slots * FULLEST) * (1 - 1e-6)))
+        while self.step(load, count) > FULLEST:
+            count += 1
+        return count
+
+    def step(self, load: Load, replicas: int) -> int:
+        pool = self.problem.pools[load.pool]
+        if self.rate is None or not pool.slots:
+            return 0
+        return step_of(self.rate * load.served / (replicas * pool.slots))
+
+    def wait(self, load: Load, replicas: int, percentile: float) -> float:
+        slots = self.problem.pools[load.pool].slots
+        if self.rate is None or not slots:
+            return 0.0
+        return load.service * waiting(replicas * slots, self.step(load, replicas), percentile)
+
+
+def _bytes(options: Iterable[Option]) -> float:
+    largest: dict[str, float] = {}
+    for option in options:
+        for held in option.held:
+            largest[held.key] = max(largest.get(held.key, 0.0), held.bytes)
+    return sum(largest.values())
+
