@@ -173,25 +173,35 @@ def _memory(asked: Asked, problem: Problem, name: str, without: frozenset[str]) 
 
 
 def _link(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -> Give | None:
-    link = next(link for link in problem.links if link.carries == name)
+    # One line of a program may link many pairs of tiers.
+    links = [link for link in problem.links if link.carries == name]
+    pairs = {frozenset((link.left, link.right)) for link in links}
+    before = min(link.bandwidth for link in links)
     choice = asked.holding(problem, without | {name})
     if choice is None:
         return None
-    pair = {link.left, link.right}
+
+    def each(outcome: Outcome) -> dict[tuple[str, str], float]:
+        """Bytes a second of one pair of devices, by the tiers."""
+        found: dict[tuple[str, str], float] = {}
+        for ends, moved in outcome.traffic.items():
+            devices = [outcome.devices[end] for end in ends if not problem.tier(end).endpoint]
+            if frozenset(ends) in pairs:
+                found[ends] = moved * (problem.rate or 0.0) / min(devices, default=1)
+        return found
 
     def moved(outcome: Outcome) -> float:
-        devices = [outcome.devices[end] for end in (link.left, link.right) if not problem.tier(end).endpoint]
-        both = [value for ends, value in outcome.traffic.items() if set(ends) == pair]
-        return max(both, default=0.0) * (problem.rate or 0.0) / min(devices, default=1)
+        return max(each(outcome).values(), default=0.0)
 
     most = moved(evaluate(problem, choice, without | {name}))
     value, choice, sure = _halved(
-        asked, link.bandwidth, most, choice, lambda speed: with_bandwidth(problem, name, speed), moved, without
+        asked, before, most, choice, lambda speed: with_bandwidth(problem, name, speed), moved, without
     )
-    after = rounded_up(value, link.bandwidth)
+    after = rounded_up(value, before)
     relaxed = with_bandwidth(problem, name, after)
-    places = (f"{link.left} <-> {link.right}",)
-    return _checked(name, "link", link.bandwidth, after, value, relaxed, choice, sure, without, places)
+    busy = each(evaluate(relaxed, choice, without | {name}))
+    places = (" <-> ".join(max(busy, key=lambda ends: busy[ends])),) if busy else ()
+    return _checked(name, "link", before, after, value, relaxed, choice, sure, without, places)
 
 
 def _links(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -> Give | None:

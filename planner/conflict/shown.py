@@ -17,7 +17,7 @@ from .bounds import bound_by
 from .core import kind_of
 from .find import Conflict
 from .give import Give
-from .words import asked_text, promised
+from .words import asked_text, named, promised
 
 
 def spans_of(goal: Goal | None, fleet: Fleet | None) -> dict[str, Span]:
@@ -53,7 +53,7 @@ def _chain(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], hard
     loose = [each.text for each in conflict.reasons if each.place not in spans]
     if not conflict.proven:
         loose.append("the search for a plan ran out of time: it found none, and has no proof that there is none")
-    asked = tuple(asked_text(problem, each.requirement) for each in conflict.reasons) or ("the program",)
+    asked = tuple(named(problem, each.requirement) for each in conflict.reasons) or ("the program",)
     related = tuple(Related(span, text) for span, text in placed)
     span = placed[0][0] if placed else None
     return problems.no_plan(asked, related, "\n".join(loose), conflict.helps, span, enforced=hard)

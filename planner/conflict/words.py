@@ -81,7 +81,7 @@ def because(problem: Problem, name: str, members: Sequence[str], give: Give | No
         case "count":
             tier = next(tier for tier in problem.tiers if tier.counted == name)
             need = _needed(problem, name, members, f"{give.after:.0f}" if give else "more")
-            return f"at most {tier.high} of {tier.name} ({given}): {need}"
+            return f"there are at most {tier.high} of {tier.name}: {need}"
         case "memory":
             tier = next(tier for tier in problem.tiers if tier.held == name)
             size = f"{show_value(give.reached, 'B')} on each" if give else "more"
@@ -90,7 +90,7 @@ def because(problem: Problem, name: str, members: Sequence[str], give: Give | No
         case "link":
             link = next(link for link in problem.links if link.carries == name)
             need = _needed(problem, name, members, _speed(give.reached) if give else "more")
-            return f"{link.left} <-> {link.right} carries {_speed(link.bandwidth)} ({given}): {need}"
+            return f"{given} carries {_speed(link.bandwidth)} between two devices: {need}"
         case "links":
             pairs = give.places if give else ()
             between = f"nothing links {' or '.join(pairs)}" if pairs else "some tiers are not linked"
@@ -190,15 +190,15 @@ def _rest(problem: Problem, name: str, members: Sequence[str]) -> str:
         case []:
             return "the program"
         case [one]:
-            return _named(problem, one)
+            return named(problem, one)
         case [one, two]:
-            return f"{_named(problem, one)} and {_named(problem, two)}"
+            return f"{named(problem, one)} and {named(problem, two)}"
         case _:
             return f"the other {len(others)}"
 
 
-def _named(problem: Problem, name: str) -> str:
-    """A requirement within a sentence about another."""
+def named(problem: Problem, name: str) -> str:
+    """A requirement within a sentence."""
     for tier in problem.tiers:
         if name == tier.held:
             return f"the memory of {tier.name}"

@@ -79,7 +79,7 @@ def test_two_hundred_cores_are_minimal() -> None:
 def test_what_is_proven_to_be_nearest_is() -> None:
     """A limit a little nearer than one that is said to be the nearest holds nowhere."""
     seen = 0
-    for seed, problem in islice(impossible_problems(), 25):
+    for seed, problem in islice(impossible_problems(), 12):
         found = conflict(problem, search, feasible, seconds=60.0)
         assert found is not None
         for way in found.relaxations:
@@ -96,7 +96,7 @@ def test_what_is_proven_to_be_nearest_is() -> None:
                 continue
             seen += 1
             assert not feasible(nearer).choices, (seed, given.requirement)
-    assert seen > 10
+    assert seen > 5
 
 
 def test_parts_add_up_to_what_is_reached() -> None:

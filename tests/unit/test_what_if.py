@@ -29,6 +29,8 @@ fleet market {
 }
 """
 
+LINK = "link quick <-> slow 100 Gbit/s, 10 us"
+
 
 def after(words: str, text: str = TEXT) -> str:
     source = Source("hello.agent", text)
@@ -45,7 +47,7 @@ def after(words: str, text: str = TEXT) -> str:
         ("tier quick count 1, price $3 per h", "count 0..4, price $2.50 per h", "count 1, price $3 per h"),
         ("tier slow price $0.40 per h", "catalog.a40\n", "catalog.a40 { price $0.40 per h }\n"),
         ("tier slow = catalog.l40s", "tier slow = catalog.a40", "tier slow = catalog.l40s"),
-        ("link slow <-> quick 1 Gbit/s, 1 s", "link quick <-> slow 100 Gbit/s, 10 us", "link slow <-> quick 1 Gbit/s, 1 s"),
+        ("link slow <-> quick 1 bit/s, 1 s", LINK, "link slow <-> quick 1 bit/s, 1 s"),
         ("rate 40 per s", "rate        2 per s", "rate 40 per s"),
         ("goal finish p95 <= 1 s", "finish p95 <= 10 s", "finish p95 <= 1 s"),
         ("prefer fastest", "prefer cheapest", "prefer fastest"),
