@@ -83,15 +83,6 @@ def needs_price(convention: str, device: str, known: tuple[str, ...], span: Span
     )
 
 
-def no_devices(fleet: str, span: Span | None) -> Problem:
-    return Problem(
-        "plan-no-devices",
-        f"fleet {fleet!r} has no device that a stage could run on",
-        span,
-        hint="give it a tier, as in `tier gpu = catalog.l40s { count 1 }`",
-    )
-
-
 def bad_figure(what: str, text: str, span: Span | None) -> Problem:
     return Problem(
         "plan-bad-figure",

@@ -11,7 +11,7 @@ from ...ir.graph import Demand, Graph, Handle, Operation
 from ...ir.library import ModelShape
 from ..cost import HOST, StageTime, stage_time
 from ..endpoints import Served, endpoint_time
-from ..placement import Options
+from ..options import Options
 from ..predict import ENGINE_OPERATIONS, Forecast, behind, opened
 from ..workload import Sizing
 from .problem import Held
@@ -34,6 +34,14 @@ class Asked:
     run: Forecast
     work: Sizing
     options: Options
+    alone: bool = False
+    """Whether one machine does everything."""
+
+    @property
+    def elsewhere(self) -> Mapping[str, str]:
+        """Models that a machine which does everything asks an endpoint of the file for; to a fleet of several tiers
+        only its own endpoints count."""
+        return self.run.elsewhere if self.alone else {}
 
     @cached_property
     def sizes(self) -> Mapping[str, float]:
@@ -156,7 +164,7 @@ class Asked:
         """What is held for as long as a model or resource is open, and those that it is made with."""
         if model not in self.handles:
             return ()
-        names = [name for name in opened(self.graph, (model,)) if name not in self.run.elsewhere]
+        names = [name for name in opened(self.graph, (model,)) if name not in self.elsewhere]
         return tuple(held for name in names if (held := self.weights(name)).bytes)
 
     def weights(self, name: str) -> Held:

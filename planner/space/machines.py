@@ -29,11 +29,11 @@ def host_pool(site: Site) -> Pool:
     return Pool(f"{site.name} host", site.name, 1, max(1, int(cores.value if cores else site.device.cores)), host=True)
 
 
-def on_machine(asked: Asked, site: Site, stage: str, alone: bool) -> Option:
-    """A stage on a device that does everything. `alone` says that it does so for the whole program: then the walk lets
-    stages take turns, and their times need not say so."""
+def on_machine(asked: Asked, site: Site, stage: str) -> Option:
+    """A stage on a device that does one thing after the other. Where that does the whole program, the walk lets stages
+    take turns, and their times need not say so."""
     time = asked.run.times[stage]
-    if time.engine == ENDPOINT and time.model in asked.run.elsewhere:
+    if time.engine == ENDPOINT and time.model in asked.elsewhere:
         # From this machine it is asked for where an endpoint of the file serves it.
         return Option(
             site.name,
@@ -49,7 +49,7 @@ def on_machine(asked: Asked, site: Site, stage: str, alone: bool) -> Option:
     busy = time.seconds if time.heavy else time.seconds / site.rates.cores
     slots = 1.0 if time.heavy else float(site.rates.cores)
     return replace(
-        _option(asked, stage, time, 1.0 if alone else turns(asked, stage, slots)),
+        _option(asked, stage, time, 1.0 if asked.alone else turns(asked, stage, slots)),
         pool=site.name,
         busy=busy,
         joules=site.tier.watts * busy,
@@ -109,7 +109,7 @@ def _dollars(asked: Asked, stage: str) -> float:
         for tier in tiers:
             assert not isinstance(tier, str | int | float | bool | tuple | None)
             given = tier.get("endpoint")
-            if tier["name"] == asked.run.elsewhere.get(model) and given is not None:
+            if tier["name"] == asked.elsewhere.get(model) and given is not None:
                 assert not isinstance(given, str | int | float | bool | tuple)
                 price = given.get("price")
                 return float(price) * tokens(asked, stage) if isinstance(price, int | float) else 0.0

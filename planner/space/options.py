@@ -7,20 +7,23 @@ cores runs in their hosts (`machines`). An endpoint takes the calls of the model
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import exp, inf
 
 from ...base.problems import Problem, Problems, has_errors
 from ...ir.demand.data import FREE
 from ...ir.graph import Graph
 from ...lang.program import Fleet, Goal
 from .. import problems
-from ..calibrate import Calibration
+from ..calibrate import PRIOR_NOISE, Calibration
 from ..hardware import Machine
-from ..placement import Options
+from ..options import Options
 from ..predict import Forecast
 from ..workload import Sizing
 from .asked import DECODE, PREFILL, TRANSFER, Asked
 from .endpoint import at_endpoint, endpoint_pool, serves
+from .evaluate import z_of
 from .kept import Kept, kept
 from .links import edges, linked
 from .machines import host_pool, on_host, on_machine, whole_pool
@@ -57,14 +60,15 @@ def offered(
 ) -> tuple[Offered | None, Problems]:
     """What may be chosen for a pipeline whose nominal walk is `run`. None with problems at their lines where a tier is
     not known or not sound, a price is missing, or nothing can run a model."""
-    asked = Asked(graph, pipeline, run, work, options)
     places, required, found = sites(fleet, machine, calibration, options)
     way = linked(fleet, places)
     found = (*found, *way.problems, *_unpaid(places, goal))
     if has_errors(found):
         return None, found
+    alone = len(places) == 1 and not places[0].accelerated
+    asked = Asked(graph, pipeline, run, work, options, alone)
     rules = kept(asked, goal, fleet is not None)
-    offers = _Offers(asked, places, rules)
+    offers = _Offers(asked, places, rules, _gap(goal))
     for stage in run.operations:
         offers.add(stage)
     found = (*found, *offers.problems())
@@ -72,8 +76,8 @@ def offered(
         return None, found
     notes = (
         *(f"no demand is known of {stage}: it counts as free" for stage in run.free),
-        *(f"model {name} is served by {tier}: it is not here" for name, tier in run.elsewhere.items()),
-        *offers.notes(goal),
+        *(f"model {name} is served by {tier}: it is not here" for name, tier in offers.elsewhere()),
+        *offers.notes(),
     )
     return Offered(
         stages=offers.stages(),
@@ -97,15 +101,25 @@ def _unpaid(places: tuple[Site, ...], goal: Goal | None) -> Problems:
     )
 
 
+def _gap(goal: Goal | None) -> float:
+    """The longest median of a step at which the goal's gap between tokens holds."""
+    gaps = (
+        term.limit.value / exp(z_of(term.percentile or 50.0) * PRIOR_NOISE)
+        for term in (goal.terms if goal else ())
+        if term.kind in ("token_gap", "item_gap") and term.limit is not None
+    )
+    return min(gaps, default=inf)
+
+
 class _Offers:
     """Options by stage and the pools that they name, each in the order of the fleet."""
 
-    def __init__(self, asked: Asked, places: tuple[Site, ...], rules: Kept) -> None:
+    def __init__(self, asked: Asked, places: tuple[Site, ...], rules: Kept, gap: float) -> None:
         self.asked, self.places, self.rules = asked, places, rules
         self.pools: dict[str, Pool] = {}
         self.options: dict[str, list[Option]] = {}
         self._served: dict[tuple[str, str], tuple[Served, list[tuple[Pool, dict[str, Option]]]]] = {}
-        self.alone = len(places) == 1 and not places[0].accelerated
+        self.gap = gap
 
     def add(self, stage: str) -> None:
         chosen = self.options.setdefault(stage, [])
@@ -122,7 +136,7 @@ class _Offers:
         if self._nameless(stage):
             return []
         if not site.accelerated:
-            return [(whole_pool(site), on_machine(asked, site, stage, self.alone))]
+            return [(whole_pool(site), on_machine(asked, site, stage))]
         match asked.operation(stage).name:
             case "agent.prefill" | "agent.decode" if asked.shape(asked.model(stage)) is not None:
                 return self._in_pools(site, stage)
@@ -136,7 +150,7 @@ class _Offers:
                 return [(whole_pool(site), replace(moved, pool=site.name))]
             case _:
                 if asked.time_on(stage, site).heavy:
-                    return [(whole_pool(site), on_machine(asked, site, stage, self.alone))]
+                    return [(whole_pool(site), on_machine(asked, site, stage))]
                 return [(host_pool(site), on_host(asked, site, stage))]
 
     def _in_pools(self, site: Site, stage: str) -> list[tuple[Pool, Option]]:
@@ -144,7 +158,7 @@ class _Offers:
         if (site.name, model) not in self._served:
             shape = self.asked.shape(model)
             assert shape is not None
-            made = Served(self.asked, site, model, shape)
+            made = Served(self.asked, site, model, shape, self.gap)
             self._served[site.name, model] = made, made.offers()
         made, offers = self._served[site.name, model]
         alone = made.alone(stage)
@@ -154,14 +168,14 @@ class _Offers:
     def _nameless(self, stage: str) -> bool:
         """Whether a stage is of a model that only an endpoint knows."""
         asked, handle = self.asked, self.asked.handle(stage)
-        if handle is None or handle.shape is not None or asked.model(stage) in asked.run.elsewhere:
+        if handle is None or handle.shape is not None or asked.model(stage) in asked.elsewhere:
             return False
         runs = [asked.demand(each) for each in asked.calls.get(stage, ()) if asked.operation(each).name == PREFILL]
         return handle.keyword == "model" and bool(runs) and all(_nothing(asked, each) for each in asked.calls[stage])
 
     def stages(self) -> tuple[Stage, ...]:
         asked = self.asked
-        if self.alone:
+        if self.asked.alone:
             self._hold_the_rest()
         return tuple(
             Stage(stage, tuple(chosen), asked.executions(stage), _place(asked, stage))
@@ -209,8 +223,11 @@ class _Offers:
         tier = next(site.tier for site in self.places if site.name == pool.tier)
         return float("inf") if tier.endpoint else min(pool.devices, tier.high) * tier.memory
 
-    def notes(self, goal: Goal | None) -> tuple[str, ...]:
-        del goal
+    def elsewhere(self) -> Iterable[tuple[str, str]]:
+        """Models that a machine which does everything asks an endpoint for, which is no tier of its plan."""
+        return self.asked.elsewhere.items()
+
+    def notes(self) -> tuple[str, ...]:
         free = (site.name for site in self.places if site.endpoint is not None and site.endpoint.price is None)
         found = [f"tier {name} states no price of a token: it counts as free" for name in free]
         models = sorted({model for _, model in self._served})

@@ -5,7 +5,8 @@ Roles. `serve`: prompts and replies share the devices, each decode step stands b
 passes between the two pools. `one`: the device that does everything, one request at a time.
 
 A pool of a role is one for each number of devices that share the weights (tensor parallel 1, 2, 4, 8; where eight do
-not hold them, groups of eight one behind the other) and each batch (powers of two). Times are those of a full batch.
+not hold them, groups of eight one behind the other) and each batch: powers of two, and the largest at which the goal's
+gap between tokens holds. Times are those of a full batch.
 Where several calls of a program use one model, a step counts as if all of its batch were of the call that makes it
 longest, so that the numbers hold whichever of them come.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 
 from ...ir.demand.llm import cache_bytes_per_token
 from ...ir.library import ModelShape
@@ -49,6 +51,8 @@ class Served:
     site: Site
     model: str
     shape: ModelShape
+    gap: float = inf
+    """Seconds that a median step may take under the goal."""
 
     @cached_property
     def prefills(self) -> tuple[str, ...]:
@@ -106,7 +110,7 @@ class Served:
         for tensor, behind in self.widths():
             for role in ROLES:
                 best = 0.0
-                for batch in BATCHES:
+                for batch in self._batches(role, tensor, behind):
                     pool, made = self._offer(role, tensor, behind, batch)
                     if not made or _held(made) > pool.devices * self.site.tier.memory:
                         break
@@ -121,6 +125,20 @@ class Served:
             tensor, behind = max(self.widths(), default=(TENSOR[-1], 1))
             found = [self._offer(role, tensor, behind, 1) for role in ROLES]
         return _undominated([(pool, made) for pool, made in found if made])
+
+    def _batches(self, role: str, tensor: int, behind: int) -> list[int]:
+        """Powers of two, and the largest batch whose steps are not longer than the goal's gap."""
+        if role == "prefill" or not self.decodes or self.gap == inf:
+            return list(BATCHES)
+        low, high = 0, BATCHES[-1]
+        while low < high:
+            middle = (low + high + 1) // 2
+            pool = Pool("", self.site.name, tensor * behind, middle * behind, tensor, behind)
+            if self._step(pool, beside=role == "serve").value <= self.gap:
+                low = middle
+            else:
+                high = middle - 1
+        return sorted({*BATCHES, low} - {0})
 
     def alone(self, stage: str) -> Option | None:
         """A stage on the device that does everything, one at a time; None where that cannot hold the model."""

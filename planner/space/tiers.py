@@ -6,8 +6,7 @@ price for each token and no devices. Without a fleet there is one tier, this mac
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from ...base.problems import Problem, Problems
@@ -21,8 +20,8 @@ from ..catalogue import Device, regions, whole
 from ..catalogue import device as known_device
 from ..figures import Basis, Figure, show_value
 from ..hardware import Machine
-from ..placement import Options
-from ..rates import PRICE_VARIABLE, Rates, conventions, environment_price, of_device, of_machine
+from ..options import Options
+from ..rates import PRICE_VARIABLE, Rates, conventions, hourly, of_device, of_machine
 from .problem import MANY, Requirement, Tier
 
 LAPTOP = "laptop"
@@ -65,7 +64,7 @@ def sites(
     else:
         declared = fleet.tiers
         if not any(tier.endpoint or tier.count[1] > 0 for tier in declared):
-            return (), (), (problems.no_devices(fleet.name, fleet.span),)
+            return (), (), (problems.bad_figure(f"the number of devices of fleet {fleet.name!r}", "0", fleet.span),)
     found: list[Problem] = []
     made: list[Site] = []
     only = sum(1 for tier in declared if tier is None or tier.endpoint is None) == 1
@@ -110,23 +109,22 @@ def _site(
     if found:
         return None, found
     here = device.name == LAPTOP
-    if here:
-        rates = of_machine(machine, device, price, options.convention)
-    else:
-        rates = of_device(device, price, options.convention)
+    paid = price or hourly(device, options.convention)
+    rates = of_machine(machine, device, paid) if here else of_device(device, paid)
+    rates = replace(rates, convention="given" if price else options.convention)
     name, count = (tier.name, tier.count) if tier else (ONLY, (1, 1))
     span = tier.span if tier else None
     if wrong := _unsound(name, rates, span):
         return None, wrong
     region = regions().get(device.region) if device.region else None
-    hourly = rates.price
+    cost = rates.price
     made = Tier(
         name=name,
         device=rates.device,
         low=count[0],
         high=min(count[1], MANY),
         memory=rates.memory.value,
-        dollars=Figure(hourly.value / 3600.0, "$/s", hourly.basis, hourly.source, hourly.date, hourly.error),
+        dollars=Figure(cost.value / 3600.0, "$/s", cost.basis, cost.source, cost.date, cost.error),
         watts=rates.power.value,
         convention=rates.convention,
         region=device.region,
@@ -135,7 +133,7 @@ def _site(
         counted=f"count of {name}",
         held=f"memory of {name}",
         title=rates.title,
-        rates=(("memory", rates.memory), *rates.figures(), ("price", hourly)),
+        rates=(("memory", rates.memory), *rates.figures(), ("price", cost)),
     )
     known = calibration if calibration.machine == rates.key else Calibration(rates.key)
     return Site(made, rates, device, None, known, span), ()
@@ -179,17 +177,19 @@ def _price(tier: Declared | None, device: Device, options: Options, only: bool) 
     machine), the fleet. None where nobody does; then the catalogue's figures count, if they are there."""
     asked = only or device.name == LAPTOP
     if options.price is not None and asked:
+        if not (isfinite(options.price) and options.price >= 0.0):
+            return None, (problems.bad_figure("the price that the caller states", f"${options.price:g} per h", None),)
         return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
     stated = tier.settings.get("price") if tier else None
     if tier and stated is not None:
         if not (isfinite(stated.value) and stated.value >= 0.0):
             return None, (problems.bad_figure(f"`price` of tier {tier.name!r}", show(stated), tier.span),)
         return Figure(stated.value * 3600.0, "$/h", Basis.GIVEN, f"tier {tier.name} of the fleet"), ()
-    text = os.environ.get(PRICE_VARIABLE, "").strip()
-    price = environment_price() if asked else None
-    if text and asked and price is None:
-        return None, (problems.bad_price(PRICE_VARIABLE, text),)
-    if price is None and options.convention not in conventions(device):
+    if options.environment is not None and asked:
+        if not (isfinite(options.environment) and options.environment >= 0.0):
+            return None, (problems.bad_price(PRICE_VARIABLE, f"{options.environment:g}"),)
+        return Figure(options.environment, "$/h", Basis.GIVEN, PRICE_VARIABLE), ()
+    if options.convention not in conventions(device):
         span = tier.span if tier else None
         return None, (problems.needs_price(options.convention, device.name, conventions(device), span),)
-    return price, ()
+    return None, ()
