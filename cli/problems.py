@@ -62,7 +62,9 @@ def plan_of_another(name: str, pipeline: str, again: str) -> Problem:
 
 def plan_differs(name: str, where: str, said: str, derived: str) -> Problem:
     title = f"{name} says {where} is {said}; derived again, it is {derived}" if derived else f"{name}: {where} {said}"
-    return Problem("plan-differs", title, hint="do not rely on this plan: it was changed, or damaged, after it was made")
+    return Problem(
+        "plan-differs", title, hint="do not rely on this plan: it was changed, or damaged, after it was made"
+    )
 
 
 def plan_other_inputs(name: str, what: str, again: str) -> Problem:
@@ -181,3 +183,15 @@ def sound_of_two_rates(before: int, now: int) -> Problem:
         f"sound of {now:,} samples a second comes behind sound of {before:,}, and --out keeps sound of one rate",
         hint="let one voice speak, or voices of one rate",
     )
+
+
+def no_such_stage(name: str, known: Iterable[str]) -> Problem:
+    names = tuple(known)
+    meant = suggest(name, names)
+    hint = f"did you mean {meant!r}?" if meant else f"stages are {', '.join(names)}"
+    return Problem("no-such-stage", f"no stage of the plan is called {name!r}", hint=hint)
+
+
+def not_a_change(words: str, why: str) -> Problem:
+    hint = "for example 'tier gpu count 0..8', 'tier gpu price $1.80 per h', 'finish p95 <= 2 s', 'rate 5 per s'"
+    return Problem("not-a-change", f"--what-if {words!r}: {why}", hint=hint)
