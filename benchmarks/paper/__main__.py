@@ -1,8 +1,10 @@
 """The paper's example, tables and pairs, computed again: seconds, on any machine, without a model or a GPU.
 
-python -m benchmarks.paper                                  # everything as text
-python -m benchmarks.paper --write docs/paper.md            # and into the page, with its figures beside it
-python -m benchmarks.paper --rent h100=2.5 gaudi3=1.2       # pairs at rents of yours
+    python -m benchmarks.paper                                  # everything as text
+    python -m benchmarks.paper --write docs/paper.md            # and into the page, with its figures beside it
+    python -m benchmarks.paper --rent h100=2.5 gaudi3=1.2       # pairs at rents of yours
+
+What is written by hand on the page says what the figures come to; tests hold its claims against them.
 """
 
 from __future__ import annotations

@@ -40,17 +40,18 @@ def answers(problem: Problem) -> list[Answer]:
 
 
 def page() -> str:
-    lines: list[str] = []
-    for title, problem in problems().items():
-        lines += [
-            f"**{title}.**",
-            "",
-            "| planner | its cost of 1,000 runs | choice | comes to | promises |",
-            "| --- | --- | --- | --- | --- |",
-            *(_row(problem, answer) for answer in answers(problem)),
-            "",
-        ]
-    return "\n".join([*lines, _sizes()])
+    return "\n\n".join([*(compared(title, problem) for title, problem in problems().items()), _sizes()])
+
+
+def compared(title: str, problem: Problem) -> str:
+    """One problem, and what each planner makes of it."""
+    lines = [
+        f"**{title}.**",
+        "",
+        "| planner | its cost of 1,000 runs | choice | comes to | promises |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *(_row(problem, answer) for answer in answers(problem))])
 
 
 def _row(problem: Problem, answer: Answer) -> str:

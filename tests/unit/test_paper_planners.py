@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from planner_graphs import machine
 from problems_made import best, random_problem, small_problem
 
 from agentlang.planner.space.evaluate import evaluate
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 from benchmarks.paper import example, ours, sides  # noqa: E402
 from benchmarks.paper.page import filled  # noqa: E402
-from benchmarks.planners import exhaustive, linear, melange, service, shared, splitwise, table  # noqa: E402
+from benchmarks.planners import exhaustive, linear, melange, programs, service, shared, splitwise, table  # noqa: E402
 
 sys.path.remove(str(ROOT))
 
@@ -80,11 +81,60 @@ def test_means_miss_what_percentiles_promise() -> None:
     assert found.outcome.dollars < (exhaustive.exhaustive(problem).dollars or 0.0)
 
 
-def test_two_pools_place_nothing_else() -> None:
-    problem = made()
-    apart = replace(problem, stages=(*problem.stages, replace(problem.stages[1], name="tool")))
-    assert splitwise.splitwise(problem).choice is not None
+def test_two_pools_have_no_place_for_what_runs_elsewhere() -> None:
+    problem = small_problem(first_token=5.0)
+    found = splitwise.splitwise(problem)
+    assert found.outcome is not None and found.outcome.holds
+    third = replace(problem.tiers[0], name="third", counted="count third", held="memory third")
+    pool = replace(problem.pools[0], name="third", tier="third")
+    tokenize, *others = problem.stages
+    there = replace(tokenize, options=tuple(replace(option, pool="third") for option in tokenize.options[:1]))
+    links = [replace(problem.links[0], left=end, right="third", carries="third") for end in ("quick", "slow")]
+    apart = replace(
+        problem,
+        stages=(there, *others),
+        pools=(*problem.pools, pool),
+        tiers=(*problem.tiers, third),
+        links=(*problem.links, *links),
+    )
+    assert exhaustive.exhaustive(apart).choice is not None
     assert splitwise.splitwise(apart).said == "none keeps the promises"
+
+
+PROGRAM = """use std/llm
+
+model writer = llm.chat("llama-3-8b-instruct")
+
+pipeline chat(prompt: Text) -> stream Text {
+  return writer.chat(prompt, max_tokens: 256)
+}
+
+goal chat {
+  rate         5 per s
+  assume {
+    prompt 512 tokens
+    chat output 256 tokens
+  }
+  first_token  p95 <= 1 s
+  prefer       cheapest
+}
+
+fleet market {
+  tier h100   = catalog.h100   { count 0..4 }
+  tier gaudi3 = catalog.gaudi3 { count 0..4 }
+  link * <-> * 400 Gbit/s, 5 us
+}
+"""
+
+
+def test_a_programs_problem_is_planned_by_all(tmp_path: Path) -> None:
+    file = tmp_path / "chat.agent"
+    file.write_text(PROGRAM)
+    problem = programs.problem_of(file, "chat", machine())
+    assert {tier.name for tier in problem.tiers} == {"h100", "gaudi3"}
+    shares, pools = linear.linear(problem), splitwise.splitwise(problem)
+    assert pools.outcome is not None and pools.outcome.holds
+    assert shares.dollars is not None and shares.dollars <= pools.outcome.dollars
 
 
 def test_slices_of_all_sizes_go_somewhere() -> None:
