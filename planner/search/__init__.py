@@ -4,3 +4,8 @@
 (most programs for one machine have a handful of choices, and a solver takes longer to import than they take to try);
 larger ones go to a constraint solver, whose every answer is evaluated before it is given out.
 """
+
+from .found import Found
+from .searching import SolverMissingError, feasible, search
+
+__all__ = ["Found", "SolverMissingError", "feasible", "search"]

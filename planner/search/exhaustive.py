@@ -12,7 +12,7 @@ from math import inf
 
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice
-from .found import INFEASIBLE, ONLY, OPTIMAL, Found
+from .found import FEASIBLE, INFEASIBLE, ONLY, OPTIMAL, Found
 from .reading import Reading
 from .replicas import best
 
@@ -61,7 +61,7 @@ def enumerated(reading: Reading, *, top: int = 1, first: bool = False) -> Found 
     return Found(
         choices=tuple(choice for choice, _ in ordered),
         outcomes=tuple(outcome for _, outcome in ordered),
-        status=ONLY if single else OPTIMAL,
+        status=ONLY if single else FEASIBLE if first else OPTIMAL,
         bound=ordered[0][1].objective,
         considered=total,
     )

@@ -46,7 +46,8 @@ class Load:
 class Fixed:
     """A combination of options that could hold. `at` are the seconds of each of `Reading.moments` without waiting,
     `visited` the places in `loads` whose waiting counts for it. `pairs` are tier, tier and how many pairs of devices
-    the traffic between them needs. `extra` is dollars a run beside machines, `finish` the median of the whole run."""
+    the traffic between them needs. `extra` is dollars a run beside machines, `finish` the median of the whole run.
+    `faults` is above 0 where no replicas make it hold: by how much, relative to each limit."""
 
     options: tuple[int, ...]
     loads: tuple[Load, ...]
@@ -56,6 +57,7 @@ class Fixed:
     extra: float
     joules: float
     finish: float
+    faults: float = 0.0
 
 
 class Reading:
@@ -154,33 +156,31 @@ class Reading:
 
     # What a combination comes to.
 
-    def fixed(self, options: Sequence[int]) -> Fixed | None:
-        """Everything that does not depend on replicas; None where no number of them helps."""
+    def fixed(self, options: Sequence[int], lenient: bool = False) -> Fixed | None:
+        """Everything that does not depend on replicas; None where no number of them helps, unless `lenient`."""
         problem = self.problem
         taken = [stage.options[place] for stage, place in zip(problem.stages, options, strict=True)]
         pools = [self.pool_at[option.pool] for option in taken]
+        faults = 0.0
         for option, pool in zip(taken, pools, strict=True):
-            if any(pools[self.stage_at[other]] != pool for other in option.together):
-                return None
+            faults += sum(1.0 for other in option.together if pools[self.stage_at[other]] != pool)
         members: dict[int, list[int]] = {}
         for stage, pool in enumerate(pools):
             members.setdefault(pool, []).append(stage)
         for pool, stages in members.items():
-            room = self.room(pool)
-            if room is not None and not self.holds(_bytes(taken[stage] for stage in stages), room):
-                return None
-        crossing = self._crossing(pools)
-        if crossing is None:
+            faults += self._over(_bytes(taken[stage] for stage in stages), self.room(pool))
+        crossing, unlinked = self._crossing(pools)
+        faults += unlinked
+        if faults and not lenient:
             return None
         at = self._seconds(taken, crossing)
         finish = 0.0
         if problem.rate is None or problem.objective == "fastest":
-            finish = self.idle(taken, crossing)[problem.moment("finish")]
-        for moment, value in zip(self.moments, at, strict=True):
-            if moment.limit is not None and not self.holds(value, moment.limit):
-                return None
+            finish = self._values(taken, crossing, 0.0)[problem.moment("finish")]
+        faults += sum(self._over(value, moment.limit) for moment, value in zip(self.moments, at, strict=True))
         joules = sum(stage.executions * option.joules for stage, option in zip(problem.stages, taken, strict=True))
-        if self.powered is not None and not self.holds(joules, self.powered):
+        faults += self._over(joules, self.powered)
+        if faults and not lenient:
             return None
         extra = sum(stage.executions * option.dollars for stage, option in zip(problem.stages, taken, strict=True))
         extra += sum(edge.bytes * edge.moves * link.dollars for edge, link in crossing.values() if link)
@@ -193,21 +193,28 @@ class Reading:
             for moment in self.moments
         )
         pairs = self._pairs(pools, crossing)
-        return Fixed(tuple(options), loads, at, visited, pairs, extra, joules, finish)
+        return Fixed(tuple(options), loads, at, visited, pairs, extra, joules, finish, faults)
 
-    def _crossing(self, pools: Sequence[int]) -> dict[int, tuple[Edge, Link | None]] | None:
+    def _over(self, left: float, right: float | None) -> float:
+        """By which part of it a limit is missed."""
+        if right is None or self.holds(left, right):
+            return 0.0
+        return min(100.0, left / right - 1.0) if right > 0.0 else 100.0
+
+    def _crossing(self, pools: Sequence[int]) -> tuple[dict[int, tuple[Edge, Link | None]], int]:
+        """The edges that something passes, and how many of them have no link and need one."""
         found: dict[int, tuple[Edge, Link | None]] = {}
+        unlinked = 0
         for number, (edge, source, target) in enumerate(self._edges):
             left, right = pools[source], pools[target]
             if left == right:
                 continue
             tiers = self.tier_of[left], self.tier_of[right]
             link = self.links.get(tiers)
-            if link is None and tiers[0] != tiers[1] and self.linked:
-                return None
+            unlinked += link is None and tiers[0] != tiers[1] and self.linked
             if link is not None or tiers[0] != tiers[1]:
                 found[number] = (edge, link)
-        return found
+        return found, unlinked
 
     @cached_property
     def _edges(self) -> tuple[tuple[Edge, int, int], ...]:
@@ -217,9 +224,6 @@ class Reading:
     def _seconds(self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]]) -> tuple[float, ...]:
         by_z = {z: self._values(taken, crossing, z) for z in {moment.z for moment in self.moments}}
         return tuple(by_z[moment.z][moment.node] for moment in self.moments)
-
-    def idle(self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]]) -> list[float]:
-        return self._values(taken, crossing, 0.0)
 
     def _values(
         self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]], z: float

@@ -1,0 +1,526 @@
+"""A problem as a linear program: its variables are the options, the replicas, and which way each value goes.
+
+Flags: each stage takes one option. A pool that one stage alone can use is decided with it: for each option and number
+of replicas a flag, so that its load, its waits and its devices are constants. A pool that stages share has a flag for
+each number of replicas and step of load, of which one is 1 where it is in use; the load must be below that step, and
+the wait is at least the flag's factor times the service. An edge has a flag for each pair of places that it can connect.
+
+Everything that is limited or minimised grows with its parts, so a maximum is a variable that is at least each part, and
+nothing has to be exact from both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, exp
+from typing import Any
+
+from ..space.evaluate import FULLEST, SLACK, STEPS, transfer, waiting
+from ..space.nodes import Constant, Latest, Move, Scaled, Sum, Take, values
+from ..space.problem import Choice
+from .linear import CONSTANT, Product, Program, Terms, plus, value
+from .reading import Load, Moment, Reading
+from .replicas import counts
+
+FINE = 2.0**-31
+"""Seconds and dollars are told apart by this part of the largest that matters."""
+
+Place = tuple[str, int]
+"""Where a stage is, as far as an edge cares: its tier, or its pool where values move within the tier."""
+
+
+class Model:
+    """See the module. `flags[stage][option]` are the variables of the options that are not forbidden."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading, self.problem, self.program = reading, reading.problem, Program()
+        self.flags: list[dict[int, int]] = []
+        self.sized: dict[int, list[tuple[int, int, int, int]]] = {}
+        """For each pool its flags: variable, replicas, and stage and option or -1 and step."""
+        self.waits: dict[tuple[int, float], Terms] = {}
+        self.used: dict[int, Terms] = {}
+        self.nodes: dict[tuple[int, float], Terms] = {}
+        self.moves: dict[int, Terms] = {}
+        self.ways: list[tuple[int, int, int, Place, Place]] = []
+        self.traffic: dict[tuple[int, int], Terms] = {}
+        self.money: Terms = {}
+        self.members = self._members()
+        self.longest: dict[float, list[float]] = {}
+        self._options()
+        self.unit = self._unit()
+        self._together()
+        self._memory()
+        self._edges()
+        self._pools()
+        self._counts()
+        self._links()
+        self._promises()
+
+    # Options.
+
+    def _members(self) -> dict[int, list[tuple[int, int]]]:
+        found: dict[int, list[tuple[int, int]]] = {}
+        for stage, allowed in enumerate(self.reading.allowed):
+            for place in allowed:
+                found.setdefault(self.reading.pool_of(stage, place), []).append((stage, place))
+        return found
+
+    def _options(self) -> None:
+        for allowed in self.reading.allowed:
+            flags = {place: self.program.flag() for place in allowed}
+            self.flags.append(flags)
+            self.program.branch += flags.values()
+            self.program.one_of(flags.values(), {CONSTANT: 1.0})
+
+    def _together(self) -> None:
+        for stage, flags in enumerate(self.flags):
+            for place, flag in flags.items():
+                option = self.reading.option(stage, place)
+                for name in option.together:
+                    other = self.reading.stage_at[name]
+                    same = {
+                        self.flags[other][there]: -1.0
+                        for there in self.flags[other]
+                        if self.reading.option(other, there).pool == option.pool
+                    }
+                    self.program.at_most(plus({flag: 1.0}, same), 0.0)
+
+    def _memory(self) -> None:
+        """Of a pool that one stage alone can use, the options that do not fit are forbidden already."""
+        for pool, members in self.members.items():
+            room = self.reading.room(pool)
+            if room is None or len({stage for stage, _ in members}) == 1:
+                continue
+            sizes: dict[str, dict[float, list[int]]] = {}
+            for stage, place in members:
+                largest: dict[str, float] = {}
+                for held in self.reading.option(stage, place).held:
+                    largest[held.key] = max(largest.get(held.key, 0.0), held.bytes)
+                for key, size in largest.items():
+                    sizes.setdefault(key, {}).setdefault(size, []).append(self.flags[stage][place])
+            total: Terms = {}
+            for by_size in sizes.values():
+                # A flag for each size: something at least as large is held. Their steps add up to the largest.
+                before = 0.0
+                for size in sorted(by_size):
+                    above = [flag for other, flags in by_size.items() if other >= size for flag in flags]
+                    held = above[0] if len(above) == 1 else self._any(above)
+                    total[held] = total.get(held, 0.0) + size - before
+                    before = size
+            self.program.at_most(total, room * (1 + SLACK))
+
+    def _any(self, flags: list[int]) -> int:
+        """A flag that is 1 where one of these is."""
+        found = self.program.count(1, lambda at: max(at[flag] for flag in flags))
+        for flag in flags:
+            self.program.at_most({flag: 1.0, found: -1.0}, 0.0)
+        return found
+
+    # Seconds of nodes.
+
+    def _take(self, stage: int, place: int, first: bool, z: float) -> float:
+        option = self.reading.option(stage, place)
+        return (option.first if first else option.seconds) * exp(z * option.noise)
+
+    def _most(self, z: float) -> list[float]:
+        """No choice makes a node longer."""
+        if z not in self.longest:
+            tau = self._longest_moves()
+
+            def longest(leaf: Take) -> float:
+                stage = self.reading.stage_at[leaf.stage]
+                each = (self._take(stage, place, leaf.first, z) for place in self.reading.allowed[stage])
+                return leaf.times * max(each, default=0.0)
+
+            self.longest[z] = values(self.problem.nodes, longest, lambda leaf: leaf.times * tau[leaf.edge])
+        return self.longest[z]
+
+    def _longest_moves(self) -> list[float]:
+        links = dict.fromkeys(self.reading.links.values())
+        return [max((transfer(edge, link) for link in links), default=0.0) for edge in self.problem.edges]
+
+    def _unit(self) -> float:
+        spans = [
+            moment.limit if moment.limit is not None else self._most(moment.z)[moment.node]
+            for moment in self.reading.moments
+        ]
+        if self.problem.objective == "fastest":
+            spans.append(self._most(0.0)[self.problem.moment("finish")])
+        return max([span for span in spans if span > 0.0], default=1.0) * FINE
+
+    def node(self, index: int, z: float) -> Terms:
+        """Seconds of a node at a percentile: at least what the choice makes it, at most that where it matters."""
+        found = self.nodes.get((index, z))
+        if found is None:
+            found = self.nodes[index, z] = self._node(index, z)
+        return found
+
+    def _node(self, index: int, z: float) -> Terms:
+        match self.problem.nodes[index]:
+            case Constant(seconds):
+                return {CONSTANT: seconds}
+            case Take(name, times, first):
+                stage = self.reading.stage_at[name]
+                return {
+                    flag: self._take(stage, place, first, z) * times for place, flag in self.flags[stage].items()
+                }
+            case Move(edge, times):
+                return {variable: seconds * times for variable, seconds in self.moves.get(edge, {}).items()}
+            case Sum(parts):
+                total: Terms = {}
+                for part in parts:
+                    total = plus(total, self.node(part, z))
+                return total
+            case Scaled(part, factor):
+                return plus({}, self.node(part, z), factor)
+            case Latest(parts):
+                found = [self.node(part, z) for part in parts]
+                if len(found) < 2:
+                    return found[0] if found else {}
+                largest = self.program.amount(
+                    self._most(z)[index] * 1.001, self.unit, lambda at: max(value(each, at) for each in found)
+                )
+                for each in found:
+                    self.program.at_most(plus(each, {largest: -1.0}), 0.0)
+                return {largest: 1.0}
+
+    # Edges.
+
+    def _place(self, stage: int, option: int) -> Place:
+        pool = self.reading.pool_of(stage, option)
+        tier = self.reading.tier_of[pool]
+        return ("pool", pool) if (tier, tier) in self.reading.links else ("tier", tier)
+
+    def _tier(self, place: Place) -> int:
+        return place[1] if place[0] == "tier" else self.reading.tier_of[place[1]]
+
+    def _places(self, stage: int) -> dict[Place, Terms]:
+        found: dict[Place, Terms] = {}
+        for option, flag in self.flags[stage].items():
+            found.setdefault(self._place(stage, option), {})[flag] = 1.0
+        return found
+
+    def _edges(self) -> None:
+        for number, edge in enumerate(self.problem.edges):
+            source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
+            left, right = self._places(source), self._places(target)
+            leaving: dict[Place, list[int]] = {place: [] for place in left}
+            arriving: dict[Place, list[int]] = {place: [] for place in right}
+            for here in left:
+                for there in right:
+                    tiers = self._tier(here), self._tier(there)
+                    link = None if here == there else self.reading.links.get(tiers)
+                    if link is None and tiers[0] != tiers[1] and self.reading.linked:
+                        continue
+                    flag = self.program.flag()
+                    self.ways.append((flag, source, target, here, there))
+                    leaving[here].append(flag)
+                    arriving[there].append(flag)
+                    if link is not None:
+                        self.moves.setdefault(number, {})[flag] = transfer(edge, link)
+                        moved = edge.bytes * edge.moves
+                        if link.dollars:
+                            self.money[flag] = moved * link.dollars
+                        row = self.traffic.setdefault(tiers, {})
+                        row[flag] = row.get(flag, 0.0) + moved
+            for place, flags in leaving.items():
+                self.program.one_of(flags, left[place])
+            for place, flags in arriving.items():
+                self.program.one_of(flags, right[place])
+
+    # Pools.
+
+    def _percentiles(self, stages: set[int]) -> tuple[float, ...]:
+        found = [m.promise.percentile for m in self.reading.moments if m.waits and stages & m.stages]
+        return tuple(dict.fromkeys(found))
+
+    def _pools(self) -> None:
+        wanted = self._wanted()
+        for pool, members in self.members.items():
+            stages = {stage for stage, _ in members}
+            asked = self._percentiles(stages)
+            devices = self.problem.pools[pool].devices
+            least = ceil(wanted.get(self.reading.tier_of[pool], 0) / devices) if devices else 0
+            self.sized[pool] = []
+            if len(stages) == 1:
+                self._alone(pool, members, asked, least)
+            else:
+                self._shared(pool, members, asked, least)
+            for flag, replicas, _, _ in self.sized[pool]:
+                self.used.setdefault(pool, {})[flag] = float(replicas)
+
+    def _wanted(self) -> dict[int, int]:
+        """The most devices that the traffic of a tier could need."""
+        found: dict[int, int] = {}
+        for pair, row in self.traffic.items():
+            link = self.reading.links[pair]
+            if self.reading.binding(link.carries):
+                for tier in pair:
+                    found[tier] = max(found.get(tier, 0), self.reading.pairs_for(sum(row.values()), link))
+        return {tier: count if count > 1 else 0 for tier, count in found.items()}
+
+    def _load(self, pool: int, stage: int, place: int) -> Load:
+        option = self.reading.option(stage, place)
+        busy = self.problem.stages[stage].executions * option.busy
+        return Load(pool, busy, busy * (1.0 + option.noise * option.noise) / 2.0)
+
+    def _alone(self, pool: int, members: list[tuple[int, int]], asked: tuple[float, ...], least: int) -> None:
+        for stage, place in members:
+            flags: list[int] = []
+            for count in counts(self.reading, self._load(pool, stage, place), asked, least):
+                flag = self.program.flag()
+                flags.append(flag)
+                self.program.branch.append(flag)
+                self.sized[pool].append((flag, count.replicas, stage, place))
+                for percentile, wait in zip(asked, count.waits, strict=True):
+                    self.waits.setdefault((pool, percentile), {})[flag] = wait
+            self.program.one_of(flags, {self.flags[stage][place]: 1.0})
+
+    def _shared(self, pool: int, members: list[tuple[int, int]], asked: tuple[float, ...], least: int) -> None:
+        reading, program = self.reading, self.program
+        loads = {self.flags[stage][place]: self._load(pool, stage, place) for stage, place in members}
+        largest: dict[int, Load] = {}
+        for stage, place in members:
+            load = self._load(pool, stage, place)
+            known = largest.get(stage, load)
+            largest[stage] = Load(pool, max(known.served, load.served), max(known.service, load.service))
+        served_most = sum(load.served for load in largest.values())
+        service_most = sum(load.service for load in largest.values())
+        served_least = min(load.served for load in loads.values())
+        slots = self.problem.pools[pool].slots
+        cells: list[tuple[int, int, float, float]] = []  # replicas, step, load below it, load at its start
+        if reading.rate is None or not slots or not served_most:
+            most = reading.most(pool)
+            high = max(1, least) if most is None else min(max(1, least), most)
+            cells = [(replicas, 0, served_most, 0.0) for replicas in range(1, high + 1)]
+        else:
+            full = Load(pool, served_most, service_most)
+            numbers = counts(reading, full, asked, least)
+            most = reading.most(pool)
+            high = numbers[-1].replicas if numbers else most or 0
+            for replicas in range(1, high + 1):
+                per_step = replicas * slots / (STEPS * reading.rate)
+                free = 0
+                for step in range(1, FULLEST + 1):
+                    if all(waiting(replicas * slots, step, percentile) == 0.0 for percentile in asked):
+                        free = step
+                for step in range(max(1, free), FULLEST + 1):
+                    top, start = step * per_step, (step - 1) * per_step if step > free else 0.0
+                    if top * (1 + SLACK) >= served_least and start <= served_most:
+                        cells.append((replicas, step, top, start))
+        flags = [program.flag() for _ in cells]
+        program.branch += flags
+        self.sized[pool] = [(flag, cell[0], -1, cell[1]) for flag, cell in zip(flags, cells, strict=True)]
+        for stage in largest:
+            own = {self.flags[stage][place]: 1.0 for at, place in members if at == stage}
+            program.at_most(plus(own, dict.fromkeys(flags, -1.0)), 0.0)
+        program.at_most(dict.fromkeys(flags, 1.0), 1.0)
+        served: Terms = {flag: load.served for flag, load in loads.items()}
+        service: Terms = {flag: load.service for flag, load in loads.items()}
+        room = {flag: -cell[2] * (1 + 2 * SLACK) for flag, cell in zip(flags, cells, strict=True)}
+        program.at_most(plus(served, room), 0.0)
+        ratio = min((load.service / load.served for load in loads.values() if load.served), default=0.0)
+        for percentile in asked:
+            factors = {
+                flag: waiting(cell[0] * slots, cell[1], percentile) if slots and reading.rate is not None else 0.0
+                for flag, cell in zip(flags, cells, strict=True)
+            }
+            if not any(factors.values()):
+                continue
+            most_wait = max(factors.values()) * service_most
+
+            def hint(at: Mapping[int, float], factors: Mapping[int, float] = factors) -> float:
+                return value(service, at) * sum(factor * at[flag] for flag, factor in factors.items())
+
+            wait = program.amount(most_wait, self.unit, hint)
+            for flag, factor in factors.items():
+                if factor:
+                    program.at_most(plus(plus({}, service, factor), {wait: -1.0}), 0.0, when=flag)
+            floor = {flag: factors[flag] * cell[3] * ratio for flag, cell in zip(flags, cells, strict=True)}
+            program.at_most(plus(floor, {wait: -1.0}), 0.0)
+            self.waits[pool, percentile] = {wait: 1.0}
+
+    # What is limited.
+
+    def devices(self, tier: int) -> Terms:
+        found: Terms = {}
+        for pool, terms in self.used.items():
+            if self.reading.tier_of[pool] == tier:
+                found = plus(found, terms, float(self.problem.pools[pool].devices))
+        return {variable: factor for variable, factor in found.items() if factor}
+
+    def _counts(self) -> None:
+        for number, tier in enumerate(self.problem.tiers):
+            if self.reading.binding(tier.counted):
+                self.program.at_most(self.devices(number), tier.high)
+
+    def _links(self) -> None:
+        rate = self.problem.rate
+        for pair, row in self.traffic.items():
+            link = self.reading.links[pair]
+            if rate is None or not self.reading.binding(link.carries):
+                continue
+            flow = plus({}, row, rate / link.bandwidth)
+            ends = [tier for tier in dict.fromkeys(pair) if not self.problem.tiers[tier].endpoint]
+            if not ends:
+                self.program.at_most(flow, 1.0 + 2 * SLACK)
+            for tier in ends:
+                low, used = self.problem.tiers[tier].low, self.devices(tier)
+                if low < 2:
+                    self.program.at_most(plus(flow, used, -(1.0 + 2 * SLACK)), 0.0)
+                    continue
+                # What is always paid for carries as well.
+                def paid(at: Mapping[int, float], used: Terms = used, low: int = low) -> float:
+                    return 1.0 if value(used, at) <= low else 0.0
+
+                enough = self.program.count(1, paid)
+                more = self.program.count(1, lambda at, enough=enough: 1.0 - at[enough])
+                self.program.one_of((enough, more), {CONSTANT: 1.0})
+                self.program.at_most(flow, low * (1.0 + 2 * SLACK), when=enough)
+                self.program.at_most(plus(flow, used, -(1.0 + 2 * SLACK)), 0.0, when=more)
+
+    def _promises(self) -> None:
+        reading, problem, program = self.reading, self.problem, self.program
+        joules: Terms = {}
+        for stage, flags in enumerate(self.flags):
+            executions = problem.stages[stage].executions
+            for place, flag in flags.items():
+                option = reading.option(stage, place)
+                joules[flag] = executions * option.joules
+                if option.dollars:
+                    self.money[flag] = executions * option.dollars
+        money = self._dollars()
+        if reading.powered is not None:
+            program.at_most(joules, reading.powered * (1 + SLACK))
+        if reading.capped is not None:
+            program.at_most(money, reading.capped * (1 + SLACK))
+        match problem.objective:
+            case "fastest":
+                objective = self.node(problem.moment("finish"), 0.0)
+            case "greenest":
+                objective = joules
+            case _:
+                objective = money
+        for moment in reading.moments:
+            seconds = self._reached(moment)
+            if moment.limit is not None:
+                program.at_most(seconds, moment.limit * (1 + SLACK))
+            if moment.price:
+                objective = plus(objective, self._missed(seconds, moment.promise.limit, moment.price))
+        for promise in reading.soft_money:
+            objective = plus(objective, self._missed(money, promise.limit, promise.soft or 0.0))
+        for promise in reading.soft_power:
+            objective = plus(objective, self._missed(joules, promise.limit, promise.soft or 0.0))
+        program.objective = objective
+
+    def _missed(self, terms: Terms, limit: float, price: float) -> Terms:
+        """What a miss costs."""
+        high = terms.get(CONSTANT, 0.0) + sum(
+            factor * self.program.variables[variable].high
+            for variable, factor in terms.items()
+            if variable != CONSTANT and factor > 0
+        )
+        if not price or high <= limit:
+            return {}
+        unit = high * FINE
+        over = self.program.amount(high, unit, lambda at: max(0.0, value(terms, at) - limit))
+        self.program.at_most(plus(terms, {over: -1.0}), limit)
+        return {over: price}
+
+    def _reached(self, moment: Moment) -> Terms:
+        total = self.node(moment.node, moment.z)
+        if not moment.waits:
+            return total
+        for pool, members in self.members.items():
+            wait = self.waits.get((pool, moment.promise.percentile), {})
+            if not wait:
+                continue
+            visiting = [self.flags[stage][place] for stage, place in members if stage in moment.stages]
+            if len(visiting) == len(members):
+                total = plus(total, wait)
+            elif visiting:
+                visited = visiting[0] if len(visiting) == 1 else self._any(visiting)
+                high = max(self.program.variables[variable].high for variable in wait)
+
+                def counted(at: Mapping[int, float], visited: int = visited, wait: Terms = wait) -> float:
+                    return value(wait, at) * at[visited]
+
+                own = self.program.amount(high, self.unit, counted)
+                self.program.at_most(plus(wait, {own: -1.0}), 0.0, when=visited)
+                total = plus(total, {own: 1.0})
+        return total
+
+    def _dollars(self) -> Terms:
+        problem, program = self.problem, self.program
+        paid: Terms = {}
+        for number, tier in enumerate(problem.tiers):
+            used = self.devices(number)
+            if not tier.dollars.value:
+                continue
+            if tier.low:
+                high = tier.low + sum(int(factor) for factor in used.values())
+
+                def most(at: Mapping[int, float], used: Terms = used, low: int = tier.low) -> float:
+                    return max(float(low), value(used, at))
+
+                count = program.count(high, most)
+                program.at_most({CONSTANT: float(tier.low), count: -1.0}, 0.0)
+                program.at_most(plus(used, {count: -1.0}), 0.0)
+                used = {count: 1.0}
+            paid = plus(paid, used, tier.dollars.value)
+        if problem.rate is not None:
+            return plus(self.money, paid, 1.0 / problem.rate)
+        if not paid:
+            return dict(self.money)
+        finish = self.node(problem.moment("finish"), 0.0)
+        sides: list[int] = []
+        for terms, high in (
+            (paid, sum(factor * program.variables[variable].high for variable, factor in paid.items())),
+            (finish, self._most(0.0)[problem.moment("finish")] * 1.001),
+        ):
+            sides.append(program.amount(high, max(high, 1e-30) * 2.0**-27, lambda at, terms=terms: value(terms, at)))
+            program.at_most(plus(terms, {sides[-1]: -1.0}), 0.0)
+        left, right = (program.variables[side] for side in sides)
+        times = program.amount(
+            left.high * right.high, left.unit * right.unit, lambda at: at[sides[0]] * at[sides[1]]
+        )
+        program.products.append(Product(times, sides[0], sides[1]))
+        return plus(self.money, {times: 1.0})
+
+    # Choices and points.
+
+    def point(self, choice: Choice) -> dict[int, float]:
+        """The value of every variable for a choice."""
+        reading = self.reading
+        at: dict[int, float] = {}
+        for stage, flags in enumerate(self.flags):
+            for place, flag in flags.items():
+                at[flag] = float(choice.options[stage] == place)
+        fixed = reading.fixed(choice.options)
+        steps = {load.pool: load for load in fixed.loads} if fixed else {}
+        for pool, flags in self.sized.items():
+            load, replicas = steps.get(pool), choice.replicas[pool]
+            fit = [(flag, of) for flag, count, of, _ in flags if count == replicas] if load else []
+            for flag, count, stage, place in flags:
+                at[flag] = float(load is not None and count == replicas and stage >= 0 and choice.options[stage] == place)
+            if load is not None and fit and fit[0][1] < 0:
+                step = reading.step(load, replicas)
+                enough = [flag for flag, count, of, upto in flags if count == replicas and of < 0 and upto >= step]
+                at[enough[0] if enough else fit[-1][0]] = 1.0
+        for flag, source, target, here, there in self.ways:
+            same = self._place(source, choice.options[source]) == here
+            at[flag] = float(same and self._place(target, choice.options[target]) == there)
+        for number, variable in enumerate(self.program.variables):
+            if number not in at:
+                at[number] = variable.hint(at) if variable.hint else 0.0
+        return at
+
+    def choice(self, at: Any) -> Choice:
+        """The choice that a point means; `at` gives the value of a variable."""
+        options = tuple(next(place for place, flag in flags.items() if at(flag)) for flags in self.flags)
+        pools = {self.reading.pool_of(stage, place) for stage, place in enumerate(options)}
+        replicas = [0] * len(self.problem.pools)
+        for pool in pools:
+            replicas[pool] = next(count for flag, count, _, _ in self.sized[pool] if at(flag))
+        return Choice(options, tuple(replicas))
+

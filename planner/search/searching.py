@@ -1,0 +1,190 @@
+"""The search itself: enumeration where there is little, else a first choice by hand and the solver for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import inf
+from time import monotonic
+
+from ..space.evaluate import Outcome, evaluate
+from ..space.problem import Choice, Problem
+from .exhaustive import MOST, combinations, enumerated
+from .found import FEASIBLE, GAP, INFEASIBLE, OPTIMAL, UNKNOWN, Found
+from .greedy import Trial, improved
+from .reading import Reading
+from .replicas import best as best_replicas
+
+CLOSE = 1e-6
+"""Relative: objectives that are no further apart are the same."""
+
+Progress = Callable[[float, float, float], None]
+"""Hears of each better choice: seconds since the start, its objective, and the bound so far."""
+
+
+class SolverMissingError(Exception):
+    """There is too much to try one by one, and OR-Tools is not installed (`pip install 'agentlang-toolchain[plan]'`)."""
+
+
+def search(
+    problem: Problem,
+    *,
+    without: Iterable[str] = (),
+    seed: int = 0,
+    seconds: float = 10.0,
+    top: int = 1,
+    progress: Progress | None = None,
+) -> Found:
+    """The best choices, `top` of them with distinct options, requirements in `without` left out. It ends when they are
+    proven, or after about `seconds`. Pools that no stage is in have no replicas. The same each time for a seed, if time
+    does not run out. SolverMissingError where a solver is needed and missing."""
+    return _Search(problem, without, seed, seconds, top, progress).run()
+
+
+def feasible(problem: Problem, *, without: Iterable[str] = (), seed: int = 0, seconds: float = 5.0) -> Found:
+    """The first choice that holds, with status `feasible`; `infeasible` if that is proven."""
+    return _Search(problem, without, seed, seconds, 1, None, first=True).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        problem: Problem,
+        without: Iterable[str],
+        seed: int,
+        seconds: float,
+        top: int,
+        progress: Progress | None,
+        first: bool = False,
+    ) -> None:
+        self.problem, self.seed, self.top, self.progress, self.first = problem, seed, max(1, top), progress, first
+        self.began = monotonic()
+        self.until = self.began + seconds
+        self.reading = Reading(problem, without)
+        self.kept: list[tuple[Choice, Outcome]] = []
+        self.bound = -inf
+        self.considered = 0
+
+    def run(self) -> Found:
+        if not all(self.reading.allowed):
+            return Found((), (), INFEASIBLE, bound=inf)
+        if combinations(self.reading) <= MOST:
+            found = enumerated(self.reading, top=self.top, first=self.first)
+            if found is not None:
+                return found
+        self._by_hand()
+        if self.first and self.kept:
+            return self._found(FEASIBLE)
+        return self._solved()
+
+    def _left(self) -> float:
+        return self.until - monotonic()
+
+    def _tell(self) -> None:
+        if self.progress is not None and self.kept:
+            self.progress(monotonic() - self.began, self.kept[0][1].objective, self.bound)
+
+    def _keep(self, choice: Choice) -> bool:
+        """Whether a choice holds; it is kept with the best replicas for its options."""
+        outcome = evaluate(self.problem, choice, self.reading.dropped)
+        fixed = self.reading.fixed(choice.options)
+        if fixed is not None:
+            below = (outcome.objective, outcome.dollars) if outcome.holds else (inf, inf)
+            better = best_replicas(self.reading, fixed, below, budget=2_000).choice
+            if better is not None:
+                improved_outcome = evaluate(self.problem, better, self.reading.dropped)
+                if improved_outcome.holds:
+                    choice, outcome = better, improved_outcome
+        if not outcome.holds:
+            return False
+        others = [each for each in self.kept if each[0].options != choice.options]
+        known = [each for each in self.kept if each[0].options == choice.options]
+        if not known or outcome.objective < known[0][1].objective:
+            known = [(choice, outcome)]
+        before = self.kept[:1]
+        self.kept = sorted(others + known, key=lambda each: (each[1].objective, each[1].dollars))[: self.top]
+        if self.kept[:1] != before:
+            self._tell()
+        return True
+
+    def _by_hand(self) -> None:
+        share = min(1.0, 0.1 * (self.until - self.began))
+        found: Trial | None = improved(self.reading, self.seed, self.began + share, stop_at_first=True)
+        if found is not None and found.score[0] == 0.0:
+            self._keep(found.choice)
+            if not self.first:
+                found = improved(self.reading, self.seed, monotonic() + share)
+                if found is not None and found.score[0] == 0.0:
+                    self._keep(found.choice)
+
+    def _solved(self) -> Found:
+        try:
+            from .solver import Solver
+        except ImportError as error:
+            raise SolverMissingError from error
+        from .model import Model
+
+        model = Model(self.reading)
+        upper = self.kept[0][1].objective if self.kept and self.top == 1 else inf
+        solver = Solver(model.program, self.seed, upper * (1 + CLOSE))
+        proven = False
+        excluded: set[tuple[int, ...]] = set()
+        while self._left() > 0:
+            hint = model.point(self.kept[0][0]) if self.kept and not excluded else None
+
+            def heard(at: Callable[[int], int], bound: float) -> None:
+                if not excluded:
+                    self.bound = max(self.bound, bound)
+                self._keep(model.choice(at))
+
+            answer = solver.solve(self._left(), hint, heard if self.progress else None, self.first)
+            self.considered += answer.branches
+            if not excluded:
+                self.bound = max(self.bound, min(answer.bound, self.kept[0][1].objective if self.kept else inf))
+            if answer.at is None:
+                proven = answer.closed
+                break
+            choice = model.choice(answer.at)
+            held = self._keep(choice)
+            if self.first and held:
+                return self._found(FEASIBLE)
+            if not answer.closed and not self.first:
+                break
+            if held and self.top == 1 and self._same(answer.objective):
+                proven = True
+                break
+            # Refused by a hair, or the next best is asked for.
+            excluded.add(choice.options)
+            if self._complete(excluded, answer.objective):
+                proven = True
+                break
+            solver.cut([model.flags[stage][place] for stage, place in enumerate(choice.options)])
+        if not self.kept:
+            return self._found(INFEASIBLE if proven else UNKNOWN)
+        return self._found(OPTIMAL if proven or self._same(self.bound) else GAP)
+
+    def _same(self, objective: float) -> bool:
+        best = self.kept[0][1].objective
+        return best - objective <= CLOSE * max(abs(best), 1e-12)
+
+    def _complete(self, excluded: set[tuple[int, ...]], objective: float) -> bool:
+        """Whether what is kept cannot become better: all of it was found by the solver, which goes from best to
+        worse."""
+        if len(self.kept) < self.top:
+            return False
+        worst = self.kept[-1][1].objective
+        return worst - objective <= CLOSE * max(abs(worst), 1e-12) and len(excluded) >= self.top
+
+    def _found(self, status: str) -> Found:
+        if not self.kept:
+            return Found((), (), status, bound=inf if status == INFEASIBLE else self.bound, considered=self.considered)
+        best = self.kept[0][1].objective
+        bound = best if status == OPTIMAL else min(self.bound, best)
+        gap = 0.0 if status == OPTIMAL else (best - bound) / abs(best) if best else inf
+        return Found(
+            choices=tuple(choice for choice, _ in self.kept),
+            outcomes=tuple(outcome for _, outcome in self.kept),
+            status=status,
+            gap=gap,
+            bound=bound,
+            considered=self.considered,
+        )
