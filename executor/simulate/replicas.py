@@ -182,12 +182,14 @@ class Replica:
         if rows:
             context = sum(row.position + 1 for row in step.decode)
             seconds = self._times.rows(rows, context) * self._factor(step)
+        parts: list[tuple[int, int]] = []
+        factors = 0.0
         for chunk in step.prefill:
             request = self._requests.get(chunk.sequence)
             if request is not None and not request.moved:
-                part = self._times.prompts(((chunk.start, chunk.count),), bool(rows))
-                seconds += part * request.factor
-        return seconds
+                parts.append((chunk.start, chunk.count))
+                factors += request.factor
+        return seconds + (self._times.prompts(parts, bool(rows)) * factors / len(parts) if parts else 0.0)
 
     def _factor(self, step: Step) -> float:
         """Of a step of rows: the mean of its sequences'."""

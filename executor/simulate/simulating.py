@@ -9,6 +9,8 @@ from ...planner.space.problem import Choice, Problem
 from .arrivals import Arrival, Arrivals, Closed, poisson
 from .clock import VirtualClock
 from .course import Courses
+from .machine_runs import MachineRuns
+from .program import Program
 from .records import RunRecord
 from .result import Kept, Simulation, summed_up
 from .system import System
@@ -17,29 +19,46 @@ WARM = 0.1
 """The part of the runs that come while the fleet fills up, and are not counted, where arrivals are made."""
 
 
-def simulate(system: System, arrivals: Arrivals, seed: int = 0, *, warm: float = 0.0) -> Simulation:
-    """Let these runs come. The first part of them, `warm`, is simulated and not counted. ValueError without
+def simulate(
+    system: System,
+    arrivals: Arrivals,
+    seed: int = 0,
+    *,
+    program: Program | None = None,
+    warm: float = 0.0,
+    bulk: bool = True,
+) -> Simulation:
+    """Let these runs come. With the program, its graph is walked by the executor's machine; without it, the problem's
+    expressions say what comes after what. The first part of the runs, `warm`, is simulated and not counted. Without
+    `bulk`, alike steps of a model are taken one by one, which gives the same and takes longer. ValueError without
     arrivals."""
     clock = VirtualClock()
     errors = system.drawn_errors(seed)
     records: list[RunRecord] = []
-    waiting: list[Arrival] = []
+    runs = arrivals.runs if isinstance(arrivals, Closed) else len(arrivals)
+    own = arrivals.sizes if isinstance(arrivals, Closed) else dict[str, float]()
+    if not runs:
+        raise ValueError("a simulation needs a run")
+    waiting: list[int] = []
+    """Runs of a closed loop that have not come, the next one last."""
 
     def over(record: RunRecord) -> None:
         records.append(record)
         if waiting:
-            walk.arrive(len(records) + len(waiting), waiting.pop())
+            clock.at(clock.now, partial(walk.arrive, waiting.pop(), Arrival(0.0, own)))
 
-    walk = Courses(system, clock, errors, seed, over)
-    if isinstance(arrivals, Closed):
-        runs = arrivals.runs
-        waiting += [Arrival(0.0, arrivals.sizes)] * runs
-        for number in range(min(runs, arrivals.concurrency)):
-            clock.at(0.0, partial(walk.arrive, number, waiting.pop()))
+    walk: Courses | MachineRuns
+    if program is None:
+        walk = Courses(system, clock, errors, seed, over)
     else:
-        runs = len(arrivals)
-        if not runs:
-            raise ValueError("a simulation needs a run")
+        walk = MachineRuns(system, program, clock, errors, seed, over, bulk)
+    if isinstance(arrivals, Closed):
+        at_once = min(runs, arrivals.concurrency)
+        waiting += range(at_once, runs)
+        waiting.reverse()
+        for number in range(at_once):
+            clock.at(0.0, partial(walk.arrive, number, Arrival(0.0, own)))
+    else:
         for number, arrival in enumerate(arrivals):
             clock.at(arrival.at, partial(walk.arrive, number, arrival))
     clock.run()
@@ -60,14 +79,16 @@ class Confirmed:
         return not self.failed
 
 
-def confirm(problem: Problem, choice: Choice, runs: int = 2000, seed: int = 0) -> Confirmed:
+def confirm(
+    problem: Problem, choice: Choice, runs: int = 2000, seed: int = 0, program: Program | None = None
+) -> Confirmed:
     """Simulate a choice at the problem's rate, its predictions taken as they are. Without a rate runs come one after
     another. Soft promises and what is not of time (cost, energy) are not held against it: no queue changes them."""
     system = System(problem, choice, error=0.0)
     if problem.rate is None:
-        simulation = simulate(system, Closed(1, runs), seed)
+        simulation = simulate(system, Closed(1, runs), seed, program=program)
     else:
-        simulation = simulate(system, poisson(problem.rate, runs, seed), seed, warm=WARM)
+        simulation = simulate(system, poisson(problem.rate, runs, seed), seed, program=program, warm=WARM)
     hard = {promise.name for promise in problem.promises if promise.soft is None}
     beside = ("cost", "energy")
     failed = tuple(k for k in simulation.promises if not k.holds and k.name in hard and k.kind not in beside)

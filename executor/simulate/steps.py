@@ -49,32 +49,39 @@ class Flat:
 
 @dataclass(frozen=True, slots=True)
 class Modelled:
-    """By the parts of `planner.serving`. Of a pool that only decodes, prompts cost nothing: their cache came from
-    elsewhere."""
+    """By the parts of `planner.serving`. Where groups stand one behind the other (`pipeline`), each has its part of the
+    rows. `more_rows` and `more_prompts` are factors for what the parts leave out."""
 
     shape: ModelShape
     group: Group
+    pipeline: int = 1
+    more_rows: float = 1.0
+    more_prompts: float = 1.0
     decode: Fitted = DECODE
     prefill: Fitted = PREFILL
-    _rows: dict[int, tuple[float, float, float, float]] = field(
+    _known: dict[int, tuple[float, float, float, float]] = field(
         default_factory=dict[int, tuple[float, float, float, float]], repr=False, compare=False
     )
 
     def rows(self, count: int, context: int) -> float:
         if not count:
             return 0.0
-        known = self._rows.get(count)
+        known = self._known.get(count)
         if known is None:
-            known = self._rows[count] = self._row(count)
+            known = self._known[count] = self._fixed(count)
         fixed, each, read, compute = known
         # No step is faster than physics: reading weights and cache, or computing.
-        return max(fixed + each * context, read + each * context / self.decode.coefficients["cache"], compute)
+        reading = read + each * context / self.decode.coefficients["cache"]
+        return max(fixed + each * context, reading, compute) * self.more_rows
 
-    def _row(self, count: int) -> tuple[float, float, float, float]:
-        fixed = _seconds(self.decode, decode_parts(self.shape, self.group, count, 0.0))
-        one = decode_parts(self.shape, self.group, 1.0, 1.0)["cache"] * self.decode.coefficients["cache"]
-        weights = self.shape.active_parameters * self.shape.weight_bytes / self.group.tensor / self.group.bandwidth
-        return fixed, one, weights, bound(self.shape, self.group, count)
+    def _fixed(self, count: int) -> tuple[float, float, float, float]:
+        """Seconds of so many rows, of each position that they have, and what physics allows without those."""
+        shape, group = self.shape, self.group
+        mine = count / self.pipeline
+        fixed = _seconds(self.decode, decode_parts(shape, group, mine, 0.0))
+        one = decode_parts(shape, group, 1.0, 1.0)["cache"] * self.decode.coefficients["cache"] / self.pipeline
+        weights = shape.active_parameters * shape.weight_bytes / group.tensor / group.bandwidth
+        return fixed, one, weights, bound(shape, group, mine)
 
     def prompts(self, parts: Iterable[Part], beside: bool) -> float:
         shape, group, found = self.shape, self.group, list(parts)
@@ -82,18 +89,17 @@ class Modelled:
             return 0.0
         tokens = sum(count for _, count in found)
         if beside:
-            seconds = 0.0
-            for start, count in found:
-                whole = decode_parts(shape, group, 1.0, 0.0, Beside(float(start + count), 1.0))
-                part = _only(self.decode, whole, ("prompts", "prompts_all_reduce"))
-                if start:
-                    before = decode_parts(shape, group, 1.0, 0.0, Beside(float(start), 1.0))
-                    part -= _only(self.decode, before, ("prompts", "prompts_all_reduce"))
-                seconds += part
-            return seconds
-        parts_of = dict(prefill_parts(shape, group, 1.0, float(tokens)))
-        parts_of["attention"] = sum(_attention(shape, group, start, count) for start, count in found)
-        return max(_seconds(self.prefill, parts_of), bound(shape, group, tokens))
+            return sum(self._added(start + count) - self._added(start) for start, count in found) * self.more_prompts
+        whole = prefill_parts(shape, group, 1.0, float(tokens))
+        whole["attention"] = sum(_attention(shape, group, start, count) for start, count in found)
+        return max(_seconds(self.prefill, whole), bound(shape, group, tokens)) * self.more_prompts
+
+    def _added(self, tokens: int) -> float:
+        """What the first tokens of a prompt add to steps of rows."""
+        if not tokens:
+            return 0.0
+        parts = decode_parts(self.shape, self.group, 1.0, 0.0, Beside(float(tokens), 1.0))
+        return sum(parts[name] * self.decode.coefficients[name] for name in ("prompts", "prompts_all_reduce"))
 
 
 def _attention(shape: ModelShape, group: Group, start: int, count: int) -> float:
@@ -105,7 +111,3 @@ def _attention(shape: ModelShape, group: Group, start: int, count: int) -> float
 
 def _seconds(fitted: Fitted, parts: dict[str, float]) -> float:
     return sum(value * fitted.coefficients[part] for part, value in parts.items())
-
-
-def _only(fitted: Fitted, parts: dict[str, float], names: tuple[str, ...]) -> float:
-    return sum(parts[name] * fitted.coefficients[name] for name in names)
