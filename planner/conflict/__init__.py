@@ -6,5 +6,6 @@ choice comes to (`space.evaluate`), so nothing is said here that a search would 
 """
 
 from .find import Conflict, Reason, Relaxation, conflict
+from .ways import Sizes
 
-__all__ = ["Conflict", "Reason", "Relaxation", "conflict"]
+__all__ = ["Conflict", "Reason", "Relaxation", "Sizes", "conflict"]

@@ -105,9 +105,9 @@ class Asked:
 
 
 def looked(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> Outcome | None:
-    """What a choice comes to, where it holds."""
+    """What a choice comes to, where it holds. A choice of another problem may have no meaning in this one."""
     try:
         outcome = evaluate(problem, choice, without)
-    except ValueError:
+    except (ValueError, IndexError):
         return None
     return outcome if outcome.holds else None

@@ -9,7 +9,7 @@ from .asked import Asked, Search
 from .bounds import least
 from .core import core, kind_of, requirements_of
 from .give import Give, give
-from .ways import Relaxation, ways
+from .ways import Relaxation, Sizes, ways
 from .words import alone, because, help_text, place_of
 
 _CHAIN = (
@@ -47,7 +47,7 @@ class Conflict:
     def missing(self) -> tuple[tuple[str, ...], Choice] | None:
         """The promises that a plan would miss that keeps everything else, and its choice: the nearest, if there is one
         that only promises stand against."""
-        hard = ("count", "memory", "link", "links", "keep")
+        hard = ("count", "memory", "link", "links", "keep", "size")
         for each in self.relaxations:
             if all(one.kind not in hard for one in each.gives):
                 return tuple(one.requirement for one in each.gives), each.choice
@@ -55,10 +55,15 @@ class Conflict:
 
 
 def conflict(
-    problem: Problem, search: Search, feasible: Search | None = None, seconds: float = 10.0
+    problem: Problem,
+    search: Search,
+    feasible: Search | None = None,
+    seconds: float = 10.0,
+    sizes: Sizes | None = None,
 ) -> Conflict | None:
     """Why a problem has no plan, or None if it has one. `feasible` may stop at the first choice that holds; `seconds`
-    bounds the whole, and what was not found by then is said to be not found, never to be impossible."""
+    bounds the whole, and what was not found by then is said to be not found, never to be impossible. With `sizes`,
+    smaller ones are among what would help."""
     asked = Asked(search, feasible, seconds)
     choice, sure = asked.ask(problem)
     if choice is not None:
@@ -74,7 +79,7 @@ def conflict(
     order = {kind: place for place, kind in enumerate(_CHAIN)}
     told = sorted(members, key=lambda name: order[kind_of(problem, name)])
     reasons = tuple(_reason(problem, name, members, gives[name]) for name in told)
-    found = ways(asked, problem, members)
+    found = ways(asked, problem, members, sizes)
     helps = tuple(" and ".join(help_text(problem, each) for each in way.gives) for way in found)
     return Conflict(members, reasons, found, helps, proven)
 

@@ -3,9 +3,11 @@ one of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 
+from ..figures import Figure
 from ..space.problem import Choice, Problem
 from .asked import Asked
 from .change import dropped
@@ -13,6 +15,9 @@ from .core import core, kind_of, requirements_of
 from .give import Give, give
 
 MOST = 5
+_SIZES = 2
+_DIGITS = 100
+"""A size is found to a part of this."""
 _FIRST = ("first_token", "first_item", "token_gap", "item_gap", "finish", "cost", "energy")
 _LAST = ("count", "memory", "link", "links", "keep", "rate")
 
@@ -35,14 +40,26 @@ class Relaxation:
         return all(each.proven for each in self.gives)
 
 
-def ways(asked: Asked, problem: Problem, members: Sequence[str]) -> tuple[Relaxation, ...]:
-    """The nearest first; only what is in a conflict can help against it."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of a run that the program leaves open, and how to make the problem again with some of them given: None
+    where that cannot be."""
+
+    figures: tuple[tuple[str, Figure], ...]
+    rebuilt: Callable[[Mapping[str, float]], Problem | None]
+
+
+def ways(asked: Asked, problem: Problem, members: Sequence[str], sizes: Sizes | None = None) -> tuple[Relaxation, ...]:
+    """The nearest first; only what is in a conflict can help against it, or smaller `sizes`."""
     found: list[Relaxation] = []
     for name in members:
         if asked.holding(problem, (name,)) is not None:
             given = give(asked, problem, name)
             if given is not None:
                 found.append(Relaxation((given,), given.problem, given.choice))
+    if sizes is not None:
+        smaller = (_smaller(asked, sizes, name, figure.value) for name, figure in sizes.figures[:_SIZES])
+        found += [Relaxation((given,), given.problem, given.choice) for given in smaller if given is not None]
     if not found:
         orders = ((*_FIRST, *_LAST), (*_LAST[:-1], *_FIRST, "rate"))
         several = [_several(asked, problem, order) for order in orders]
@@ -84,3 +101,23 @@ def _left_out(asked: Asked, problem: Problem, name: str, out: Sequence[str]) -> 
     relaxed = dropped(problem, name)
     choice = asked.holding(relaxed, [other for other in out if other != name])
     return Give(name, "dropped", promise.limit, 0.0, 0.0, relaxed, choice, False) if choice else None
+
+
+def _smaller(asked: Asked, sizes: Sizes, name: str, now: float) -> Give | None:
+    """The greatest whole size below what it is now at which there is a plan."""
+    found: tuple[Problem, Choice] | None = None
+    low, high = 0.0, now
+    middle = 1.0
+    while asked.left > 0.0:
+        problem = sizes.rebuilt({name: middle})
+        choice = asked.holding(problem) if problem is not None else None
+        if problem is not None and choice is not None:
+            low, found = middle, (problem, choice)
+        else:
+            high = middle
+        if found is None or high - low <= max(1.0, low / _DIGITS):
+            break
+        middle = float(floor((low + high) / 2))
+    if found is None:
+        return None
+    return Give(name, "size", now, low, low, found[0], found[1], False)

@@ -243,6 +243,8 @@ def help_text(problem: Problem, give: Give) -> str:
             return f"a link {' and '.join(give.places)} of {_speed(give.after)}, {latency}"
         case "keep":
             return f"{' and '.join(give.places)} too in {asked_text(problem, give.requirement)}"
+        case "size":
+            return size_text(give.requirement, give.after)
         case "dropped":
             return f"no {asked_text(problem, give.requirement)}"
         case _:
@@ -252,3 +254,13 @@ def help_text(problem: Problem, give: Give) -> str:
             if less and promise.kind not in ("rate",):
                 return f"`{head.rstrip()} <= {promised(promise.kind, give.after)}`"
             return f"`{term(promise, give.after)}`"
+
+
+def size_text(name: str, most: float) -> str:
+    """A size that is smaller: `at most 180 output tokens in writer.chat`."""
+    what, _, kind = name.rpartition(".")
+    return (
+        f"at most {most:.0f} {'output tokens' if kind == 'output' else kind} in {what}"
+        if what
+        else (f"{name} of at most {most:.0f}")
+    )

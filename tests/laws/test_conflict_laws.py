@@ -1,18 +1,19 @@
 """Why there is no plan, held against every choice of small problems: a core cannot hold, each part of it without any
 one of its members can, and what is said to help does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count, islice
 from random import Random
 
 import pytest
 from enumerated import feasible, search
-from problems_made import random_problem, small_problem
+from problems_made import random_problem, seconds_of, small_problem
 
-from agentlang.planner.conflict import conflict
+from agentlang.planner.conflict import Sizes, conflict
 from agentlang.planner.conflict.core import requirements_of
 from agentlang.planner.conflict.parts import parts
+from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
 
@@ -139,3 +140,28 @@ def test_a_search_that_finds_nothing_in_time_is_not_taken_for_a_proof() -> None:
     found = conflict(small_problem(first_token=0.31, rate=40.0), slow, seconds=1.0)
     assert found is not None
     assert not found.proven or len(found.requirements) == 1
+
+
+def test_smaller_sizes_help_where_they_do() -> None:
+    """The greatest size that has a plan is found, as whole tokens."""
+
+    def rebuilt(sizes: Mapping[str, float]) -> Problem:
+        part = sizes.get("chat.output", 200.0) / 200.0
+        problem = small_problem(finish=3.0, rate=None)
+        stages = list(problem.stages)
+        options = [
+            replace(option, time=seconds_of("chat.decode", ("weights / bandwidth", option.seconds * part)))
+            for option in stages[2].options
+        ]
+        stages[2] = replace(stages[2], options=tuple(options))
+        return replace(problem, stages=tuple(stages))
+
+    asked = Sizes((("chat.output", Figure(200.0, "tokens", Basis.ASSUMED)),), rebuilt)
+    found = conflict(rebuilt({}), search, feasible, seconds=60.0, sizes=asked)
+    assert found is not None
+    (way,) = (each for each in found.relaxations if each.gives[0].kind == "size")
+    most = way.gives[0].after
+    assert f"at most {most:.0f} output tokens in chat" in found.helps
+    assert 100 <= most < 200
+    assert feasible(rebuilt({"chat.output": most})).choices
+    assert not feasible(rebuilt({"chat.output": most + max(1.0, most / 100)})).choices
