@@ -30,6 +30,7 @@ from ..workload import Sizing, sizing
 from .nodes import Builder, Index
 from .options import Offered, offered
 from .problem import Problem, Promise, Requirement
+from .tiers import unsound
 
 LAPTOP = "laptop"
 THIS_MACHINE = "this machine"
@@ -65,7 +66,7 @@ def build(
     """The problem of placing one pipeline. `program` is the digest of the program's text. KeyError for an unknown
     pipeline."""
     chosen = options or Options()
-    found = _terms(goal)
+    found = (*_terms(goal), *unsound(fleet, machine))
     if has_errors(found):
         return None, found
     known = calibration if calibration and calibration.machine == machine.key else Calibration(machine.key)

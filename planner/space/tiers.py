@@ -114,8 +114,6 @@ def _site(
     rates = replace(rates, convention="given" if price else options.convention)
     name, count = (tier.name, tier.count) if tier else (ONLY, (1, 1))
     span = tier.span if tier else None
-    if wrong := _unsound(name, rates, span):
-        return None, wrong
     region = regions().get(device.region) if device.region else None
     cost = rates.price
     made = Tier(
@@ -162,12 +160,19 @@ def _endpoint(tier: Declared, endpoint: Endpoint, calibration: Calibration) -> t
     return Site(made, None, None, endpoint, calibration, tier.span), ()
 
 
-def _unsound(name: str, rates: Rates, span: Span | None) -> Problems:
-    """A machine's own figures are not checked by any catalogue."""
-    above = {"memory": rates.memory, "bandwidth": rates.bandwidth, "compute": rates.compute}
-    least = {"launch": rates.launch, "power": rates.power, "price": rates.price}
-    for what, figure in (above | least).items():
-        if not isfinite(figure.value) or figure.value < 0.0 or (what in above and figure.value == 0.0):
+def unsound(fleet: Fleet | None, machine: Machine) -> Problems:
+    """A kept measurement of this machine that no machine has, where a plan would use it: no catalogue checked it."""
+    tier = next((tier for tier in fleet.tiers if tier.device == LAPTOP), None) if fleet else None
+    if fleet is not None and tier is None:
+        return ()
+    name, span = (tier.name, tier.span) if tier else (ONLY, None)
+    figures = {each: getattr(machine, each) for each in ("memory", "bandwidth", "compute", "launch", "disk")}
+    for engine in machine.engines:
+        own = {each: getattr(engine, each) for each in ("bandwidth", "compute", "launch")}
+        figures |= {f"{each} of {engine.engine}": figure for each, figure in own.items()}
+    for what, figure in figures.items():
+        least = 0.0 if what.startswith("launch") else 1e-30
+        if not (isfinite(figure.value) and figure.value >= least):
             return (problems.bad_figure(f"{what} of tier {name!r}", f"{figure.value:g} {figure.unit}", span),)
     return ()
 
