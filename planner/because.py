@@ -24,14 +24,14 @@ _IDLE = Load(None, 0.0)
 def explain(placement: Placement, plan: Plan) -> Problems:
     """A problem for each thing that does not hold; none for a feasible plan."""
     found: list[Problem] = []
-    tier = plan.tiers[0]
-    if tier.memory.value > tier.capacity.value:
-        part = tier.memory.dominating
+    tier, pool = plan.tiers[0], plan.pools[0]
+    if pool.memory.value > pool.capacity.value:
+        part = pool.memory.dominating
         largest = f"{part.name} ({show_value(part.value, 'B')})" if part else ""
         span = placement.tier.span if placement.tier else None
-        found.append(problems.does_not_fit(tier.name, tier.memory.value, tier.capacity.value, largest, span))
+        found.append(problems.does_not_fit(tier.name, pool.memory.value, pool.capacity.value, largest, span))
     overloaded = tier.utilisation >= 1.0
-    load = _IDLE if overloaded else placement.load_of(tier.instances)
+    load = _IDLE if overloaded else placement.load_of(tier.devices)
     for term in plan.goals:
         if term.met or term.soft is not None:
             continue
@@ -48,10 +48,10 @@ def _overloaded(placement: Placement, plan: Plan, term: GoalPlan) -> Problem:
     busy, service = placement.run.busy, placement.run.busy_seconds
     largest = max(busy, key=lambda stage: busy[stage])
     tier = plan.tiers[0]
-    most = tier.instances / service
+    most = tier.devices / service
     return problems.overloaded(
         tier.name,
-        tier.instances,
+        tier.devices,
         term.limit,
         service,
         most,
@@ -68,20 +68,20 @@ def _missed(placement: Placement, plan: Plan, term: GoalPlan, load: Load) -> Pro
     def evaluate(sizes: dict[str, float]) -> float | None:
         other = placement.with_sizes(sizes)
         asked = replace(load, service=other.run.busy_seconds)
-        found = _prediction(other, term, asked, plan.tiers[0].instances)
+        found = _prediction(other, term, asked, plan.tiers[0].devices)
         return found.value if found else None
 
     tier = plan.tiers[0]
     rate = placement.rate
 
     def at_rate(asked: float) -> float | None:
-        found = _prediction(placement, term, replace(load, rate=asked), tier.instances)
+        found = _prediction(placement, term, replace(load, rate=asked), tier.devices)
         return found.value if found else None
 
     sizes = placement.work.figures
     helps = relaxations(term, lambda sizes: evaluate(dict(sizes)), sizes, loose(sizes))
     if load.rate and rate and term.term in LATENCIES:
-        helps = (*helps[:1], *calmer(term, at_rate, rate, tier.instances, tier.name), *helps[1:])
+        helps = (*helps[:1], *calmer(term, at_rate, rate, tier.devices, tier.name), *helps[1:])
     value = term.predicted.value
     text = f"{show_value(value * 1000, '$')} per 1000 runs" if term.term == "cost" else show_value(value, term.unit)
     return problems.goal_missed(

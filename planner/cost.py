@@ -164,14 +164,14 @@ def _total(terms: list[Term]) -> float:
 
 
 def opening_time(
-    handle: Handle, sizes: Sizes, rates: Rates, calibration: Calibration, fitted_for: str
+    handle: Handle, sizes: Sizes, disk: Figure | None, calibration: Calibration, fitted_for: str
 ) -> StageTime | None:
     """Opening a model or resource, once: its bytes from disk, and what comes on top (see `calibrate`). None where that
     is not known."""
     read = handle.demand.disk.value(sizes) if handle.demand else 0.0
-    if not read or rates.disk is None:
+    if not read or disk is None:
         return None
-    term = _quotient(f"{handle.name} from disk", read, "B", rates.disk)
+    term = _quotient(f"{handle.name} from disk", read, "B", disk)
     key = stage_key("open", handle.entry, fitted_for)
     factor = calibration.factor(key, "disk")
     terms = [term]

@@ -98,6 +98,7 @@ def goal_plan(term: GoalTerm, prediction: Prediction | None, soft: float | None 
     limit = term.limit.value
     met = prediction is not None and (limit < prediction.value if term.kind == "rate" else prediction.value <= limit)
     return GoalPlan(
+        requirement="",
         term=term.kind,
         percentile=term.percentile,
         limit=limit,
@@ -105,6 +106,7 @@ def goal_plan(term: GoalTerm, prediction: Prediction | None, soft: float | None 
         predicted=prediction,
         met=met,
         soft=soft,
+        shares=(),
         place=str(term.span),
     )
 
@@ -127,10 +129,29 @@ def term_text(term: GoalPlan) -> str:
 def inequality(term: GoalPlan) -> Inequality:
     """The certificate's line of a term."""
     found = term.predicted
-    terms = summands(found.terms if found else ())
+    left, right = (found.value if found else None), term.limit
     if term.term == "rate" and found:
-        return Inequality(term_text(term), term.limit, found.value, term.unit, term.met, terms)
-    return Inequality(term_text(term), found.value if found else None, term.limit, term.unit, term.met, terms)
+        left, right = term.limit, found.value
+    return Inequality(
+        name=term_text(term),
+        kind="rate" if term.term == "rate" else "promise",
+        requirement=term.requirement,
+        left=left,
+        right=right,
+        unit=term.unit,
+        holds=term.met,
+        soft=term.soft is not None,
+        basis=weakest(each.basis for each in found.terms) if found else Basis.DERIVED,
+        error=(found.high - found.value) / found.value if found and found.value else 0.0,
+        terms=summands(found.terms if found else ()),
+        place=term.place,
+    )
+
+
+def weakest(bases: Iterable[Basis]) -> Basis:
+    """The weakest of reasons, since an argument is no stronger."""
+    order = list(Basis)
+    return max(bases, key=order.index, default=Basis.DERIVED)
 
 
 def summands(terms: Iterable[Term]) -> tuple[str, ...]:

@@ -97,5 +97,5 @@ def _openings(
     graph: Graph, used: tuple[str, ...], values: Mapping[str, float], rates: Rates, calibration: Calibration
 ) -> list[tuple[str, StageTime]]:
     handles = [graph.handle(name) for name in opened(graph, used)]
-    times = ((h.name, opening_time(h, values, rates, calibration, opened_as(h))) for h in handles)
+    times = ((h.name, opening_time(h, values, rates.disk, calibration, opened_as(h))) for h in handles)
     return [(name, time) for name, time in times if time]

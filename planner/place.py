@@ -22,7 +22,8 @@ from .catalogue import whole
 from .figures import Basis, Figure
 from .goals import OBJECTIVES, PLANNED, objective_of
 from .hardware import Machine
-from .placement import Options, Placement
+from .options import Options
+from .placement import Placement
 from .plan import Plan
 from .predict import forecast
 from .rates import PRICE_VARIABLE, Rates, conventions, environment_price, of_device, of_machine
@@ -73,7 +74,7 @@ def plan(
     names = tuple(name for name, _ in work.figures)
     found += tuple(problems.unknown_size(name, names, goal.span if goal else None) for name in work.unused)
     run = forecast(graph, pipeline, work.values, rates, known, engine=chosen.engine)
-    placement = Placement(graph, pipeline, goal, fleet, tier, rates, known, work, run, program, chosen)
+    placement = Placement(graph, pipeline, goal, fleet, tier, rates, known, work, run, program, chosen, machine)
     best = _fewest(placement)
     found = (*found, *explain(placement, best))
     return (None if has_errors(found) and not fits(best) else best), found
@@ -81,7 +82,7 @@ def plan(
 
 def fits(plan: Plan) -> bool:
     """Whether every tier holds what it is given."""
-    return all(tier.memory.value <= tier.capacity.value for tier in plan.tiers)
+    return all(pool.memory.value <= pool.capacity.value for pool in plan.pools)
 
 
 def _fewest(placement: Placement) -> Plan:

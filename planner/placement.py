@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ..ir.graph import Graph
 from ..ir.sizes import given as assumptions
@@ -26,7 +26,9 @@ from .goals import (
     soft_of,
     summands,
 )
+from .hardware import Machine
 from .moments import explain
+from .options import Options
 from .plan import (
     FORMAT,
     ChannelPlan,
@@ -34,7 +36,9 @@ from .plan import (
     GoalPlan,
     Inequality,
     Inputs,
+    Made,
     Plan,
+    PoolPlan,
     Search,
     StagePlan,
     Tail,
@@ -48,21 +52,6 @@ from .workload import Sizing, sizing
 
 THIS_MACHINE = "this machine"
 CHANNEL_ITEMS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may say beside the program.
-
-    `price` is dollars an hour of one instance and replaces `convention` (`annuity`, `capex`, `paper`). `measured` are
-    sizes that a run really had, by name. `enforce_goal` makes a missed goal an error.
-    """
-
-    convention: str = "annuity"
-    price: float | None = None
-    measured: Mapping[str, float] = field(default_factory=dict[str, float])
-    enforce_goal: bool = False
-    engine: str = "xla"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +69,7 @@ class Placement:
     run: Forecast
     program: str
     options: Options
+    machine: Machine
 
     @property
     def tier_name(self) -> str:
@@ -109,15 +99,30 @@ class Placement:
         goals, tails = self.goals(instances, load, cost, energy)
         fits = memory.value <= self.rates.memory.value
         lines = summands(memory.terms)
-        held = Inequality(f"memory of {self.tier_name}", memory.value, self.rates.memory.value, "B", fits, lines)
+        held = Inequality(
+            name=f"memory of {self.tier_name}",
+            kind="memory",
+            requirement=f"memory {self.tier_name}",
+            left=memory.value,
+            right=self.rates.memory.value,
+            unit="B",
+            holds=fits,
+            soft=False,
+            basis=Basis.DERIVED,
+            error=0.1,
+            terms=lines,
+        )
         rate = Figure(self.rate, "per s", Basis.GIVEN, "the goal") if self.rate is not None else None
         return Plan(
             format=FORMAT,
             pipeline=self.pipeline,
             inputs=self.inputs(),
             fleet=self.fleet.name if self.fleet else THIS_MACHINE,
+            made=Made(self.machine, self.calibration, self.options, self.fleet.name if self.fleet else None),
             objective=objective_of(self.goal),
-            tiers=(self.tier_plan(instances, load, memory),),
+            objective_value=cost.per_run.value,
+            tiers=(self.tier_plan(instances, load),),
+            pools=(self.pool_plan(instances, load, memory),),
             links=(),
             stages=self.stages(instances, goals),
             channels=tuple(ChannelPlan(a, b, CHANNEL_ITEMS, "wait", None) for a, b in self.run.channels),
@@ -153,21 +158,38 @@ class Placement:
             calibration=self.calibration.digest,
         )
 
-    def tier_plan(self, instances: int, load: Load, memory: Prediction) -> TierPlan:
+    def tier_plan(self, instances: int, load: Load) -> TierPlan:
         rates = self.rates
         return TierPlan(
             name=self.tier_name,
             device=rates.device,
             title=rates.title,
-            here=rates.here and instances == 1,
+            here=rates.here,
+            endpoint=False,
             count=self.tier.count if self.tier else (1, 1),
-            instances=instances,
+            devices=instances,
+            used=instances,
             rates=rates.figures(),
             price=rates.price,
             convention=rates.convention,
-            memory=memory,
-            capacity=rates.memory,
+            region="",
             utilisation=0.0 if load.rate is None else load.rate * load.service,
+        )
+
+    def pool_plan(self, instances: int, load: Load, memory: Prediction) -> PoolPlan:
+        return PoolPlan(
+            name=self.tier_name,
+            tier=self.tier_name,
+            devices=1,
+            slots=1,
+            tensor=1,
+            pipeline=1,
+            replicas=instances,
+            service=load.service,
+            load=0.0 if load.rate is None else load.rate * load.service,
+            waits=(),
+            memory=memory,
+            capacity=self.rates.memory,
         )
 
     def memory(self) -> Prediction:
@@ -193,7 +215,7 @@ class Placement:
     def load(self) -> Prediction:
         """Opening models and resources, once, before the first run."""
         times = [
-            opening_time(handle, self.work.values, self.rates, self.calibration, opened_as(handle))
+            opening_time(handle, self.work.values, self.rates.disk, self.calibration, opened_as(handle))
             for handle in map(self.graph.handle, self.opened())
         ]
         known = [time.time for time in times if time]
@@ -224,14 +246,20 @@ class Placement:
                     operation=operation.name,
                     entry=time.entry,
                     model=time.model,
+                    option=0,
+                    pool=self.tier_name,
                     tier=self.tier_name,
                     engine=time.engine,
+                    dtype="",
                     tensor_parallel=int(str(operation.attributes.get("tensor", 1))),
                     pipeline_parallel=1,
                     batch=1,
                     instances=instances,
                     executions=run.executions[name],
                     time=time.time,
+                    first=time.first,
+                    busy=time.seconds,
+                    joules_per_run=run.busy.get(name, 0.0) * self.rates.power.value,
                     budget=None if limit is None else share * limit,
                     dollars_per_run=run.busy.get(name, 0.0) * self.rates.price.value / 3600.0,
                     place=str(operation.span) if operation.span else "",

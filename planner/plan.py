@@ -1,18 +1,21 @@
 """The plan: which stage runs where and how, what is promised of it, and the arithmetic of every promise.
 
-Frozen, hashable, printable, and the same after a trip through JSON. The type is that of a plan for many tiers, links,
-parallel degrees and goals, although one tier is all that is searched so far: what grows later is the search, not what
-others read. Every number is in base units (seconds, bytes, dollars, joules, operations) unless its field says else.
+Frozen, printable, and the same after a trip through JSON. It carries what it was made from beside the program and the
+catalogue, so that anybody can derive it again elsewhere. Every number is in base units (seconds, bytes, dollars,
+joules, operations) unless its field says else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .calibrate import Calibration
 from .codec import decode, digest, encode
 from .figures import Basis, Figure, Prediction
+from .hardware import Machine
+from .options import Options
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,65 +29,122 @@ class Inputs:
     workload: str = ""
     hardware: str = ""
     calibration: str = ""
+    catalogue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a plan was made from beside the program's text and the catalogue. `fleet` is the program's, by its name;
+    None is this machine."""
+
+    machine: Machine
+    calibration: Calibration
+    options: Options
+    fleet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TierPlan:
     """A tier of the fleet and how much of it is used.
 
-    `count` are the inclusive bounds of the fleet, `instances` the whole machines taken. `here` says that the tier is
-    the machine that made the plan. `rates` are the figures used, by name. `price` is dollars an hour of one instance
-    under `convention` (`annuity`, `capex`, `rent`, `paper`, `given`). `memory` is of one instance: used and there.
+    `count` are the inclusive bounds of the fleet, `devices` how many are paid for, `used` how many work. `here` says
+    that the tier is the machine that made the plan. An `endpoint` has no devices. `rates` are the figures used, by
+    name. `price` is dollars an hour of one device under `convention` (`annuity`, `capex`, `rent`, `paper`, `given`).
+    `utilisation` is the part of its devices' time that is taken at the goal's rate.
     """
 
     name: str
     device: str
     title: str
     here: bool
+    endpoint: bool
     count: tuple[int, int]
-    instances: int
+    devices: int
+    used: int
     rates: tuple[tuple[str, Figure], ...]
     price: Figure
     convention: str
-    memory: Prediction
-    capacity: Figure
+    region: str
     utilisation: float
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Seconds that a percentile of runs waits in the line of a pool, of all that a run does there; None where the line
+    grows without end."""
+
+    percentile: float
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """Equal replicas of so many devices of a tier, each serving `slots` executions at once (0: as many as come).
+
+    `tensor` x `pipeline` devices share one model. `service` is how long one run keeps a slot, in all; `load` the part
+    of its slots' time that is taken at the goal's rate. `memory` is what a replica holds, `capacity` what it has.
+    """
+
+    name: str
+    tier: str
+    devices: int
+    slots: int
+    tensor: int
+    pipeline: int
+    replicas: int
+    service: float
+    load: float
+    waits: tuple[Wait, ...]
+    memory: Prediction
+    capacity: Figure
+
+
+@dataclass(frozen=True, slots=True)
 class LinkPlan:
-    """A link between two tiers and the bytes a run moves over it."""
+    """A link between two tiers, or within one, and what passes it. `pairs` are the pairs of devices that share it,
+    `utilisation` the part of their bandwidth that is taken at the goal's rate, `dollars` the price of a byte."""
 
     left: str
     right: str
     bandwidth: Figure
     latency: Figure
+    dollars: float
     bytes_per_run: float
+    pairs: int
+    utilisation: float
 
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One stage of the graph on its tier.
+    """One stage of the graph in its pool.
 
-    `id` is the operation's in the graph; `executions` how often a run executes it; `time` the prediction of one
-    execution. `budget` is the stage's share of the goal's finish (of its percentile), seconds per run, or None.
-    `place` is `path:line:column` of the source.
+    `id` is the operation's in the graph; `option` the number of the way that was chosen for it; `executions` how often
+    a run executes it. `time` is the prediction of one execution, of which `first` seconds pass before its first item
+    and `busy` seconds keep a slot of its pool. `dtype` is what its weights are stored in. `budget` is its share of the
+    goal's finish (of the first token, where no finish is promised), seconds per run, or None. `instances` are the
+    replicas of its pool and `batch` their slots. `place` is `path:line:column` of the source.
     """
 
     id: str
     operation: str
     entry: str
     model: str
+    option: int
+    pool: str
     tier: str
     engine: str
+    dtype: str
     tensor_parallel: int
     pipeline_parallel: int
     batch: int
     instances: int
     executions: float
     time: Prediction
+    first: float
+    busy: float
     budget: float | None
     dollars_per_run: float
+    joules_per_run: float
     place: str
 
 
@@ -120,10 +180,22 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class GoalPlan:
-    """A term of the goal beside its prediction. `predicted` is None where there is no bound (an overloaded tier); for
-    `rate` it is the most that is carried."""
+class Share:
+    """Seconds of a goal's limit that a stage may take, waiting and what is sent to it included."""
 
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GoalPlan:
+    """A term of the goal beside its prediction, which is the sum of the terms of the stages on the critical path, of
+    transfers, of the tail and of waiting. `predicted` is None where there is no bound (an overloaded pool); for `rate`
+    it is the most that is carried. `requirement` names its line of the certificate. `shares` divide the limit of a time
+    among the stages of its path: they add up to it.
+    """
+
+    requirement: str
     term: str
     percentile: float | None
     limit: float
@@ -131,54 +203,75 @@ class GoalPlan:
     predicted: Prediction | None
     met: bool
     soft: float | None
+    shares: tuple[Share, ...]
     place: str
 
 
 @dataclass(frozen=True, slots=True)
 class CostPlan:
-    """Dollars: of one run (a sum of terms), of 1000 runs, and the arithmetic in words."""
+    """Dollars: of one run (a sum of terms), of 1000 runs, and the arithmetic of a run in words. `prices` say what the
+    price of each tier counts."""
 
     per_run: Prediction
     per_1000_runs: float
     convention: str
     arithmetic: str
+    prices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inequality:
     """One line of the certificate: `left <= right`, with the terms of the left side. It can be derived again from the
-    hashed inputs; `holds` is what was found. `left` is None where it has no bound."""
+    hashed inputs; `holds` is what was found. `left` is None where it has no bound.
+
+    `requirement` is what the line is of, by name (empty: a load, which the rate bounds), `kind` one of promise, rate,
+    load, memory, count, link, links and keep; a line that may be missed is `soft`. `basis` is the weakest reason among
+    its numbers, `error` the relative error of the left side. `place` is in the source, or empty.
+    """
 
     name: str
+    kind: str
+    requirement: str
     left: float | None
     right: float
     unit: str
     holds: bool
+    soft: bool
+    basis: Basis
+    error: float
     terms: tuple[str, ...]
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`), the relative gap, and the
-    dollars per 1000 runs of plainer plans beside it."""
+    """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, or `misses its goal`, where
+    no choice keeps all), the relative gap, the proven `bound` of the objective, how many choices were looked at, and
+    what simpler ways to choose come to (None where one finds nothing)."""
 
     status: str
     gap: float
     considered: int
-    baselines: tuple[tuple[str, float], ...] = ()
+    bound: float = 0.0
+    baselines: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """See the module. `predictions` are medians of one run on an idle machine, the numbers that a single run can be
-    held against; `goals` add the tail and the waiting at the goal's rate. `load` is paid once, before the first run."""
+    """See the module. `predictions` are medians of one run on an idle fleet, the numbers that a single run can be held
+    against; `goals` add the tail and the waiting at the goal's rate. `load` is paid once, before the first run.
+    `objective_value` is what was minimised: dollars a run (`cheapest`), seconds (`fastest`) or joules (`greenest`), and
+    what soft terms add for their misses. `pools` are those in use."""
 
     format: int
     pipeline: str
     inputs: Inputs
+    made: Made
     fleet: str
     objective: str
+    objective_value: float | None
     tiers: tuple[TierPlan, ...]
+    pools: tuple[PoolPlan, ...]
     links: tuple[LinkPlan, ...]
     stages: tuple[StagePlan, ...]
     channels: tuple[ChannelPlan, ...]
@@ -200,13 +293,24 @@ class Plan:
 
     @property
     def feasible(self) -> bool:
-        """Whether every inequality holds. (A soft term that is missed is none.)"""
-        return all(line.holds for line in self.certificate)
+        """Whether every inequality holds that has to."""
+        return all(line.holds or line.soft for line in self.certificate)
 
     @property
     def runs_here(self) -> bool:
-        """Whether every tier with a stage is this machine."""
-        return all(tier.here for tier in self.tiers if tier.instances)
+        """Whether every tier with a stage is this machine, or an endpoint that is asked from here."""
+        return all((tier.here and tier.devices <= 1) or tier.endpoint for tier in self.tiers if self.on(tier.name))
+
+    def on(self, tier: str) -> tuple[StagePlan, ...]:
+        """The stages on a tier."""
+        return tuple(stage for stage in self.stages if stage.tier == tier)
+
+    def pool(self, name: str) -> PoolPlan:
+        """The pool of that name. KeyError if there is none."""
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        raise KeyError(name)
 
     def prediction(self, name: str) -> Prediction | None:
         """`first_token`, `first_item`, `token_gap` or `finish`; None where the pipeline has no such moment."""
@@ -220,7 +324,7 @@ class Plan:
         raise KeyError(name)
 
     def __str__(self) -> str:
-        from .report import plan_text
+        from .plan_text import plan_text
 
         return plan_text(self)
 

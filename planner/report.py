@@ -1,5 +1,5 @@
-"""A plan for people, and what was measured beside what was predicted. Text here; `plan.to_json` and `comparison_json`
-for programs."""
+"""What was measured beside what was predicted, for people and as plain data; and, by one name, whatever else of the
+planner is shown to people."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .calibrate import PRIOR_NOISE
-from .cost import EXCESS, resource_of
 from .devices import catalogue_text, device_text, machine_text
-from .figures import Basis, Figure, Prediction, show_value
-from .goals import term_text
-from .plan import GoalPlan, Plan
+from .figures import Basis, Prediction, show_value
+from .plan import Plan
+from .plan_text import plan_text
 from .tables import table
 from .tails import tail
 
@@ -27,129 +26,6 @@ __all__ = [
     "plan_text",
     "table",
 ]
-
-
-def plan_text(plan: Plan) -> str:
-    """The whole plan: verdict, tier, stages, predictions, goal, workload, cost, notes."""
-    verdict = "meets its goal" if plan.feasible else "does not meet its goal"
-    head = f"plan of {plan.pipeline} on {plan.fleet}" + (f": {verdict}" if plan.goals else "")
-    blocks = [[head], _tiers(plan), _stages(plan), _predictions(plan), _goals(plan), _workload(plan), _cost(plan)]
-    blocks.append([f"note: {note}" for note in plan.notes])
-    return "\n\n".join("\n".join(block) for block in blocks if block)
-
-
-def _tiers(plan: Plan) -> list[str]:
-    out: list[str] = []
-    for tier in plan.tiers:
-        where = "" if tier.here else " (not this machine)"
-        out.append(f"tier {tier.name}: {tier.instances} x {tier.title}{where}")
-        rates = "  ".join(f"{name} {show_value(f.value, f.unit)} ({_basis(f)})" for name, f in tier.rates)
-        out.append(f"  {rates}")
-        out.append(f"  memory {show_value(tier.memory.value, 'B')} of {show_value(tier.capacity.value, 'B')}")
-        price = f"{tier.convention}, {tier.price.basis.value}: {tier.price.source}"
-        out.append(f"  price {show_value(tier.price.value, '$/h')} ({price})")
-        if tier.utilisation:
-            out.append(f"  busy {tier.utilisation:.0%} of the time at the goal's rate")
-    return out
-
-
-def _stages(plan: Plan) -> list[str]:
-    rows = [("stage", "tier", "engine", "times", "each", "error", "limited by", "above the roofline")]
-    for stage in plan.stages:
-        time = stage.time
-        excess = next((t for t in time.terms if t.name == EXCESS), None)
-        rows.append(
-            (
-                stage.id,
-                stage.tier,
-                stage.engine,
-                f"{stage.executions:.3g}",
-                show_value(time.value, "s"),
-                f"±{_error(time):.0%}",
-                resource_of(time),
-                excess.detail if excess else "",
-            )
-        )
-    return table(rows) if plan.stages else []
-
-
-def _predictions(plan: Plan) -> list[str]:
-    rows = [("one run, median", "predicted", "between", "largest term")]
-    for prediction in (*plan.predictions, *((plan.load,) if plan.load.terms else ())):
-        name = "load (once)" if prediction is plan.load else prediction.name
-        between = f"{show_value(prediction.low, 's')} and {show_value(prediction.high, 's')}"
-        rows.append((name, show_value(prediction.value, "s"), between, _largest(prediction)))
-    return table(rows)
-
-
-def _goals(plan: Plan) -> list[str]:
-    if not plan.goals:
-        return []
-    rows = [("goal", "predicted", "", "largest term")]
-    for term in plan.goals:
-        rows.append(
-            (
-                term_text(term),
-                _goal_value(term),
-                "met" if term.met else "MISSED" if term.soft is None else "missed (soft)",
-                _largest(term.predicted),
-            )
-        )
-    lines = table(rows)
-    for found in plan.tails:
-        lines.append(
-            f"  {found.term} p{found.percentile:g} = median x {found.factor:.3g} ({found.basis.value}: {found.reason})"
-        )
-    return lines
-
-
-def _goal_value(term: GoalPlan) -> str:
-    if term.predicted is None:
-        return "no bound: overloaded"
-    value = term.predicted.value
-    match term.term:
-        case "rate":
-            return f"at most {value:.3g} per s"
-        case "cost":
-            return f"{show_value(value * 1000, '$')} per 1000 runs"
-        case _:
-            return show_value(value, term.unit)
-
-
-def _workload(plan: Plan) -> list[str]:
-    rows = [("workload", "", "basis")]
-    if plan.workload.rate:
-        rows.append(("rate", show_value(plan.workload.rate.value, "per s"), _basis(plan.workload.rate)))
-    rows += [(name, show_value(f.value, f.unit), _basis(f)) for name, f in plan.workload.sizes]
-    return table(rows) if len(rows) > 1 else []
-
-
-def _cost(plan: Plan) -> list[str]:
-    cost = plan.cost
-    return [
-        f"cost {show_value(cost.per_1000_runs, '$')} per 1000 runs = 1000 x {cost.arithmetic}",
-        f"energy {show_value(plan.energy.value, 'J')} per run ({_power(plan)})",
-    ]
-
-
-def _power(plan: Plan) -> str:
-    watts = dict(plan.tiers[0].rates)["power"]
-    return f"at {show_value(watts.value, 'W')}, {watts.basis.value}"
-
-
-def _basis(figure: Figure) -> str:
-    return figure.basis.value + (f", {figure.source}" if figure.basis is Basis.GIVEN and figure.source else "")
-
-
-def _largest(prediction: Prediction | None) -> str:
-    term = prediction.dominating if prediction else None
-    if term is None:
-        return ""
-    return f"{term.name}{f' of {term.stage}' if term.stage else ''} {show_value(term.value, term.unit)}"
-
-
-def _error(prediction: Prediction) -> float:
-    return (prediction.high - prediction.value) / prediction.value if prediction.value else 0.0
 
 
 # --- after a run -----------------------------------------------------------------------------------------------------

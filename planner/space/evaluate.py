@@ -105,9 +105,9 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
         refuse(tier.counted, used, tier.high)
 
     places = {name: pools[option.pool].tier for name, option in taken.items()}
-    crossing = _crossing(problem, taken, places)
+    crossed = crossing(problem, taken, places)
     traffic: dict[tuple[str, str], float] = {}
-    for edge, link in crossing.values():
+    for edge, link in crossed.values():
         pair = (places[edge.source], places[edge.target])
         traffic[pair] = traffic.get(pair, 0.0) + edge.bytes * edge.moves
         if link is None:
@@ -131,9 +131,9 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
             return (option.first if leaf.first else option.seconds) * exp(z * option.noise) * leaf.times
 
         def move(leaf: Move) -> float:
-            if leaf.edge not in crossing:
+            if leaf.edge not in crossed:
                 return 0.0
-            edge, link = crossing[leaf.edge]
+            edge, link = crossed[leaf.edge]
             return leaf.times * (transfer(edge, link) if link else 0.0)
 
         return values(problem.nodes, take, move)
@@ -143,7 +143,7 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
     reached_at: dict[str, float] = {}
     paid = sum(tier.dollars.value * devices[tier.name] for tier in problem.tiers)
     extra = sum(stage.executions * taken[stage.name].dollars for stage in problem.stages)
-    extra += sum(edge.bytes * edge.moves * link.dollars for edge, link in crossing.values() if link)
+    extra += sum(edge.bytes * edge.moves * link.dollars for edge, link in crossed.values() if link)
     if problem.rate is not None:
         dollars = paid / problem.rate + extra
     else:
@@ -155,7 +155,7 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
         if value is None:
             top = problem.moment(promise.kind)
             value = seconds_at(z_of(promise.percentile))[top]
-            for name in _visited(problem, promise.kind, taken) if promise.kind in problem.waits else ():
+            for name in visited(problem, promise.kind, taken) if promise.kind in problem.waits else ():
                 wait = _wait(problem, taken, pools[name], replicas[name], loads[name], promise.percentile, rated)
                 waits[name, promise.percentile] = wait
                 value += wait
@@ -212,7 +212,7 @@ def _memory(taken: Iterable[Option], pool: str) -> float:
     return sum(largest.values())
 
 
-def _crossing(
+def crossing(
     problem: Problem, taken: Mapping[str, Option], places: Mapping[str, str]
 ) -> dict[int, tuple[Edge, Link | None]]:
     """Edges whose value leaves its pool, with the link it passes; nothing moves within a pool, and within a tier only
@@ -299,7 +299,7 @@ def z_of(percentile: float) -> float:
     return max(0.0, NormalDist().inv_cdf(percentile / 100.0))
 
 
-def _visited(problem: Problem, kind: str, taken: Mapping[str, Option]) -> tuple[str, ...]:
+def visited(problem: Problem, kind: str, taken: Mapping[str, Option]) -> tuple[str, ...]:
     """The pools whose waiting lines count for a moment: of all stages that it is made of."""
     found: dict[str, None] = {}
     for index in reached(problem.nodes, problem.moment(kind)):

@@ -1,0 +1,25 @@
+"""What a caller may say of a plan beside the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may say beside the program.
+
+    `price` is dollars an hour of one device and replaces `convention` (`annuity`, `capex`, `rent`, `paper`);
+    `environment` is what the environment states, which counts where neither the caller nor the fleet does. `measured`
+    are sizes that a run really had, by name. `enforce_goal` makes a missed goal an error. `here` plans for this
+    machine, whatever the fleet says.
+    """
+
+    convention: str = "annuity"
+    price: float | None = None
+    measured: Mapping[str, float] = field(default_factory=dict[str, float])
+    enforce_goal: bool = False
+    engine: str = "xla"
+    here: bool = False
+    environment: float | None = None
