@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from agentlang.planner.search import search
 from agentlang.planner.space.problem import Choice, Problem
 
 from ..paper.example import example
@@ -16,6 +17,8 @@ from .service import service
 from .shared import Answer
 from .splitwise import splitwise
 
+SECONDS = 60.0
+"""For this project's own search: enough to end by itself."""
 DEVICES = ("a100", "gaudi3", "h100", "mi300x")
 
 
@@ -28,15 +31,23 @@ def problems() -> dict[str, Problem]:
         "8B in FP16, 1,024→256 tokens, 40 requests a second": service(small, DEVICES, 40.0),
         "70B in FP8, 2,048→512 tokens, 8 requests a second": service(large, DEVICES, 8.0),
         "70B in FP8, 2,048→512 tokens, 60 requests a second": service(large, DEVICES, 60.0),
-        "The same at 8 a second, behind a guard of 8B that reads every prompt": service(
-            large, DEVICES, 8.0, guard=Request("8B", "FP16", 2048, 1, promised=True)
+        "The same at 8 a second on two kinds, behind a guard of 8B that reads every prompt": service(
+            large, DEVICES[1::2], 8.0, guard=Request("8B", "FP16", 2048, 1, promised=True)
         ),
     }
 
 
 def answers(problem: Problem) -> list[Answer]:
-    found = [exhaustive(problem), linear(problem), linear(problem, whole=True)]
+    found = [agentlang(problem), exhaustive(problem), linear(problem), linear(problem, whole=True)]
     return [*found, splitwise(problem, homogeneous=True), splitwise(problem), melange(problem)]
+
+
+def agentlang(problem: Problem) -> Answer:
+    """This project's own search."""
+    found = search(problem, seconds=SECONDS)
+    if not found.choices:
+        return Answer("agentlang", None, said=found.status)
+    return Answer("agentlang", found.outcomes[0].dollars, found.choices[0], found.outcomes[0], found.status)
 
 
 def page() -> str:
@@ -64,7 +75,12 @@ def _row(problem: Problem, answer: Answer) -> str:
             if promise.kind != "rate":
                 shown.append(f"{promise.name} {_seconds(outcome.reached[promise.name])}")
         missed = ", ".join(each.requirement for each in outcome.broken)
-        cells[2:] = [_choice(problem, answer.choice), ", ".join(shown), f"missed: {missed}" if missed else "kept"]
+        chosen = _choice(problem, answer.choice)
+        cells[2:] = [
+            f"{answer.said}: {chosen}" if answer.said else chosen,
+            ", ".join(shown),
+            f"missed: {missed}" if missed else "kept",
+        ]
     return f"| {' | '.join(cells)} |"
 
 

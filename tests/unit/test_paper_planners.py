@@ -15,7 +15,8 @@ from agentlang.planner.space.evaluate import evaluate
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from benchmarks.paper import example, ours, sides  # noqa: E402
+from benchmarks.paper import example, sides  # noqa: E402
+from benchmarks.paper.ours import as_problem  # noqa: E402
 from benchmarks.paper.page import filled  # noqa: E402
 from benchmarks.planners import exhaustive, linear, melange, programs, service, shared, splitwise, table  # noqa: E402
 
@@ -43,6 +44,15 @@ def test_looking_at_everything_finds_the_best(seed: int) -> None:
         assert evaluate(problem, found.choice).objective == pytest.approx(wanted[1].objective, rel=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_our_search_agrees_with_looking_at_everything(seed: int) -> None:
+    problem = random_problem(1000 + seed, stages=3, tiers=2, high=2)
+    ours, everything = table.agentlang(problem), exhaustive.exhaustive(problem)
+    assert (ours.choice is None) == (everything.choice is None)
+    if ours.outcome and everything.outcome:
+        assert ours.outcome.objective == pytest.approx(everything.outcome.objective, rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_shares_cost_no_more_than_any_plan(seed: int) -> None:
     """With a rate and the cheapest as a goal: a plan is a point of the linear programme, at no more than its cost."""
@@ -55,21 +65,22 @@ def test_shares_cost_no_more_than_any_plan(seed: int) -> None:
 
 
 def test_all_find_the_placement_of_the_worked_example() -> None:
-    problem = ours.as_problem(example.example())
+    problem = as_problem(example.example())
     for found in (exhaustive.exhaustive(problem), linear.linear(problem, whole=True), splitwise.splitwise(problem)):
         assert found.outcome is not None and found.outcome.holds
         assert found.outcome.dollars == pytest.approx(0.095)
     alike = splitwise.splitwise(problem, homogeneous=True)
     assert alike.dollars == pytest.approx(0.110)
-    assert linear.linear(ours.as_problem(example.example(0.130))).dollars == pytest.approx(0.08625)
-    assert linear.linear(ours.as_problem(example.example(price=0.5))).dollars == pytest.approx(0.060 + 0.5 * 0.040)
+    assert linear.linear(as_problem(example.example(0.130))).dollars == pytest.approx(0.08625)
+    assert linear.linear(as_problem(example.example(price=0.5))).dollars == pytest.approx(0.060 + 0.5 * 0.040)
 
 
 def test_no_planner_finds_better_than_everything() -> None:
     for problem in (small_problem(), made(), made(250.0)):
-        everything = exhaustive.exhaustive(problem)
-        assert everything.outcome is not None
-        for found in table.answers(problem)[1:]:
+        ours, everything, *others = table.answers(problem)
+        assert everything.outcome is not None and ours.outcome is not None
+        assert ours.outcome.objective == pytest.approx(everything.outcome.objective, rel=1e-9)
+        for found in others:
             if found.outcome is not None and found.outcome.holds:
                 assert found.outcome.objective >= everything.outcome.objective * (1 - 1e-9)
 
@@ -175,6 +186,7 @@ def test_replicas_carry_the_load_and_no_more() -> None:
 def test_what_cannot_be_is_said() -> None:
     nowhere = made().with_limit("token_gap p50", 1e-6)
     assert [answer.said for answer in table.answers(nowhere)] == [
+        "infeasible",
         "there is none",
         "there is none",
         "there is none",
