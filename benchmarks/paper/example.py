@@ -82,7 +82,7 @@ def page() -> str:
         f"- With the promise held by each task, as the formula has it, it chooses "
         f"{name(solved(example(each=True)))} too; C pays "
         f"below ${break_even(True):.2f} a second, since it is its prefill alone that is late, by 10 ms.",
-        f"- As a problem of agentlang's planner, evaluated like every plan: {_ours()}.",
+        f"- As a problem of agentlang's planner, solved by its search and evaluated like every plan: {_ours()}.",
         "",
         "| promise | whole tasks | cost | time | shares of tasks (the linear programme) | cost | average time |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -100,8 +100,8 @@ def _ours() -> str:
     problem = ours.as_problem(example())
     comes = (f"{letter} ${ours.outcome(problem, where).dollars:.3f}" for letter, where in PLACEMENTS.items())
     cheap = ours.as_problem(example(price=0.5))
-    chosen = [_letter(ours.cheapest(each)) for each in (problem, cheap)]
-    return f"{', '.join(comes)}; {chosen[0]} is chosen, and {chosen[1]} with misses at $0.50 a second"
+    found = [_letter(ours.chosen(each)) for each in (problem, cheap)]
+    return f"{', '.join(comes)}; {found[0]} is chosen, and {found[1]} with misses at $0.50 a second"
 
 
 def _letter(where: Mapping[str, str] | None) -> str:

@@ -1,13 +1,13 @@
-"""The paper's formulation as a problem of this project's planner: the same tasks, prices and promise, evaluated by what
-evaluates every plan."""
+"""The paper's formulation as a problem of this project's planner: the same tasks, prices and promise, solved by its
+search and evaluated by what evaluates every plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 from math import isfinite
 
 from agentlang.planner.figures import Basis, Figure, Term, predicted
+from agentlang.planner.search import search
 from agentlang.planner.space.evaluate import Outcome, evaluate
 from agentlang.planner.space.nodes import Builder, Move, Take
 from agentlang.planner.space.problem import (
@@ -96,12 +96,10 @@ def outcome(problem: Problem, where: Mapping[str, str]) -> Outcome:
     return evaluate(problem, Choice(options, tuple(int(pool.name in where.values()) for pool in problem.pools)))
 
 
-def cheapest(problem: Problem) -> dict[str, str] | None:
-    """The best placement that holds, of all: one replica of what is used is enough where there is no load."""
-    best: tuple[float, dict[str, str]] | None = None
-    for on in product([pool.name for pool in problem.pools], repeat=len(problem.stages)):
-        where = {stage.name: pool for stage, pool in zip(problem.stages, on, strict=True)}
-        found = outcome(problem, where)
-        if found.holds and (best is None or found.objective < best[0]):
-            best = found.objective, where
-    return best[1] if best else None
+def chosen(problem: Problem) -> dict[str, str] | None:
+    """Where the planner's own search puts each task; None where no placement holds."""
+    found = search(problem)
+    if not found.choices:
+        return None
+    places = zip(problem.stages, found.choices[0].options, strict=True)
+    return {stage.name: stage.options[place].pool for stage, place in places}

@@ -84,7 +84,7 @@ def test_our_planners_problem_comes_to_the_same() -> None:
             if found.holds:
                 assert found.objective == pytest.approx(said.objective)
         best = formulation.enumerated(given)
-        assert ours.cheapest(problem) == (dict(list(best.shares)) if best else None)
+        assert ours.chosen(problem) == (dict(list(best.shares)) if best else None)
 
 
 def test_what_a_problem_has_no_word_for_is_refused() -> None:
