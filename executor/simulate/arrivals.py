@@ -10,13 +10,12 @@ from random import Random
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A run that comes `at` so many seconds. `sizes` are its own, by the names of the pipeline's sizes; the plan's hold
-    for the others. `keys` name the tokens of its prompt, one for each `block` of them: equal keys behind equal keys are
+    for the others. `keys` name the tokens of its prompt, one for each page of them: equal keys behind equal keys are
     equal tokens. `session` is whose run it is."""
 
     at: float
     sizes: Mapping[str, float] = field(default_factory=dict[str, float])
     keys: tuple[Hashable, ...] = ()
-    block: int = 0
     session: str | None = None
 
 

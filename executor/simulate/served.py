@@ -24,7 +24,7 @@ from ..scheduler import Settings
 from .program import Program, Served
 from .steps import Modelled
 
-PAGE = 16
+PAGE = 64
 PREFILL, DECODE = "agent.prefill", "agent.decode"
 BESIDE = frozenset({"prompts", "prompts_all_reduce", "in turns", "the step under way"})
 """Terms of a plan's time that come of others' company, which a simulation finds by itself."""
