@@ -36,22 +36,12 @@ class Row:
     equal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """`result` is `left` times `right`, all in their units."""
-
-    result: int
-    left: int
-    right: int
-
-
 @dataclass(slots=True)
 class Program:
     """See the module. `objective` is minimised. `branch` are the variables that decide all others."""
 
     variables: list[Variable] = field(default_factory=list[Variable])
     rows: list[Row] = field(default_factory=list[Row])
-    products: list[Product] = field(default_factory=list[Product])
     objective: Terms = field(default_factory=dict[int, float])
     branch: list[int] = field(default_factory=list[int])
 

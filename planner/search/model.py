@@ -18,11 +18,11 @@ from typing import Any
 from ..space.evaluate import FULLEST, SLACK, STEPS, transfer, waiting
 from ..space.nodes import Constant, Latest, Move, Scaled, Sum, Take, values
 from ..space.problem import Choice
-from .linear import CONSTANT, Product, Program, Terms, plus, value
+from .linear import CONSTANT, Program, Terms, plus, value
 from .reading import Load, Moment, Reading
 from .replicas import counts
 
-FINE = 2.0**-31
+FINE = 2.0**-30
 """Seconds and dollars are told apart by this part of the largest that matters."""
 
 Place = tuple[str, int]
@@ -470,22 +470,43 @@ class Model:
             paid = plus(paid, used, tier.dollars.value)
         if problem.rate is not None:
             return plus(self.money, paid, 1.0 / problem.rate)
-        if not paid:
-            return dict(self.money)
-        finish = self.node(problem.moment("finish"), 0.0)
-        sides: list[int] = []
-        for terms, high in (
-            (paid, sum(factor * program.variables[variable].high for variable, factor in paid.items())),
-            (finish, self._most(0.0)[problem.moment("finish")] * 1.001),
-        ):
-            sides.append(program.amount(high, max(high, 1e-30) * 2.0**-27, lambda at, terms=terms: value(terms, at)))
-            program.at_most(plus(terms, {sides[-1]: -1.0}), 0.0)
-        left, right = (program.variables[side] for side in sides)
-        times = program.amount(
-            left.high * right.high, left.unit * right.unit, lambda at: at[sides[0]] * at[sides[1]]
-        )
-        program.products.append(Product(times, sides[0], sides[1]))
-        return plus(self.money, {times: 1.0})
+        return self._dollars_alone()
+
+    def _dollars_alone(self) -> Terms:
+        """Without a rate, devices are paid while a run takes: for each, a sum that is the run's seconds where it is
+        used."""
+        program = self.program
+        finish = self.node(self.problem.moment("finish"), 0.0)
+        high = self._most(0.0)[self.problem.moment("finish")] * 1.001
+        total = dict(self.money)
+
+        def taken(flag: int, price: float) -> None:
+            seconds = program.amount(high, high * FINE, lambda at: value(finish, at) * at[flag])
+            program.at_most(plus(finish, {seconds: -1.0}), 0.0, when=flag)
+            total[seconds] = total.get(seconds, 0.0) + price
+
+        for number, tier in enumerate(self.problem.tiers):
+            price = tier.dollars.value
+            if not price:
+                continue
+            if not tier.low:
+                for pool, terms in self.used.items():
+                    devices = self.problem.pools[pool].devices
+                    if self.reading.tier_of[pool] == number and devices and terms:
+                        taken(next(iter(terms)) if len(terms) == 1 else self._any(list(terms)), price * devices)
+                continue
+            total = plus(total, finish, price * tier.low)
+            used = self.devices(number)
+            flags: list[int] = []
+            for extra in range(tier.low + 1, 1 + int(sum(used.values()))):
+
+                def more(at: Mapping[int, float], used: Terms = used, extra: int = extra) -> float:
+                    return 1.0 if value(used, at) >= extra else 0.0
+
+                flags.append(program.count(1, more))
+                taken(flags[-1], price)
+            program.at_most(plus(used, dict.fromkeys(flags, -1.0)), float(tier.low))
+        return total
 
     # Choices and points.
 

@@ -19,10 +19,10 @@ from ortools.sat.python import cp_model
 
 from .linear import CONSTANT, Program, Row
 
-EXACT = 2.0**34
+EXACT = 2.0**30
 """What limits and the objective are scaled to."""
 
-WIDEST = 2.0**57
+WIDEST = 2.0**50
 """No sum is larger, so that none overflows."""
 
 WORKERS = 2
@@ -58,9 +58,6 @@ class Solver:
         self.objective_parts: list[tuple[Any, int, float]] = []
         for row in program.rows:
             self._row(row)
-        for product in program.products:
-            sides = [self.variables[product.left], self.variables[product.right]]
-            self.model.add_multiplication_equality(self.variables[product.result], sides)
         self.scale, self.constant = self._objective()
 
     def _new(self, high: int) -> Any:
@@ -102,7 +99,7 @@ class Solver:
             return 1.0, terms.get(CONSTANT, 0.0)
         size = sum(abs(factor) * self.highs[variable] for variable, factor in factors.items())
         upper = self.upper - terms.get(CONSTANT, 0.0)
-        scale = min(EXACT / upper, WIDEST / 2 / size) if 0.0 < upper < inf else 2.0**12 * EXACT / size
+        scale = min(EXACT / upper, WIDEST / size) if 0.0 < upper < inf else 2.0**6 * EXACT / size
         whole: dict[int, int] = {}
         for variable, factor in factors.items():
             if self.program.variables[variable].whole:
@@ -142,6 +139,7 @@ class Solver:
         solver.parameters.num_workers = WORKERS
         solver.parameters.interleave_search = True
         solver.parameters.linearization_level = 2
+        solver.parameters.cp_model_probing_level = 0
         solver.parameters.stop_after_first_solution = first
         status = solver.solve(self.model, _Heard(self, found) if found else None)
         closed = status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
