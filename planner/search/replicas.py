@@ -62,7 +62,11 @@ def best(reading: Reading, fixed: Fixed, below: tuple[float, float] = (inf, inf)
     """The replicas with the least objective, among those the least dollars, if that is less than `below`."""
     search = _Search(reading, fixed, below, budget)
     search.run()
-    return Best(search.choice, *search.best, exact=search.left >= 0) if search.choice else Best(None, exact=search.left >= 0)
+    return (
+        Best(search.choice, *search.best, exact=search.left >= 0)
+        if search.choice
+        else Best(None, exact=search.left >= 0)
+    )
 
 
 class _Search:
@@ -71,6 +75,7 @@ class _Search:
         self.choice: Choice | None = None
         problem = reading.problem
         self.tiers = tuple(reading.tier_of[load.pool] for load in fixed.loads)
+        self.hosts = tuple(problem.pools[load.pool].host for load in fixed.loads)
         self.wanted = {tier: 0 for tier in self.tiers}
         for ends, pairs in fixed.pairs:
             for tier in ends:
@@ -94,19 +99,20 @@ class _Search:
             )
             self.rows.append(row)
         self.chosen = [0] * len(self.rows)
-        self.used = [0] * len(problem.tiers)
+        self.taken = {False: [0] * len(problem.tiers), True: [0] * len(problem.tiers)}
+        """Devices by tier, of pools that are not hosts and of those that are: the more of both are in use."""
 
     def run(self) -> None:
         if not all(self.rows) or any(not ends for ends, _ in self.fixed.pairs):
             return
-        for tier, row in zip(self.tiers, self.rows, strict=True):
-            self.used[tier] += row[0].devices
+        for tier, host, row in zip(self.tiers, self.hosts, self.rows, strict=True):
+            self.taken[host][tier] += row[0].devices
         # Waits with all pools at their best, and what going from best to some count adds.
         start = [at + sum(row[-1].waits[k] for row in self.rows) for k, (_, at, _) in enumerate(self.moments)]
         self._place(0, start)
 
     def _place(self, place: int, waits: list[float]) -> None:
-        """Chooses for the pools from `place` on; `waits` has those at their best, `used` has them at their fewest."""
+        """Chooses for the pools from `place` on; `waits` has those at their best, `taken` has them at their fewest."""
         self.left -= 1
         if self.left < 0 or not self._possible(waits):
             return
@@ -118,22 +124,25 @@ class _Search:
                 self.best = bound
                 self.choice = self._choice()
             return
-        row, tier = self.rows[place], self.tiers[place]
+        row, tier, taken = self.rows[place], self.tiers[place], self.taken[self.hosts[place]]
         last, first = row[-1].waits, row[0].devices
         for count in row:
-            self.used[tier] += count.devices - first
+            taken[tier] += count.devices - first
             self.chosen[place] = count.replicas
             more = [value + own - best for value, own, best in zip(waits, count.waits, last, strict=True)]
             dear = self._money() >= self.best[0] if self.reading.problem.objective == "cheapest" else False
             if not dear and self._counted(tier):
                 self._place(place + 1, more)
-            self.used[tier] -= count.devices - first
+            taken[tier] -= count.devices - first
             if dear or self.left < 0:
                 return
 
+    def _used(self, tier: int) -> int:
+        return max(self.taken[False][tier], self.taken[True][tier])
+
     def _counted(self, tier: int) -> bool:
         of = self.reading.problem.tiers[tier]
-        return self.used[tier] <= of.high or not self.reading.binding(of.counted)
+        return self._used(tier) <= of.high or not self.reading.binding(of.counted)
 
     def _possible(self, waits: list[float]) -> bool:
         holds = self.reading.holds
@@ -148,14 +157,12 @@ class _Search:
     def _enough(self) -> bool:
         tiers = self.reading.problem.tiers
         return all(
-            min(max(self.used[tier], tiers[tier].low) for tier in ends) >= pairs for ends, pairs in self.fixed.pairs
+            min(max(self._used(tier), tiers[tier].low) for tier in ends) >= pairs for ends, pairs in self.fixed.pairs
         )
 
     def _money(self) -> float:
         problem = self.reading.problem
-        paid = sum(
-            tier.dollars.value * max(used, tier.low) for tier, used in zip(problem.tiers, self.used, strict=True)
-        )
+        paid = sum(tier.dollars.value * max(self._used(number), tier.low) for number, tier in enumerate(problem.tiers))
         return (paid / problem.rate if problem.rate is not None else paid * self.fixed.finish) + self.fixed.extra
 
     def _bound(self, waits: list[float]) -> tuple[float, float]:
