@@ -12,7 +12,7 @@ from math import ceil
 from ..cost import StageTime
 from ..endpoints import ENDPOINT
 from ..figures import Basis, Prediction, Term
-from .asked import CHAT, Asked
+from .asked import CHAT, DECODE, PREFILL, Asked
 from .problem import Held, Option, Pool
 from .tiers import Site
 
@@ -53,7 +53,7 @@ def on_machine(asked: Asked, site: Site, stage: str) -> Option:
         pool=site.name,
         busy=busy,
         joules=site.tier.watts * busy,
-        held=(*asked.loaded(time.model), *asked.running(stage, time)),
+        held=(*(() if _words(asked, stage) else asked.loaded(time.model)), *asked.running(stage, time)),
     )
 
 
@@ -62,7 +62,7 @@ def on_host(asked: Asked, site: Site, stage: str) -> Option:
     which the smaller memory of the device stands in."""
     pool, time = host_pool(site), asked.time_on(stage, site)
     held: tuple[Held, ...] = ()
-    if asked.operation(stage).name not in CHAT:
+    if not _words(asked, stage):
         held = (*asked.loaded(time.model), *asked.running(stage, time))
     return replace(
         _option(asked, stage, time, turns(asked, stage, pool.slots)),
@@ -71,6 +71,12 @@ def on_host(asked: Asked, site: Site, stage: str) -> Option:
         joules=site.tier.watts * time.seconds / pool.slots,
         held=held,
     )
+
+
+def _words(asked: Asked, stage: str) -> bool:
+    """Whether a stage of a model's call needs its words alone, not its weights."""
+    name = asked.operation(stage).name
+    return name in CHAT and name not in (PREFILL, DECODE)
 
 
 def turns(asked: Asked, stage: str, slots: float) -> float:

@@ -23,7 +23,8 @@ MANY = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What may be to blame: `name` is unique, `text` is how the program says it (`first_token p95 <= 250 ms`), `place`
-    is `path:line:column` or empty. `kind`: promise, count, memory, keep or link."""
+    is `path:line:column` or empty. `kind`: promise, count, memory, keep, place, link (what one carries) or links (that
+    there is one)."""
 
     name: str
     kind: str

@@ -172,18 +172,37 @@ class Served:
         begun = asked.begun(stage, shape)
         tokens = max(1.0, positions - begun)
         batch = pool.slots / pool.pipeline if role == "prefill" else 1.0
-        group = self.group(pool.tensor)
-        found = prefill(shape, group, batch, tokens)
-        terms = [replace(term, detail=f"{term.detail}; {self._of(batch, tokens)}") for term in found.terms]
-        terms += self._more_experts(group, batch * tokens, PREFILLING.coefficients["matrices"])
-        terms += self._behind_prefix(group, batch, tokens, begun)
-        terms += self._between(pool, batch * tokens)
+        found = self._prompts(pool, batch, tokens, begun)
+        terms = [replace(term, stage=stage) for term in found.terms]
         if role == "serve":
             step = self._step(pool, beside=True)
-            terms.append(Term("the step under way", step.value, "s", Basis.DERIVED, "prompts begin between steps"))
+            terms.append(
+                Term("the step under way", step.value, "s", Basis.DERIVED, "prompts begin between steps", stage)
+            )
         working = min(batch * tokens, float(CHUNK))
         held = (*self._weights, Held(self._key, pool.slots * positions * self._cached), self._activations(working))
         return self._option(pool, stage, role, terms, found, held, None)
+
+    def _prompts(self, pool: Pool, batch: float, tokens: float, begun: float) -> Prediction:
+        """The prefill of so many prompts at once."""
+        key = (pool.tensor, pool.pipeline, batch, tokens, begun)
+        if key not in self._prefilled:
+            group = self.group(pool.tensor)
+            found = prefill(self.shape, group, batch, tokens)
+            of = self._of(batch, tokens)
+            terms = [
+                replace(term, detail=f"{term.detail}; {of}") if term.name == "matrices" else term
+                for term in found.terms
+            ]
+            terms += self._more_experts(group, batch * tokens, PREFILLING.coefficients["matrices"])
+            terms += self._behind_prefix(group, batch, tokens, begun)
+            terms += self._between(pool, batch * tokens)
+            self._prefilled[key] = predicted("prefill", "s", terms, PREFILLING.error)
+        return self._prefilled[key]
+
+    @cached_property
+    def _prefilled(self) -> dict[tuple[int, int, float, float, float], Prediction]:
+        return {}
 
     def _decode(self, pool: Pool, stage: str, role: str) -> Option:
         asked = self.asked
@@ -192,7 +211,7 @@ class Served:
         step = self._step(pool, beside=role == "serve")
         batch = pool.slots // pool.pipeline
         terms = [
-            replace(term, value=term.value * steps, detail=f"{steps:.4g} steps of {batch}: {term.detail}")
+            replace(term, value=term.value * steps, detail=f"{steps:.4g} steps of {batch}: {term.detail}", stage=stage)
             for term in step.terms
         ]
         working = float(batch)
@@ -206,7 +225,9 @@ class Served:
         """A decode step of a full batch, of the calls that make it longest."""
         key = (pool.tensor, pool.pipeline, pool.slots, beside)
         if key not in self._steps:
-            found = [self._step_of(pool, stage, beside) for stage in self.decodes]
+            # A call that no run makes (a fallback that is never needed) makes no step longer.
+            asked = [stage for stage in self.decodes if self.asked.executions(stage) > 0.0] or self.decodes
+            found = [self._step_of(pool, stage, beside) for stage in asked]
             self._steps[key] = max(found, key=lambda step: step.value, default=predicted("decode step", "s", (), 0.0))
         return self._steps[key]
 
@@ -286,7 +307,7 @@ class Served:
     ) -> Option:
         asked = self.asked
         error = (source.high - source.value) / source.value if source.value else 0.0
-        whole = predicted(stage, "s", (replace(term, stage=stage) for term in terms), error)
+        whole = predicted(stage, "s", terms, error)
         time = in_turns(whole, turns(asked, stage, pool.slots), stage)
         together: tuple[str, ...] = ()
         if role == "serve":
