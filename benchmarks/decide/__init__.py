@@ -1,0 +1,1 @@
+"""How fast plans are decided, on made-up problems that look like real ones."""
