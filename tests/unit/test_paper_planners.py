@@ -46,7 +46,7 @@ def test_looking_at_everything_finds_the_best(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_our_search_agrees_with_looking_at_everything(seed: int) -> None:
-    problem = random_problem(1000 + seed, stages=3, tiers=2, high=2)
+    problem = with_hosts(random_problem(1000 + seed, stages=3, tiers=2, high=2))
     ours, everything = table.agentlang(problem), exhaustive.exhaustive(problem)
     assert (ours.choice is None) == (everything.choice is None)
     if ours.outcome and everything.outcome:
