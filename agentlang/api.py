@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from .executor.running import Approver, Running
     from .ir.compile import Module
     from .ir.graph import Graph
-    from .lang.program import Pipeline, Program
+    from .lang.program import Fleet, Pipeline, Program
     from .planner.hardware import Machine
     from .planner.place import Options
     from .planner.plan import Plan
     from .planner.report import Compared
+    from .planner.space.build import Built
     from .stdlib.library import Library
     from .stdlib.settings import Settings
     from .tapes import Recording, Tape
@@ -154,14 +156,37 @@ def plan(
 ) -> tuple[Plan | None, Problems]:
     """The placement of one pipeline for its goal. `here` plans for this machine whatever the file's fleet says, which
     is what a run on this machine wants. `machine` is what was measured of it; measured now if nothing was."""
+    from .planner.place import decided
+
+    fleet_of, found = _fleet(compiled, fleet, here)
+    if found:
+        return None, found
+    built, found = problem(compiled, pipeline, machine, fleet=fleet, here=here, options=options)
+    if built is None:
+        return None, found
+    planned, more = decided(built, compiled.program.goal(pipeline), fleet_of)
+    return planned, (*found, *more)
+
+
+def problem(
+    compiled: Compiled,
+    pipeline: str,
+    machine: Machine | None = None,
+    *,
+    fleet: str | None = None,
+    here: bool = False,
+    options: Options | None = None,
+) -> tuple[Built | None, Problems]:
+    """What there is to decide about one pipeline, as `plan` decides it."""
     import hashlib
 
     from .planner import calibrate, hardware
-    from .planner.place import choose_fleet
-    from .planner.place import plan as place
+    from .planner.options import Options
+    from .planner.place import problem as made_of
 
-    program = compiled.program
-    chosen, found = (None, ()) if here else choose_fleet(program, fleet)
+    program, chosen = compiled.program, options or Options()
+    here = here or chosen.here
+    fleet_of, found = _fleet(compiled, fleet, here)
     if found:
         return None, found
     graph = compiled.graph
@@ -170,16 +195,22 @@ def plan(
         if found:
             return None, found
     machine = machine or hardware.load_or_measure()
-    return place(
+    return made_of(
         graph,
         pipeline,
         machine,
         goal=program.goal(pipeline),
-        fleet=chosen,
+        fleet=fleet_of,
         calibration=calibrate.load(machine.key),
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
-        options=options,
+        options=replace(chosen, here=here),
     )
+
+
+def _fleet(compiled: Compiled, name: str | None, here: bool) -> tuple[Fleet | None, Problems]:
+    from .planner.place import choose_fleet
+
+    return (None, ()) if here else choose_fleet(compiled.program, name)
 
 
 def _here(compiled: Compiled, pipeline: str) -> tuple[Graph, Problems]:
@@ -251,7 +282,8 @@ def compare(compiled: Compiled, planned: Plan, end: End, machine: Machine) -> tu
     again, _ = plan(compiled, planned.pipeline, machine, here=True, options=Options(measured=had))
     seen = measured(compiled.graph.pipeline(planned.pipeline), end)
     # This run had the machine to itself, so it paid for all of its time, and for what it asked elsewhere.
-    seen["cost"] = seen["finish"] * planned.tiers[0].price.value / 3600.0 + end.usage.get("dollars", 0.0)
+    hourly = next((tier.price.value for tier in planned.tiers if tier.here), 0.0)
+    seen["cost"] = seen["finish"] * hourly / 3600.0 + end.usage.get("dollars", 0.0)
     return beside(again or planned, seen)
 
 

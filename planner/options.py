@@ -18,7 +18,7 @@ class Options:
 
     convention: str = "annuity"
     price: float | None = None
-    measured: Mapping[str, float] = field(default_factory=dict[str, float])
+    measured: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
     enforce_goal: bool = False
     engine: str = "xla"
     here: bool = False

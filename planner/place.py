@@ -1,37 +1,39 @@
-"""From a graph with demands to a plan on one tier: sizes, times, memory, instances, goals, cost, certificate.
+"""From a graph with demands to a plan: its problem, the best choice, and what that comes to; or why there is none.
 
-One tier is all there is so far: this machine, or one device of the catalogue. There is then nothing to choose but how
-many instances to take, the fewest that meet the goal. A fleet of several tiers, a link, or a goal's term that is not
-predicted is refused with its own problem. A goal that cannot be met gives a plan that says so, and a problem with the
-number, the reason and what would help; the caller decides whether that forbids anything (`enforce_goal`).
+A goal that cannot be kept on a fleet gives the plan that is nearest to it, where only promises stand against one, and a
+problem with what cannot be held together and what would help; the caller decides whether that forbids anything
+(`enforce_goal`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..base.problems import Problem, Problems, has_errors
+from ..base.problems import Problems, Severity, has_errors
 from ..ir.graph import Graph
-from ..ir.sizes import given as assumptions
-from ..lang.program import Fleet, Goal, Program, Tier
+from ..lang.program import Fleet, Goal, Program
 from . import problems
-from .because import explain
 from .calibrate import Calibration
-from .catalogue import device as known_device
-from .catalogue import whole
-from .figures import Basis, Figure
-from .goals import OBJECTIVES, PLANNED, objective_of
 from .hardware import Machine
 from .options import Options
-from .placement import Placement
 from .plan import Plan
-from .predict import forecast
-from .rates import PRICE_VARIABLE, Rates, conventions, environment_price, of_device, of_machine
-from .workload import sizing
+from .rates import PRICE_VARIABLE, environment_price
+from .search.found import INFEASIBLE, Found
+from .space.evaluate import evaluate
+from .space.problem import Choice, Problem
+from .workload import loose
 
-__all__ = ["LAPTOP", "Options", "choose_fleet", "plan"]
+if TYPE_CHECKING:
+    from .conflict.ways import Sizes
+    from .space.build import Built
 
-LAPTOP = "laptop"
+__all__ = ["Options", "choose_fleet", "decided", "plan", "problem"]
+
+_MISS = 1e6
+"""Dollars (seconds, joules) for a promise missed by the whole of its limit: more than any plan costs."""
 
 
 def choose_fleet(program: Program, name: str | None = None) -> tuple[Fleet | None, Problems]:
@@ -58,106 +60,130 @@ def plan(
 ) -> tuple[Plan | None, Problems]:
     """Plan one pipeline of a graph with demands. `program` is the digest of the program's text.
 
-    Gives a plan wherever the pipeline can be placed, even if its goal is missed (`plan.feasible` is then false and each
-    missed term has a problem); None if it cannot be placed. KeyError for an unknown pipeline.
+    Gives a plan wherever the pipeline can be placed, even if its goal is missed (`plan.feasible` is then false, and a
+    problem says why); None if it cannot be placed. KeyError for an unknown pipeline.
     """
-    chosen = options or Options()
-    tier, found = _tier(fleet)
-    found = (*found, *_terms(goal, tier))
-    price, wrong = _price(chosen, tier)
-    found = (*found, *wrong)
-    if has_errors(found):
+    built, found = problem(
+        graph,
+        pipeline,
+        machine,
+        goal=goal,
+        fleet=fleet,
+        calibration=calibration,
+        program=program,
+        options=options,
+    )
+    if built is None:
         return None, found
-    rates = _rates(tier, machine, price, chosen.convention)
-    known = calibration if calibration and calibration.machine == rates.key else Calibration(rates.key)
-    work = sizing(graph, pipeline, assumptions(goal) if goal else {}, chosen.measured)
-    names = tuple(name for name, _ in work.figures)
-    found += tuple(problems.unknown_size(name, names, goal.span if goal else None) for name in work.unused)
-    run = forecast(graph, pipeline, work.values, rates, known, engine=chosen.engine)
-    placement = Placement(graph, pipeline, goal, fleet, tier, rates, known, work, run, program, chosen, machine)
-    best = _fewest(placement)
-    found = (*found, *explain(placement, best))
-    return (None if has_errors(found) and not fits(best) else best), found
+    made, more = decided(built, goal, fleet)
+    return made, (*found, *more)
 
 
-def fits(plan: Plan) -> bool:
-    """Whether every tier holds what it is given."""
-    return all(pool.memory.value <= pool.capacity.value for pool in plan.pools)
+def problem(
+    graph: Graph,
+    pipeline: str,
+    machine: Machine,
+    *,
+    goal: Goal | None = None,
+    fleet: Fleet | None = None,
+    calibration: Calibration | None = None,
+    program: str = "",
+    options: Options | None = None,
+) -> tuple[Built | None, Problems]:
+    """What there is to decide, with the price that the environment states; None where something is wrong with it."""
+    from .space.build import build
+
+    chosen, wrong = _priced(options or Options())
+    if has_errors(wrong):
+        return None, wrong
+    built, found = build(
+        graph,
+        pipeline,
+        machine,
+        goal=goal,
+        fleet=fleet,
+        calibration=calibration,
+        program=program,
+        options=chosen,
+    )
+    return built, (*wrong, *found)
 
 
-def _fewest(placement: Placement) -> Plan:
-    """The plan with the fewest instances that meets the goal; with the most that the fleet allows, where none does, or
-    where the goal prefers the fastest."""
-    low, high = placement.tier.count if placement.tier else (1, 1)
-    counts = range(high if objective_of(placement.goal) == "fastest" else max(1, low), high + 1)
-    for instances in counts:
-        found = placement.plan(instances, len(counts))
-        if found.feasible:
-            return found
-    return placement.plan(high, len(counts))
+def decided(built: Built, goal: Goal | None, fleet: Fleet | None) -> tuple[Plan | None, Problems]:
+    """The best plan of a problem; where there is none, the nearest to it, and why."""
+    from .search import feasible, search
+    from .space.assemble import assemble
+
+    found = search(built.problem)
+    if found.choices:
+        return assemble(built, found), ()
+    from .conflict import conflict
+    from .conflict.shown import problems_of, spans_of
+
+    why = conflict(built.problem, search, feasible, sizes=_sizes(built, goal, fleet))
+    if why is None:
+        # What a search of some seconds did not find, that for the reasons did.
+        again = search(built.problem, seconds=60.0)
+        return (assemble(built, again) if again.choices else None), ()
+    enforced = built.made.options.enforce_goal
+    shown = problems_of(why, built.problem, spans_of(goal, fleet), enforced)
+    choice = why.missing[1] if why.missing is not None else _softened(built.problem)
+    if choice is None:
+        return None, shown
+    if not enforced:
+        shown = tuple(replace(each, severity=Severity.WARNING) for each in shown)
+    nearest = Found((choice,), (evaluate(built.problem, choice),), INFEASIBLE)
+    return assemble(built, nearest), shown
 
 
-def _tier(fleet: Fleet | None) -> tuple[Tier | None, Problems]:
-    if fleet is None:
-        return None, ()
-    found: list[Problem] = []
-    if len(fleet.tiers) != 1:
-        span = fleet.tiers[1].span if fleet.tiers else fleet.span
-        found.append(problems.several_tiers(fleet.name, f"{len(fleet.tiers)} tiers", span))
-    if fleet.links:
-        found.append(problems.several_tiers(fleet.name, "a link", fleet.links[0].span))
-    if found:
-        return None, tuple(found)
-    tier = fleet.tiers[0]
-    if tier.endpoint is not None:
-        return None, (problems.several_tiers(fleet.name, "an endpoint", tier.span),)
-    if known_device(tier.device) is None:
-        # A package may have meant to bring it: then what is wrong with that is the reason.
-        found += whole().problems
-        found.append(problems.unknown_device(tier.device, tuple(whole().devices), tier.span))
-    return tier, tuple(found)
+def _softened(problem: Problem) -> Choice | None:
+    """The choice that misses promises by the smallest parts of their limits, all together; without the rate, where the
+    fleet does not carry it. None where not even one without promises is left."""
+    from .search import search
+
+    soft = tuple(
+        replace(each, soft=_MISS / each.limit if each.limit > 0.0 else _MISS) if each.kind != "rate" else each
+        for each in problem.promises
+    )
+    rates = [each.name for each in soft if each.kind == "rate"]
+    for without in ([], rates) if rates else ([],):
+        found = search(replace(problem, promises=soft), without=without)
+        if found.choices:
+            return found.choices[0]
+    return None
 
 
-def _terms(goal: Goal | None, tier: Tier | None) -> Problems:
-    """Every term of the goal must be one that is predicted. (That it means something for its pipeline, the checker has
-    seen to.) A label is kept on one tier by that being one of those it may be on; who runs on this machine has chosen
-    it."""
-    if goal is None:
-        return ()
-    found: list[Problem] = []
-    for term in goal.terms:
-        if (term.kind == "prefer" and term.word in OBJECTIVES) or term.kind == "soft":
-            continue
-        if term.kind == "keep" and (tier is None or tier.name in term.tiers):
-            continue
-        if term.kind not in PLANNED or term.limit is None or term.limit.dimension != PLANNED[term.kind]:
-            written = f"{term.kind} @{term.word}" if term.word else term.kind
-            found.append(problems.term_not_planned(written, (*PLANNED, "prefer"), term.span))
-    return tuple(found)
+def _sizes(built: Built, goal: Goal | None, fleet: Fleet | None) -> Sizes:
+    """Sizes that the program's writer may state otherwise, and the problem with some of them given."""
+    from .conflict.ways import Sizes
+    from .space.build import build
+
+    def rebuilt(given: Mapping[str, float]) -> Problem | None:
+        made = built.made
+        options = replace(made.options, measured={**made.options.measured, **given})
+        again, _ = build(
+            built.graph,
+            built.pipeline,
+            made.machine,
+            goal=goal,
+            fleet=fleet,
+            calibration=made.calibration,
+            options=options,
+        )
+        return again.problem if again is not None else None
+
+    figures = dict(built.work.figures)
+    return Sizes(
+        tuple((name, figures[name]) for name in loose(built.work.figures) if figures[name].value > 1.0), rebuilt
+    )
 
 
-def _price(options: Options, tier: Tier | None) -> tuple[Figure | None, Problems]:
-    """What somebody states that an hour costs (the caller, the fleet, the environment), or None: then the catalogue's
-    figures count, if it has those that the convention needs."""
-    if options.price is not None:
-        return Figure(options.price, "$/h", Basis.GIVEN, "the caller"), ()
-    stated = tier.settings.get("price") if tier else None
-    if tier and stated is not None:
-        return Figure(stated.value * 3600.0, "$/h", Basis.GIVEN, f"tier {tier.name} of the fleet"), ()
+def _priced(options: Options) -> tuple[Options, Problems]:
+    """The same with the price that the environment states, unless the caller knows of one."""
+    if options.price is not None or options.environment is not None:
+        return options, ()
     text = os.environ.get(PRICE_VARIABLE, "").strip()
     price = environment_price()
-    if text and price is None:
-        return None, (problems.bad_price(PRICE_VARIABLE, text),)
-    device = known_device(tier.device if tier else LAPTOP)
-    if price is None and device is not None and options.convention not in conventions(device):
-        span = tier.span if tier else None
-        return None, (problems.needs_price(options.convention, device.name, conventions(device), span),)
-    return price, ()
-
-
-def _rates(tier: Tier | None, machine: Machine, price: Figure | None, convention: str) -> Rates:
-    device = known_device(tier.device if tier else LAPTOP)
-    assert device is not None  # `_tier` saw to it
-    if device.name == LAPTOP:
-        return of_machine(machine, device, price, convention)
-    return of_device(device, price, convention)
+    if price is None:
+        return options, ((problems.bad_price(PRICE_VARIABLE, text),) if text else ())
+    return replace(options, environment=price.value), ()

@@ -245,12 +245,12 @@ class Inequality:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, or `misses its goal`, where
-    no choice keeps all), the relative gap, the proven `bound` of the objective, how many choices were looked at, and
+    """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, `number K` of several, or
+    `infeasible`, where no choice keeps the goal), the relative gap (None where no bound was found), the proven `bound` of the objective, how many choices were looked at, and
     what simpler ways to choose come to (None where one finds nothing)."""
 
     status: str
-    gap: float
+    gap: float | None
     considered: int
     bound: float = 0.0
     baselines: tuple[tuple[str, float | None], ...] = ()

@@ -252,22 +252,27 @@ def _power(plan: Plan) -> str:
 def _search(plan: Plan) -> list[str]:
     """How sure it is that nothing is better, and what simpler ways to choose come to."""
     search = plan.search
-    looked = f"{search.considered:,} choice{'s' if search.considered != 1 else ''} looked at"
+    looked = (
+        f" ({search.considered:,} choice{'s' if search.considered != 1 else ''} looked at)" if search.considered else ""
+    )
+    lines: list[str] = []
     match search.status:
         case status if status == ONLY:
-            lines = [] if search.considered <= 1 else [f"the only choice that holds, {looked}"]
+            lines += [f"the only choice that holds{looked}"] if search.considered > 1 else []
         case status if status == OPTIMAL:
-            lines = [f"proven optimal: nothing {_better(plan)} holds ({looked})"]
+            lines.append(f"proven optimal: nothing that holds is {_better(plan)}{looked}")
+        case status if status == GAP and search.gap is not None:
+            lines.append(f"nothing that holds is {_better(plan)} by more than {search.gap:.1%}{looked}")
         case status if status == GAP:
-            lines = [f"nothing that holds is {_better(plan)} by more than {search.gap:.1%} ({looked})"]
+            lines.append(f"the best that was found: how much better another may be is not known{looked}")
         case status if status == INFEASIBLE:
-            lines = ["nothing keeps the whole goal: this is the nearest to it"]
+            lines.append("nothing keeps the whole goal: this is the nearest to it")
         case status:
-            lines = [status]
+            lines.append(status)
     rows: list[tuple[str, ...]] = []
     for name, value in search.baselines:
         rows.append((name, "finds nothing" if value is None else _objective(plan, value), _saving(plan, value)))
-    return [*lines, *([*table([("chosen another way", "", ""), *rows])] if rows else [])]
+    return [*lines, *(table([("chosen another way", "", ""), *rows]) if rows else [])]
 
 
 def _better(plan: Plan) -> str:

@@ -201,7 +201,7 @@ def _stage(built: Built, chosen: Chosen, stage: Stage, place: int, budgets: dict
         tier=pool.tier,
         engine=option.engine,
         dtype=option.dtype,
-        tensor_parallel=pool.tensor,
+        tensor_parallel=max(pool.tensor, int(str(operation.attributes.get("tensor", 1))) if operation else 1),
         pipeline_parallel=pool.pipeline,
         batch=pool.slots,
         instances=chosen.replicas[pool.name],
