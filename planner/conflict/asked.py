@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
+from .quick import refused
 
 INFEASIBLE = "infeasible"
 PROVEN = ("only choice", "proven optimal")
@@ -37,8 +38,8 @@ class Search(Protocol):
 
 
 class Asked:
-    """A search with its memory. `proven` says whether every "impossible" so far was a proof: where the search ran out
-    of time, it counts as impossible only if `lenient` (nothing at all was found, so nothing can be told apart)."""
+    """A search with its memory. `proven` says whether every answer so far was sure; what was not found in time counts
+    as possible."""
 
     def __init__(
         self, search: Search, feasible: Search | None, seconds: float, clock: Callable[[], float] = monotonic
@@ -48,7 +49,6 @@ class Asked:
         self.clock = clock
         self.end = clock() + seconds
         self.proven = True
-        self.lenient = False
         self.questions = 0
         self._known: list[Choice] = []
         self._impossible: list[tuple[Problem, frozenset[str]]] = []
@@ -58,9 +58,9 @@ class Asked:
         return self.ask(problem, without)[0]
 
     def impossible(self, problem: Problem, without: Iterable[str] = ()) -> bool:
-        """Whether nothing holds: what was not found counts as possible, unless `lenient`."""
+        """Whether it is sure that nothing holds."""
         choice, sure = self.ask(problem, without)
-        return choice is None and (sure or self.lenient)
+        return choice is None and sure
 
     def ask(self, problem: Problem, without: Iterable[str] = ()) -> tuple[Choice | None, bool]:
         """A choice that holds, if any, and whether that is sure."""
@@ -70,6 +70,9 @@ class Asked:
                 self._known.append(self._known.pop(place))
                 return self._known[-1], True
         if any(given is problem and dropped <= other for given, other in self._impossible):
+            return None, True
+        if refused(problem, dropped):
+            self._impossible.append((problem, dropped))
             return None, True
         return self._put(self.feasible, problem, dropped)
 

@@ -68,9 +68,8 @@ def conflict(
     choice, sure = asked.ask(problem)
     if choice is not None:
         return None
-    asked.lenient = not sure
     names = requirements_of(problem)
-    members = _beyond(problem) or core(asked, problem, names)
+    members = _beyond(problem) or (core(asked, problem, names) if sure else _suspects(asked, problem, names))
     proven = asked.proven
     without = frozenset(names) - set(members)
     gives: dict[str, Give | None] = {
@@ -91,6 +90,12 @@ def _beyond(problem: Problem) -> tuple[str, ...]:
         if promise is not None and least(problem, promise) > promise.limit * (1 + 1e-9):
             return (name,)
     return ()
+
+
+def _suspects(asked: Asked, problem: Problem, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Where it is not sure that there is no plan: each requirement without which one was found, else all promises."""
+    found = tuple(name for name in names if asked.left > 0.0 and asked.holding(problem, (name,)) is not None)
+    return found or tuple(each.name for each in problem.promises if each.soft is None)
 
 
 def _reason(problem: Problem, name: str, members: tuple[str, ...], given: Give | None) -> Reason:

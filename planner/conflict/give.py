@@ -14,16 +14,21 @@ from ..space.problem import Choice, Problem
 from .asked import Asked, looked
 from .change import aimed, allowed, with_bandwidth, with_links, with_memory
 from .core import kind_of
+from .quick import refused
 
 _HALVINGS = 10
 _CLOSE = 1.01
 """Limits that are as near to each other as this are one."""
 
-_RATES = (0.5, 0.9, 0.1, 0.75, 0.01, 0.001)
-"""Rates to begin with, of the one that is asked: a lower one makes a run dearer, so that it may be too low too."""
+_RATES = (0.99, 0.95, 0.9, 0.75, 0.5, 0.1, 0.01, 0.001)
+"""Rates to begin with, of the most that is not refused at once: a lower one makes a run dearer, so that it may be too
+low too."""
 
 _LINKS = ((0.125e9, 1e-3), (1.25e9, 1e-4), (12.5e9, 1e-5), (50e9, 5e-6))
 """Links to offer where there is none: bytes a second and latency."""
+
+_PROBES = (0.0, 0.004, 0.03)
+"""Where to look first, from the bound of a quick refusal to what is known to hold."""
 
 _FAR = 2.0
 """How far it is to another tier or link: beyond most limits."""
@@ -104,12 +109,14 @@ def _limit(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -
 def _rate(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -> Give | None:
     assert problem.rate is not None
     asks = problem.rate
+    most = _most(problem, name, without)
     high, low, choice = asks, 0.0, None
     for factor in _RATES:
-        choice = asked.holding(problem.with_limit(name, asks * factor), without)
+        choice = asked.holding(problem.with_limit(name, most * factor), without)
         if choice is not None:
-            low = asks * factor
+            low = most * factor
             break
+        high = most * factor
     if choice is None:
         return None
     for _ in range(_HALVINGS):
@@ -125,6 +132,18 @@ def _rate(asked: Asked, problem: Problem, name: str, without: frozenset[str]) ->
             break
     relaxed = problem.with_limit(name, after)
     return _checked(name, "rate", asks, after, low, relaxed, choice, False, without)
+
+
+def _most(problem: Problem, name: str, without: frozenset[str]) -> float:
+    """The greatest rate, up to the one that is asked, that is not refused at once."""
+    assert problem.rate is not None
+    low, high = 0.0, problem.rate
+    if not refused(problem, without):
+        return high
+    for _ in range(_HALVINGS + 4):
+        middle = (low + high) / 2
+        low, high = (low, middle) if refused(problem.with_limit(name, middle), without) else (middle, high)
+    return low or problem.rate
 
 
 def _fullest(problem: Problem, name: str, choice: Choice, low: float, high: float, without: frozenset[str]) -> float:
@@ -246,19 +265,33 @@ def _halved(
 ) -> tuple[float, Choice, bool]:
     """The least limit above `low`, where nothing holds, of those at which something does: `high` is what `choice` comes
     to. Whole numbers where `step` is one. Whether every limit that was refused was refused by proof comes with it."""
+    low = _below(low, high, lambda limit: refused(ask_for(limit), without), step)
     proven = True
-    for _ in range(_HALVINGS * (2 if step else 1)):
+    near = [low + max(step, (high - low) * part) for part in _PROBES]
+    for number in range(_HALVINGS * (2 if step else 1)):
         if high - low <= step or (not step and high <= low * _CLOSE):
             break
-        middle = floor((low + high) / 2) if step else (low + high) / 2
-        problem = ask_for(middle)
-        found, sure = asked.ask(problem, without)
+        # What is just above the bound often holds, and what holds bounds the rest.
+        middle = near[number] if number < len(near) and low < near[number] < high else (low + high) / 2
+        middle = floor(middle) if step else middle
+        found, sure = asked.ask(ask_for(middle), without)
         if found is None:
             low, proven = middle, proven and sure
         else:
             choice = found
-            high = max(low, min(middle, measure(evaluate(problem, found, without))))
+            high = max(low, min(middle, measure(evaluate(ask_for(middle), found, without))))
     return high, choice, proven
+
+
+def _below(low: float, high: float, refused: Callable[[float], bool], step: float) -> float:
+    """The greatest limit between the two that is refused at once, in equal ratios where they may be far apart."""
+    for _ in range(_HALVINGS + 4):
+        middle = sqrt(low * high) if low > 0.0 else (low + high) / 2
+        middle = floor(middle) if step else middle
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if refused(middle) else (low, middle)
+    return low
 
 
 def _checked(

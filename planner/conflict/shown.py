@@ -53,10 +53,21 @@ def _chain(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], hard
     loose = [each.text for each in conflict.reasons if each.place not in spans]
     if not conflict.proven:
         loose.append("the search for a plan ran out of time: it found none, and has no proof that there is none")
-    asked = tuple(named(problem, each.requirement) for each in conflict.reasons) or ("the program",)
+    asked = _listed(conflict, problem) or ("the program",)
     related = tuple(Related(span, text) for span, text in placed)
     span = placed[0][0] if placed else None
     return problems.no_plan(asked, related, "\n".join(loose), conflict.helps, span, enforced=hard)
+
+
+def _listed(conflict: Conflict, problem: Problem) -> tuple[str, ...]:
+    """What cannot hold together; equal counts in one."""
+    names = [each.requirement for each in conflict.reasons]
+    counts = {tier.counted: tier for tier in problem.tiers if tier.counted in names}
+    others = tuple(named(problem, name) for name in names if name not in counts)
+    alike: dict[int, list[str]] = {}
+    for tier in counts.values():
+        alike.setdefault(tier.high, []).append(tier.name)
+    return (*others, *(f"at most {high} of {' or '.join(tiers)}" for high, tiers in alike.items()))
 
 
 def _missed(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], hard: bool) -> Shown | None:

@@ -13,6 +13,7 @@ from problems_made import random_problem, seconds_of, small_problem
 from agentlang.planner.conflict import Sizes, conflict
 from agentlang.planner.conflict.core import requirements_of
 from agentlang.planner.conflict.parts import parts
+from agentlang.planner.conflict.quick import refused
 from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
@@ -165,3 +166,21 @@ def test_smaller_sizes_help_where_they_do() -> None:
     assert 100 <= most < 200
     assert feasible(rebuilt({"chat.output": most})).choices
     assert not feasible(rebuilt({"chat.output": most + max(1.0, most / 100)})).choices
+
+
+def test_what_is_refused_quickly_has_no_plan() -> None:
+    """Of random problems with requirements left out at random, and most that have no plan are refused."""
+    refusals = impossible = 0
+    for seed in range(150):
+        rng = Random(seed)
+        problem = random_problem(seed, stages=3, tiers=2, high=2)
+        for _ in range(rng.randrange(5)):
+            problem = tightened(problem, rng)
+        names = requirements_of(problem)
+        without = frozenset(rng.sample(names, rng.randrange(len(names) // 2)))
+        none = not feasible(problem, without=without).choices
+        impossible += none
+        if refused(problem, without):
+            refusals += 1
+            assert none, seed
+    assert impossible > refusals > impossible / 3, (refusals, impossible)
