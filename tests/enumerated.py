@@ -8,7 +8,7 @@ from problems_made import all_choices, best
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Choice, Problem
 
-PLENTY = 6
+PLENTY = 4
 """Devices of a tier where their number is not asked."""
 
 
