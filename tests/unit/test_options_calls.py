@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from test_options import option, problem, stage, tried
+from planner_graphs import machine
+from test_options import ASKING, compiled, option, problem, stage, tried
 
-from agentlang.planner.space.evaluate import evaluate
+from agentlang.planner.figures import Basis, Figure
+from agentlang.planner.predict import opened
+from agentlang.planner.space.build import build
+from agentlang.planner.space.evaluate import evaluate, served
 from agentlang.planner.space.problem import Choice
 
 PIECES = """
@@ -143,3 +147,36 @@ def test_what_stands_under_a_place_is_nowhere_else() -> None:
 def test_a_tier_that_is_not_known_is_a_problem() -> None:
     found, slugs = tried(PIECES.replace("catalog.h100", "catalog.h1000"))
     assert found is None and slugs == ["plan-unknown-device"]
+
+
+@pytest.mark.parametrize("text", [PIECES, LOOKING, ASKING])
+def test_on_one_machine_a_choice_comes_to_what_the_walk_says(text: str) -> None:
+    given = compiled(text)
+    name = given.program.pipelines[-1].name
+    found, problems = build(given.graph, name, machine(memory=Figure(200e9, "B", Basis.GIVEN)))
+    assert found is not None, problems
+    (pool,) = found.problem.pools
+    outcome = evaluate(found.problem, Choice((0,) * len(found.problem.stages), (1,)))
+    assert outcome.holds
+    assert outcome.seconds[found.problem.moment("finish")] == pytest.approx(found.run.finish.at)
+    taken = {each.name: each.options[0] for each in found.problem.stages}
+    assert served(found.problem, taken, pool.name) == pytest.approx(found.run.busy_seconds)
+    # Everything that is opened is held, and of each model the largest moment.
+    graph, sizes = given.graph, found.work.values
+    handles = [graph.handle(each).demand for each in opened(graph, found.run.opened)]
+    held = sum(demand.footprint.value(sizes) for demand in handles if demand)
+    largest: dict[str, float] = {}
+    for each, time in found.run.times.items():
+        running = time.footprint * found.run.at_once[each]
+        largest[time.model or each] = max(largest.get(time.model or each, 0.0), running)
+    assert outcome.memory[pool.name] == pytest.approx(held + sum(largest.values()))
+
+
+def test_what_an_endpoint_is_asked_for_from_this_machine_is_paid() -> None:
+    given = compiled(ASKING)
+    found, problems = build(given.graph, "ask", machine())
+    assert found is not None, problems
+    assert found.run.elsewhere == {"local": "cloud", "remote": "cloud"}
+    decode = stage(found.problem, "ask.chat_2.decode").options[0]
+    assert (decode.busy, decode.held, decode.dollars) == (0.0, (), pytest.approx(64 * 0.6e-6))
+    assert any("served by cloud" in note for note in found.notes)
