@@ -25,7 +25,7 @@ EXACT = 2.0**30
 WIDEST = 2.0**50
 """No sum is larger, so that none overflows."""
 
-WORKERS = 2
+WORKERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Solver:
             return
         factors = {variable: factor * self.units[variable] for variable, factor in row.terms.items()}
         scale = self._scale(factors, row.most)
-        terms = {variable: floor(factor * scale) for variable, factor in factors.items()}
+        terms = {variable: _floor(factor * scale) for variable, factor in factors.items()}
         most = ceil(row.most * scale)
         limit = self.model.add(self._sum({v: factor for v, factor in terms.items() if factor}) <= most)
         if row.when is not None:
@@ -103,12 +103,12 @@ class Solver:
         whole: dict[int, int] = {}
         for variable, factor in factors.items():
             if self.program.variables[variable].whole:
-                whole[variable] = floor(factor * scale)
+                whole[variable] = _floor(factor * scale)
                 continue
             # An amount has a part of the objective of its own, so that its factor need not be a whole number.
             high = ceil(factor * self.highs[variable] * scale) + 1
             own, finer = self._new(high), min(2.0**20, WIDEST / max(1.0, float(high)))
-            left = floor(factor * scale * finer)
+            left = _floor(factor * scale * finer)
             self.model.add(left * self.variables[variable] <= own * int(finer))
             self.objective_parts.append((own, variable, factor * scale))
             whole[len(self.variables)] = 1
@@ -137,7 +137,6 @@ class Solver:
         solver.parameters.max_time_in_seconds = max(0.01, seconds)
         solver.parameters.random_seed = self.seed % (1 << 31)
         solver.parameters.num_workers = WORKERS
-        solver.parameters.interleave_search = True
         solver.parameters.linearization_level = 2
         solver.parameters.cp_model_probing_level = 0
         solver.parameters.stop_after_first_solution = first
@@ -158,6 +157,12 @@ class Solver:
             self.model.add_hint(self.variables[number], value)
         for own, variable, factor in self.objective_parts:
             self.model.add_hint(own, ceil(factor * hint[variable] / self.units[variable]))
+
+
+def _floor(value: float) -> int:
+    """The whole number below, or the one that arithmetic just missed."""
+    near = round(value)
+    return near if abs(value - near) <= 1e-12 * abs(value) else floor(value)
 
 
 class _Heard(cp_model.CpSolverSolutionCallback):
