@@ -7,8 +7,10 @@ joules, operations) unless its field says else.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from ..base.store import sha256_bytes
 from .calibrate import Calibration
 from .codec import decode, digest, encode
 from .figures import Basis, Figure, Prediction
@@ -246,8 +248,9 @@ class Inequality:
 @dataclass(frozen=True, slots=True)
 class Search:
     """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, `number K` of several, or
-    `infeasible`, where no choice keeps the goal), the relative gap (None where no bound was found), the proven `bound` of the objective, how many choices were looked at, and
-    what simpler ways to choose come to (None where one finds nothing)."""
+    `infeasible`, where no choice keeps the goal), the relative gap (None where no bound was found), the proven `bound`
+    of the objective, how many choices were looked at, and what simpler ways to choose come to (None where one finds
+    nothing)."""
 
     status: str
     gap: float | None
@@ -330,8 +333,16 @@ class Plan:
 
 
 def to_json(plan: Plan, *, indent: int = 2) -> str:
-    """The plan as one JSON document."""
-    return encode(plan, indent=indent).decode()
+    """The plan as one JSON document, with its seal: what `verify` finds accidents by, in numbers and in words."""
+    text = encode(plan, indent=indent).decode()
+    end = text.rindex("}")
+    before, between = (f",\n{' ' * indent}", ": ") if indent else (",", ":")
+    return f'{text[:end].rstrip()}{before}"seal"{between}"{_seal(text)}"' + ("\n}" if indent else "}")
+
+
+def _seal(text: str) -> str:
+    """The SHA-256 of the document with its keys in order and without spaces, as any JSON library can write it again."""
+    return sha256_bytes(json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode())
 
 
 def from_json(text: str | bytes) -> Plan:

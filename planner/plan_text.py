@@ -32,7 +32,9 @@ def _machine(plan: Plan) -> list[str]:
     out = [f"tier {tier.name}: {tier.devices} x {tier.title}{where}", f"  {_figures(tier)}"]
     out.append(f"  memory {show_value(pool.memory.value, 'B')} of {show_value(pool.capacity.value, 'B')}")
     out.append(f"  price {show_value(tier.price.value, '$/h')} ({_price_basis(tier)})")
-    if pool.load:
+    if pool.load > 1.0:
+        out.append(f"  asked for {pool.load:.3g} times what it has at the goal's rate")
+    elif pool.load:
         out.append(f"  busy {pool.load:.0%} of the time at the goal's rate")
     return out
 

@@ -9,15 +9,6 @@ from ..base.suggest import suggest
 from .figures import show_value
 
 
-def several_tiers(fleet: str, what: str, span: Span | None) -> Problem:
-    return Problem(
-        "plan-several-tiers",
-        f"fleet {fleet!r} has {what}, and a placement over several tiers is not planned yet",
-        span,
-        hint="plan on a fleet of one tier, or leave the fleet out to plan on this machine",
-    )
-
-
 def unknown_fleet(name: str, known: tuple[str, ...]) -> Problem:
     meant = suggest(name, known)
     listed = f"the file declares {', '.join(known)}" if known else "the file declares none; leave `--fleet` out"

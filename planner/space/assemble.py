@@ -30,6 +30,7 @@ from ..search.found import Found
 from .build import Built
 from .certificate import certificate
 from .chosen import Chosen
+from .evaluate import FULLEST, step_of
 from .problem import Pool, Problem, Stage, Tier
 from .promised import goal_of, moment_of
 
@@ -71,7 +72,7 @@ def assemble(built: Built, found: Found, place: int = 0) -> Plan:
         energy=energy,
         certificate=certificate(chosen, goals, pools, links),
         search=_search(found, place),
-        notes=built.notes,
+        notes=(*built.notes, *_overloaded(chosen)),
     )
 
 
@@ -84,6 +85,11 @@ def _search(found: Found, place: int) -> Search:
     return Search(
         found.status if not place else f"number {place + 1}", gap, found.considered, found.bound, found.baselines
     )
+
+
+def _overloaded(chosen: Chosen) -> Iterator[str]:
+    if any(step_of(load) > FULLEST for load in chosen.outcome.loads.values()):
+        yield "the rate of the goal is not carried: cost is as if it were"
 
 
 # --- where -----------------------------------------------------------------------------------------------------------
@@ -332,7 +338,7 @@ def _arithmetic(chosen: Chosen, paid: list[Tier]) -> str:
     hourly = f"({' + '.join(each)})" if len(each) > 1 else "".join(each)
     words: list[str] = []
     if hourly and problem.rate is not None:
-        words.append(f"{hourly} / {problem.rate * 3600:.4g} runs per h")
+        words.append(f"{hourly} / {_count(problem.rate * 3600)} runs per h")
     elif hourly:
         words.append(f"{show_value(_paid(chosen), 's')} x {hourly.removeprefix('1 x ')}")
     asked = sum(stage.executions * chosen.taken[stage.name].dollars for stage in problem.stages)
@@ -340,6 +346,10 @@ def _arithmetic(chosen: Chosen, paid: list[Tier]) -> str:
     words += [f"{show_value(asked, '$')} asked elsewhere"] if asked else []
     words += [f"{show_value(moved, '$')} for transfers"] if moved else []
     return " + ".join(words) or "nothing is paid"
+
+
+def _count(runs: float) -> str:
+    return f"{runs:,.0f}" if runs >= 1000.0 else f"{runs:.4g}"
 
 
 def _price_text(tier: Tier) -> str:

@@ -37,7 +37,7 @@ def test_the_fallback_is_what_runs() -> None:
     assert planned is not None and alone is not None, problems
     finish = [next(p.value for p in plan.predictions if p.name == "finish") for plan in (planned, alone)]
     assert abs(finish[0] / finish[1] - 1) < 0.05
-    assert abs(planned.tiers[0].memory.value / alone.tiers[0].memory.value - 1) < 0.05
+    assert abs(planned.pools[0].memory.value / alone.pools[0].memory.value - 1) < 0.05
 
 
 def test_without_a_fallback_the_model_is_named() -> None:

@@ -64,14 +64,15 @@ def test_only_what_is_served_is_elsewhere_and_only_for_this_machine() -> None:
 
 def test_a_model_that_is_served_needs_no_memory_here() -> None:
     there, here = planned(served()), planned(served("other"))
-    assert there.tiers[0].memory.value == 0.0
-    assert here.tiers[0].memory.value > 100e6
+    assert there.pools[0].memory.value == 0.0
+    assert here.pools[0].memory.value > 100e6
     assert there.notes == ("model writer is served by cloud: it is not here",)
 
 
-def test_a_fleet_of_an_endpoint_is_not_planned_yet() -> None:
+def test_a_fleet_of_an_endpoint_alone_is_paid_by_the_token() -> None:
     tier = Tier("cloud", "", (0, 1), SPAN, Endpoint("https://models", None, ("toy-1m",)))
     found, problems = plan(served(), "answer", machine(), fleet=Fleet("office", (tier,), (), SPAN))
-    assert found is None
-    assert [problem.slug for problem in problems] == ["plan-several-tiers"]
-    assert "has an endpoint" in problems[0].title
+    assert found is not None, problems
+    assert {stage.tier for stage in found.stages} == {"cloud"}
+    assert (found.tiers[0].endpoint, found.tiers[0].devices) == (True, 0)
+    assert "tier cloud states no price of a token: it counts as free" in found.notes
