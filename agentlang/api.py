@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .lang.program import Fleet, Pipeline, Program
     from .planner.hardware import Machine
     from .planner.place import Options
-    from .planner.plan import Plan
+    from .planner.plan import Made, Plan
     from .planner.report import Compared
     from .planner.space.build import Built
     from .stdlib.library import Library
@@ -204,6 +204,32 @@ def problem(
         calibration=calibrate.load(machine.key),
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
         options=replace(chosen, here=here),
+    )
+
+
+def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built | None, Problems]:
+    """What there was to decide when a plan was made, from what the plan carries: nothing of this machine and of its
+    environment counts."""
+    import hashlib
+
+    from .planner.space.build import build
+
+    program = compiled.program
+    fleet, found = (None, ()) if made.fleet is None else _fleet(compiled, made.fleet, here=False)
+    graph = compiled.graph
+    if made.options.here and not found:
+        graph, found = _here(compiled, pipeline)
+    if found:
+        return None, found
+    return build(
+        graph,
+        pipeline,
+        made.machine,
+        goal=program.goal(pipeline),
+        fleet=fleet,
+        calibration=made.calibration,
+        program=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        options=made.options,
     )
 
 

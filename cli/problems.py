@@ -83,6 +83,10 @@ def not_measurements(option: str, name: str, why: str) -> Problem:
     return Problem("not-measurements", f"{option}: {name} does not hold measurements: {why}", hint=hint)
 
 
+def catalogue_unread(name: str, why: str) -> Problem:
+    return Problem("catalogue-unsound", f"--catalogue: {name} is no catalogue: {why}", hint="give devices in TOML")
+
+
 def unknown_pass(name: str, passes: tuple[str, ...]) -> Problem:
     near = suggest(name, passes)
     hint = f"did you mean {near}?" if near else f"one of {', '.join(passes)}"

@@ -7,7 +7,7 @@ from problems_made import all_choices, random_problem, small_problem
 
 from agentlang.planner.space.evaluate import erlang_c, evaluate, z_of
 from agentlang.planner.space.problem import Choice, Problem
-from agentlang.planner.verify import Facts, quantile, waits
+from agentlang.planner.verify.facts import Facts, quantile, waits
 
 
 def facts(problem: Problem, choice: Choice) -> Facts:

@@ -1,9 +1,8 @@
-"""Whether a plan is what it claims to be: a second, small reading of the same problem, with arithmetic of its own.
+"""What a choice of a problem comes to, worked out a second time.
 
-Nothing here is shared with the search, the solver, or the module that says what a choice comes to: only the types that
-a problem is written in. Nodes are walked from the top down where the others go from the bottom up, the part of arrivals
-that wait is summed from its definition, quantiles are found by halving. A mistake would have to be made twice, in two
-ways, to go unseen.
+Nothing is shared with the search, the solver, or the module that says what a choice comes to: only the types that a
+problem is written in. The part of arrivals that wait is summed from its definition, quantiles are found by halving,
+everything is asked for by name. A mistake would have to be made twice, in two ways, to go unseen.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil, erf, exp, fsum, inf, lgamma, log, sqrt
 
-from .space.nodes import Constant, Index, Latest, Move, Scaled, Sum, Take
-from .space.problem import Link, Option, Pool, Problem, Promise, Stage, Tier
+from ..space.nodes import Constant, Index, Latest, Move, Scaled, Sum, Take
+from ..space.problem import Link, Option, Pool, Problem, Promise, Stage, Tier
 
 CLOSE = 1e-9
 """Relative: what two orders of the same sum may differ by."""
@@ -81,37 +80,81 @@ class Facts:
             and (self.tier_of(edge.source).name, self.tier_of(edge.target).name) == (left, right)
         )
 
+    def pairs(self, link: Link) -> int:
+        """Pairs of devices that share what passes a link: as many as the smaller side has."""
+        machines = [self.devices(name) for name in (link.left, link.right) if not self.tiers[name].endpoint]
+        return min(machines, default=1)
+
     # --- moments -----------------------------------------------------------------------------------------------------
 
     def moment(self, kind: str, z: float = 0.0) -> float:
         """Seconds until a moment on an idle fleet, every stage slow by z of its sigmas."""
-        return self._node(dict(self.problem.moments)[kind], z, {})
+        return self._seconds(z)[dict(self.problem.moments)[kind]]
 
-    def _node(self, index: Index, z: float, known: dict[Index, float]) -> float:
-        if index in known:
-            return known[index]
-        match self.problem.nodes[index]:
-            case Constant(seconds):
-                value = seconds
-            case Take(stage, times, first):
-                option = self.options[stage]
-                once = option.first if first else fsum(term.value for term in option.time.terms)
-                value = times * once * exp(option.noise * z)
-            case Move(edge, times):
-                _, link = self.link(edge)
-                value = times * (link.latency + self.problem.edges[edge].bytes / link.bandwidth) if link else 0.0
-            case Sum(parts):
-                value = fsum(self._node(part, z, known) for part in parts)
-            case Latest(parts):
-                value = max([0.0, *(self._node(part, z, known) for part in parts)])
-            case Scaled(part, factor):
-                value = factor * self._node(part, z, known)
-        known[index] = value
-        return value
+    def _seconds(self, z: float) -> list[float]:
+        """Of every node. Each is made of those before it."""
+        known: list[float] = []
+        for node in self.problem.nodes:
+            match node:
+                case Constant(seconds):
+                    known.append(seconds)
+                case Take(stage, times, first):
+                    known.append(self._once(stage, first) * exp(z * self.options[stage].noise) * times)
+                case Move(edge, times):
+                    known.append(times * self._transfer(edge))
+                case Sum(parts):
+                    known.append(sum(known[part] for part in parts))
+                case Latest(parts):
+                    known.append(max([0.0, *(known[part] for part in parts)]))
+                case Scaled(part, factor):
+                    known.append(known[part] * factor)
+        return known
 
-    def stages_of(self, kind: str) -> set[str]:
-        """The stages that a moment is made of."""
-        found: set[str] = set()
+    def _once(self, stage: str, first: bool) -> float:
+        option = self.options[stage]
+        return option.first if first else fsum(term.value for term in option.time.terms)
+
+    def _transfer(self, edge: int) -> float:
+        """Seconds of one transfer; nothing where the value stays, or has no link."""
+        _, link = self.link(edge)
+        return link.latency + self.problem.edges[edge].bytes / link.bandwidth if link else 0.0
+
+    def path(self, kind: str, z: float = 0.0) -> list[Part]:
+        """What a moment is made of where all stages are slow by z of their sigmas: of parts side by side the latest
+        (of equal ones the first), with what each stage and each transfer give, in order."""
+        known = self._seconds(z)
+        found: dict[tuple[str, int | None], Part] = {}
+        rest: list[tuple[Index, float]] = [(dict(self.problem.moments)[kind], 1.0)]
+        while rest:
+            index, factor = rest.pop()
+            part = Part("", None, 0.0, 0.0)
+            match self.problem.nodes[index]:
+                case Sum(parts):
+                    rest += [(each, factor) for each in reversed(parts)]
+                case Latest(parts) if parts:
+                    rest.append((max(parts, key=lambda each: known[each]), factor))
+                case Scaled(inner, more):
+                    rest.append((inner, factor * more))
+                case Take(stage, times, first):
+                    seconds = self._once(stage, first) * times * factor
+                    part = Part(stage, None, seconds, seconds * exp(z * self.options[stage].noise))
+                case Move(edge, times):
+                    seconds = self._transfer(edge) * times * factor
+                    part = Part(self.problem.edges[edge].target, edge, seconds, seconds)
+                case Constant(seconds):
+                    part = Part("", None, seconds * factor, seconds * factor)
+                case _:
+                    pass
+            if part.slow > 0.0:
+                before = found.get((part.stage, part.edge), Part("", None, 0.0, 0.0))
+                found[part.stage, part.edge] = Part(
+                    part.stage, part.edge, before.seconds + part.seconds, before.slow + part.slow
+                )
+        return list(found.values())
+
+    def stages_of(self, kind: str) -> list[str]:
+        """The stages that a moment is made of, each once, those of earlier nodes first."""
+        found: dict[Index, str] = {}
         seen: set[Index] = set()
         rest = [dict(self.problem.moments)[kind]]
         while rest:
@@ -121,24 +164,25 @@ class Facts:
             seen.add(index)
             match self.problem.nodes[index]:
                 case Take(stage):
-                    found.add(stage)
+                    found[index] = stage
                 case Sum(parts) | Latest(parts):
                     rest += parts
                 case Scaled(part):
                     rest.append(part)
                 case _:
                     pass
-        return found
+        return list(dict.fromkeys(found[index] for index in sorted(found)))
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
     def load(self, pool: str) -> float:
         """The part of a pool's slots that runs at the promised rate keep."""
         slots = self.pools[pool].slots * self.replicas[pool]
-        if not slots or self.problem.rate is None:
-            return 0.0
-        kept = fsum(self.stages[stage].executions * self.options[stage].busy for stage in self.inhabitants(pool))
-        return self.problem.rate * kept / slots
+        return self.problem.rate * self.service(pool) / slots if slots and self.problem.rate is not None else 0.0
+
+    def service(self, pool: str) -> float:
+        """Seconds that one run keeps slots of a pool."""
+        return fsum(self.stages[stage].executions * self.options[stage].busy for stage in self.inhabitants(pool))
 
     def wait(self, pool: str, percentile: float) -> float:
         """Seconds that the percentile of runs waits for a pool; infinite where there is no bound."""
@@ -240,12 +284,20 @@ class Facts:
 
     def _carried(self, link: Link, rate: float) -> Iterator[Line]:
         """Each way that something goes: a link carries as much at once in the other."""
-        machines = [self.devices(name) for name in (link.left, link.right) if not self.tiers[name].endpoint]
         for left, right in dict.fromkeys(((link.left, link.right), (link.right, link.left))):
             moved = self.traffic(left, right)
             if moved:
-                capacity = link.bandwidth * min(machines, default=1)
-                yield Line(link.carries, f"link {left} {right}", moved * rate, capacity)
+                yield Line(link.carries, f"link {left} {right}", moved * rate, link.bandwidth * self.pairs(link))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a stage, or a transfer to it, gives to a moment: seconds at the median and at the percentile."""
+
+    stage: str
+    edge: int | None
+    seconds: float
+    slow: float
 
 
 @dataclass(frozen=True, slots=True)
