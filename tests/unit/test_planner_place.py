@@ -188,7 +188,7 @@ def test_waiting_is_a_term_and_a_lower_rate_helps() -> None:
     found, problems = planned(given)
     names = [t.name for t in found.goals[1].predicted.terms]  # pyright: ignore[reportOptionalMemberAccess]
     assert "waiting p95" in names
-    assert slugs(problems) == ["plan-goal-missed"]
+    assert slugs(problems) == ["plan-no-plan"]
     hint = str(problems[0].hint)
     rate = float(hint.split("`rate ")[1].split(" per s")[0])
     assert 0.0 < rate < 1.2
@@ -265,7 +265,7 @@ def test_a_fleet_of_several_tiers_has_a_plan_and_one_of_none_is_refused() -> Non
     assert [tier.name for tier in found.tiers] == ["a", "b"]
     assert "not used: b" in plan_text(found) or found.tiers[1].devices
     found, problems = plan(chat_graph(), "answer", machine(), fleet=fleet())
-    assert (found, slugs(problems)) == (None, ["plan-no-devices"])
+    assert (found, slugs(problems)) == (None, ["plan-bad-figure"])
 
 
 def test_an_unknown_device_is_refused_with_a_suggestion() -> None:
