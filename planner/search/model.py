@@ -17,7 +17,7 @@ from typing import Any
 
 from ..space.evaluate import FULLEST, SLACK, STEPS, transfer, waiting
 from ..space.nodes import Constant, Latest, Move, Scaled, Sum, Take, values
-from ..space.problem import Choice
+from ..space.problem import Choice, Edge, Link
 from .linear import CONSTANT, Program, Terms, plus, value
 from .reading import Load, Moment, Reading
 from .replicas import counts
@@ -41,7 +41,6 @@ class Model:
         self.used: dict[int, Terms] = {}
         self.nodes: dict[tuple[int, float], Terms] = {}
         self.moves: dict[int, Terms] = {}
-        self.ways: list[tuple[int, int, int, Place, Place]] = []
         self.traffic: dict[tuple[int, int], Terms] = {}
         self.money: Terms = {}
         self.members = self._members()
@@ -201,32 +200,90 @@ class Model:
         return found
 
     def _edges(self) -> None:
+        narrow = self._narrow()
         for number, edge in enumerate(self.problem.edges):
             source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
+            if source == target:
+                continue
             left, right = self._places(source), self._places(target)
-            leaving: dict[Place, list[int]] = {place: [] for place in left}
-            arriving: dict[Place, list[int]] = {place: [] for place in right}
+            ways: dict[tuple[Place, Place], Link | None] = {}
             for here in left:
                 for there in right:
                     tiers = self._tier(here), self._tier(there)
                     link = None if here == there else self.reading.links.get(tiers)
-                    if link is None and tiers[0] != tiers[1] and self.reading.linked:
-                        continue
-                    flag = self.program.flag()
-                    self.ways.append((flag, source, target, here, there))
-                    leaving[here].append(flag)
-                    arriving[there].append(flag)
-                    if link is not None:
-                        self.moves.setdefault(number, {})[flag] = transfer(edge, link)
-                        moved = edge.bytes * edge.moves
-                        if link.dollars:
-                            self.money[flag] = moved * link.dollars
-                        row = self.traffic.setdefault(tiers, {})
-                        row[flag] = row.get(flag, 0.0) + moved
-            for place, flags in leaving.items():
-                self.program.one_of(flags, left[place])
-            for place, flags in arriving.items():
-                self.program.one_of(flags, right[place])
+                    if link is not None or tiers[0] == tiers[1] or not self.reading.linked:
+                        ways[here, there] = link
+            for here, terms in left.items():
+                # Where one end is, some places are out of reach of the other.
+                beyond = [there for there in right if (here, there) not in ways]
+                if beyond:
+                    total = dict(terms)
+                    for there in beyond:
+                        total = plus(total, right[there])
+                    self.program.at_most(total, 1.0)
+            self._delay(number, edge, left, right, ways)
+            for (here, there), link in ways.items():
+                tiers = self._tier(here), self._tier(there)
+                if link is None or not (link.dollars or tiers in narrow):
+                    continue
+                flag = self._both(left[here], right[there])
+                moved = edge.bytes * edge.moves
+                if link.dollars:
+                    self.money[flag] = moved * link.dollars
+                row = self.traffic.setdefault(tiers, {})
+                row[flag] = row.get(flag, 0.0) + moved
+
+    def _narrow(self) -> set[tuple[int, int]]:
+        """Pairs of tiers that may need more than one pair of devices for what passes between them."""
+        total: dict[tuple[int, int], float] = {}
+        for edge in self.problem.edges:
+            source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
+            tiers = {(self._tier(a), self._tier(b)) for a in self._places(source) for b in self._places(target)}
+            for pair in tiers:
+                total[pair] = total.get(pair, 0.0) + edge.bytes * edge.moves
+        return {
+            pair
+            for pair, moved in total.items()
+            if (link := self.reading.links.get(pair)) is not None
+            and self.reading.binding(link.carries)
+            and self.reading.pairs_for(moved, link) > 1
+        }
+
+    def _both(self, left: Terms, right: Terms) -> int:
+        """A flag that is 1 where both ends are so."""
+        found = self.program.count(1, lambda at: min(value(left, at), value(right, at)))
+        self.program.at_most(plus(plus(left, right), {found: -1.0}), 1.0)
+        return found
+
+    def _delay(
+        self,
+        number: int,
+        edge: Edge,
+        left: Mapping[Place, Terms],
+        right: Mapping[Place, Terms],
+        ways: Mapping[tuple[Place, Place], Link | None],
+    ) -> None:
+        """Seconds of a transfer: for each place of one end, at least what the place of the other makes it."""
+        rows: list[Terms] = []
+        for near, far, turned in ((left, right, False), (right, left, True)):
+            for here, terms in near.items():
+                takes = {
+                    there: transfer(edge, link)
+                    for there in far
+                    if (link := ways.get((there, here) if turned else (here, there))) is not None
+                }
+                longest = max(takes.values(), default=0.0)
+                if longest:
+                    row = plus({CONSTANT: -longest}, terms, longest)
+                    for there, seconds in takes.items():
+                        row = plus(row, far[there], seconds)
+                    rows.append(row)
+        if rows:
+            longest = max(transfer(edge, link) for link in ways.values() if link is not None)
+            seconds = self.program.amount(longest, self.unit, lambda at: max(0.0, *(value(row, at) for row in rows)))
+            for row in rows:
+                self.program.at_most(plus(row, {seconds: -1.0}), 0.0)
+            self.moves[number] = {seconds: 1.0}
 
     # Pools.
 
@@ -528,9 +585,6 @@ class Model:
                 step = reading.step(load, replicas)
                 enough = [flag for flag, count, of, upto in flags if count == replicas and of < 0 and upto >= step]
                 at[enough[0] if enough else fit[-1][0]] = 1.0
-        for flag, source, target, here, there in self.ways:
-            same = self._place(source, choice.options[source]) == here
-            at[flag] = float(same and self._place(target, choice.options[target]) == there)
         for number, variable in enumerate(self.program.variables):
             if number not in at:
                 at[number] = variable.hint(at) if variable.hint else 0.0
