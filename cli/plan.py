@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problem, Problems, has_errors
-from ..base.store import write_atomic
+from . import plan_answers, plan_diff
 from . import problems as words
 from .console import Console, Exit, measuring
 from .target import Refused, Target, open_target
@@ -28,8 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cost", choices=("annuity", "capex", "rent", "paper"), default="annuity", help="what counts as price"
     )
-    parser.add_argument("--out", metavar="FILE", help="write the plan as JSON")
+    parser.add_argument("--out", metavar="FILE", help="write the plan as JSON, or its picture as SVG")
     parser.add_argument("--enforce-goal", action="store_true", help="a missed goal is an error")
+    plan_answers.configure(parser)
+    plan_diff.configure(parser)
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
@@ -42,12 +44,16 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..planner.plan import to_json
     from ..planner.report import plan_text
 
+    if plan_diff.wanted(arguments):
+        return plan_diff.execute(arguments, console)
     target = open_target(arguments.file, arguments.pipeline)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
     machine = hardware.load_or_measure(measuring(console))
     options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal)
     choice = choose_engines(target.compiled, target.pipeline, machine, options=options)
+    if plan_answers.wanted(arguments):
+        return plan_answers.execute(arguments, console, replace(target, compiled=choice.compiled), machine, options)
     planned, found = plan(
         choice.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options
     )
@@ -57,7 +63,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if planned is None:
         return console.fail(problems, target.sources, _code(found))
     if arguments.out:
-        write_atomic(Path(arguments.out), to_json(planned).encode() + b"\n")
+        plan_answers.write(Path(arguments.out), planned)
     if console.json:
         console.print(to_json(planned))
     else:

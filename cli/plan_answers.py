@@ -152,16 +152,26 @@ def _frontier(arguments: argparse.Namespace, console: Console, built: Built, pro
     return Exit.DONE
 
 
-def _write(out: Path, plans: Sequence[Plan]) -> None:
-    """The first plan into a file; all of them into a folder, by their numbers."""
+def write(out: Path, plan: Plan) -> None:
+    """A plan as JSON, or as a picture by the file's name."""
     from ..planner.plan import to_json
 
+    if out.suffix.lower() == PICTURE:
+        from ..planner.answers.picture import plan_svg
+
+        write_atomic(out, plan_svg(plan).encode())
+    else:
+        write_atomic(out, to_json(plan).encode() + b"\n")
+
+
+def _write(out: Path, plans: Sequence[Plan]) -> None:
+    """The first plan into a file; all of them into a folder, by their numbers."""
     if out.suffix:
-        write_atomic(out, to_json(plans[0]).encode() + b"\n")
+        write(out, plans[0])
         return
     out.mkdir(parents=True, exist_ok=True)
     for number, plan in enumerate(plans, 1):
-        write_atomic(out / f"{number}.json", to_json(plan).encode() + b"\n")
+        write(out / f"{number}.json", plan)
 
 
 # --- what if -----------------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ def _what_if(
         return console.fail((*other.problems, *found), other.sources)
     changes = difference(before, after) if before is not None else ()
     if arguments.out:
-        write_atomic(Path(arguments.out), to_json(after).encode() + b"\n")
+        write(Path(arguments.out), after)
     if console.json:
         console.document({"changes": difference_json(changes), "plan": json.loads(to_json(after))})
     else:
