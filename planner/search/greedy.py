@@ -138,8 +138,9 @@ def _price(reading: Reading, stage: int, place: int) -> float:
     return reading.tier(pool).dollars.value * of.devices * option.busy / max(1, of.slots) + option.dollars
 
 
-def improved(reading: Reading, seed: int, until: float, stop_at_first: bool = False) -> Trial | None:
-    """The best combination that it comes to before `until` (of `monotonic`); of stages without options, none."""
+def improved(reading: Reading, seed: int, until: float, stop_at_first: bool = False, patient: bool = False) -> Trial | None:
+    """The best combination that it comes to before `until` (of `monotonic`), where no single change is better; `patient`
+    goes on until then. None for stages without options."""
     if not all(reading.allowed):
         return None
     rng = Random(seed)
@@ -150,20 +151,33 @@ def improved(reading: Reading, seed: int, until: float, stop_at_first: bool = Fa
             best = found
         if monotonic() > until:
             break
+    if best is None:
+        return None
+    best = _descended(reading, best, rng, until, stop_at_first)
+    while monotonic() < until and patient and not (stop_at_first and best.score[0] == 0.0):
+        # From somewhere near the best, down again.
+        stages = rng.sample(range(len(reading.allowed)), min(len(reading.allowed), rng.randint(2, 5)))
+        changed = {stage: rng.choice(reading.allowed[stage]) for stage in stages}
+        started = trial(reading, _with(reading, best.options, changed))
+        found = _descended(reading, started, rng, until, stop_at_first)
+        if found.score < best.score:
+            best = found
+    return best
+
+
+def _descended(reading: Reading, best: Trial, rng: Random, until: float, stop_at_first: bool) -> Trial:
     better = True
-    while best and better and monotonic() < until:
-        if stop_at_first and best.score[0] == 0.0:
-            break
+    while better and monotonic() < until:
         better = False
         for changed in _moves(reading, best.options, rng):
+            if monotonic() > until or (stop_at_first and best.score[0] == 0.0):
+                break
             options = _with(reading, best.options, changed)
             if options == best.options:
                 continue
             found = trial(reading, options, best.score)
             if found.score < best.score:
                 best, better = found, True
-            if monotonic() > until or (stop_at_first and best.score[0] == 0.0):
-                break
     return best
 
 

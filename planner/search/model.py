@@ -25,6 +25,9 @@ from .replicas import counts
 FINE = 2.0**-30
 """Seconds and dollars are told apart by this part of the largest that matters."""
 
+NEGLIGIBLE = 0.005
+"""What the least edges of a link may take of it together, not to be counted."""
+
 Place = tuple[str, int]
 """Where a stage is, as far as an edge cares: its tier, or its pool where values move within the tier."""
 
@@ -224,7 +227,7 @@ class Model:
             self._delay(number, edge, left, right, ways)
             for (here, there), link in ways.items():
                 tiers = self._tier(here), self._tier(there)
-                if link is None or not (link.dollars or tiers in narrow):
+                if link is None or not (link.dollars or number in narrow.get(tiers, ())):
                     continue
                 flag = self._both(left[here], right[there])
                 moved = edge.bytes * edge.moves
@@ -233,21 +236,28 @@ class Model:
                 row = self.traffic.setdefault(tiers, {})
                 row[flag] = row.get(flag, 0.0) + moved
 
-    def _narrow(self) -> set[tuple[int, int]]:
-        """Pairs of tiers that may need more than one pair of devices for what passes between them."""
-        total: dict[tuple[int, int], float] = {}
-        for edge in self.problem.edges:
+    def _narrow(self) -> dict[tuple[int, int], set[int]]:
+        """Pairs of tiers that may need more than one pair of devices for what passes between them, each with the edges
+        that count. Those that hardly do are left out, in favour of the choice: `evaluate` counts them."""
+        loads: dict[tuple[int, int], list[tuple[float, int]]] = {}
+        for number, edge in enumerate(self.problem.edges):
             source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
             tiers = {(self._tier(a), self._tier(b)) for a in self._places(source) for b in self._places(target)}
             for pair in tiers:
-                total[pair] = total.get(pair, 0.0) + edge.bytes * edge.moves
-        return {
-            pair
-            for pair, moved in total.items()
-            if (link := self.reading.links.get(pair)) is not None
-            and self.reading.binding(link.carries)
-            and self.reading.pairs_for(moved, link) > 1
-        }
+                link = self.reading.links.get(pair)
+                if link is not None and self.problem.rate is not None and self.reading.binding(link.carries):
+                    load = edge.bytes * edge.moves * self.problem.rate / link.bandwidth
+                    loads.setdefault(pair, []).append((load, number))
+        found: dict[tuple[int, int], set[int]] = {}
+        for pair, each in loads.items():
+            if sum(load for load, _ in each) > 1.0:
+                little, counted = 0.0, set[int]()
+                for load, number in sorted(each):
+                    little += load
+                    if little > NEGLIGIBLE:
+                        counted.add(number)
+                found[pair] = counted
+        return found
 
     def _both(self, left: Terms, right: Terms) -> int:
         """A flag that is 1 where both ends are so."""

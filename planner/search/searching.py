@@ -17,6 +17,9 @@ from .replicas import best as best_replicas
 CLOSE = 1e-6
 """Relative: objectives that are no further apart are the same."""
 
+LARGE = 100
+"""Options of all stages together; with fewer, the solver is done sooner than a longer search by hand."""
+
 Progress = Callable[[float, float, float], None]
 """Hears of each better choice: seconds since the start, its objective, and the bound so far."""
 
@@ -108,13 +111,16 @@ class _Search:
 
     def _by_hand(self) -> None:
         share = min(1.0, 0.1 * (self.until - self.began))
-        found: Trial | None = improved(self.reading, self.seed, self.began + share, stop_at_first=True)
+        found: Trial | None = improved(self.reading, self.seed, self.began + share, stop_at_first=True, patient=True)
         if found is not None and found.score[0] == 0.0:
             self._keep(found.choice)
             if not self.first:
-                found = improved(self.reading, self.seed, monotonic() + share)
+                found = improved(self.reading, self.seed, monotonic() + share, patient=self._large())
                 if found is not None and found.score[0] == 0.0:
                     self._keep(found.choice)
+
+    def _large(self) -> bool:
+        return sum(len(allowed) for allowed in self.reading.allowed) > LARGE
 
     def _solved(self) -> Found:
         try:
