@@ -22,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "fmt": "rewrite a program in the canonical form, comments kept",
     "run": "run a pipeline; its result streams to stdout",
     "plan": "the placement for a pipeline's goal, or why there is none",
+    "simulate": "a plan under load, on a virtual clock: percentiles, cost, blame",
+    "verify": "derive every number and choice of a plan again, from its program",
     "profile": "measure a pipeline here on each engine, so that plans are nearer",
     "compile": "show each step from syntax to StableHLO",
     "opt": "put a module through passes of the compiler",

@@ -17,7 +17,7 @@ from typing import cast
 
 from ...base.problems import Problem, Problems
 from ...base.source import Source, Span
-from . import problems
+from .. import trace_problems as problems
 from .arrivals import Arrival
 
 AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...base.problems import Problem
-from ...base.source import Span
+from ..base.problems import Problem
+from ..base.source import Span
 
 
 def trace_empty(path: str) -> Problem:
