@@ -70,7 +70,7 @@ def _rates(plan: Plan) -> list[str]:
 
 
 def _pools(plan: Plan) -> list[str]:
-    rows = [("pool", "replicas", "devices each", "batch", "busy", "waiting", "memory of one")]
+    rows: list[tuple[str, ...]] = [("pool", "replicas", "devices each", "batch", "busy", "waiting", "memory of one")]
     for pool in plan.pools:
         if pool.slots:
             rows.append(_pool(pool))
@@ -114,7 +114,8 @@ def _links(plan: Plan) -> list[str]:
 
 def _stages(plan: Plan) -> list[str]:
     """Of one tier: what limits each stage, and how far from the roofline it is."""
-    rows = [("stage", "tier", "engine", "times", "each", "error", "limited by", "above the roofline")]
+    heads = ("stage", "tier", "engine", "times", "each", "error", "limited by", "above the roofline")
+    rows: list[tuple[str, ...]] = [heads]
     for stage in plan.stages:
         excess = next((t for t in stage.time.terms if t.name == EXCESS), None)
         rows.append((*_stage(stage), resource_of(stage.time), excess.detail if excess else ""))
@@ -137,8 +138,10 @@ def _placed(plan: Plan) -> list[str]:
     """Of several: how many devices share each stage, in how many replicas, and what it may take."""
     budgets = any(stage.budget is not None for stage in plan.stages)
     heads = ("stage", "tier", "engine", "times", "each", "error", "parallel", "batch", "replicas", "limited by")
-    rows = [(*heads, "budget" if budgets else "")]
+    rows: list[tuple[str, ...]] = [(*heads, "budget" if budgets else "")]
     for stage in plan.stages:
+        if stage.operation == "agent.kv_transfer" and _stays(plan, stage):
+            continue
         budget = "" if stage.budget is None else show_value(stage.budget, "s") if stage.budget else "beside the path"
         shared = stage.batch > 0
         rows.append(
@@ -152,6 +155,13 @@ def _placed(plan: Plan) -> list[str]:
             )
         )
     return table(rows) if plan.stages else []
+
+
+def _stays(plan: Plan, stage: StagePlan) -> bool:
+    """Whether a cache is used where it was made: then nothing is transferred."""
+    call = stage.id.rpartition(".")[0]
+    ends = [each.pool for each in plan.stages if each.id in (f"{call}.prefill", f"{call}.decode")]
+    return len(ends) == 2 and ends[0] == ends[1]
 
 
 def _parallel(stage: StagePlan) -> str:
@@ -266,7 +276,7 @@ def _search(plan: Plan) -> list[str]:
         case status if status == GAP and search.gap is not None:
             lines.append(f"nothing that holds is {_better(plan)} by more than {search.gap:.1%}{looked}")
         case status if status == GAP:
-            lines.append(f"the best that was found: how much better another may be is not known{looked}")
+            lines.append(f"the best that was found: no bound is known{looked}")
         case status if status == INFEASIBLE:
             lines.append("nothing keeps the whole goal: this is the nearest to it")
         case status:

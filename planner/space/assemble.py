@@ -81,9 +81,13 @@ def _search(found: Found, place: int) -> Search:
     gap = found.gap
     if place:
         value = found.outcomes[place].objective
-        gap = (value - found.bound) / value if value and isfinite(value) else 0.0
+        gap = (value - found.bound) / value if value else 0.0
     return Search(
-        found.status if not place else f"number {place + 1}", gap, found.considered, found.bound, found.baselines
+        status=found.status if not place else f"number {place + 1}",
+        gap=gap if isfinite(gap) else None,
+        considered=found.considered,
+        bound=found.bound if isfinite(found.bound) else 0.0,
+        baselines=found.baselines,
     )
 
 
