@@ -5,10 +5,10 @@ Roles. `serve`: prompts and replies share the devices, each decode step stands b
 passes between the two pools. `one`: the device that does everything, one request at a time.
 
 A pool of a role is one for each number of devices that share the weights (tensor parallel 1, 2, 4, 8; where eight do
-not hold them, groups of eight one behind the other) and each batch: powers of two, and the largest at which the goal's
-gap between tokens holds. Times are those of a full batch.
-Where several calls of a program use one model, a step counts as if all of its batch were of the call that makes it
-longest, so that the numbers hold whichever of them come.
+not hold them, groups of eight one behind the other) and each batch: powers of two, and the largest that memory holds
+and at which the goal's gap between tokens does. Times are those of a full batch. Where several calls of a program use
+one model, a step counts as if all of its batch were of the call that makes it longest, so that the numbers hold
+whichever of them come.
 """
 
 from __future__ import annotations
@@ -127,18 +127,27 @@ class Served:
         return _undominated([(pool, made) for pool, made in found if made])
 
     def _batches(self, role: str, tensor: int, behind: int) -> list[int]:
-        """Powers of two, and the largest batch whose steps are not longer than the goal's gap."""
-        if role == "prefill" or not self.decodes or self.gap == inf:
+        """Powers of two, and the largest batch that memory holds and whose steps are not longer than the goal's gap."""
+        if role == "prefill" or not self.decodes:
             return list(BATCHES)
-        low, high = 0, BATCHES[-1]
+        low, high = 0, self._most(tensor, behind)
         while low < high:
-            middle = (low + high + 1) // 2
+            middle = (low + high + 1) // 2 if self.gap < inf else high
             pool = Pool("", self.site.name, tensor * behind, middle * behind, tensor, behind)
-            if self._step(pool, beside=role == "serve").value <= self.gap:
+            if self.gap == inf or self._step(pool, beside=role == "serve").value <= self.gap:
                 low = middle
             else:
                 high = middle - 1
         return sorted({*BATCHES, low} - {0})
+
+    def _most(self, tensor: int, behind: int) -> int:
+        """The largest batch that memory holds, of those that are offered."""
+        asked, shape = self.asked, self.shape
+        positions = max(1.0, *(asked.positions(stage, shape) for stage in self.decodes))
+        working = max(float(BATCHES[-1]), *(min(float(CHUNK), asked.positions(s, shape)) for s in self.prefills), 0.0)
+        room = tensor * behind * self.site.tier.memory - self._activations(working).bytes
+        room -= sum(held.bytes for held in self._weights)
+        return max(0, min(BATCHES[-1], int(room / (behind * positions * self._cached))))
 
     def alone(self, stage: str) -> Option | None:
         """A stage on the device that does everything, one at a time; None where that cannot hold the model."""

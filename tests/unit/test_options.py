@@ -210,6 +210,15 @@ def test_the_largest_batch_of_the_promised_gap_is_offered() -> None:
     assert step <= limit < step * (batch + 2) / batch
 
 
+def test_the_largest_batch_that_memory_holds_is_offered() -> None:
+    given = problem(LARGE.replace("  token_gap p95 <= 30 ms\n", ""))
+    (pool,) = [p for p in given.pools if p.name.startswith("old writer decode tp2 ") and p.slots & (p.slots - 1)]
+    held = [each.bytes for each in option(given, "chat.chat.decode", pool.name).held]
+    one_more = 3072 * 320 * 1024
+    # Room is left for prompts that are computed beside the replies.
+    assert sum(held) <= 96e9 < sum(held) + 2 * one_more
+
+
 def test_number_formats_compute_at_their_own_rate_where_the_device_has_it() -> None:
     given = problem(LARGE)
     new = option(given, "chat.chat.prefill", "cheap writer prefill tp1 b1")
