@@ -13,7 +13,7 @@ from random import Random
 from time import monotonic
 
 from ..space.problem import Choice
-from .reading import Fixed, Reading
+from .reading import Fixed, Load, Reading
 
 Score = tuple[float, float, float]
 """By how much it misses, its objective, and dollars: the least is the best."""
@@ -35,16 +35,20 @@ class Trial:
 def trial(reading: Reading, options: tuple[int, ...], above: Score = NEVER) -> Trial:
     """A combination with replicas that are added one by one, where waits miss a limit, to the pool that gains most for
     its price. Cut short where it is worse than `above` for sure."""
+    if above[0] == 0.0 and reading.problem.objective == "cheapest" and _floor(reading, options) >= above[1]:
+        return Trial(options, (), NEVER)
     fixed = reading.fixed(options, lenient=True)
     if fixed is None or fixed.faults > above[0]:
         return Trial(options, (), NEVER)
     counts = _replicas(reading, fixed)
     problem = reading.problem
     replicas = [0] * len(problem.pools)
-    used = [0] * len(problem.tiers)
+    own, hosts = [0] * len(problem.tiers), [0] * len(problem.tiers)
     for load, count in zip(fixed.loads, counts, strict=True):
         replicas[load.pool] = count
-        used[reading.tier_of[load.pool]] += count * problem.pools[load.pool].devices
+        pool = problem.pools[load.pool]
+        (hosts if pool.host else own)[reading.tier_of[load.pool]] += count * pool.devices
+    used = [max(both) for both in zip(own, hosts, strict=True)]
     faults, slack = fixed.faults, 0.0
     for tier, of in enumerate(problem.tiers):
         if used[tier] > of.high and reading.binding(of.counted):
@@ -69,6 +73,29 @@ def trial(reading: Reading, options: tuple[int, ...], above: Score = NEVER) -> T
     slack += sum((each.soft or 0.0) * max(0.0, fixed.joules - each.limit) for each in reading.soft_power)
     value = {"fastest": fixed.finish, "greenest": fixed.joules}.get(problem.objective, dollars)
     return Trial(options, tuple(replicas), (faults, value + slack, dollars))
+
+
+def _floor(reading: Reading, options: tuple[int, ...]) -> float:
+    """Dollars that a combination takes at least: the devices that carry its load, where that is paid by the hour."""
+    problem = reading.problem
+    if problem.rate is None:
+        return 0.0
+    served: dict[int, float] = {}
+    extra = 0.0
+    for stage, place in zip(problem.stages, options, strict=True):
+        option = stage.options[place]
+        pool = reading.pool_at[option.pool]
+        served[pool] = served.get(pool, 0.0) + stage.executions * option.busy
+        extra += stage.executions * option.dollars
+    own, hosts = [0] * len(problem.tiers), [0] * len(problem.tiers)
+    for pool, busy in served.items():
+        devices = reading.least(Load(pool, busy, busy)) * problem.pools[pool].devices
+        (hosts if problem.pools[pool].host else own)[reading.tier_of[pool]] += devices
+    paid = sum(
+        tier.dollars.value * max(count, host, tier.low)
+        for tier, count, host in zip(problem.tiers, own, hosts, strict=True)
+    )
+    return paid / problem.rate + extra
 
 
 def _replicas(reading: Reading, fixed: Fixed) -> list[int]:

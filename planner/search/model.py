@@ -409,17 +409,23 @@ class Model:
 
     # What is limited.
 
-    def devices(self, tier: int) -> Terms:
+    def devices(self, tier: int) -> tuple[Terms, ...]:
+        """Devices that a tier's pools take, and those that its hosts' pools do: the more of both are in use."""
+        both = (self._devices(tier, False), self._devices(tier, True))
+        return tuple(terms for terms in both if terms)
+
+    def _devices(self, tier: int, host: bool) -> Terms:
         found: Terms = {}
         for pool, terms in self.used.items():
-            if self.reading.tier_of[pool] == tier:
+            if self.reading.tier_of[pool] == tier and self.problem.pools[pool].host is host:
                 found = plus(found, terms, float(self.problem.pools[pool].devices))
         return {variable: factor for variable, factor in found.items() if factor}
 
     def _counts(self) -> None:
         for number, tier in enumerate(self.problem.tiers):
             if self.reading.binding(tier.counted):
-                self.program.at_most(self.devices(number), tier.high)
+                for used in self.devices(number):
+                    self.program.at_most(used, tier.high)
 
     def _links(self) -> None:
         rate = self.problem.rate
@@ -432,19 +438,26 @@ class Model:
             if not ends:
                 self.program.at_most(flow, 1.0 + 2 * SLACK)
             for tier in ends:
-                low, used = self.problem.tiers[tier].low, self.devices(tier)
-                if low < 2:
-                    self.program.at_most(plus(flow, used, -(1.0 + 2 * SLACK)), 0.0)
-                    continue
-                # What is always paid for carries as well.
-                def paid(at: Mapping[int, float], used: Terms = used, low: int = low) -> float:
-                    return 1.0 if value(used, at) <= low else 0.0
+                self._carried(flow, tier)
 
-                enough = self.program.count(1, paid)
-                more = self.program.count(1, lambda at, enough=enough: 1.0 - at[enough])
-                self.program.one_of((enough, more), {CONSTANT: 1.0})
-                self.program.at_most(flow, low * (1.0 + 2 * SLACK), when=enough)
-                self.program.at_most(plus(flow, used, -(1.0 + 2 * SLACK)), 0.0, when=more)
+    def _carried(self, flow: Terms, tier: int) -> None:
+        """As much passes as the devices of a tier carry: those that are in use, or always paid for."""
+        program, more = self.program, -(1.0 + 2 * SLACK)
+        low, each = self.problem.tiers[tier].low, self.devices(tier)
+        ways = ([{CONSTANT: float(low)}] if low > 1 or not each else []) + list(each)
+        if len(ways) == 1:
+            program.at_most(plus(flow, ways[0], more), 0.0)
+            return
+        flags: list[int] = []
+        for number, way in enumerate(ways):
+
+            def largest(at: Mapping[int, float], number: int = number) -> float:
+                counts = [value(one, at) for one in ways]
+                return float(counts.index(max(counts)) == number)
+
+            flags.append(program.count(1, largest))
+            program.at_most(plus(flow, way, more), 0.0, when=flags[-1])
+        program.one_of(flags, {CONSTANT: 1.0})
 
     def _promises(self) -> None:
         reading, problem, program = self.reading, self.problem, self.program
@@ -521,20 +534,22 @@ class Model:
         problem, program = self.problem, self.program
         paid: Terms = {}
         for number, tier in enumerate(problem.tiers):
-            used = self.devices(number)
+            each = self.devices(number)
             if not tier.dollars.value:
                 continue
-            if tier.low:
-                high = tier.low + sum(int(factor) for factor in used.values())
+            if not tier.low and len(each) < 2:
+                paid = plus(paid, each[0] if each else {}, tier.dollars.value)
+                continue
 
-                def most(at: Mapping[int, float], used: Terms = used, low: int = tier.low) -> float:
-                    return max(float(low), value(used, at))
+            def most(at: Mapping[int, float], each: tuple[Terms, ...] = each, low: int = tier.low) -> float:
+                return max([float(low), *(value(used, at) for used in each)])
 
-                count = program.count(high, most)
-                program.at_most({CONSTANT: float(tier.low), count: -1.0}, 0.0)
+            high = tier.low + sum(int(factor) for used in each for factor in used.values())
+            count = program.count(high, most)
+            program.at_most({CONSTANT: float(tier.low), count: -1.0}, 0.0)
+            for used in each:
                 program.at_most(plus(used, {count: -1.0}), 0.0)
-                used = {count: 1.0}
-            paid = plus(paid, used, tier.dollars.value)
+            paid[count] = tier.dollars.value
         if problem.rate is not None:
             return plus(self.money, paid, 1.0 / problem.rate)
         return self._dollars_alone()
@@ -556,23 +571,24 @@ class Model:
             price = tier.dollars.value
             if not price:
                 continue
-            if not tier.low:
+            each = self.devices(number)
+            if not tier.low and len(each) < 2:
                 for pool, terms in self.used.items():
                     devices = self.problem.pools[pool].devices
                     if self.reading.tier_of[pool] == number and devices and terms:
                         taken(next(iter(terms)) if len(terms) == 1 else self._any(list(terms)), price * devices)
                 continue
             total = plus(total, finish, price * tier.low)
-            used = self.devices(number)
             flags: list[int] = []
-            for extra in range(tier.low + 1, 1 + int(sum(used.values()))):
+            for extra in range(tier.low + 1, 1 + max([int(sum(used.values())) for used in each], default=0)):
 
-                def more(at: Mapping[int, float], used: Terms = used, extra: int = extra) -> float:
-                    return 1.0 if value(used, at) >= extra else 0.0
+                def more(at: Mapping[int, float], each: tuple[Terms, ...] = each, extra: int = extra) -> float:
+                    return 1.0 if any(value(used, at) >= extra for used in each) else 0.0
 
                 flags.append(program.count(1, more))
                 taken(flags[-1], price)
-            program.at_most(plus(used, dict.fromkeys(flags, -1.0)), float(tier.low))
+            for used in each:
+                program.at_most(plus(used, dict.fromkeys(flags, -1.0)), float(tier.low))
         return total
 
     # Choices and points.

@@ -228,9 +228,12 @@ class Reading:
     def _values(
         self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]], z: float
     ) -> list[float]:
+        at = self.stage_at
+
         def take(leaf: Take) -> float:
-            option = taken[self.stage_at[leaf.stage]]
-            return (option.first if leaf.first else option.seconds) * exp(z * option.noise) * leaf.times
+            option = taken[at[leaf.stage]]
+            seconds = option.first if leaf.first else option.time.value
+            return (seconds * exp(z * option.noise) if z else seconds) * leaf.times
 
         def move(leaf: Move) -> float:
             edge, link = crossing.get(leaf.edge, (None, None))
