@@ -206,7 +206,9 @@ def _what_if(
         if before is None:
             console.print(f"without it there is no plan; if {asked}:\n\n{after}")
         else:
-            console.print(f"if {asked}:\n\n{difference_text(changes)}")
+            # That the program is another is what was asked.
+            told = [each for each in changes if each.group != "inputs"]
+            console.print(f"if {asked}:\n\n{difference_text(told)}")
         console.problems(found, other.sources)
     return Exit.ERRORS if has_errors(found) else Exit.DONE
 

@@ -10,7 +10,7 @@ from ..figures import show_value
 from .frontier import Frontier, Point
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640.0, 400.0, 90.0, 56.0, 40.0, 24.0
-_INK, _GREY, _BLUE = "#18181b", "#a1a1aa", "#3257b8"
+_INK, _GREY, _BLUE = "#18181b", "#71717a", "#3257b8"
 
 
 def frontier_svg(frontier: Frontier, title: str) -> str:
@@ -40,6 +40,8 @@ def frontier_svg(frontier: Frontier, title: str) -> str:
         f'<text x="{middle:.0f}" y="{_HEIGHT - 14:.0f}" text-anchor="middle">{escape(frontier.latency)}</text>'
     )
     parts.append(f'<text x="{_LEFT - 70:.0f}" y="{_TOP - 6:.0f}">per 1000 runs</text>')
+    key = "larger: more energy; filled: keeps the goal"
+    parts.append(f'<text x="{_WIDTH - _RIGHT:.0f}" y="{_TOP - 6:.0f}" text-anchor="end" fill="{_GREY}">{key}</text>')
     most = max(point.joules for point in frontier.points) or 1.0
     for number, point in enumerate(frontier.points, 1):
         parts.append(_dot(point, number, across.at(point.seconds), up.at(point.dollars * 1000), most))

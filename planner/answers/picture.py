@@ -9,7 +9,7 @@ from ..figures import show_value
 from ..goals import term_text
 from ..plan import GoalPlan, LinkPlan, Plan, TierPlan
 
-_WIDE, _GAP, _LEFT, _TOP, _LINE, _HEAD = 300.0, 120.0, 20.0, 56.0, 38.0, 62.0
+_WIDE, _GAP, _LEFT, _TOP, _LINE, _HEAD, _LANE = 300.0, 120.0, 20.0, 56.0, 38.0, 62.0, 54.0
 _COLOURS = ("#3257b8", "#b5432a", "#2b7a5b", "#7a4fb0", "#9a7b12", "#b03a78", "#2a7f96", "#5d6470")
 _SMALL = 'font-size="11" fill="#52525b"'
 
@@ -21,10 +21,11 @@ def plan_svg(plan: Plan) -> str:
     bottom = _TOP + _HEAD + _LINE * tall + 10
     places = {tier.name: _LEFT + number * (_WIDE + _GAP) for number, tier in enumerate(tiers)}
     links = [link for link in plan.links if link.bytes_per_run and {link.left, link.right} <= places.keys()]
-    below = bottom + 34 * sum(_far(link, places) for link in links) + 24
+    below = bottom + _LANE * sum(_far(link, places) for link in links) + 24
     height = below + 18 * len(plan.goals) + 30
     width = max(_LEFT * 2 + len(tiers) * (_WIDE + _GAP) - _GAP, 480.0)
     verdict = "" if not plan.goals else ": meets its goal" if plan.feasible else ": does not meet its goal"
+    status = plan.search.status if plan.feasible else "the nearest to its goal"
     title = f"plan of {plan.pipeline} on {plan.fleet}{verdict}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -32,15 +33,18 @@ def plan_svg(plan: Plan) -> str:
         'font-family="system-ui, sans-serif" font-size="12.5" fill="#18181b">',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         _text(_LEFT, 26, title, 'font-size="15"'),
-        _text(_LEFT, 44, f"{show_value(plan.cost.per_1000_runs, '$')} per 1000 runs, {plan.search.status}", _SMALL),
+        _text(_LEFT, 44, f"{show_value(plan.cost.per_1000_runs, '$')} per 1000 runs, {status}", _SMALL),
     ]
     for number, tier in enumerate(tiers):
         parts += _tier(plan, tier, places[tier.name], bottom, _COLOURS[number % len(_COLOURS)])
     lane = bottom
+    between: dict[frozenset[str], int] = {}
     for link in links:
+        pair = frozenset((link.left, link.right))
         if _far(link, places):
-            lane += 34
-        parts += _link(link, places, lane)
+            lane += _LANE
+        parts += _link(link, places, lane, between.get(pair, 0))
+        between[pair] = between.get(pair, 0) + 1
     for number, term in enumerate(plan.goals):
         parts.append(_text(_LEFT, below + 18 * number, _goal(term), "" if term.met else 'fill="#b5432a"'))
     return "".join([*parts, "</svg>\n"])
@@ -77,18 +81,21 @@ def _far(link: LinkPlan, places: dict[str, float]) -> bool:
     return abs(places[link.left] - places[link.right]) > _WIDE + _GAP + 1 or link.left == link.right
 
 
-def _link(link: LinkPlan, places: dict[str, float], lane: float) -> list[str]:
-    label = f"{show_value(link.bytes_per_run, 'B')} a run"
+def _link(link: LinkPlan, places: dict[str, float], lane: float, number: int) -> list[str]:
+    """One way of a link; the `number`th of its pair."""
+    arrow = "\u2192" if places[link.left] <= places[link.right] else "\u2190"
+    label = f"{arrow} {show_value(link.bytes_per_run, 'B')} a run"
     speed = show_value(link.bandwidth.value, "B/s") + (f", {link.utilisation:.0%}" if link.utilisation else "")
     left, right = sorted((places[link.left], places[link.right]))
     if _far(link, places):
         a, b = left + _WIDE / 2 - 20, right + _WIDE / 2 + 20
-        path = f"M{a:.0f} {lane - 34:.0f}V{lane - 8:.0f}H{b:.0f}V{lane - 34:.0f}"
-        middle, y = (a + b) / 2, lane - 12
+        path = f"M{a:.0f} {lane - _LANE:.0f}V{lane - _LANE + 16:.0f}H{b:.0f}V{lane - _LANE:.0f}"
+        middle, y = (a + b) / 2, lane - 22
         where = f"{link.left} &lt;-&gt; {link.right}: "
     else:
-        path = f"M{left + _WIDE:.0f} {_TOP + 30:.0f}H{right:.0f}"
-        middle, y = left + _WIDE + _GAP / 2, _TOP + 24
+        y = _TOP + 24 + 46 * number
+        path = f"M{left + _WIDE:.0f} {y + 6:.0f}H{right:.0f}"
+        middle = left + _WIDE + _GAP / 2
         where = ""
     return [
         f'<path d="{path}" fill="none" stroke="#52525b" stroke-width="1.5"/>',

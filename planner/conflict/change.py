@@ -64,6 +64,19 @@ def aimed(problem: Problem, name: str) -> Problem:
     return problem if limits else _free(problem)
 
 
+def counting(problem: Problem, tier: str) -> Problem | None:
+    """A problem whose objective is how many devices of a tier there are; None where that cannot be said in dollars
+    (without a rate, devices are paid while a run takes; with a bounded cost, dollars must stay)."""
+    if problem.rate is None or any(each.kind == "cost" and each.soft is None for each in problem.promises):
+        return None
+    hard = tuple(each for each in problem.promises if each.soft is None)
+    problem = _free(replace(problem, promises=hard, objective="cheapest"))
+    one = tuple(
+        replace(each, dollars=replace(each.dollars, value=1.0)) if each.name == tier else each for each in problem.tiers
+    )
+    return replace(problem, tiers=one)
+
+
 def _free(problem: Problem) -> Problem:
     """Nothing costs anything."""
     tiers = tuple(replace(tier, dollars=replace(tier.dollars, value=0.0)) for tier in problem.tiers)

@@ -12,7 +12,7 @@ from math import ceil, floor, inf, log, log10, sqrt
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
 from .asked import Asked, looked
-from .change import aimed, allowed, with_bandwidth, with_links, with_memory
+from .change import aimed, allowed, counting, with_bandwidth, with_links, with_memory
 from .core import kind_of
 from .quick import refused
 
@@ -55,7 +55,7 @@ class Give:
         """How far it is, as a logarithm of the change."""
         match self.kind:
             case "keep" | "links" | "dropped":
-                return _FAR + len(self.places)
+                return _FAR + 0.1 * len(self.places)
             case "count":
                 return log((self.after + 1) / (self.before + 1))
             case _ if self.before > 0.0 and self.after > 0.0:
@@ -165,6 +165,13 @@ def _count(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -
         return float(outcome.devices[tier.name])
 
     most = used(evaluate(problem, choice, without | {name}))
+    fewest = counting(problem, tier.name)
+    if fewest is not None and not refused(problem.with_count(tier.name, floor(most) - 1), without):
+        # Any choice will do where few are needed; of many, the search knows how to take few.
+        better, _ = asked.best(fewest, without | {name})
+        reached = used(evaluate(problem, better, without | {name})) if better is not None else most
+        if better is not None and reached < most:
+            choice, most = better, reached
     value, choice, sure = _halved(
         asked, tier.high, most, choice, lambda most: problem.with_count(tier.name, floor(most)), used, without, step=1.0
     )

@@ -18,6 +18,9 @@ MOST = 5
 _SIZES = 2
 _DIGITS = 100
 """A size is found to a part of this."""
+FARTHEST = 2.5
+"""A change by more than a factor of twelve helps nobody who has a nearer one."""
+
 _FIRST = ("first_token", "first_item", "token_gap", "item_gap", "finish", "cost", "energy")
 _LAST = ("count", "memory", "link", "links", "keep", "rate")
 
@@ -64,7 +67,8 @@ def ways(asked: Asked, problem: Problem, members: Sequence[str], sizes: Sizes | 
         orders = ((*_FIRST, *_LAST), (*_LAST[:-1], *_FIRST, "rate"))
         several = [_several(asked, problem, order) for order in orders]
         found = list({each.gives: each for each in several if each is not None}.values())
-    return tuple(sorted(found, key=lambda each: each.distance)[:MOST])
+    ordered = sorted(found, key=lambda each: each.distance)[:MOST]
+    return tuple(each for place, each in enumerate(ordered) if place == 0 or each.distance <= FARTHEST)
 
 
 def _several(asked: Asked, problem: Problem, order: Sequence[str]) -> Relaxation | None:
