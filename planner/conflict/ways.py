@@ -19,7 +19,7 @@ _SIZES = 2
 _DIGITS = 100
 """A size is found to a part of this."""
 FARTHEST = 2.5
-"""A change by more than a factor of twelve helps nobody who has a nearer one."""
+"""More devices than a dozen times as many help nobody who has another way."""
 
 _FIRST = ("first_token", "first_item", "token_gap", "item_gap", "finish", "cost", "energy")
 _LAST = ("count", "memory", "link", "links", "keep", "rate")
@@ -68,7 +68,11 @@ def ways(asked: Asked, problem: Problem, members: Sequence[str], sizes: Sizes | 
         several = [_several(asked, problem, order) for order in orders]
         found = list({each.gives: each for each in several if each is not None}.values())
     ordered = sorted(found, key=lambda each: each.distance)[:MOST]
-    return tuple(each for place, each in enumerate(ordered) if place == 0 or each.distance <= FARTHEST)
+    return tuple(each for place, each in enumerate(ordered) if place == 0 or not _hopeless(each))
+
+
+def _hopeless(way: Relaxation) -> bool:
+    return any(each.kind == "count" and each.distance > FARTHEST for each in way.gives)
 
 
 def _several(asked: Asked, problem: Problem, order: Sequence[str]) -> Relaxation | None:
