@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Protocol
 
+from ..search.striking import refused
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
-from .quick import refused
 
 INFEASIBLE = "infeasible"
 PROVEN = ("only choice", "proven optimal")

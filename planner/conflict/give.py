@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, inf, log, log10, sqrt
 
+from ..search.striking import refused
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
 from .asked import Asked, looked
 from .change import aimed, allowed, counting, with_bandwidth, with_links, with_memory
 from .core import kind_of
-from .quick import refused
 
 _HALVINGS = 10
 _CLOSE = 1.01

@@ -13,8 +13,8 @@ from problems_made import random_problem, seconds_of, small_problem
 from agentlang.planner.conflict import Sizes, conflict
 from agentlang.planner.conflict.core import requirements_of
 from agentlang.planner.conflict.parts import parts
-from agentlang.planner.conflict.quick import refused
 from agentlang.planner.figures import Basis, Figure
+from agentlang.planner.search.striking import refused
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
 

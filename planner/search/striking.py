@@ -21,19 +21,32 @@ _MORE = 1.0 + 2 * SLACK
 
 def refused(problem: Problem, without: Iterable[str] = ()) -> bool:
     """Whether it is certain that nothing holds, requirements in `without` left out."""
-    reading = _Reading(problem, frozenset(without))
+    struck = _struck(problem, without)
+    return struck.empty or struck.crowded()
+
+
+def left(problem: Problem, without: Iterable[str] = ()) -> tuple[tuple[int, ...], ...]:
+    """For each stage the places of the options that are not struck out."""
+    struck = _struck(problem, without)
+    found: list[tuple[int, ...]] = []
+    for stage in problem.stages:
+        kept = {id(option) for option in struck.left[stage.name]}
+        found.append(tuple(place for place, option in enumerate(stage.options) if id(option) in kept))
+    return tuple(found)
+
+
+def _struck(problem: Problem, without: Iterable[str]) -> _Struck:
+    struck = _Struck(problem, frozenset(without))
     before = -1
     for _ in range(_ROUNDS):
-        if reading.empty:
-            return True
-        if reading.size == before:
+        if struck.empty or struck.size == before:
             break
-        before = reading.size
-        reading.strike()
-    return reading.empty or reading.crowded()
+        before = struck.size
+        struck.strike()
+    return struck
 
 
-class _Reading:
+class _Struck:
     """Options that are left of each stage, by their places."""
 
     def __init__(self, problem: Problem, dropped: frozenset[str]) -> None:
