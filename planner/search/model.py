@@ -12,7 +12,8 @@ nothing has to be exact from both sides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, exp
+from itertools import product
+from math import ceil, exp, prod
 from typing import Any
 
 from ..space.evaluate import FULLEST, SLACK, STEPS, transfer, waiting
@@ -24,6 +25,9 @@ from .replicas import counts
 
 FINE = 2.0**-30
 """Seconds and dollars are told apart by this part of the largest that matters."""
+
+FEW = 30
+"""Contents of a pool that are looked at one by one; with more, its load is a sum."""
 
 NEGLIGIBLE = 0.005
 """What the least edges of a link may take of it together, not to be counted."""
@@ -38,8 +42,8 @@ class Model:
     def __init__(self, reading: Reading) -> None:
         self.reading, self.problem, self.program = reading, reading.problem, Program()
         self.flags: list[dict[int, int]] = []
-        self.sized: dict[int, list[tuple[int, int, int, int]]] = {}
-        """For each pool its flags: variable, replicas, and stage and option or -1 and step."""
+        self.sized: dict[int, list[tuple[int, int, int | tuple[tuple[int, int], ...]]]] = {}
+        """For each pool its flags: variable, replicas, and the step of the load or what is in it."""
         self.waits: dict[tuple[int, float], Terms] = {}
         self.used: dict[int, Terms] = {}
         self.nodes: dict[tuple[int, float], Terms] = {}
@@ -47,6 +51,9 @@ class Model:
         self.traffic: dict[tuple[int, int], Terms] = {}
         self.money: Terms = {}
         self.members = self._members()
+        self.pools_of = [
+            {reading.pool_of(stage, place) for place in allowed} for stage, allowed in enumerate(reading.allowed)
+        ]
         self.longest: dict[float, list[float]] = {}
         self._options()
         self.unit = self._unit()
@@ -188,27 +195,37 @@ class Model:
 
     # Edges.
 
-    def _place(self, stage: int, option: int) -> Place:
+    def _place(self, stage: int, option: int, other: int) -> Place:
+        """Within a tier that values move in, a pool is a place of its own where both ends may be in it."""
         pool = self.reading.pool_of(stage, option)
         tier = self.reading.tier_of[pool]
-        return ("pool", pool) if (tier, tier) in self.reading.links else ("tier", tier)
+        apart = (tier, tier) in self.reading.links and pool in self.pools_of[stage] & self.pools_of[other]
+        return ("pool", pool) if apart else ("tier", tier)
 
     def _tier(self, place: Place) -> int:
         return place[1] if place[0] == "tier" else self.reading.tier_of[place[1]]
 
-    def _places(self, stage: int) -> dict[Place, Terms]:
+    def _places(self, stage: int, other: int) -> dict[Place, Terms]:
         found: dict[Place, Terms] = {}
         for option, flag in self.flags[stage].items():
-            found.setdefault(self._place(stage, option), {})[flag] = 1.0
+            found.setdefault(self._place(stage, option, other), {})[flag] = 1.0
         return found
+
+    def _inseparable(self, stage: int, other: int) -> bool:
+        """Whether two stages are always in one pool."""
+        for one, two in ((stage, other), (other, stage)):
+            name = self.problem.stages[two].name
+            if all(name in self.reading.option(one, place).together for place in self.flags[one]):
+                return True
+        return stage == other
 
     def _edges(self) -> None:
         narrow = self._narrow()
         for number, edge in enumerate(self.problem.edges):
             source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
-            if source == target:
+            if self._inseparable(source, target):
                 continue
-            left, right = self._places(source), self._places(target)
+            left, right = self._places(source, target), self._places(target, source)
             ways: dict[tuple[Place, Place], Link | None] = {}
             for here in left:
                 for there in right:
@@ -242,7 +259,7 @@ class Model:
         loads: dict[tuple[int, int], list[tuple[float, int]]] = {}
         for number, edge in enumerate(self.problem.edges):
             source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
-            tiers = {(self._tier(a), self._tier(b)) for a in self._places(source) for b in self._places(target)}
+            tiers = {(self._tier(a), self._tier(b)) for a in self._places(source, target) for b in self._places(target, source)}
             for pair in tiers:
                 link = self.reading.links.get(pair)
                 if link is not None and self.problem.rate is not None and self.reading.binding(link.carries):
@@ -309,11 +326,12 @@ class Model:
             devices = self.problem.pools[pool].devices
             least = ceil(wanted.get(self.reading.tier_of[pool], 0) / devices) if devices else 0
             self.sized[pool] = []
-            if len(stages) == 1:
-                self._alone(pool, members, asked, least)
+            together = self._subsets(members)
+            if together is not None:
+                self._combined(pool, together, asked, least)
             else:
                 self._shared(pool, members, asked, least)
-            for flag, replicas, _, _ in self.sized[pool]:
+            for flag, replicas, _ in self.sized[pool]:
                 self.used.setdefault(pool, {})[flag] = float(replicas)
 
     def _wanted(self) -> dict[int, int]:
@@ -331,17 +349,45 @@ class Model:
         busy = self.problem.stages[stage].executions * option.busy
         return Load(pool, busy, busy * (1.0 + option.noise * option.noise) / 2.0)
 
-    def _alone(self, pool: int, members: list[tuple[int, int]], asked: tuple[float, ...], least: int) -> None:
+    def _subsets(self, members: list[tuple[int, int]]) -> list[tuple[tuple[int, int], ...]] | None:
+        """What may be in a pool at once, of stages with their options, where that is little."""
+        by_stage: dict[int, list[tuple[int, int] | None]] = {}
         for stage, place in members:
-            flags: list[int] = []
-            for count in counts(self.reading, self._load(pool, stage, place), asked, least):
+            by_stage.setdefault(stage, [None]).append((stage, place))
+        found: list[tuple[tuple[int, int], ...]] = []
+        if prod(map(len, by_stage.values())) > FEW:
+            return None
+        for each in product(*by_stage.values()):
+            inside = tuple(one for one in each if one is not None)
+            stages = {self.problem.stages[stage].name for stage, _ in inside}
+            if inside and all(stages.issuperset(self.reading.option(*one).together) for one in inside):
+                found.append(inside)
+        return found
+
+    def _combined(
+        self, pool: int, subsets: list[tuple[tuple[int, int], ...]], asked: tuple[float, ...], least: int
+    ) -> None:
+        """A flag for each content of a pool and number of replicas: load, waits and devices are then constants."""
+        flags_of: dict[tuple[int, int], list[int]] = {}
+        for inside in subsets:
+            loads = [self._load(pool, *one) for one in inside]
+            load = Load(pool, sum(one.served for one in loads), sum(one.service for one in loads))
+            for one in inside:
+                flags_of.setdefault(one, [])
+            for count in counts(self.reading, load, asked, least):
                 flag = self.program.flag()
-                flags.append(flag)
                 self.program.branch.append(flag)
-                self.sized[pool].append((flag, count.replicas, stage, place))
+                self.sized[pool].append((flag, count.replicas, inside))
+                for one in inside:
+                    flags_of[one].append(flag)
                 for percentile, wait in zip(asked, count.waits, strict=True):
                     self.waits.setdefault((pool, percentile), {})[flag] = wait
-            self.program.one_of(flags, {self.flags[stage][place]: 1.0})
+        for stage, place in {one for inside in subsets for one in inside}:
+            self.program.one_of(flags_of[stage, place], {self.flags[stage][place]: 1.0})
+        for stage, place in self.members[pool]:
+            if (stage, place) not in flags_of:
+                self.program.at_most({self.flags[stage][place]: 1.0}, 0.0)
+        self.program.at_most({flag: 1.0 for flag, _, _ in self.sized[pool]}, 1.0)
 
     def _shared(self, pool: int, members: list[tuple[int, int]], asked: tuple[float, ...], least: int) -> None:
         reading, program = self.reading, self.program
@@ -377,7 +423,7 @@ class Model:
                         cells.append((replicas, step, top, start))
         flags = [program.flag() for _ in cells]
         program.branch += flags
-        self.sized[pool] = [(flag, cell[0], -1, cell[1]) for flag, cell in zip(flags, cells, strict=True)]
+        self.sized[pool] = [(flag, cell[0], cell[1]) for flag, cell in zip(flags, cells, strict=True)]
         for stage in largest:
             own = {self.flags[stage][place]: 1.0 for at, place in members if at == stage}
             program.at_most(plus(own, dict.fromkeys(flags, -1.0)), 0.0)
@@ -508,12 +554,20 @@ class Model:
         return {over: price}
 
     def _reached(self, moment: Moment) -> Terms:
-        total = self.node(moment.node, moment.z)
+        total = dict(self.node(moment.node, moment.z))
         if not moment.waits:
             return total
         for pool, members in self.members.items():
             wait = self.waits.get((pool, moment.promise.percentile), {})
             if not wait:
+                continue
+            contents = {flag: of for flag, _, of in self.sized[pool]}
+            if all(not isinstance(of, int) for of in contents.values()):
+                # What is in the pool is known to each flag.
+                for flag, seconds in wait.items():
+                    of = contents[flag]
+                    if not isinstance(of, int) and any(stage in moment.stages for stage, _ in of):
+                        total[flag] = total.get(flag, 0.0) + seconds
                 continue
             visiting = [self.flags[stage][place] for stage, place in members if stage in moment.stages]
             if len(visiting) == len(members):
@@ -604,13 +658,13 @@ class Model:
         steps = {load.pool: load for load in fixed.loads} if fixed else {}
         for pool, flags in self.sized.items():
             load, replicas = steps.get(pool), choice.replicas[pool]
-            fit = [(flag, of) for flag, count, of, _ in flags if count == replicas] if load else []
-            for flag, count, stage, place in flags:
-                at[flag] = float(load is not None and count == replicas and stage >= 0 and choice.options[stage] == place)
-            if load is not None and fit and fit[0][1] < 0:
-                step = reading.step(load, replicas)
-                enough = [flag for flag, count, of, upto in flags if count == replicas and of < 0 and upto >= step]
-                at[enough[0] if enough else fit[-1][0]] = 1.0
+            step = reading.step(load, replicas) if load is not None else 0
+            inside = {one for one in self.members[pool] if choice.options[one[0]] == one[1]}
+            done = load is None
+            for flag, count, of in flags:
+                fits = not done and count == replicas and (of >= step if isinstance(of, int) else set(of) == inside)
+                at[flag] = float(fits)
+                done = done or fits
         for number, variable in enumerate(self.program.variables):
             if number not in at:
                 at[number] = variable.hint(at) if variable.hint else 0.0
@@ -622,6 +676,6 @@ class Model:
         pools = {self.reading.pool_of(stage, place) for stage, place in enumerate(options)}
         replicas = [0] * len(self.problem.pools)
         for pool in pools:
-            replicas[pool] = next(count for flag, count, _, _ in self.sized[pool] if at(flag))
+            replicas[pool] = next(count for flag, count, _ in self.sized[pool] if at(flag))
         return Choice(options, tuple(replicas))
 

@@ -11,6 +11,7 @@ from ..space.problem import Choice, Problem
 from .exhaustive import MOST, combinations, enumerated
 from .found import FEASIBLE, GAP, INFEASIBLE, OPTIMAL, UNKNOWN, Found
 from .greedy import Trial, improved
+from .pruning import prune
 from .reading import Reading
 from .replicas import best as best_replicas
 
@@ -63,6 +64,7 @@ class _Search:
         self.began = monotonic()
         self.until = self.began + seconds
         self.reading = Reading(problem, without)
+        prune(self.reading)
         self.kept: list[tuple[Choice, Outcome]] = []
         self.bound = -inf
         self.considered = 0

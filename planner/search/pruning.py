@@ -1,0 +1,110 @@
+"""Strikes out options that no choice can take: what is left is often little enough to look at all of it.
+
+An option goes where it breaks something whatever the other stages do: its own load takes more devices than there are,
+or a promise is above its limit with every other stage at its least. Each is a bound, so no choice that holds is lost.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+from ..space.evaluate import SLACK
+from ..space.nodes import Take, values
+from .reading import Load, Reading
+
+MORE = 1.0 + 2 * SLACK
+
+
+def prune(reading: Reading) -> None:
+    """Leaves in `reading.allowed` only what may be taken. Where nothing is left of a stage, nothing holds."""
+    reading.allowed = tuple(
+        tuple(place for place in allowed if _carried(reading, stage, place))
+        for stage, allowed in enumerate(reading.allowed)
+    )
+    before = -1
+    while all(reading.allowed) and (size := sum(map(len, reading.allowed))) != before:
+        before = size
+        for moment in range(len(reading.moments)):
+            if reading.moments[moment].limit is not None and all(reading.allowed):
+                _late(reading, moment)
+        _powered(reading)
+        _together(reading)
+
+
+def _carried(reading: Reading, stage: int, place: int) -> bool:
+    pool = reading.pool_of(stage, place)
+    most = reading.most(pool)
+    if most is None:
+        return True
+    busy = reading.problem.stages[stage].executions * reading.option(stage, place).busy
+    slots = reading.problem.pools[pool].slots
+    if reading.rate is None or not slots or reading.rate * busy / slots > most * 2.0:
+        return reading.rate is None or not slots
+    return reading.least(Load(pool, busy, busy)) <= most
+
+
+def _late(reading: Reading, number: int) -> None:
+    """Of one promise: options that are late with every other stage at its least, and waiting as little as it can."""
+    moment = reading.moments[number]
+    nodes = reading.problem.nodes[: moment.node + 1]
+    limit = (moment.limit or 0.0) * MORE
+
+    def taken(stage: int, place: int) -> tuple[float, float]:
+        option = reading.option(stage, place)
+        factor = exp(moment.z * option.noise)
+        return option.seconds * factor, option.first * factor
+
+    least = {
+        stage: tuple(min(each) for each in zip(*(taken(stage, place) for place in allowed), strict=True))
+        for stage, allowed in enumerate(reading.allowed)
+    }
+    used = {reading.stage_at[node.stage] for node in nodes if isinstance(node, Take)}
+
+    def reached(at: dict[int, tuple[float, ...]]) -> float:
+        return values(nodes, lambda leaf: at[reading.stage_at[leaf.stage]][leaf.first] * leaf.times, lambda _: 0.0)[
+            moment.node
+        ]
+
+    allowed = list(reading.allowed)
+    for stage in used:
+        known: dict[tuple[float, float], bool] = {}
+        kept: list[int] = []
+        for place in allowed[stage]:
+            ours = taken(stage, place)
+            if ours not in known:
+                known[ours] = reached({**least, stage: ours}) <= limit
+            if known[ours]:
+                kept.append(place)
+        allowed[stage] = tuple(kept)
+    reading.allowed = tuple(allowed)
+
+
+def _powered(reading: Reading) -> None:
+    if reading.powered is None or not all(reading.allowed):
+        return
+    stages = reading.problem.stages
+
+    def joules(stage: int, place: int) -> float:
+        return stages[stage].executions * reading.option(stage, place).joules
+
+    least = [min(joules(stage, place) for place in allowed) for stage, allowed in enumerate(reading.allowed)]
+    whole, limit = sum(least), reading.powered * MORE
+    reading.allowed = tuple(
+        tuple(place for place in allowed if whole - least[stage] + joules(stage, place) <= limit)
+        for stage, allowed in enumerate(reading.allowed)
+    )
+
+
+def _together(reading: Reading) -> None:
+    pools = [{reading.pool_of(stage, place) for place in allowed} for stage, allowed in enumerate(reading.allowed)]
+    reading.allowed = tuple(
+        tuple(
+            place
+            for place in allowed
+            if all(
+                reading.pool_of(stage, place) in pools[reading.stage_at[other]]
+                for other in reading.option(stage, place).together
+            )
+        )
+        for stage, allowed in enumerate(reading.allowed)
+    )
