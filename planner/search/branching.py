@@ -2,8 +2,8 @@
 
 One stage after the other takes an option, the most expensive stage first; a branch ends where its devices alone cost as
 much as the best choice that is known, need more than there are, or leave a promise no room. Plans for served models are
-of this kind: hundreds of options each, of which few are as good as the best one at hand. A solver would first write them
-all down. Where the branches become too many, it says so and leaves the rest to the solver.
+of this kind: hundreds of options each, of which few are as good as the best one at hand. A solver would first write all
+of them down. Where the branches become too many, it says so and leaves the rest to the solver.
 
 The bound on cost. Pools in use have at least the replicas that carry what is placed in them, in whole numbers, and a
 stage that is not placed yet adds the part of a device that it keeps busy, at its cheapest, unless it may find room in a
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, exp, inf
+from math import ceil, exp
 from time import monotonic
 
 from ..space.evaluate import FULLEST, STEPS, Outcome, evaluate

@@ -61,7 +61,7 @@ class Fixed:
 
 
 class Reading:
-    """See the module. `allowed` are the options of each stage that are not forbidden, by their place."""
+    """See the module. `allowed` are the options of each stage that are not struck out, by their place."""
 
     def __init__(self, problem: Problem, without: Iterable[str] = ()) -> None:
         self.problem = problem
@@ -225,9 +225,7 @@ class Reading:
         by_z = {z: self._values(taken, crossing, z) for z in {moment.z for moment in self.moments}}
         return tuple(by_z[moment.z][moment.node] for moment in self.moments)
 
-    def _values(
-        self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]], z: float
-    ) -> list[float]:
+    def _values(self, taken: Sequence[Option], crossing: dict[int, tuple[Edge, Link | None]], z: float) -> list[float]:
         at = self.stage_at
 
         def take(leaf: Take) -> float:
@@ -307,4 +305,3 @@ def _bytes(options: Iterable[Option]) -> float:
         for held in option.held:
             largest[held.key] = max(largest.get(held.key, 0.0), held.bytes)
     return sum(largest.values())
-

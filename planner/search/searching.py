@@ -8,6 +8,7 @@ from time import monotonic
 
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
+from .branching import branched
 from .exhaustive import MOST, combinations, enumerated
 from .found import FEASIBLE, GAP, INFEASIBLE, OPTIMAL, UNKNOWN, Found
 from .greedy import Trial, improved
@@ -66,7 +67,7 @@ class _Search:
         self.reading = Reading(problem, without)
         prune(self.reading)
         self.kept: list[tuple[Choice, Outcome]] = []
-        self.bound = -inf
+        self.bound = 0.0  # dollars, seconds and joules are not less
         self.considered = 0
 
     def run(self) -> Found:
@@ -79,7 +80,27 @@ class _Search:
         self._by_hand()
         if self.first and self.kept:
             return self._found(FEASIBLE)
-        return self._solved()
+        return self._branched() or self._solved()
+
+    def _branched(self) -> Found | None:
+        """What branch and bound by hand proves, or None where the branches are too many."""
+
+        def below() -> tuple[float, float]:
+            full = len(self.kept) >= self.top
+            return (self.kept[-1][1].objective, self.kept[-1][1].dollars) if full else (inf, inf)
+
+        def keep(choice: Choice, outcome: Outcome) -> tuple[float, float]:
+            others = [each for each in self.kept if each[0].options != choice.options]
+            ordered = sorted([*others, (choice, outcome)], key=lambda each: (each[1].objective, each[1].dollars))
+            self.kept = ordered[: self.top]
+            self._tell()
+            return below()
+
+        found = branched(self.reading, below(), keep, monotonic() + self._left() / 2)
+        self.considered += found.looked
+        if not found.complete:
+            return None
+        return self._found(OPTIMAL if self.kept else INFEASIBLE)
 
     def _left(self) -> float:
         return self.until - monotonic()
