@@ -34,15 +34,21 @@ if TYPE_CHECKING:
     from .ir.graph import Graph
     from .lang.program import Fleet, Pipeline, Program
     from .planner.hardware import Machine
-    from .planner.place import Options
+    from .planner.place import Confirmed, Options
     from .planner.plan import Made, Plan
     from .planner.report import Compared
     from .planner.space.build import Built
+    from .planner.space.problem import Choice
+    from .planner.space.problem import Problem as Space
     from .stdlib.library import Library
     from .stdlib.settings import Settings
     from .tapes import Recording, Tape
 else:
     problems = Later(".problems", __package__)
+
+
+SIMULATED = 2000
+"""Runs that confirm a plan."""
 
 
 @frozen
@@ -153,9 +159,11 @@ def plan(
     fleet: str | None = None,
     here: bool = False,
     options: Options | None = None,
+    thorough: bool = False,
 ) -> tuple[Plan | None, Problems]:
     """The placement of one pipeline for its goal. `here` plans for this machine whatever the file's fleet says, which
-    is what a run on this machine wants. `machine` is what was measured of it; measured now if nothing was."""
+    is what a run on this machine wants. `machine` is what was measured of it; measured now if nothing was. A `thorough`
+    plan of a fleet with several tiers was simulated, and has simpler plans beside it."""
     from .planner.place import decided
 
     fleet_of, found = _fleet(compiled, fleet, here)
@@ -164,8 +172,26 @@ def plan(
     built, found = problem(compiled, pipeline, machine, fleet=fleet, here=here, options=options)
     if built is None:
         return None, found
-    planned, more = decided(built, compiled.program.goal(pipeline), fleet_of)
+    several = thorough and len(built.problem.tiers) > 1
+    goal, confirm = compiled.program.goal(pipeline), simulated if several and built.problem.rate else None
+    planned, more = decided(built, goal, fleet_of, confirm=confirm, beside=several)
     return planned, (*found, *more)
+
+
+def simulated(problem: Space, choice: Choice) -> Confirmed:
+    """Whether a choice keeps its promises when it is simulated at its rate."""
+    from .executor.simulate.simulating import confirm
+    from .planner.figures import show_value
+    from .planner.place import Confirmed
+
+    said = confirm(problem, choice, runs=SIMULATED)
+    return Confirmed(
+        f"simulation ({SIMULATED:,} runs, seed 0)",
+        tuple(
+            f"{each.name} is missed, {'nothing came to it' if each.reached is None else show_value(each.reached, 's')}"
+            for each in said.failed
+        ),
+    )
 
 
 def problem(

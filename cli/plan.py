@@ -55,7 +55,13 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if plan_answers.wanted(arguments):
         return plan_answers.execute(arguments, console, replace(target, compiled=choice.compiled), machine, options)
     planned, found = plan(
-        choice.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here, options=options
+        choice.compiled,
+        target.pipeline,
+        machine,
+        fleet=arguments.fleet,
+        here=arguments.here,
+        options=options,
+        thorough=True,
     )
     if planned is not None and planned.runs_here:
         planned = replace(planned, notes=(*planned.notes, *choice.why))

@@ -8,8 +8,8 @@ problem with what cannot be held together and what would help; the caller decide
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problems, Severity, has_errors
@@ -30,10 +30,24 @@ if TYPE_CHECKING:
     from .conflict.ways import Sizes
     from .space.build import Built
 
-__all__ = ["Options", "choose_fleet", "decided", "plan", "problem"]
+__all__ = ["Confirm", "Confirmed", "Options", "choose_fleet", "decided", "plan", "problem"]
+
+_TOP = 4
+"""Choices to try, where the best are not confirmed."""
 
 _MISS = 1e6
 """Dollars (seconds, joules) for a promise missed by the whole of its limit: more than any plan costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What somebody who tried a choice says of it: who it was, in words, and what it `missed`, in sentences."""
+
+    by: str
+    missed: tuple[str, ...] = ()
+
+
+Confirm = Callable[[Problem, Choice], Confirmed]
 
 
 def choose_fleet(program: Program, name: str | None = None) -> tuple[Fleet | None, Problems]:
@@ -57,6 +71,7 @@ def plan(
     calibration: Calibration | None = None,
     program: str = "",
     options: Options | None = None,
+    confirm: Confirm | None = None,
 ) -> tuple[Plan | None, Problems]:
     """Plan one pipeline of a graph with demands. `program` is the digest of the program's text.
 
@@ -75,7 +90,7 @@ def plan(
     )
     if built is None:
         return None, found
-    made, more = decided(built, goal, fleet)
+    made, more = decided(built, goal, fleet, confirm=confirm)
     return made, (*found, *more)
 
 
@@ -109,14 +124,19 @@ def problem(
     return built, (*wrong, *found)
 
 
-def decided(built: Built, goal: Goal | None, fleet: Fleet | None) -> tuple[Plan | None, Problems]:
-    """The best plan of a problem; where there is none, the nearest to it, and why."""
-    from .search import feasible, search
+def decided(
+    built: Built, goal: Goal | None, fleet: Fleet | None, *, confirm: Confirm | None = None, beside: bool = False
+) -> tuple[Plan | None, Problems]:
+    """The best plan of a problem that `confirm` does not refuse; where there is none, the nearest to it, and why. With
+    `beside`, what simpler ways to choose come to is in it."""
+    from .search import baselines, feasible, search
     from .space.assemble import assemble
 
-    found = search(built.problem)
+    found = search(built.problem, top=_TOP if confirm is not None else 1)
     if found.choices:
-        return assemble(built, found), ()
+        if beside:
+            found = replace(found, baselines=baselines(built.problem))
+        return _confirmed(built, found, confirm), ()
     from .conflict import conflict
     from .conflict.shown import problems_of, spans_of
 
@@ -134,6 +154,25 @@ def decided(built: Built, goal: Goal | None, fleet: Fleet | None) -> tuple[Plan 
         shown = tuple(replace(each, severity=Severity.WARNING) for each in shown)
     nearest = Found((choice,), (evaluate(built.problem, choice),), INFEASIBLE)
     return assemble(built, nearest), shown
+
+
+def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
+    """The first of the choices that is confirmed; of none, the best with a note of what it misses."""
+    from .space.assemble import assemble
+
+    if confirm is None:
+        return assemble(built, found)
+    first: Confirmed | None = None
+    for place, choice in enumerate(found.choices):
+        said = confirm(built.problem, choice)
+        first = first or said
+        if not said.missed:
+            plan = assemble(built, found, place)
+            return replace(plan, search=replace(plan.search, confirmed=said.by))
+    plan = assemble(built, found)
+    missed = first.missed if first is not None else ()
+    by = first.by if first is not None else ""
+    return replace(plan, notes=(*plan.notes, *(f"{by}: {each}" for each in missed)))
 
 
 def _softened(problem: Problem) -> Choice | None:

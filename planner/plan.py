@@ -250,13 +250,14 @@ class Search:
     """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, `number K` of several, or
     `infeasible`, where no choice keeps the goal), the relative gap (None where no bound was found), the proven `bound`
     of the objective, how many choices were looked at, and what simpler ways to choose come to (None where one finds
-    nothing)."""
+    nothing). `confirmed` says what confirmed it beside the bounds, in words."""
 
     status: str
     gap: float | None
     considered: int
     bound: float = 0.0
     baselines: tuple[tuple[str, float | None], ...] = ()
+    confirmed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

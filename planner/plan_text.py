@@ -281,6 +281,7 @@ def _search(plan: Plan) -> list[str]:
             lines.append("nothing keeps the whole goal: this is the nearest to it")
         case status:
             lines.append(status)
+    lines += [f"confirmed by {search.confirmed}"] if search.confirmed else []
     rows: list[tuple[str, ...]] = []
     for name, value in search.baselines:
         rows.append((name, "finds nothing" if value is None else _objective(plan, value), _saving(plan, value)))
