@@ -60,6 +60,12 @@ def plan_of_another(name: str, pipeline: str, again: str) -> Problem:
     return Problem("plan-of-another", title, hint=f"make it again: {again}")
 
 
+def plan_not_here(name: str, tiers: tuple[str, ...], here: str) -> Problem:
+    listed = " and ".join(tiers)
+    title = f"{name} is a plan for {listed}, which {'is' if len(tiers) == 1 else 'are'} not this machine"
+    return Problem("plan-not-here", title, hint=f"run it without `--plan`, or plan for this machine: {here}")
+
+
 def plan_differs(name: str, where: str, said: str, derived: str) -> Problem:
     title = f"{name} says {where} is {said}; derived again, it is {derived}" if derived else f"{name}: {where} {said}"
     return Problem(

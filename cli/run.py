@@ -139,6 +139,9 @@ def _plan(
     machine = hardware.load_or_measure(told)
     if given is not None:
         planned, compiled, found = read_plan(given, target)
+        if planned is not None and not planned.runs_here:
+            again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --here --out {given}"
+            planned, found = None, (words.plan_not_here(given, planned.elsewhere, again),)
         chosen = Choice(compiled, {})
     else:
         chosen = choose_engines(target.compiled, target.pipeline, machine)

@@ -303,7 +303,13 @@ class Plan:
     @property
     def runs_here(self) -> bool:
         """Whether every tier with a stage is this machine, or an endpoint that is asked from here."""
-        return all((tier.here and tier.devices <= 1) or tier.endpoint for tier in self.tiers if self.on(tier.name))
+        return not self.elsewhere
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The tiers with stages that this machine is not: other devices, or more than one of its kind."""
+        used = (tier for tier in self.tiers if self.on(tier.name) and not tier.endpoint)
+        return tuple(tier.name for tier in used if not tier.here or tier.devices > 1)
 
     def on(self, tier: str) -> tuple[StagePlan, ...]:
         """The stages on a tier."""
