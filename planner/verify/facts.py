@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, erf, exp, fsum, inf, lgamma, log, sqrt
 
 from ..space.nodes import Constant, Index, Latest, Move, Scaled, Sum, Take
@@ -28,6 +29,7 @@ class Facts:
 
     def __init__(self, problem: Problem, options: Mapping[str, Option], replicas: Mapping[str, int]) -> None:
         self.problem, self.options, self.replicas = problem, options, replicas
+        self._slow: dict[float, list[float]] = {}
         self.stages: dict[str, Stage] = {stage.name: stage for stage in problem.stages}
         self.pools: dict[str, Pool] = {pool.name: pool for pool in problem.pools}
         self.tiers: dict[str, Tier] = {tier.name: tier for tier in problem.tiers}
@@ -93,6 +95,8 @@ class Facts:
 
     def _seconds(self, z: float) -> list[float]:
         """Of every node. Each is made of those before it."""
+        if z in self._slow:
+            return self._slow[z]
         known: list[float] = []
         for node in self.problem.nodes:
             match node:
@@ -108,6 +112,7 @@ class Facts:
                     known.append(max([0.0, *(known[part] for part in parts)]))
                 case Scaled(part, factor):
                     known.append(known[part] * factor)
+        self._slow[z] = known
         return known
 
     def _once(self, stage: str, first: bool) -> float:
@@ -318,6 +323,7 @@ def twentieths(load: float) -> int:
     return ceil(load * TWENTIETHS * (1.0 - CLOSE))
 
 
+@lru_cache(maxsize=4096)
 def waits(servers: int, load: float) -> float:
     """The part of random arrivals that find all servers busy (Erlang's C), from its definition: of a^k / k! over all
     states, the part with none free. In logarithms, because thousands of servers overflow."""
@@ -330,6 +336,7 @@ def waits(servers: int, load: float) -> float:
     return exp(full - largest) / fsum((exp(full - largest), *(exp(state - largest) for state in states)))
 
 
+@lru_cache(maxsize=64)
 def quantile(percentile: float) -> float:
     """How many sigmas above the median a percentile is; none below it."""
     low, high = 0.0, 40.0

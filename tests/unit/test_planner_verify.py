@@ -1,13 +1,23 @@
-"""The arithmetic of `verify` and that of the planner are two readings of one problem: they agree on every number."""
+"""Two readings of one problem agree on every number of a plan, and a plan with any one thing changed is found out."""
 
+import ast
 import math
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from plans_made import Where, built_of, changes, plan_of
 from problems_made import all_choices, random_problem, small_problem
 
+from agentlang.planner import verify as package
 from agentlang.planner.space.evaluate import erlang_c, evaluate, z_of
 from agentlang.planner.space.problem import Choice, Problem
-from agentlang.planner.verify.facts import Facts, quantile, waits
+from agentlang.planner.verify import EXEMPT, Facts, seal, summary, verify
+from agentlang.planner.verify.facts import quantile, waits
+from agentlang.planner.verify.given import given_of
 
 
 def facts(problem: Problem, choice: Choice) -> Facts:
@@ -83,3 +93,143 @@ def test_who_waits_is_the_same_by_the_definition_and_by_the_recurrence(servers: 
 @pytest.mark.parametrize("percentile", [1.0, 50.0, 75.0, 95.0, 99.0, 99.99])
 def test_quantiles_by_halving(percentile: float) -> None:
     assert abs(quantile(percentile) - z_of(percentile)) < 1e-10
+
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "seal": seal(document)}
+
+
+def exempt(where: Where) -> bool:
+    """Whether a place is one of those that only the seal keeps."""
+    named = ".".join(str(key) for key in where if isinstance(key, str))
+    return named in EXEMPT or where[0] == "notes" or named.rpartition(".")[2] in EXEMPT
+
+
+def test_what_the_planner_makes_holds() -> None:
+    """Plans of random problems, feasible ones and others; and one that was made by hand."""
+    held = 0
+    for seed in range(60):
+        problem = random_problem(seed)
+        document = plan_of(problem)
+        if document is not None:
+            assert verify(document, problem, given_of(built_of(problem))) == ()
+            held += 1
+    assert held > 20
+    problem = small_problem()
+    document = plan_of(problem)
+    assert document is not None
+    assert verify(document, problem, given_of(built_of(problem))) == ()
+    told = summary(document, problem)
+    assert told.inequalities == len(document["certificate"])
+    assert told.missed == 0
+    assert 0.0 <= told.margin < 1.0
+
+
+def test_whatever_is_changed_is_found_by_the_seal() -> None:
+    problem = small_problem()
+    document = plan_of(problem)
+    assert document is not None
+    tried = 0
+    for where, changed in changes(document):
+        assert seal(changed) != document["seal"] or where == ("seal",), where
+        assert changed["seal"] != seal(changed), where
+        tried += 1
+    assert tried > 300
+
+
+def unseen(problem: Problem, most: int) -> tuple[int, list[Where]]:
+    """How many changes were tried, and those that deriving the plan again does not find, with a new seal so that the
+    arithmetic alone has to."""
+    document = plan_of(problem)
+    if document is None:
+        return 0, []
+    given, every = given_of(built_of(problem)), list(changes(document))
+    some = Random(most).sample(every, most) if most < len(every) else every
+    return len(some), [where for where, changed in some if not verify(sealed(changed), problem, given)]
+
+
+@pytest.mark.parametrize("problem", [small_problem(), *map(random_problem, (0, 2, 5))])
+def test_whatever_is_changed_is_found_by_deriving_it_again_too(problem: Problem) -> None:
+    """Only what `EXEMPT` names is not found."""
+    _, found = unseen(problem, 60)
+    assert [where for where in found if not exempt(where)] == []
+
+
+@pytest.mark.slow
+def test_every_single_leaf_of_many_plans_is_found_when_it_is_changed() -> None:
+    tried = 0
+    for problem in (small_problem(), *map(random_problem, range(12))):
+        count, found = unseen(problem, 1 << 20)
+        tried += count
+        assert [where for where in found if not exempt(where)] == []
+    assert tried > 3000
+
+
+def test_another_choice_is_found_though_all_its_numbers_are_right() -> None:
+    """A plan of the same problem that is honest about everything but that it is the best."""
+    problem = small_problem(first_token=5.0, finish=60.0)
+    worse = plan_of(replace(problem, tiers=tuple(replace(t, high=0 if t.name == "slow" else 4) for t in problem.tiers)))
+    best = plan_of(problem)
+    assert worse is not None and best is not None
+    assert worse["stages"][0]["pool"] == "quick" and best["objective_value"] < worse["objective_value"]
+    worse["tiers"][1]["count"][1] = 4
+    for line in worse["certificate"]:
+        if line["name"] == "devices of slow":
+            line["right"] = 4
+    (found,) = verify(sealed(worse), problem, given_of(built_of(problem)))
+    assert found.path == "search.status"
+    assert "some choice comes to" in found.derived
+
+
+def test_a_plan_of_another_program_is_found() -> None:
+    problem = small_problem()
+    document = plan_of(problem)
+    assert document is not None
+    other = replace(problem, stages=problem.stages[1:])
+    found = verify(document, other, given_of(built_of(problem)))
+    assert [each.path for each in found] == ["stages"]
+    slower = replace(problem, tiers=(replace(problem.tiers[0], memory=1e9), *problem.tiers[1:]))
+    assert verify(document, slower, given_of(built_of(problem)))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda plan: plan["stages"][0].update(option=7), "stages[0].option"),
+        (lambda plan: plan["stages"][0].update(option=-1), "stages[0].option"),
+        (lambda plan: plan["pools"].clear(), "pools"),
+        (lambda plan: plan["pools"].append(deepcopy(plan["pools"][0])), "pools"),
+        (lambda plan: plan["pools"][0].update(replicas=0), "pools"),
+        (lambda plan: plan["certificate"].reverse(), "certificate[0].name"),
+        (lambda plan: plan.update(extra=1), "extra"),
+        (lambda plan: plan["search"].update(bound=plan["objective_value"] * 2), "search.bound"),
+        (lambda plan: plan["search"].update(baselines=[["all alike", 0.0]]), "search.baselines[0]"),
+        (lambda plan: plan["search"].update(status="infeasible"), "search.status"),
+        (lambda plan: plan["search"].update(status="only choice"), "search.status"),
+    ],
+)
+def test_what_has_no_meaning_is_said_and_not_raised(change: Any, path: str) -> None:
+    problem = small_problem()
+    document = plan_of(problem)
+    assert document is not None
+    change(document)
+    found = verify(sealed(document), problem, given_of(built_of(problem)))
+    assert path in [each.path for each in found]
+
+
+def test_nothing_of_it_comes_from_what_makes_plans() -> None:
+    """No module of it imports the search, a solver, the meaning of choices, or what writes plans."""
+    folder = Path(str(package.__file__)).parent
+    imported: set[str] = set()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(f"{'.' * node.level}{node.module or ''}")
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    barred = ("search", "evaluate", "assemble", "chosen", "promised", "certificate", "conflict", "place", "ortools")
+    assert imported
+    assert not [name for name in imported if name.rpartition(".")[2] in barred or "search" in name]
