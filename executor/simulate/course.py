@@ -124,9 +124,9 @@ class Courses:
             visits += self._draw.random() < often - visits
             course.visits[name] = _Visit(visits, visits, missing=len(released.needs))
         course.open = len(course.visits)
-        for name, visit in tuple(course.visits.items()):
-            if not visit.missing:
-                self._release(course, name)
+        # One that is not executed is known at once, and may release others.
+        for name in [name for name, visit in course.visits.items() if not visit.missing]:
+            self._release(course, name)
         if not course.visits:
             self._through(course)
 
@@ -162,12 +162,13 @@ class Courses:
     def _known(self, course: _Course, name: str) -> None:
         course.visits[name].done = True
         course.open -= 1
+        last = not course.open
         for other in self._behind[name]:
             visit = course.visits[other]
             visit.missing -= 1
             if not visit.missing:
                 self._release(course, other)
-        if not course.open:
+        if last:
             self._through(course)
 
     def _through(self, course: _Course) -> None:
