@@ -4,9 +4,12 @@ One pool of pages serves all sequences; a table says which pages hold a sequence
 one token of each row: the weights are read once for all of them, which is what makes it cheap. What was measured on a
 CPU (SmolLM2-135M, 16 rows of 256 positions):
 
-- Pages are attended to one after the other, of all rows at once, with a running maximum and sum: what is gathered stays
-  small, whatever the length, and pages behind the longest row cost nothing. Pages of 128 cost 5 % more than a cache
-  that lies in one piece.
+- Pages are attended to one after the other, of a few rows at once, with a running maximum and sum: what is gathered
+  stays small, whatever the length, and pages behind the longest of those rows cost nothing. Pages of 128 cost 5 % more
+  than a cache that lies in one piece.
+- Each few rows are a loop of their own, and the loops run beside each other: a step of 16 rows takes 10 % less than
+  with one loop of all, whose gathered pages do not fit the cache of a core. More loops than four only take longer to
+  compile.
 - The products over a page are multiplications and sums, not matrix products: of a row there are too few queries for
   those (half the time at 256 positions).
 - The output table is multiplied in slices of columns. As one product of 16 rows it takes three to four times as long,
@@ -30,6 +33,8 @@ from .llama import NEVER, Layer, Outer, Places, Running, attend_causally, enter,
 from .llama_config import LlamaConfig
 from .products import Quantised, product
 
+_GROUP, _LOOPS = 4, 4
+"""Rows that are attended to in one loop, as far as so many loops do for all."""
 _SLICE = 2**20
 """At most so many values of the output table at once: 4 MiB are copied to where they lie close together."""
 
@@ -87,22 +92,35 @@ def decode_rows_layer(config: LlamaConfig, layer: Layer, pool: Pool, hidden: Arr
         keys = lax.dynamic_update_slice(keys, key[None, :, :, row, None], (at, 0, 0, place))
         values = lax.dynamic_update_slice(values, value[None, :, row, None, :], (at, 0, place, 0))
 
+    pool = Pool(keys, values)
+    # Loops that do not wait for each other run on several cores.
+    group = max(_GROUP, -(-count // _LOOPS))
+    groups = [slice(first, min(first + group, count)) for first in range(0, count, group)]
+    mixed = [_attend(query[rows_of], pool, rows.positions[rows_of], rows.table[rows_of]) for rows_of in groups]
+    hidden = hidden + product(jnp.concatenate(mixed).reshape(count, config.query_width), layer.out)
+    return hidden + feed_forward(config, layer, hidden), pool
+
+
+def _attend(query: Array, pool: Pool, positions: Array, table: Array) -> Array:
+    """Attention of a token of each row to its pages, up to and with its position. `query` is [rows, kv_heads, group,
+    head_dim, 1] (scaled); returns [rows, kv_heads, group, head_dim]."""
+    page = pool.keys.shape[3]
+
     def one_page(index: Array, running: Running) -> Running:
-        pages = lax.dynamic_slice_in_dim(rows.table, index, 1, axis=1)[:, 0]
-        scores = (query * keys[pages][:, :, None]).sum(axis=3)
-        seen = index * page + jnp.arange(page) <= rows.positions[:, None]
+        pages = lax.dynamic_slice_in_dim(table, index, 1, axis=1)[:, 0]
+        scores = (query * pool.keys[pages][:, :, None]).sum(axis=3)
+        seen = index * page + jnp.arange(page) <= positions[:, None]
         scores = jnp.where(seen[:, None, None], scores, NEVER)
         top = jnp.maximum(running.top, scores.max(axis=-1, keepdims=True))
         shares, before = jnp.exp(scores - top), jnp.exp(running.top - top)
-        mixed = (shares[..., None] * values[pages][:, :, None]).sum(axis=3)
+        mixed = (shares[..., None] * pool.values[pages][:, :, None]).sum(axis=3)
         total = running.total * before + shares.sum(axis=-1, keepdims=True)
         return Running(top, total, running.mixed * before + mixed)
 
     nothing = jnp.zeros((*query.shape[:3], 1), jnp.float32)
     begin = Running(nothing + NEVER, nothing, jnp.zeros(query.shape[:4], jnp.float32))
-    done = cast("Running", lax.fori_loop(0, rows.positions.max() // page + 1, one_page, begin))
-    hidden = hidden + product((done.mixed / done.total).reshape(count, config.query_width), layer.out)
-    return hidden + feed_forward(config, layer, hidden), Pool(keys, values)
+    done = cast("Running", lax.fori_loop(0, positions.max() // page + 1, one_page, begin))
+    return done.mixed / done.total
 
 
 def prefill_pages_layer(
