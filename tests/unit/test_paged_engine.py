@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import numpy as np
 import pytest
 
+from agentlang.executor.engines.conformance.promises import same
 from agentlang.executor.engines.protocol import ModelSpec, Sampling, Service
 from agentlang.executor.engines.xla.engine import XlaEngine
 from agentlang.executor.engines.xla.paged import steps
 from agentlang.executor.engines.xla.paged.budget import budget, page_size
 from agentlang.executor.engines.xla.paged.model import PagedModel
+from agentlang.executor.engines.xla.paged.programs import PagedPrograms
 from agentlang.executor.engines.xla.paged.sequence import PagedSequence
 from agentlang.executor.scheduler import Chunk, Preempted, Row, Scheduler, Step
 from agentlang.stdlib.models.tiny import CONFIG, TinyLlama
@@ -156,6 +160,53 @@ def test_a_device_that_fails_ends_what_is_open_and_goes_on(monkeypatch: pytest.M
                     await anext(running)
         assert model.open_sequences == 0
         assert await reply(model, await model.prefill(PROMPT)) == wanted
+        await model.close()
+
+    anyio.run(main)
+
+
+def test_replies_do_not_wait_for_a_program_of_more_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a machine that never ran so many at once: those that run go on with what is there while it is compiled."""
+    monkeypatch.setenv("AGENTLANG_HOME", str(tmp_path))
+    made, may = threading.Event(), threading.Event()
+    layer = PagedPrograms._rows_layer  # pyright: ignore[reportPrivateUsage]
+
+    def slow(self: PagedPrograms, rows: int, tier: int) -> Any:
+        if rows > 1:
+            made.set()
+            assert may.wait(60)
+        return layer(self, rows, tier)
+
+    monkeypatch.setattr(PagedPrograms, "_rows_layer", slow)
+    # Few pages: a larger pool would have programs of its own, and none of those is there.
+    prompts = [(5 + number, *PROMPT[:6]) for number in range(6)]
+
+    async def main() -> None:
+        model = await opened()
+        alone = [await reply(model, await model.prefill(prompt), 8) for prompt in prompts]
+        found: dict[int, list[int]] = {}
+
+        async def one(number: int) -> None:
+            found[number] = await reply(model, await model.prefill(prompts[number]), 8)
+
+        async def all_at_once() -> list[list[int]]:
+            async with anyio.create_task_group() as group:
+                for number in range(len(prompts)):
+                    group.start_soon(one, number)
+            return [found[number] for number in range(len(prompts))]
+
+        tier = model.budget.tier(1) + 1  # a page for rows of nobody
+        try:
+            with anyio.fail_after(60):
+                assert same(XlaEngine(), await all_at_once(), alone)
+            assert await anyio.to_thread.run_sync(made.wait, 60)
+            assert not any(model.programs.has_decode(rows, tier) for rows in (4, 16))
+        finally:
+            may.set()
+        with anyio.fail_after(60):
+            while not any(model.programs.has_decode(rows, tier) for rows in (4, 16)):
+                await anyio.sleep(0.01)
+        assert same(XlaEngine(), await all_at_once(), alone)
         await model.close()
 
     anyio.run(main)

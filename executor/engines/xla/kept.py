@@ -61,6 +61,13 @@ class KeptPrograms:
                 found = self._loaded[name] = self._make(name, function)
             return found
 
+    def has(self, name: str) -> bool:
+        """Whether the program of that name is loaded, or kept: to get it takes no more than milliseconds."""
+        if name in self._loaded:
+            return True
+        path = self._path(name)
+        return path is not None and path.is_file()
+
     def _make(self, name: str, function: Callable[[], tuple[Any, tuple[Any, ...]]]) -> Program:
         path = self._path(name)
         kept = None if path is None else _load(path)
@@ -68,7 +75,8 @@ class KeptPrograms:
             return kept
         jitted, shapes = function()
         compiled = jitted.lower(*shapes).compile()
-        self.compiled += 1
+        with self._lock:
+            self.compiled += 1
         if path is not None:
             _store(path, compiled)
         return compiled

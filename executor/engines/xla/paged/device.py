@@ -40,10 +40,11 @@ from ....scheduler import (
 from ...constraint.masks import Constraint
 from ...protocol import Finish, Sampling, TokenLogprob, Tokens
 from ...sequences import Made
-from .picking import Picker, Picks
+from .beside import Beside
+from .picking import Picker, Picks, needs
 from .pool import KeysValues
 from .sequence import Making, PagedSequence, Told
-from .steps import Entry, Steps, divided
+from .steps import ROWS, Entry, Steps, bucket, divided
 
 
 class PagedDevice:
@@ -55,6 +56,7 @@ class PagedDevice:
         self._picker = picker
         self._ends = ends
         self._scheduler = Scheduler(settings)
+        self._beside = Beside("programs")
         self._sequences: dict[int, PagedSequence] = {}
         self._beginning: dict[int, PagedSequence] = {}
         """Those whose first token is asked for."""
@@ -117,6 +119,7 @@ class PagedDevice:
     def close(self) -> None:
         for sequence in tuple(self._sequences.values()):
             self.leave(sequence, cancelled=True)
+        self._beside.drop()
         self._steps.close()
 
     # The loop.
@@ -255,9 +258,9 @@ class PagedDevice:
         picked: list[tuple[Picks, list[PagedSequence]]] = []
         ended: list[tuple[PagedSequence, Any]] = []
         over: Any = None
-        if rows:
-            over = self._steps.rows(rows)
-            self._reached(over, rows, picked, ended)
+        for size, part in self._sizes(rows):
+            over = self._steps.rows(part, size)
+            self._reached(over, part, picked, ended)
         if chunks:
             # They take a while, which those who read from others need not wait for.
             self._hand_out()
@@ -277,6 +280,38 @@ class PagedDevice:
             self._news.append(sequence.reading.filled)
             if sequence.making.asked:
                 self._beginning[sequence.number] = sequence
+
+    def _sizes(self, rows: list[Entry]) -> list[tuple[int, list[Entry]]]:
+        """Rows by the sizes of programs that are there. The one that they ask for is made beside, where it is not; here
+        only if there is none."""
+        if not rows:
+            return []
+        steps, size = self._steps, bucket(len(rows))
+        steps.pool.hold(max(max(entry.pages) for entry in rows))
+        tier = steps.pool.tier
+        masks, draws = needs(self._sequences[entry.sequence].making for entry in rows if entry.wanted)
+
+        def there(rows: int) -> bool:
+            what = rows, tier, masks, draws
+            known = steps.programs.has_decode(rows, tier) and self._picker.is_ready(masks, draws, rows)
+            return known or self._beside.over(what)
+
+        def make() -> None:
+            steps.programs.decode(size, tier)
+            self._picker.ready(masks, draws, size)
+
+        if there(size):
+            return [(size, rows)]
+        others = [other for other in ROWS if there(other)]
+        if not others:
+            return [(size, rows)]
+        self._beside.want((size, tier, masks, draws), make)
+        larger = next((other for other in others if other > size), None)
+        if larger is not None:
+            return [(larger, rows)]
+        most = others[-1]
+        parts = [rows[first : first + most] for first in range(0, len(rows), most)]
+        return [(next(other for other in others if other >= len(part)), part) for part in parts]
 
     def _reached(
         self,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,14 +69,17 @@ class Picker:
             for row, token, most in tokens
         ]
 
-    def ready(self, masks: bool, draws: bool) -> None:
-        """Compile, or load, what a reply alone needs. May be called in any thread."""
-        self._programs.choose(1, self._vocabulary, masks, draws)
+    def ready(self, masks: bool, draws: bool, rows: int = 1) -> None:
+        """Compile, or load, what replies need: `rows` of them in a step. May be called in any thread."""
+        self._programs.choose(rows, self._vocabulary, masks, draws)
+
+    def is_ready(self, masks: bool, draws: bool, rows: int) -> bool:
+        """Whether `ready` need not compile."""
+        return self._programs.has_choose(rows, self._vocabulary, masks, draws)
 
     def _choose(self, logits: Any, rows: Sequence[tuple[int, Making]]) -> Any:
         count = logits.shape[0]
-        masks = any(making.constraint is not None for _, making in rows)
-        draws = any(making.sampling is not None and making.sampling.temperature > 0 for _, making in rows)
+        masks, draws = needs(making for _, making in rows)
         arguments: list[Any] = [logits]
         if masks:
             words = np.full((count, (self._vocabulary + 31) // 32), 0xFFFFFFFF, np.uint32)
@@ -87,6 +90,15 @@ class Picker:
         if draws:
             arguments += _asked(count, rows)
         return self._programs.choose(count, self._vocabulary, masks, draws)(*arguments)
+
+
+def needs(makings: Iterable[Making]) -> tuple[bool, bool]:
+    """Whether any of them is held to a document, and whether any draws."""
+    masks = draws = False
+    for making in makings:
+        masks = masks or making.constraint is not None
+        draws = draws or (making.sampling is not None and making.sampling.temperature > 0)
+    return masks, draws
 
 
 def _asked(count: int, rows: Sequence[tuple[int, Making]]) -> list[Any]:

@@ -85,12 +85,20 @@ class PagedPrograms:
     def decode(self, rows: int, tier: int) -> Parts:
         """The step of one token for each row: `enter(outer, tokens, positions, table)`, `layer(weights, pool, hidden,
         places)`, `leave(outer, hidden) -> logits[rows, vocabulary]`."""
-        layer = f"rows-{rows}-{tier}x{self.page}-{self.most}"
+        enter, layer, leave = self._decode_names(rows, tier)
         return Parts(
-            self._kept.get(f"enter-rows-{rows}-{self.most}", lambda: self._enter_rows(rows)),
+            self._kept.get(enter, lambda: self._enter_rows(rows)),
             self._kept.get(layer, lambda: self._rows_layer(rows, tier)),
-            self._kept.get(f"leave-rows-{rows}", lambda: self._leave_rows(rows)),
+            self._kept.get(leave, lambda: self._leave_rows(rows)),
         )
+
+    def has_decode(self, rows: int, tier: int) -> bool:
+        """Whether `decode` need not compile."""
+        return all(map(self._kept.has, self._decode_names(rows, tier)))
+
+    def _decode_names(self, rows: int, tier: int) -> tuple[str, str, str]:
+        layer = f"rows-{rows}-{tier}x{self.page}-{self.most}"
+        return f"enter-rows-{rows}-{self.most}", layer, f"leave-rows-{rows}"
 
     def prefill(self, chunk: int, tier: int) -> Parts:
         """The step of a chunk of one sequence: `enter(outer, tokens, start, count, table)`, `layer` as above,
@@ -104,8 +112,12 @@ class PagedPrograms:
 
     def choose(self, rows: int, vocabulary: int, masks: bool, draws: bool) -> Program:
         """`(logits[rows, vocabulary], masks?, asked…?) -> tokens[rows]`."""
-        name = f"choose-{rows}-{vocabulary}{'-masked' if masks else ''}{'-drawn' if draws else ''}"
+        name = _choose_name(rows, vocabulary, masks, draws)
         return self._kept.get(name, lambda: _choose(rows, vocabulary, masks, draws))
+
+    def has_choose(self, rows: int, vocabulary: int, masks: bool, draws: bool) -> bool:
+        """Whether `choose` need not compile."""
+        return self._kept.has(_choose_name(rows, vocabulary, masks, draws))
 
     def likelihoods(self, rows: int, vocabulary: int) -> Program:
         """`(logits[rows, vocabulary], tokens[rows]) -> own[rows], top[rows, most], which[rows, most]`."""
@@ -226,6 +238,10 @@ class PagedPrograms:
             return self._functions.leave(jax.tree.unflatten(tree, outer), hidden, count)[None]
 
         return jax.jit(leave), (leaves, hidden, _int())
+
+
+def _choose_name(rows: int, vocabulary: int, masks: bool, draws: bool) -> str:
+    return f"choose-{rows}-{vocabulary}{'-masked' if masks else ''}{'-drawn' if draws else ''}"
 
 
 def _choose(rows: int, vocabulary: int, masks: bool, draws: bool) -> Lowerable:

@@ -95,11 +95,12 @@ class Steps:
         self.pool = pool
         self._weights = weights
 
-    def rows(self, entries: list[Entry]) -> Any:
-        """Logits `[bucket, vocabulary]` behind the rows, in order, on the device, before they are there."""
+    def rows(self, entries: list[Entry], size: int | None = None) -> Any:
+        """Logits `[size, vocabulary]` behind the rows, in order, on the device, before they are there; `size` is by
+        default the smallest of `ROWS` that holds them."""
         pool, programs = self.pool, self.programs
         pool.hold(max(max(entry.pages) for entry in entries))
-        count = bucket(len(entries))
+        count = size or bucket(len(entries))
         parts = programs.decode(count, pool.tier)
         tokens, positions = np.zeros(count, np.int32), np.zeros(count, np.int32)
         table = np.full((count, programs.most), pool.scratch, np.int32)
