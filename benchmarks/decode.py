@@ -83,11 +83,14 @@ async def measure(turns: int = 20) -> None:
                 rates.pop()
                 break
             engine_seconds.append((time.perf_counter() - began) / TOKENS)
+            # The step that is ahead of this reply is no part of the other one's.
+            await anyio.sleep(2 * engine_seconds[-1])
             await anext(masked)
             began = time.perf_counter()
             for _ in range(TOKENS):
                 await anext(masked)
             masked_seconds.append((time.perf_counter() - began) / TOKENS)
+            await anyio.sleep(2 * masked_seconds[-1])
             bare_seconds.append(sum(bare() for _ in range(TOKENS)) / TOKENS)
         await model.release(sequence)
         await model.release(held)

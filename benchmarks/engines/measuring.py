@@ -18,6 +18,8 @@ TOKENS = 32
 """Of a reply."""
 TEXT = json.dumps({"type": "string", "minLength": 2000})
 """A schema under which each token is chosen with a mask, and none is forced."""
+PAIRS = 4
+"""Of replies with and without a schema, in each turn."""
 REPLY = 48
 """Tokens of the replies that are compared."""
 
@@ -34,7 +36,7 @@ class Measured:
     best: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     about: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     masked: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    """The time of a step under a schema, of one without, turn by turn."""
+    """The time of a step under a schema, of one without, pair by pair."""
     mask: float = 0.0
     """Seconds that a mask and the state behind it take on the host, for a token."""
     read: float = 0.0
@@ -91,7 +93,7 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
             each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 256))
         if turn < 0:
             continue
-        asked = prompts.several(2, 256 - TOKENS)
+        asked = prompts.several(2 * PAIRS, 256 - TOKENS)
         each(lambda name, child, into=into, asked=asked: _masked(into, name, child, asked), ours)
         asked = prompts.several(1, 1024 - TOKENS)
         each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024))
@@ -129,14 +131,15 @@ def _serve(into: Measured, name: str, child: Child, asked: list[list[int]], posi
 
 
 def _masked(into: Measured, name: str, child: Child, asked: list[list[int]]) -> None:
-    """Without a schema and with it, one right behind the other."""
-    rates: list[float] = []
-    for prompt, schema in zip(asked, (None, TEXT), strict=True):
-        took = child.ask("serve", prompts=[prompt], tokens=TOKENS, schema=schema)
-        rates.append(took["made"] / took["decode"])
-    into.note(decode_row(1, 256), name, rates[0])
-    into.note("masked", name, rates[1])
-    into.masked.setdefault(name, []).append(rates[0] / rates[1])
+    """Without a schema and with it, one right behind the other, either one first in turn."""
+    for pair, both in enumerate(zip(asked[::2], asked[1::2], strict=True)):
+        rates: dict[str | None, float] = {}
+        for prompt, schema in zip(both, (None, TEXT) if pair % 2 else (TEXT, None), strict=True):
+            took = child.ask("serve", prompts=[prompt], tokens=TOKENS, schema=schema)
+            rates[schema] = took["made"] / took["decode"]
+        into.note(decode_row(1, 256), name, rates[None])
+        into.note("masked", name, rates[TEXT])
+        into.masked.setdefault(name, []).append(rates[None] / rates[TEXT])
 
 
 def _agents(found: Measured, ours: Mapping[str, Child], prompts: Prompts) -> None:
