@@ -48,7 +48,9 @@ def instance(seed: int, stages: int, tiers: int) -> Problem:
     rate = rng.uniform(2.0, 10.0)
     edges, nodes, moments, quickest = _shape(rng, tuple(found))
     links = tuple(
-        Link(left.name, right.name, rng.choice((1.25, 12.5, 50)) * GB, rng.choice((1e-5, 1e-3)), carries=f"link {a} {b}")
+        Link(
+            left.name, right.name, rng.choice((1.25, 12.5, 50)) * GB, rng.choice((1e-5, 1e-3)), carries=f"link {a} {b}"
+        )
         for a, left in enumerate(made)
         for b, right in enumerate(made)
         if a < b

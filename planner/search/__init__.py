@@ -5,7 +5,8 @@
 larger ones go to a constraint solver, whose every answer is evaluated before it is given out.
 """
 
+from .baselines import baselines
 from .found import Found
 from .searching import SolverMissingError, feasible, search
 
-__all__ = ["Found", "SolverMissingError", "feasible", "search"]
+__all__ = ["Found", "SolverMissingError", "baselines", "feasible", "search"]

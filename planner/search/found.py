@@ -21,10 +21,11 @@ class Found:
     `outcomes` are what `evaluate` says of them: all hold. Empty where nothing was found.
 
     `status` is of the first choice: the only one there is (`only choice`), none is better (`proven optimal`), none is
-    better by more than the part `gap` of its objective (`gap`), it was the first that holds (`feasible`, of a search for
-    no more), there is none (`infeasible`), or the time was over before either was known (`unknown`). `bound` is proven: no choice has a smaller objective. `considered` counts the
-    choices that were looked at (of the solver, its branches). `baselines` are objectives by the name of a simpler way
-    to choose, None where that way finds nothing; empty until asked for (`baselines`)."""
+    better by more than the part `gap` of its objective (`gap`), or it was the first that holds, of a search for no more
+    (`feasible`); there is none (`infeasible`), or the time was over before that was known (`unknown`). `bound` is
+    proven: no choice has a smaller objective. `considered` counts the choices that were looked at (of the solver, its
+    branches). `baselines` are objectives by the name of a simpler way to choose, None where that way finds nothing;
+    empty until asked for (`baselines`)."""
 
     choices: tuple[Choice, ...]
     outcomes: tuple[Outcome, ...]

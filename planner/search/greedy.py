@@ -134,9 +134,9 @@ def _replicas(reading: Reading, fixed: Fixed) -> list[int]:
 def starts(reading: Reading) -> Iterator[tuple[int, ...]]:
     """Simple combinations: quickest, cheapest, and one for each tier."""
     yield tuple(min(allowed, key=lambda place: _time(reading, stage, place)) for stage, allowed in _allowed(reading))
-    yield tuple(min(allowed, key=lambda place: _price(reading, stage, place)) for stage, allowed in _allowed(reading))
+    yield tuple(min(allowed, key=lambda place: price_of(reading, stage, place)) for stage, allowed in _allowed(reading))
     for tier in range(len(reading.problem.tiers)):
-        for key in (_price, _time):
+        for key in (price_of, _time):
             yield tuple(
                 min(
                     allowed,
@@ -158,16 +158,18 @@ def _time(reading: Reading, stage: int, place: int) -> float:
     return option.seconds * exp(2.0 * option.noise)
 
 
-def _price(reading: Reading, stage: int, place: int) -> float:
+def price_of(reading: Reading, stage: int, place: int) -> float:
     """What a run pays for a stage if its pool is always full."""
     option, pool = reading.option(stage, place), reading.pool_of(stage, place)
     of = reading.problem.pools[pool]
     return reading.tier(pool).dollars.value * of.devices * option.busy / max(1, of.slots) + option.dollars
 
 
-def improved(reading: Reading, seed: int, until: float, stop_at_first: bool = False, patient: bool = False) -> Trial | None:
-    """The best combination that it comes to before `until` (of `monotonic`), where no single change is better; `patient`
-    goes on until then. None for stages without options."""
+def improved(
+    reading: Reading, seed: int, until: float, stop_at_first: bool = False, patient: bool = False
+) -> Trial | None:
+    """The best combination that it comes to before `until` (of `monotonic`), where no single change is better; where
+    `patient`, it goes on until then. None for stages without options."""
     if not all(reading.allowed):
         return None
     rng = Random(seed)

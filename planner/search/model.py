@@ -1,9 +1,9 @@
 """A problem as a linear program: its variables are the options, the replicas, and which way each value goes.
 
-Flags: each stage takes one option. A pool that one stage alone can use is decided with it: for each option and number
-of replicas a flag, so that its load, its waits and its devices are constants. A pool that stages share has a flag for
-each number of replicas and step of load, of which one is 1 where it is in use; the load must be below that step, and
-the wait is at least the flag's factor times the service. An edge has a flag for each pair of places that it can connect.
+Flags: each stage takes one option. A pool that few stages can use has a flag for each content and number of replicas,
+so that its load, its waits and its devices are constants. A pool that many share has a flag for each number of replicas
+and step of load, of which one is 1 where it is in use; the load must be below that step, and the wait is at least the
+flag's factor times the service. What an edge takes is a variable that is at least what each place of its ends makes it.
 
 Everything that is limited or minimised grows with its parts, so a maximum is a variable that is at least each part, and
 nothing has to be exact from both sides.
@@ -170,9 +170,7 @@ class Model:
                 return {CONSTANT: seconds}
             case Take(name, times, first):
                 stage = self.reading.stage_at[name]
-                return {
-                    flag: self._take(stage, place, first, z) * times for place, flag in self.flags[stage].items()
-                }
+                return {flag: self._take(stage, place, first, z) * times for place, flag in self.flags[stage].items()}
             case Move(edge, times):
                 return {variable: seconds * times for variable, seconds in self.moves.get(edge, {}).items()}
             case Sum(parts):
@@ -259,7 +257,11 @@ class Model:
         loads: dict[tuple[int, int], list[tuple[float, int]]] = {}
         for number, edge in enumerate(self.problem.edges):
             source, target = self.reading.stage_at[edge.source], self.reading.stage_at[edge.target]
-            tiers = {(self._tier(a), self._tier(b)) for a in self._places(source, target) for b in self._places(target, source)}
+            tiers = {
+                (self._tier(a), self._tier(b))
+                for a in self._places(source, target)
+                for b in self._places(target, source)
+            }
             for pair in tiers:
                 link = self.reading.links.get(pair)
                 if link is not None and self.problem.rate is not None and self.reading.binding(link.carries):
@@ -678,4 +680,3 @@ class Model:
         for pool in pools:
             replicas[pool] = next(count for flag, count, _ in self.sized[pool] if at(flag))
         return Choice(options, tuple(replicas))
-

@@ -54,7 +54,7 @@ def _late(reading: Reading, number: int) -> None:
         factor = exp(moment.z * option.noise)
         return option.seconds * factor, option.first * factor
 
-    least = {
+    least: dict[int, tuple[float, ...]] = {
         stage: tuple(min(each) for each in zip(*(taken(stage, place) for place in allowed), strict=True))
         for stage, allowed in enumerate(reading.allowed)
     }
@@ -65,12 +65,20 @@ def _late(reading: Reading, number: int) -> None:
             moment.node
         ]
 
+    base = reached(least)
+    nothing: dict[int, tuple[float, ...]] = dict.fromkeys(least, (0.0, 0.0))
     allowed = list(reading.allowed)
     for stage in used:
+        # A second more of a stage is at most so many more of the moment: mostly that settles it.
+        times = reached({**nothing, stage: (1.0, 1.0)})
         known: dict[tuple[float, float], bool] = {}
         kept: list[int] = []
         for place in allowed[stage]:
             ours = taken(stage, place)
+            more = max(one - other for one, other in zip(ours, least[stage], strict=True))
+            if base + times * more <= limit:
+                kept.append(place)
+                continue
             if ours not in known:
                 known[ours] = reached({**least, stage: ours}) <= limit
             if known[ours]:

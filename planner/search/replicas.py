@@ -76,7 +76,7 @@ class _Search:
         problem = reading.problem
         self.tiers = tuple(reading.tier_of[load.pool] for load in fixed.loads)
         self.hosts = tuple(problem.pools[load.pool].host for load in fixed.loads)
-        self.wanted = {tier: 0 for tier in self.tiers}
+        self.wanted = dict.fromkeys(self.tiers, 0)
         for ends, pairs in fixed.pairs:
             for tier in ends:
                 self.wanted[tier] = max(self.wanted[tier], pairs)

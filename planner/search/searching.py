@@ -22,12 +22,17 @@ CLOSE = 1e-6
 LARGE = 100
 """Options of all stages together; with fewer, the solver is done sooner than a longer search by hand."""
 
+DEEPEST = 9
+"""Stages; with more, branch and bound by hand mostly ends in too many branches."""
+
 Progress = Callable[[float, float, float], None]
 """Hears of each better choice: seconds since the start, its objective, and the bound so far."""
 
 
 class SolverMissingError(Exception):
-    """There is too much to try one by one, and OR-Tools is not installed (`pip install 'agentlang-toolchain[plan]'`)."""
+    """There is too much to try one by one, and OR-Tools is not installed."""
+
+    hint = "pip install 'agentlang-toolchain[plan]'"
 
 
 def search(
@@ -83,7 +88,10 @@ class _Search:
         return self._branched() or self._solved()
 
     def _branched(self) -> Found | None:
-        """What branch and bound by hand proves, or None where the branches are too many."""
+        """What branch and bound by hand proves, or None where the branches are too many: for few stages with many
+        options each, which the solver would have to be told one by one."""
+        if len(self.reading.allowed) > DEEPEST:
+            return None
 
         def below() -> tuple[float, float]:
             full = len(self.kept) >= self.top
@@ -96,7 +104,7 @@ class _Search:
             self._tell()
             return below()
 
-        found = branched(self.reading, below(), keep, monotonic() + self._left() / 2)
+        found = branched(self.reading, below(), keep, monotonic() + self._left() / 3)
         self.considered += found.looked
         if not found.complete:
             return None
