@@ -152,7 +152,7 @@ def no_plan(
         f"no plan keeps {listed}" + (" together" if len(asked) > 1 else ""),
         span,
         _severity(enforced),
-        hint=f"there is a plan with {', or '.join(helps)}" if helps else None,
+        hint=f"there is a plan with {', or '.join(helps)}" if helps else "leave one of them out, or ask less of it",
         related=reasons,
         detail=detail or None,
     )

@@ -89,7 +89,8 @@ class Asked:
         return self.end - self.clock()
 
     def _put(self, search: Search, problem: Problem, dropped: frozenset[str]) -> tuple[Choice | None, bool]:
-        seconds = min(EACH, self.left)
+        # Whether there is a plan at all decides everything: that may take half of the time.
+        seconds = min(EACH if self.questions else max(EACH, self.left / 2), self.left)
         if seconds <= 0:
             self.proven = False
             return None, False

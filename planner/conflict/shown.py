@@ -17,7 +17,7 @@ from .bounds import bound_by
 from .core import kind_of
 from .find import Conflict
 from .give import Give
-from .words import asked_text, named, promised
+from .words import asked_text, either, named, promised
 
 
 def spans_of(goal: Goal | None, fleet: Fleet | None) -> dict[str, Span]:
@@ -67,7 +67,7 @@ def _listed(conflict: Conflict, problem: Problem) -> tuple[str, ...]:
     alike: dict[int, list[str]] = {}
     for tier in counts.values():
         alike.setdefault(tier.high, []).append(tier.name)
-    return (*others, *(f"at most {high} of {' or '.join(tiers)}" for high, tiers in alike.items()))
+    return (*others, *(f"at most {high} of {either(tiers)}" for high, tiers in alike.items()))
 
 
 def _missed(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], hard: bool) -> Shown | None:

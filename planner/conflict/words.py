@@ -125,7 +125,7 @@ def _needs(problem: Problem, promise: Promise) -> str:
         yes = [tier for tier in tiers if tier not in no]
         if no and yes:
             values = ", ".join(f"{tier} {promised(promise.kind, value)}" for tier, value in no.items())
-            said.append(f"{stage.name} on {_or(yes)} (with it elsewhere it is at least: {values})")
+            said.append(f"{stage.name} on {either(yes)} (with it elsewhere it is at least: {values})")
     # The two that say most: where the least is left.
     return f" needs {' and '.join(said[:2])}" if said else ""
 
@@ -162,7 +162,7 @@ def _kept(problem: Problem, name: str) -> str:
 def _alone(tiers: Sequence[str]) -> str:
     if not tiers:
         return "no tier at all"
-    return f"{tiers[0]} alone" if len(tiers) == 1 else _or(tiers)
+    return f"{tiers[0]} alone" if len(tiers) == 1 else either(tiers)
 
 
 def _largest(problem: Problem, give: Give | None) -> str:
@@ -212,7 +212,8 @@ def _s(members: Sequence[str]) -> str:
     return "s" if len(members) <= 2 else ""
 
 
-def _or(names: Sequence[str]) -> str:
+def either(names: Sequence[str]) -> str:
+    """Names as alternatives."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 

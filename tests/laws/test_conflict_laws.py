@@ -10,7 +10,9 @@ import pytest
 from enumerated import feasible, search
 from problems_made import random_problem, seconds_of, small_problem
 
+from agentlang.planner import search as planning
 from agentlang.planner.conflict import Sizes, conflict
+from agentlang.planner.conflict.asked import Search
 from agentlang.planner.conflict.core import requirements_of
 from agentlang.planner.conflict.parts import parts
 from agentlang.planner.figures import Basis, Figure
@@ -48,8 +50,8 @@ def impossible_problems() -> Iterator[tuple[int, Problem]]:
             problem = tightened(problem, rng)
 
 
-def check(seed: int, problem: Problem) -> str:
-    """The law; gives the kind of what helps first."""
+def check(seed: int, problem: Problem, search: Search = search, feasible: Search = feasible) -> str:
+    """The law, by a search that explains and judges; gives the kind of what helps first."""
     names = frozenset(requirements_of(problem))
     found = conflict(problem, search, feasible, seconds=60.0)
     assert found is not None and found.proven, seed
@@ -72,10 +74,17 @@ def test_cores_are_minimal_and_what_is_said_to_help_helps() -> None:
     assert len(kinds) >= 4, kinds
 
 
+def test_cores_by_the_search_that_plans_use() -> None:
+    """It proves, where looking at everything only looks."""
+    for seed, problem in islice(impossible_problems(), 40):
+        check(seed, problem, planning.search, planning.feasible)
+
+
 @pytest.mark.slow
 def test_two_hundred_cores_are_minimal() -> None:
     for seed, problem in islice(impossible_problems(), 40, 240):
         check(seed, problem)
+        check(seed, problem, planning.search, planning.feasible)
 
 
 def test_what_is_proven_to_be_nearest_is() -> None:
