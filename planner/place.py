@@ -8,8 +8,9 @@ problem with what cannot be held together and what would help; the caller decide
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problems, Severity, has_errors
@@ -21,8 +22,8 @@ from .hardware import Machine
 from .options import Options
 from .plan import Plan
 from .rates import PRICE_VARIABLE, environment_price
-from .search.found import INFEASIBLE, Found
-from .space.evaluate import evaluate
+from .search.found import GAP, INFEASIBLE, Found
+from .space.evaluate import Outcome, evaluate
 from .space.problem import Choice, Problem
 from .workload import loose
 
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Confirm", "Confirmed", "Options", "choose_fleet", "decided", "plan", "problem"]
 
-_TOP = 4
-"""Choices to try, where the best are not confirmed."""
+_TOP = 3
+"""Choices to search for, where the best may not be confirmed."""
+
+_TRIES = 8
+"""Choices to try until one is confirmed."""
 
 _MISS = 1e6
 """Dollars (seconds, joules) for a promise missed by the whole of its limit: more than any plan costs."""
@@ -157,22 +161,47 @@ def decided(
 
 
 def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
-    """The first of the choices that is confirmed; of none, the best with a note of what it misses."""
+    """The cheapest choice that is confirmed: of those that were found, and of those with a replica more than one that
+    was not. Where none is after some tries, the best with a note of what it misses."""
     from .space.assemble import assemble
 
     if confirm is None:
         return assemble(built, found)
     first: Confirmed | None = None
-    for place, choice in enumerate(found.choices):
+    known = dict(zip(found.choices, found.outcomes, strict=True))
+    rest = [(outcome.objective, number, choice) for number, (choice, outcome) in enumerate(known.items())]
+    for _ in range(_TRIES):
+        if not rest:
+            break
+        _, _, choice = heappop(rest)
         said = confirm(built.problem, choice)
         first = first or said
         if not said.missed:
-            plan = assemble(built, found, place)
+            plan = assemble(built, _instead(found, choice, known[choice]))
             return replace(plan, search=replace(plan.search, confirmed=said.by))
+        for more in _larger(built.problem, choice):
+            outcome = evaluate(built.problem, more)
+            if outcome.holds and more not in known:
+                known[more] = outcome
+                heappush(rest, (outcome.objective, len(known), more))
     plan = assemble(built, found)
-    missed = first.missed if first is not None else ()
-    by = first.by if first is not None else ""
-    return replace(plan, notes=(*plan.notes, *(f"{by}: {each}" for each in missed)))
+    missed = [f"{first.by}: {each}" for each in first.missed] if first is not None else []
+    return replace(plan, notes=(*plan.notes, *missed))
+
+
+def _larger(problem: Problem, choice: Choice) -> Iterator[Choice]:
+    """The same with a replica more in one of its pools."""
+    for place, (pool, count) in enumerate(zip(problem.pools, choice.replicas, strict=True)):
+        if count and pool.slots:
+            yield replace(choice, replicas=(*choice.replicas[:place], count + 1, *choice.replicas[place + 1 :]))
+
+
+def _instead(found: Found, choice: Choice, outcome: Outcome) -> Found:
+    """What was found with another choice as the best; of its distance to the bound only the gap can be said."""
+    if choice == found.choices[0]:
+        return found
+    gap = 1.0 - found.bound / outcome.objective if outcome.objective > 0.0 else 0.0
+    return replace(found, choices=(choice,), outcomes=(outcome,), status=GAP, gap=gap)
 
 
 def _softened(problem: Problem) -> Choice | None:

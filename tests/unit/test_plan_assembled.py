@@ -11,6 +11,7 @@ from agentlang.planner.calibrate import Calibration
 from agentlang.planner.figures import Prediction
 from agentlang.planner.moments import ZERO
 from agentlang.planner.options import Options
+from agentlang.planner.place import Confirm, Confirmed, decided
 from agentlang.planner.plan import Inputs, Made, Plan, from_json, to_json
 from agentlang.planner.plan_text import plan_text
 from agentlang.planner.predict import Forecast
@@ -229,3 +230,39 @@ def test_a_run_here_needs_one_machine_of_this_kind() -> None:
     assert not small().runs_here
     assert not assembled(here, Choice((0, 0, 1), (1, 3))).runs_here
     assert assembled(replace(here, rate=None), Choice((0, 0, 0), (1, 0))).runs_here
+
+
+def test_a_choice_that_is_not_confirmed_gives_way_to_one_with_more_replicas() -> None:
+    tried: list[Choice] = []
+
+    def wants(count: int) -> Confirm:
+        def confirm(problem: Problem, choice: Choice) -> Confirmed:
+            tried.append(choice)
+            return Confirmed("a test", () if choice.replicas[1] >= count else ("finish is missed, 13 s",))
+
+        return confirm
+
+    plan, problems = decided(built(small_problem()), None, None, confirm=wants(4))
+    assert plan is not None and not problems
+    assert plan.pool("slow").replicas == 4
+    assert (plan.search.status, plan.search.confirmed) == (GAP, "a test")
+    assert plan.search.gap == pytest.approx(1 - 14 / 16)
+    assert tried[0].replicas == (1, 3) and len(set(tried)) == len(tried)
+    assert "confirmed by a test" in plan_text(plan)
+    best_one, _ = decided(built(small_problem()), None, None, confirm=wants(1))
+    assert best_one is not None
+    assert (best_one.search.status, best_one.search.confirmed) == (OPTIMAL, "a test")
+    never, _ = decided(built(small_problem()), None, None, confirm=wants(99))
+    assert never is not None
+    assert "a test: finish is missed, 13 s" in never.notes
+    assert never.pool("slow").replicas == 3
+    assert not never.search.confirmed
+
+
+def test_simpler_ways_to_choose_stand_beside_a_plan() -> None:
+    plan, _ = decided(built(small_problem()), None, None, beside=True)
+    assert plan is not None and plan.search.baselines
+    own = plan.objective_value
+    assert own is not None
+    assert all(value is None or value >= own * (1 - 1e-9) for _, value in plan.search.baselines)
+    assert "this plan saves" in plan_text(plan)
