@@ -185,6 +185,7 @@ def _inputs(
 ) -> Inputs:
     terms = [(t.kind, t.percentile, t.limit.value if t.limit else None, t.word) for t in goal.terms] if goal else None
     tiers = [(t.name, t.device, t.count) for t in fleet.tiers] if fleet else None
+    stated = [tier for tier in fleet.tiers if tier.endpoint is None] if fleet else []
     return Inputs(
         program=program,
         graph=graph.digest,
@@ -193,4 +194,5 @@ def _inputs(
         workload=digest(work.figures),
         hardware=digest(machine),
         calibration=calibration.digest,
+        catalogue=digest([known_device(name) for name in sorted({LAPTOP, *(each.device for each in stated)})]),
     )

@@ -164,7 +164,7 @@ class Document:
             return []
         return list(dict.fromkeys(facts.options[stage].pool for stage in facts.stages_of(promise.kind)))
 
-    def _links(self) -> Iterator[Tree]:
+    def _links(self) -> Iterator[dict[str, Any]]:
         """Of each way that something goes, in the order of the program's edges."""
         facts, problem = self.facts, self.facts.problem
         seen: set[tuple[str, str]] = set()
@@ -470,7 +470,6 @@ class Document:
         facts, problem = self.facts, self.facts.problem
         used: set[frozenset[str]] = set()
         for each in self._links():
-            assert isinstance(each, dict)
             left, right = str(each["left"]), str(each["right"])
             used.add(frozenset((left, right)))
             link = next(link for link in problem.links if {link.left, link.right} == {left, right})

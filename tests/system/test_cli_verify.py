@@ -1,0 +1,140 @@
+"""`agentlang verify` as a user runs it: plans that hold, plans that somebody touched, files that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import EXAMPLES, agentlang, fresh_home
+
+HELLO = EXAMPLES / "hello" / "hello.agent"
+FLEET = """\
+use std/llm
+
+model writer = llm.chat("llama-3-8b-instruct", dtype: "fp8")
+
+pipeline ask(question: Text) -> stream Text {
+  return writer.chat(question, max_tokens: 256)
+}
+
+goal ask {
+  rate 2 per s
+  assume {
+    question 512 tokens
+    ask output 256 tokens
+  }
+  first_token p95 <= 500 ms
+  prefer cheapest
+}
+
+fleet market {
+  tier quick = catalog.h100 { count 0..8 }
+  tier cheap = catalog.l40s { count 0..8 }
+  link * <-> * 100 Gbit/s, 5 us
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program, its plan, and a home."""
+    folder = tmp_path_factory.mktemp("verify")
+    fresh_home(folder / "home")
+    (folder / "ask.agent").write_text(FLEET)
+    done = agentlang("plan", "ask.agent", "--out", "plan.json", cwd=folder, AGENTLANG_HOME=str(folder / "home"))
+    assert done.code == 0, done.err
+    return folder
+
+
+def verify(place: Path, *words: str, plan: str = "plan.json") -> Any:
+    return agentlang("verify", plan, *words, cwd=place, AGENTLANG_HOME=str(place / "home"))
+
+
+def test_a_plan_on_a_fleet_holds_here_and_on_another_machine(place: Path) -> None:
+    done = verify(place, "--program", "ask.agent")
+    assert done.code == 0, done.err
+    assert "inequalities derived again" in done.out
+    assert "another machine" not in done.out
+    told = json.loads(verify(place, "--program", "ask.agent", "--json").out)
+    assert told["holds"] and told["findings"] == []
+    assert told["inequalities"] > 8
+    elsewhere = agentlang("verify", "plan.json", "--program", "ask.agent", cwd=place, AGENTLANG_HOME=str(place / "new"))
+    assert elsewhere.code == 0, elsewhere.err
+
+
+def test_a_touched_plan_is_refused_with_what_should_stand_there(place: Path) -> None:
+    plan = json.loads((place / "plan.json").read_text())
+    plan["pools"][0]["replicas"] += 1
+    plan["stages"][-1]["time"]["value"] *= 1.01
+    (place / "touched.json").write_text(json.dumps(plan))
+    done = verify(place, "--program", "ask.agent", plan="touched.json")
+    assert done.code == 1
+    assert "plan-differs" in done.err
+    assert "seal" in done.err and f"stages[{len(plan['stages']) - 1}].time.value" in done.err
+    told = json.loads(verify(place, "--program", "ask.agent", "--json", plan="touched.json").out)
+    assert not told["holds"] and len(told["findings"]) > 2
+
+
+def test_another_program_is_said_at_once(place: Path) -> None:
+    (place / "other.agent").write_text(FLEET.replace("max_tokens: 256", "max_tokens: 255"))
+    done = verify(place, "--program", "other.agent")
+    assert done.code == 1
+    assert "plan-other-inputs" in done.err and "another program" in done.err
+
+
+def test_measurements_of_another_machine_are_no_false_alarm(place: Path) -> None:
+    mine = place / "home" / "hardware.json"
+    assert verify(place, "--program", "ask.agent", "--hardware", str(mine)).code == 0
+    other = json.loads(mine.read_text())
+    other["bandwidth"]["value"] *= 2
+    (place / "other.json").write_text(json.dumps(other))
+    done = verify(place, "--program", "ask.agent", "--hardware", "other.json")
+    assert done.code == 1 and "plan-other-measurements" in done.err
+    (place / "bad.json").write_text("{}")
+    done = verify(place, "--program", "ask.agent", "--calibration", "bad.json")
+    assert done.code == 2 and "not-measurements" in done.err
+
+
+def test_another_catalogue_is_said(place: Path) -> None:
+    import agentlang.planner.catalogue as catalogue
+
+    text = (Path(str(catalogue.__file__)).parent / "devices.toml").read_text()
+    (place / "same.toml").write_text(text)
+    done = verify(place, "--program", "ask.agent", "--catalogue", "same.toml")
+    assert done.code == 0, done.err
+    start = text.index("[h100]")
+    dearer = text[:start] + text[start:].replace("price = { value = ", "price = { value = 1", 1)
+    (place / "dearer.toml").write_text(dearer)
+    done = verify(place, "--program", "ask.agent", "--catalogue", "dearer.toml")
+    assert done.code == 1 and "another catalogue" in done.err
+    (place / "none.toml").write_text("[h100")
+    assert verify(place, "--program", "ask.agent", "--catalogue", "none.toml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("", "not-a-plan"),
+        ("{", "not-a-plan"),
+        ("[]", "not-a-plan"),
+        ('{"format": 1}', "not-a-plan"),
+        ("[" * 100_000, "not-a-plan"),
+        ("\x00\xff", "not-a-plan"),
+    ],
+)
+def test_what_is_no_plan_is_said_so(place: Path, text: str, slug: str) -> None:
+    (place / "none.json").write_text(text)
+    done = verify(place, "--program", "ask.agent", plan="none.json")
+    assert done.code == 2 and slug in done.err
+
+
+def test_a_plan_cut_short_or_of_another_format_is_none(place: Path) -> None:
+    whole = (place / "plan.json").read_text()
+    for text in (whole[: len(whole) // 2], whole.replace('"format": 2', '"format": 99')):
+        (place / "cut.json").write_text(text)
+        done = verify(place, "--program", "ask.agent", plan="cut.json")
+        assert done.code == 2 and "not-a-plan" in done.err
+    assert verify(place, "--program", "ask.agent", plan="nowhere.json").code == 2
+    assert verify(place, "--program", "nowhere.agent").code == 2
