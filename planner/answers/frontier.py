@@ -135,7 +135,7 @@ def frontier_text(frontier: Frontier) -> str:
     rows = [("", "per 1000 runs", frontier.latency, "energy a run", "")]
     for number, point in enumerate(frontier.points, 1):
         keeps = "keeps the goal" if point.keeps else ""
-        values = (show_value(point.dollars * 1000, "$"), show_value(point.seconds, "s"), show_value(point.joules, "J"))
+        values = (f"${point.dollars * 1000:.4g}", show_value(point.seconds, "s"), show_value(point.joules, "J"))
         rows.append((str(number), *values, keeps))
     lines = table(rows)
     if not frontier.proven:
