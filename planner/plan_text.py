@@ -78,9 +78,12 @@ def _pools(plan: Plan) -> list[str]:
 
 
 def _pool(pool: PoolPlan) -> tuple[str, ...]:
-    waits = [
-        f"p{w.percentile:g} {show_value(w.seconds, 's') if w.seconds is not None else 'endless'}" for w in pool.waits
-    ]
+    shown = (
+        (w.percentile, "endless" if w.seconds is None else show_value(w.seconds, "s"))
+        for w in pool.waits
+        if w.seconds != 0.0
+    )
+    waits = [f"p{percentile:g} {text}" for percentile, text in shown]
     memory = f"{show_value(pool.memory.value, 'B')} of {show_value(pool.capacity.value, 'B')}"
     return (
         pool.name,
@@ -217,7 +220,8 @@ def _margin(term: GoalPlan) -> str:
     left = value / term.limit - 1.0 if term.term == "rate" else 1.0 - value / term.limit
     if abs(left) >= 100.0:
         return ""
-    return f"{left:.0%} to spare" if term.met else f"by {-left:.0%}"
+    digits = 0 if abs(left) >= 0.1 else 1
+    return f"{left:.{digits}%} to spare" if term.met else f"by {-left:.{digits}%}"
 
 
 def _workload(plan: Plan) -> list[str]:
