@@ -13,7 +13,7 @@ from .. import problems
 from ..figures import show_value
 from ..space.evaluate import FULLEST, STEPS, evaluate, served
 from ..space.problem import Option, Pool, Problem
-from .bounds import bound_by
+from .bounds import bound_by, least
 from .core import kind_of
 from .find import Conflict
 from .give import Give
@@ -77,6 +77,9 @@ def _missed(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], har
     give = next((way.gives[0] for way in conflict.relaxations if len(way.gives) == 1), None)
     if give is None or promise.kind in ("cost", "energy"):
         return None
+    # Below what every stage takes at its quickest there is nothing, however idle the fleet.
+    lowest = least(problem, promise)
+    beyond = lowest > promise.limit
     stage, tier, seconds, largest = bound_by(problem, promise)
     blame = f"{largest.name if largest else 'the time'} of {stage} ({show_value(seconds, 's')})"
     tiers = [each.name for each in problem.tiers]
@@ -84,11 +87,11 @@ def _missed(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], har
     return problems.goal_missed(
         asked_text(problem, name).strip("`"),
         where,
-        promised(promise.kind, give.reached),
+        promised(promise.kind, lowest if beyond else give.reached),
         blame,
         conflict.helps,
         _span(conflict, spans),
-        idle=problem.rate is not None,
+        idle=problem.rate is not None and beyond,
         enforced=hard,
     )
 
