@@ -55,7 +55,7 @@ class _Weighed:
 
     @property
     def missed(self) -> int:
-        return sum(not line.holds for line in self.plan.certificate)
+        return sum(not (line.holds or line.soft) for line in self.plan.certificate)
 
     @property
     def seconds(self) -> float:

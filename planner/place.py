@@ -28,6 +28,7 @@ from .space.problem import Choice, Problem
 from .workload import loose
 
 if TYPE_CHECKING:
+    from .conflict import Conflict
     from .conflict.ways import Sizes
     from .space.build import Built
 
@@ -157,7 +158,8 @@ def decided(
     if not enforced:
         shown = tuple(replace(each, severity=Severity.WARNING) for each in shown)
     nearest = Found((choice,), (evaluate(built.problem, choice),), INFEASIBLE)
-    return assemble(built, nearest), shown
+    plan = assemble(built, nearest)
+    return replace(plan, notes=(*plan.notes, *_planned_for(why))), shown
 
 
 def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
@@ -202,6 +204,15 @@ def _instead(found: Found, choice: Choice, outcome: Outcome) -> Found:
         return found
     gap = 1.0 - found.bound / outcome.objective if outcome.objective > 0.0 else 0.0
     return replace(found, choices=(choice,), outcomes=(outcome,), status=GAP, gap=gap)
+
+
+def _planned_for(why: Conflict) -> Iterator[str]:
+    """For which limits a plan that misses its goal was made."""
+    if why.missing is not None:
+        for way, help_of in zip(why.relaxations, why.helps, strict=True):
+            if way.choice == why.missing[1]:
+                yield f"planned for {help_of}, as nothing keeps the whole goal"
+                return
 
 
 def _softened(problem: Problem) -> Choice | None:

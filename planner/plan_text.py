@@ -15,9 +15,10 @@ def plan_text(plan: Plan) -> str:
     verdict = "meets its goal" if plan.feasible else "does not meet its goal"
     head = f"plan of {plan.pipeline} on {plan.fleet}" + (f": {verdict}" if plan.goals else "")
     alone = len(plan.tiers) == 1 and len(plan.pools) == 1
-    where = [_machine(plan)] if alone else [_tiers(plan), _rates(plan), _pools(plan), _links(plan)]
+    where = [_machine(plan)] if alone else [_tiers(plan), _pools(plan), _links(plan)]
     stages = _stages(plan) if alone else _placed(plan)
-    blocks = [[head], *where, stages, _predictions(plan), _goals(plan), _workload(plan), _cost(plan), _search(plan)]
+    blocks = [[head], *where, stages, _predictions(plan), _goals(plan), _workload(plan)]
+    blocks += [[] if alone else _rates(plan), _cost(plan), _search(plan)]
     blocks.append([f"note: {note}" for note in plan.notes])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -138,12 +139,13 @@ def _stage(stage: StagePlan) -> tuple[str, ...]:
 
 
 def _placed(plan: Plan) -> list[str]:
-    """Of several: how many devices share each stage, in how many replicas, and what it may take."""
+    """Of several: how many devices share each stage, in how many replicas, and what it may take. Stages that no run
+    comes to are left out."""
     budgets = any(stage.budget is not None for stage in plan.stages)
     heads = ("stage", "tier", "engine", "times", "each", "error", "parallel", "batch", "replicas", "limited by")
     rows: list[tuple[str, ...]] = [(*heads, "budget" if budgets else "")]
     for stage in plan.stages:
-        if stage.operation == "agent.kv_transfer" and _stays(plan, stage):
+        if not stage.executions or (stage.operation == "agent.kv_transfer" and _stays(plan, stage)):
             continue
         budget = "" if stage.budget is None else show_value(stage.budget, "s") if stage.budget else "beside the path"
         shared = stage.batch > 0

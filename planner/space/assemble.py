@@ -93,7 +93,7 @@ def _search(found: Found, place: int) -> Search:
 
 def _overloaded(chosen: Chosen) -> Iterator[str]:
     if any(step_of(load) > FULLEST for load in chosen.outcome.loads.values()):
-        yield "the rate of the goal is not carried: cost is as if it were"
+        yield "the rate of the goal is not carried; the cost is stated as if it were"
 
 
 # --- where -----------------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_an_overloaded_plan_says_so() -> None:
     finish = next(goal for goal in plan.goals if goal.term == "finish")
     assert finish.predicted is None
     assert sum(share.seconds for share in finish.shares) == pytest.approx(finish.limit)
-    assert "the rate of the goal is not carried: cost is as if it were" in plan.notes
+    assert "the rate of the goal is not carried; the cost is stated as if it were" in plan.notes
     assert "no bound: overloaded" in plan_text(plan)
     assert from_json(to_json(plan)) == plan
 
