@@ -156,16 +156,15 @@ def _choice(plan: Mapping[str, object], problem: Problem) -> tuple[list[Finding]
 # --- leaf by leaf ----------------------------------------------------------------------------------------------------
 
 
-def _differences(path: str, said: Any, derived: Any) -> Iterator[Finding]:
+def _differences(path: str, said: object, derived: object) -> Iterator[Finding]:
     """Where a document is not as it has to be."""
     if derived is CLAIM:
         return
     if derived is WORDS:
-        texts = cast("list[object]", said) if isinstance(said, list) else [said]
-        if not all(isinstance(each, str) for each in texts):
+        if not all(isinstance(each, str) for each in _items(said)):
             yield Finding(path, _shown(said), "text")
     elif isinstance(derived, Mapping) and isinstance(said, Mapping):
-        ours, theirs = cast("Mapping[str, Tree]", derived), cast("Mapping[str, Tree]", said)
+        ours, theirs = cast("Mapping[str, object]", derived), cast("Mapping[str, object]", said)
         for key in (*ours, *(key for key in theirs if key not in ours)):
             inner = f"{path}.{key}" if path else key
             if key not in theirs:
@@ -175,14 +174,20 @@ def _differences(path: str, said: Any, derived: Any) -> Iterator[Finding]:
             else:
                 yield from _differences(inner, theirs[key], ours[key])
     elif isinstance(derived, (list, tuple)) and isinstance(said, list):
-        wanted, items = cast("Sequence[Tree]", derived), cast("list[Tree]", said)
+        wanted, items = cast("Sequence[object]", derived), cast("list[object]", said)
         if len(wanted) != len(items):
-            yield Finding(path, f"has {len(items)} entries", f"{len(wanted)}")
+            yield Finding(path, f"a list of {len(items)}", f"one of {len(wanted)}")
             return
         for number, (one, other) in enumerate(zip(items, wanted, strict=True)):
             yield from _differences(f"{path}[{number}]", one, other)
-    elif not _same(said, derived):
-        yield Finding(path, _shown(said), _shown(derived))
+    else:
+        plain: object = cast("object", derived)
+        if not _same(said, plain):
+            yield Finding(path, _shown(said), _shown(plain))
+
+
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
 def _same(said: Tree, derived: Tree) -> bool:

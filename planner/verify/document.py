@@ -376,8 +376,8 @@ class Document:
         facts, problem = self.facts, self.facts.problem
         terms = [term for tier in self._hired() for term in self._hire(tier)]
         for stage in problem.stages:
-            if dollars := stage.executions * facts.options[stage.name].dollars:
-                terms.append(_term("asked elsewhere", dollars, "$", Basis.GIVEN, WORDS, stage.name))
+            if dollars := facts.options[stage.name].dollars:
+                terms.append(_term("asked elsewhere", stage.executions * dollars, "$", Basis.GIVEN, WORDS, stage.name))
         for number, edge in enumerate(problem.edges):
             link = facts.link(number)[1]
             if link is not None and link.dollars:
@@ -419,10 +419,10 @@ class Document:
         facts = self.facts
         terms: list[dict[str, Tree]] = []
         for stage in facts.problem.stages:
-            if joules := stage.executions * facts.options[stage.name].joules:
+            if joules := facts.options[stage.name].joules:
                 power = dict(facts.tier_of(stage.name).rates).get("power")
                 basis = power.basis if power else Basis.ASSUMED
-                terms.append(_term("power", joules, "J", basis, WORDS, stage.name))
+                terms.append(_term("power", stage.executions * joules, "J", basis, WORDS, stage.name))
         return whole("energy", "J", facts.joules(), 0.5, terms)
 
     # --- what must hold ----------------------------------------------------------------------------------------------

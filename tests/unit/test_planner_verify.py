@@ -128,6 +128,15 @@ def test_what_the_planner_makes_holds() -> None:
     assert 0.0 <= told.margin < 1.0
 
 
+def test_a_stage_that_no_run_executes_has_its_terms_all_the_same() -> None:
+    problem = small_problem()
+    never = replace(problem.stages[1], executions=0.0)
+    problem = replace(problem, stages=(problem.stages[0], never, problem.stages[2]))
+    document = plan_of(problem)
+    assert document is not None
+    assert verify(document, problem, given_of(built_of(problem))) == ()
+
+
 def test_whatever_is_changed_is_found_by_the_seal() -> None:
     problem = small_problem()
     document = plan_of(problem)
