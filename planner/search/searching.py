@@ -173,7 +173,13 @@ class _Search:
                     self.bound = max(self.bound, bound)
                 self._keep(model.choice(at))
 
-            answer = solver.solve(self._left(), hint, heard if self.progress else None, self.first)
+            def bounded(bound: float) -> None:
+                if not excluded:
+                    self.bound = max(self.bound, bound)
+                    self._tell()
+
+            told = (heard, bounded) if self.progress else (None, None)
+            answer = solver.solve(self._left(), hint, *told, self.first)
             self.considered += answer.branches
             if not excluded:
                 self.bound = max(self.bound, min(answer.bound, self.kept[0][1].objective if self.kept else inf))
