@@ -27,6 +27,7 @@ from .lines import Slots
 from .program import Program
 from .records import PoolRecord, RunRecord
 from .replicas import Request, Serving
+from .sized import Sized
 from .stages import Cache, Execution, Pieces, SimulatedRun
 from .system import System
 
@@ -57,7 +58,7 @@ class MachineRuns:
         self._telling = False
         self._timer = 0
         self._sizes: dict[tuple[tuple[str, float], ...], Mapping[str, float]] = {}
-        self._known: dict[str, _Stage] = {}
+        self._known: dict[str, Sized] = {}
         drawing = Drawing(program.pipeline.body, seed, lambda run: self._runs[run].sizes)
         # Calls have no deadline but what the program writes: a plan may hold for runs that last.
         deployment = Deployment(program.graph, call_timeout=inf)
@@ -141,10 +142,10 @@ class MachineRuns:
 
     # --- stages ------------------------------------------------------------------------------------------------------
 
-    def _stage(self, operation: Operation) -> _Stage:
+    def _stage(self, operation: Operation) -> Sized:
         known = self._known.get(operation.id)
         if known is None:
-            known = self._known[operation.id] = _Stage(self._system, self._program, operation)
+            known = self._known[operation.id] = Sized(self._system, self._program, operation)
         return known
 
     def _start(self, order: orders.StartStage) -> None:
@@ -169,7 +170,7 @@ class MachineRuns:
         else:
             self._ask(execution, stage)
 
-    def _ask(self, execution: Execution, stage: _Stage) -> None:
+    def _ask(self, execution: Execution, stage: Sized) -> None:
         """What it needs is in its tier: into the line."""
         if execution.over:
             return
@@ -187,7 +188,7 @@ class MachineRuns:
             begins = partial(self._begins, execution, stage, stage.seconds * scale)
             execution.ticket = self.lines[option.pool].enter(option.busy * scale, begins)
 
-    def _begins(self, execution: Execution, stage: _Stage, seconds: float) -> None:
+    def _begins(self, execution: Execution, stage: Sized, seconds: float) -> None:
         if execution.over:
             return
         now = execution.began = self._clock.now
@@ -231,7 +232,7 @@ class MachineRuns:
         execution.run.caches.append(made)
         return made
 
-    def _prefill(self, execution: Execution, stage: _Stage) -> None:
+    def _prefill(self, execution: Execution, stage: Sized) -> None:
         run = execution.run
         tokens = max(1, round(stage.tokens_in(run.sizes)))
         keys, run.keys = run.keys, ()
@@ -256,7 +257,7 @@ class MachineRuns:
         words = Said("prompt-too-long", f"{execution.name} does not fit into the memory of its pool")
         self._tell(events.StageFailed(self._clock.now, execution.number, reason, words))
 
-    def _decode(self, execution: Execution, stage: _Stage) -> None:
+    def _decode(self, execution: Execution, stage: Sized) -> None:
         option, cache = execution.option, execution.value
         assert option is not None
         if isinstance(cache, Cache) and cache.request is not None and cache.pool == option.pool:
@@ -273,7 +274,7 @@ class MachineRuns:
         self._cache(execution, request)
         self.serving[option.pool].arrive(request)
 
-    def _reply(self, execution: Execution, stage: _Stage, request: Request) -> None:
+    def _reply(self, execution: Execution, stage: Sized, request: Request) -> None:
         """The first token is chosen from the prompt's logits; each other one takes a step."""
         now = self._clock.now
         execution.request, execution.began = request, now
@@ -359,7 +360,7 @@ class MachineRuns:
                 execution.request.replica.leave(execution.request, cancelled=True)
         self._tell(events.StageStopped(self._clock.now, order.stage))
 
-    def _read(self, execution: Execution, stage: _Stage, order: orders.StartStage) -> None:
+    def _read(self, execution: Execution, stage: Sized, order: orders.StartStage) -> None:
         execution.readers = {v.reader for v in order.arguments.values() if isinstance(v, orders.StreamInput)}
         execution.main = min(execution.readers)
         execution.each = stage.each(execution.run.sizes) * execution.factor
@@ -469,78 +470,3 @@ class MachineRuns:
             record.moments["finish"] = now - record.at
             record.parts["finish"] = parts_of(run.stages, record.at, now, first=False)
         self._over(record)
-
-
-class _Stage:
-    """A stage of the graph beside its option, and how its figures follow the sizes of a run."""
-
-    def __init__(self, system: System, program: Program, operation: Operation) -> None:
-        self.name = operation.id
-        self.kind = operation.name
-        self.option = system.taken.get(self.name)
-        self._demand = operation.demand
-        self._base = program.base
-        seconds = self.option.seconds if self.option else 0.0
-        if self.option is not None:
-            # That executions take turns shows by itself.
-            seconds -= sum(term.value for term in self.option.time.terms if term.name == "in turns")
-        self.seconds = seconds
-        self.first = self.option.first if self.option else 0.0
-        self._moving = {
-            edge.source: system.moving[number]
-            for number, (edge, _) in system.crossing.items()
-            if edge.target == self.name
-        }
-        self._given = program.pipeline.given
-        self._counted = program.operations.get(program.streams_of.get(self.name, ""))
-
-    def tokens_in(self, sizes: Mapping[str, float]) -> float:
-        return self._demand.tokens_in.value(sizes) if self._demand else 0.0
-
-    def tokens_out(self, sizes: Mapping[str, float]) -> float:
-        return self._demand.tokens_out.value(sizes) if self._demand else 0.0
-
-    def items(self, sizes: Mapping[str, float]) -> int:
-        """Of the stream that it gives."""
-        made = self.tokens_out(sizes)
-        if not made and self.name in self._given:
-            made = self._given[self.name].items.value(sizes)
-        return max(1, round(made))
-
-    def each(self, sizes: Mapping[str, float]) -> float:
-        """Seconds for an item of the stream that it reads."""
-        count = 1.0
-        if self._counted is not None and self._counted.demand is not None:
-            count = max(1.0, self._counted.demand.tokens_out.value(sizes))
-        return self.seconds * self.scale(sizes) / count
-
-    def scale(self, sizes: Mapping[str, float]) -> float:
-        """What a run of these sizes takes beside one of the plan's, by whatever the stage's demand is most of."""
-        if sizes is self._base or self._demand is None:
-            return 1.0
-        for amount in (self._demand.cpu, self._demand.compute, self._demand.traffic):
-            usual = amount.value(self._base)
-            if usual > 0.0:
-                return max(0.0, amount.value(sizes)) / usual
-        return 1.0
-
-    def moving(self, sizes: Mapping[str, float]) -> float:
-        """Seconds until what it takes has passed its links: of several values, the longest."""
-        longest = 0.0
-        for source, seconds in self._moving.items():
-            given = self._given.get(source)
-            usual = given.bytes.value(self._base) if given is not None else 0.0
-            scale = given.bytes.value(sizes) / usual if given is not None and usual > 0.0 else 1.0
-            longest = max(longest, seconds * scale)
-        return longest
-
-    def dollars(self, sizes: Mapping[str, float]) -> float:
-        """What one execution is paid beside machine time: by its tokens, where it has some."""
-        dollars = self.option.dollars if self.option else 0.0
-        if not dollars or self._demand is None:
-            return dollars
-        for amount in (self._demand.tokens_out, self._demand.tokens_in):
-            usual = amount.value(self._base)
-            if usual > 0.0:
-                return dollars * amount.value(sizes) / usual
-        return dollars
