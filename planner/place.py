@@ -134,6 +134,17 @@ def decided(
 ) -> tuple[Plan | None, Problems]:
     """The best plan of a problem that `confirm` does not refuse; where there is none, the nearest to it, and why. With
     `beside`, what simpler ways to choose come to is in it."""
+    from .search import SolverMissingError
+
+    try:
+        return _decided(built, goal, fleet, confirm, beside)
+    except SolverMissingError as missing:
+        return None, (problems.solver_missing(missing.hint),)
+
+
+def _decided(
+    built: Built, goal: Goal | None, fleet: Fleet | None, confirm: Confirm | None, beside: bool
+) -> tuple[Plan | None, Problems]:
     from .search import baselines, feasible, search
     from .space.assemble import assemble
 

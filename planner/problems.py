@@ -180,5 +180,10 @@ def goal_missed(
     )
 
 
+def solver_missing(hint: str) -> Problem:
+    title = "the plan has more choices than can be tried one by one, and the solver for that is not installed"
+    return Problem("extra-missing", title, hint=hint)
+
+
 def _severity(enforced: bool) -> Severity:
     return Severity.ERROR if enforced else Severity.WARNING

@@ -1,4 +1,4 @@
-"""The search agrees with looking at everything: the enumeration, the solver's model, and what they say of themselves."""
+"""The search agrees with a look at everything: enumeration, the model of the solver, and what it says of itself."""
 
 import subprocess
 import sys
