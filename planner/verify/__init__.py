@@ -21,8 +21,9 @@ from math import inf, prod
 from typing import Any, cast
 
 from ..space.problem import Option, Problem
-from .document import WORDS, Document, Given, Tree
+from .document import Document
 from .facts import CLOSE, Facts
+from .trees import WORDS, Given, Tree
 
 __all__ = ["EXEMPT", "Facts", "Finding", "Given", "Summary", "seal", "summary", "verify"]
 

@@ -10,7 +10,7 @@ from ..codec import encode
 from ..cost import opening_time
 from ..predict import opened, opened_as
 from ..space.build import Built
-from .document import Given, Tree, Walked, whole
+from .trees import Given, Tree, Walked, whole
 
 
 def given_of(built: Built) -> Given:
