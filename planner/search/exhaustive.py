@@ -46,7 +46,15 @@ def enumerated(reading: Reading, *, top: int = 1, first: bool = False) -> Found 
         outcome = evaluate(reading.problem, replicas.choice, reading.dropped)
         if not outcome.holds:
             continue
-        insort(kept, (outcome.objective, outcome.dollars, number))
+        rank = (outcome.objective, outcome.dollars, number)
+        face = reading.face(options)
+        alike = next((each for each in kept if reading.face(choices[each[2]][0].options) == face), None)
+        if alike is not None:
+            if alike <= rank:
+                continue
+            kept.remove(alike)
+            del choices[alike[2]]
+        insort(kept, rank)
         choices[number] = (replicas.choice, outcome)
         for _, _, dropped in kept[top:]:
             del choices[dropped]

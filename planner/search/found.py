@@ -17,8 +17,8 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`choices` are distinct in the options they take, best first, each with the replicas that make it best, and their
-    `outcomes` are what `evaluate` says of them: all hold. Empty where nothing was found.
+    """`choices` differ in what takes devices (`Reading.face`), best first, each with the replicas that make it best,
+    and their `outcomes` are what `evaluate` says of them: all hold. Empty where nothing was found.
 
     `status` is of the first choice: the only one there is (`only choice`), none is better (`proven optimal`), none is
     better by more than the part `gap` of its objective (`gap`), or it was the first that holds, of a search for no more

@@ -102,6 +102,12 @@ class Reading:
     def pool_of(self, stage: int, place: int) -> int:
         return self.pool_at[self.option(stage, place).pool]
 
+    def face(self, options: Sequence[int]) -> tuple[int, ...]:
+        """What tells choices apart for people: the options of stages that take devices. Which host does the small work
+        beside them does not."""
+        pools = [self.problem.pools[self.pool_of(stage, place)] for stage, place in enumerate(options)]
+        return tuple(-1 if pool.host else place for pool, place in zip(pools, options, strict=True))
+
     def room(self, pool: int) -> float | None:
         """Bytes of a replica, None where there is no bound."""
         tier = self.tier(pool)

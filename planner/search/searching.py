@@ -44,9 +44,9 @@ def search(
     top: int = 1,
     progress: Progress | None = None,
 ) -> Found:
-    """The best choices, `top` of them with distinct options, requirements in `without` left out. It ends when they are
-    proven, or after about `seconds`. Pools that no stage is in have no replicas. The same each time for a seed, if time
-    does not run out. SolverMissingError where a solver is needed and missing."""
+    """The best choices, `top` of them that differ in what takes devices, requirements in `without` left out. It ends
+    when they are proven, or after about `seconds`. Pools that no stage is in have no replicas. The same each time for a
+    seed, if time does not run out. SolverMissingError where a solver is needed and missing."""
     return _Search(problem, without, seed, seconds, top, progress).run()
 
 
@@ -98,7 +98,11 @@ class _Search:
             return (self.kept[-1][1].objective, self.kept[-1][1].dollars) if full else (inf, inf)
 
         def keep(choice: Choice, outcome: Outcome) -> tuple[float, float]:
-            others = [each for each in self.kept if each[0].options != choice.options]
+            face = self.reading.face(choice.options)
+            alike = [each for each in self.kept if self.reading.face(each[0].options) == face]
+            if any((o.objective, o.dollars) <= (outcome.objective, outcome.dollars) for _, o in alike):
+                return below()
+            others = [each for each in self.kept if each not in alike]
             ordered = sorted([*others, (choice, outcome)], key=lambda each: (each[1].objective, each[1].dollars))
             self.kept = ordered[: self.top]
             self._tell()
@@ -130,8 +134,9 @@ class _Search:
                     choice, outcome = better, improved_outcome
         if not outcome.holds:
             return False
-        others = [each for each in self.kept if each[0].options != choice.options]
-        known = [each for each in self.kept if each[0].options == choice.options]
+        face = self.reading.face(choice.options)
+        known = [each for each in self.kept if self.reading.face(each[0].options) == face]
+        others = [each for each in self.kept if each not in known]
         if not known or outcome.objective < known[0][1].objective:
             known = [(choice, outcome)]
         before = self.kept[:1]

@@ -1,0 +1,167 @@
+"""The search agrees with a look at everything: enumeration, the model of the solver, and what it says of itself."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+from problems_made import best, random_choices, random_problem, small_problem
+
+from agentlang.planner.search import SolverMissingError, baselines, feasible, search, searching
+from agentlang.planner.search.greedy import Trial
+from agentlang.planner.search.linear import value
+from agentlang.planner.search.model import Model
+from agentlang.planner.search.reading import Reading
+from agentlang.planner.space.evaluate import evaluate
+from agentlang.planner.space.problem import Problem
+
+
+def made(seed: int, stages: int = 4) -> Problem:
+    """A random problem; of every second seed, some pools are those of hosts."""
+    problem = random_problem(seed, stages=stages)
+    if seed % 2:
+        pools = tuple(replace(pool, host=pool.name.endswith(".1")) for pool in problem.pools)
+        problem = replace(problem, pools=pools)
+    return problem
+
+
+@pytest.fixture
+def only_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is enumerated, and the solver has no first choice to start from."""
+
+    def nothing(*_: object, **__: object) -> Trial | None:
+        return None
+
+    monkeypatch.setattr(searching, "MOST", -1)
+    monkeypatch.setattr(searching, "DEEPEST", -1)
+    monkeypatch.setattr(searching, "improved", nothing)
+
+
+def agree(problem: Problem, without: tuple[str, ...] = ()) -> bool:
+    """Whether the search and a look at everything agree; whether there is a choice."""
+    known, found = best(problem, without), search(problem, without=without)
+    assert (known is None) == (not found.choices), found.status
+    if known is None:
+        assert found.status == "infeasible"
+        return False
+    assert found.status in ("proven optimal", "only choice")
+    assert found.outcomes[0].objective == pytest.approx(known[1].objective, rel=1e-6)
+    assert evaluate(problem, found.choices[0], without).holds
+    return True
+
+
+def test_the_enumeration_equals_a_look_at_every_choice() -> None:
+    assert 15 < sum(agree(made(seed)) for seed in range(60)) < 50
+
+
+def test_the_solver_equals_a_look_at_every_choice(only_solver: None) -> None:
+    assert 15 < sum(agree(made(seed)) for seed in range(100, 160)) < 50
+
+
+@pytest.mark.slow
+def test_the_solver_equals_a_look_at_every_choice_a_thousand_times(only_solver: None) -> None:
+    assert 200 < sum(agree(made(seed, 3 + seed % 2)) for seed in range(1_000, 2_000)) < 900
+
+
+def test_requirements_that_are_left_out_are(only_solver: None) -> None:
+    rng = Random(7)
+    for seed in range(200, 225):
+        problem = made(seed, 3)
+        names = [each.name for each in problem.requirements if each.kind != "count"]
+        agree(problem, tuple(rng.sample(names, min(3, len(names)))))
+
+
+def holding(seeds: range) -> Iterator[tuple[Problem, Model, dict[int, float], float]]:
+    """Problems with the points of choices that hold."""
+    for seed in seeds:
+        problem = made(seed)
+        reading = Reading(problem)
+        if not all(reading.allowed):
+            continue
+        model = Model(reading)
+        for choice in random_choices(problem, Random(seed), 30):
+            outcome = evaluate(problem, choice)
+            # Only numbers of replicas that help are in the model: those of the best choice are.
+            kept = search(problem).choices[:1] if outcome.holds else ()
+            for each in kept:
+                yield problem, model, model.point(each), evaluate(problem, each).objective
+            break
+
+
+def test_every_choice_that_holds_is_a_point_of_the_model() -> None:
+    seen = 0
+    for _, model, at, objective in holding(range(300, 400)):
+        seen += 1
+        for row in model.program.rows:
+            if row.when is None or at[row.when]:
+                total = value(row.terms, at)
+                assert total <= row.most + 1e-9 * max(1.0, abs(row.most)), row
+                assert not row.equal or total == row.most
+        assert value(model.program.objective, at) == pytest.approx(objective, rel=1e-9)
+    assert seen > 5
+
+
+def test_the_best_few_are_the_best_few(only_solver: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = 0
+    for seed in range(400, 425):
+        problem = made(seed, 3)
+        solved = search(problem, top=3)
+        with monkeypatch.context() as patched:
+            patched.setattr(searching, "MOST", 10**9)
+            known = search(problem, top=3)
+        assert [each.objective for each in solved.outcomes] == pytest.approx([o.objective for o in known.outcomes])
+        reading = Reading(problem)
+        assert len({reading.face(choice.options) for choice in solved.choices}) == len(solved.choices)
+        several += len(solved.choices) > 1
+    assert several > 5
+
+
+def test_a_seed_gives_the_same_choice_each_time(only_solver: None) -> None:
+    for seed in (1, 5, 9):
+        problem = made(seed, 5)
+        assert search(problem, seed=3) == search(problem, seed=3)
+
+
+def test_the_first_choice_that_holds() -> None:
+    for seed in range(60):
+        problem = made(seed)
+        found = feasible(problem)
+        assert bool(found.choices) == (best(problem) is not None)
+        assert all(outcome.holds for outcome in found.outcomes)
+
+
+def test_a_program_with_one_option_for_each_stage_needs_no_solver() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from dataclasses import replace\n"
+        "from problems_made import small_problem\n"
+        "from agentlang.planner.search import search\n"
+        "problem = small_problem(rate=0.5)\n"
+        "stages = tuple(replace(stage, options=stage.options[:1]) for stage in problem.stages)\n"
+        "print(search(replace(problem, stages=stages)).status, 'ortools' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["only", "choice", "False"]
+
+
+def test_without_the_solver_a_large_problem_says_what_is_missing(
+    only_solver: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "agentlang.planner.search.solver", None)
+    with pytest.raises(SolverMissingError) as caught:
+        search(small_problem())
+    assert caught.value.hint == "pip install 'agentlang-toolchain[plan]'"
+
+
+def test_baselines_are_never_better_than_the_best() -> None:
+    compared = 0
+    for seed in range(40):
+        problem = made(seed)
+        found = search(problem)
+        for _, objective in baselines(problem):
+            if objective is not None:
+                compared += 1
+                assert objective >= found.outcomes[0].objective * (1 - 1e-9)
+    assert compared > 20
