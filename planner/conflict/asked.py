@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Protocol
 
-from ..search.striking import refused
+from ..search.pruning import refused
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, inf, log, log10, sqrt
 
-from ..search.striking import refused
+from ..search.pruning import refused
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
 from .asked import Asked, looked

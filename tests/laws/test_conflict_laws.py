@@ -16,7 +16,7 @@ from agentlang.planner.conflict.asked import Search
 from agentlang.planner.conflict.core import requirements_of
 from agentlang.planner.conflict.parts import parts
 from agentlang.planner.figures import Basis, Figure
-from agentlang.planner.search.striking import refused
+from agentlang.planner.search.pruning import refused
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
 
