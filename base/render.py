@@ -52,9 +52,13 @@ def terminal(problem: Problem, sources: Sources, colour: bool = False) -> str:
         f"{paint(problem.severity.value, tone + ';1')}{paint(f'[{problem.slug}]', tone)}: {paint(problem.title, '1')}"
     ]
     width = _gutter(problem)
+    # What is said of the problem's own place stands at its caret.
+    own = next((each for each in problem.related if each.span == problem.span), None)
     if problem.span:
-        lines += _excerpt(problem.span, sources, width, paint, tone, "")
+        lines += _excerpt(problem.span, sources, width, paint, tone, own.text if own else "")
     for related in problem.related:
+        if related is own:
+            continue
         lines += _excerpt(related.span, sources, width, paint, "34", related.text)
     if problem.detail:
         lines += [f"{' ' * width} {paint('|', '34')} {text}" for text in problem.detail.splitlines()]
