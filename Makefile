@@ -42,10 +42,10 @@ lint: $(VENV)/.dev ## style and import directions
 check-types: $(VENV)/.dev ## strict types
 	@$(BIN)/basedpyright -p .typing
 
-# Two at a time: each part waits for a process or a file now and then, and the other computes meanwhile.
+# Three at a time on two cores: each part waits for a process or a file now and then, and another computes meanwhile.
 test: lint ## everything that fits in ten minutes on two cores
 	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"
-	@$(MAKE) --no-print-directory -k -j2 $(if $(filter output-sync,$(.FEATURES)),-O) test-parts test-laws test-commands check-types
+	@$(MAKE) --no-print-directory -k -j3 $(if $(filter output-sync,$(.FEATURES)),-O) test-commands test-parts test-laws check-types
 
 test-commands: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q -m "not slow" tests/system
