@@ -35,7 +35,9 @@ SERVER = """
 import sys, time, xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path = sys.argv[1]
-settings.n_ctx, settings.n_parallel, settings.cpuparams.n_threads = 4096, 4, 2
+settings.n_ctx, settings.n_parallel = 4096, 4
+# Two threads would wait for each other while other tests run: with one it is as fast as it gets its core.
+settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 settings.warmup, settings.verbosity = False, -1
 server = xllamacpp.Server(settings)
 print("address", server.listening_address, flush=True)
