@@ -41,6 +41,8 @@ class Measured:
     """Seconds that a mask and the state behind it take on the host, for a token."""
     read: float = 0.0
     """Bytes a second."""
+    beside: dict[int, dict[str, list[float]]] = field(default_factory=dict[int, dict[str, list[float]]])
+    """Tokens a second of one reply, of the bytes a second read right before and after it: by positions and engine."""
     load: tuple[float, float] = (0.0, 0.0)
     """Of the machine, before and after."""
     temporaries: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -58,6 +60,9 @@ class Measured:
         row = self.best.setdefault(what, {})
         row[engine] = (min if least else max)(row.get(engine, value), value)
 
+    def note_beside(self, positions: int, engine: str, share: float) -> None:
+        self.beside.setdefault(positions, {}).setdefault(engine, []).append(share)
+
 
 def decode_row(count: int, positions: int) -> str:
     return f"decode {count} at {positions}"
@@ -70,6 +75,10 @@ def prefill_row(count: int, positions: int) -> str:
 def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, turns: int, long: bool) -> Measured:
     found = Measured(tuple(children), turns, load=(os.getloadavg()[0], 0.0))
     ours = {name: child for name, child in children.items() if "weights" in child.about}
+
+    def read() -> float:
+        return float(reading.ask("read")["rate"])
+
     spent: dict[str, float] = {}
     for turn in range(-1, turns):
         # The turn before the first one warms, and compiles most of what has to be.
@@ -80,7 +89,7 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
             among: Mapping[str, Child] = children,
             into: Measured = into,
         ) -> None:
-            into.read = max(into.read, float(reading.ask("read")["rate"]))
+            into.read = max(into.read, read())
             for name, child in among.items():
                 began = time.monotonic()
                 step(name, child)
@@ -90,16 +99,16 @@ def measure(children: Mapping[str, Child], reading: Child, prompts: Prompts, tur
         each(lambda name, child, into=into, prompt=prompt: _first(into, name, child, prompt))
         for count in (1, 4, 16) if turn >= 0 else (16,):
             asked = prompts.several(count, 256 - TOKENS)
-            each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 256))
+            each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 256, read))
         if turn < 0:
             continue
         asked = prompts.several(2 * PAIRS, 256 - TOKENS)
-        each(lambda name, child, into=into, asked=asked: _masked(into, name, child, asked), ours)
+        each(lambda name, child, into=into, asked=asked: _masked(into, name, child, asked, read), ours)
         asked = prompts.several(1, 1024 - TOKENS)
-        each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024))
+        each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024, read))
         if long and not turn:
             asked = prompts.several(16, 1024 - TOKENS)
-            each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024))
+            each(lambda name, child, into=into, asked=asked: _serve(into, name, child, asked, 1024, read))
         told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in spent.items())
         print(f"turn {turn + 1} of {turns}, load {os.getloadavg()[0]:.1f}; {told}", file=sys.stderr, flush=True)
     found.about = {name: dict(child.about) for name, child in children.items()}
@@ -121,22 +130,30 @@ def _first(into: Measured, name: str, child: Child, prompt: list[int]) -> None:
     into.note("first", name, took["first"], least=True)
 
 
-def _serve(into: Measured, name: str, child: Child, asked: list[list[int]], positions: int) -> None:
-    took = child.ask("serve", prompts=asked, tokens=TOKENS)
+def _serve(
+    into: Measured, name: str, child: Child, asked: list[list[int]], positions: int, read: Callable[[], float]
+) -> None:
     count = len(asked)
+    before = read() if count == 1 else 0.0
+    took = child.ask("serve", prompts=asked, tokens=TOKENS)
     if took["made"] < 0.9 * count * (TOKENS - 1):
         print(f"{name}: {took['made']} tokens of {count * (TOKENS - 1)}", file=sys.stderr)
     into.note(decode_row(count, positions), name, took["made"] / took["decode"])
+    if count == 1:
+        into.note_beside(positions, name, took["made"] / took["decode"] / ((before + read()) / 2))
     into.note(prefill_row(count, positions), name, sum(map(len, asked)) / took["fill"])
 
 
-def _masked(into: Measured, name: str, child: Child, asked: list[list[int]]) -> None:
+def _masked(into: Measured, name: str, child: Child, asked: list[list[int]], read: Callable[[], float]) -> None:
     """Without a schema and with it, one right behind the other, either one first in turn."""
     for pair, both in enumerate(zip(asked[::2], asked[1::2], strict=True)):
         rates: dict[str | None, float] = {}
         for prompt, schema in zip(both, (None, TEXT) if pair % 2 else (TEXT, None), strict=True):
+            before = read()
             took = child.ask("serve", prompts=[prompt], tokens=TOKENS, schema=schema)
             rates[schema] = took["made"] / took["decode"]
+            if schema is None:
+                into.note_beside(256, name, rates[None] / ((before + read()) / 2))
         into.note(decode_row(1, 256), name, rates[None])
         into.note("masked", name, rates[TEXT])
         into.masked.setdefault(name, []).append(rates[None] / rates[TEXT])

@@ -91,11 +91,12 @@ def _aims(found: Measured) -> list[str]:
                 about = sizes.get(name, sizes[base])
                 if "f32" in name:
                     moved = about["weights"] + (positions - TOKENS / 2) * about["cache"]
-                    share = found.best[decode_row(1, positions)][name] * moved / found.read
+                    share = median(found.beside[positions][name]) * moved
                     parts.append(f"{name} {share:.0%}")
+            count = len(found.beside[positions][base])
             lines.append(
-                f"- Batch 1 at {positions:,} positions, bytes of weights and cache moved, of the read bandwidth: "
-                f"{'; '.join(parts)}."
+                f"- Batch 1 at {positions:,} positions, bytes of weights and cache moved, of what the cores read "
+                f"right before and after, the middle one of {count} replies: {'; '.join(parts)}."
             )
     for positions in (256, 1024):
         one, many = (found.best.get(decode_row(count, positions), {}) for count in (1, 16))
