@@ -1,4 +1,5 @@
-"""What a loaded chat model is besides its device: figures, a tokenizer, and the sequences it holds."""
+"""What a loaded chat model is besides its device or endpoint: figures, the sequences it holds, and a tokenizer where it
+is here."""
 
 from __future__ import annotations
 
@@ -14,12 +15,11 @@ from .stopping import StopDetokenizer
 _S = TypeVar("_S", bound=RunningSequence)
 
 
-class LoadedModel(Generic[_S]):
+class OpenModel(Generic[_S]):
     """The part of a `ChatModel` that all engines have alike."""
 
-    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, facts: ModelFacts) -> None:
         self._facts = facts
-        self._tokenizer = tokenizer
         self._open: set[_S] = set()
         """Sequences whose cache is held."""
 
@@ -35,6 +35,14 @@ class LoadedModel(Generic[_S]):
     @property
     def open_sequences(self) -> int:
         return len(self._open)
+
+
+class LoadedModel(OpenModel[_S]):
+    """One whose tokenizer is here."""
+
+    def __init__(self, facts: ModelFacts, tokenizer: ChatTokenizer) -> None:
+        super().__init__(facts)
+        self._tokenizer = tokenizer
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens:
         return await anyio.to_thread.run_sync(self._tokenizer.chat, messages)

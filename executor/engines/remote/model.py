@@ -15,6 +15,7 @@ import anyio.lowlevel
 
 from .. import endpoint_problems as problems
 from ..endpoint_problems import EndpointError
+from ..loaded import OpenModel
 from ..protocol import (
     SERVICE,
     Finish,
@@ -39,31 +40,18 @@ _MOST_ENTRIES = 4096
 _PIECES_PER_TOKEN, _BYTES_PER_TOKEN, _SPARE = 8, 256, 4096
 
 
-class RemoteModel:
+class RemoteModel(OpenModel["RemoteSequence"]):
     """A `ChatModel`. `model` is what the endpoint calls it; `price` in dollars a token, where the program states it;
     `dialect` how the endpoint is asked."""
 
     def __init__(
         self, client: Client, model: str, facts: ModelFacts, price: float | None = None, dialect: Dialect = PLAIN
     ) -> None:
+        super().__init__(facts)
         self.client = client
         self.dialect = dialect
         self.model = model
         self.price = price
-        self._facts = facts
-        self._open: set[RemoteSequence] = set()
-
-    @property
-    def facts(self) -> ModelFacts:
-        return self._facts
-
-    @property
-    def compiled(self) -> int:
-        return 0
-
-    @property
-    def open_sequences(self) -> int:
-        return len(self._open)
 
     async def tokenize(self, messages: Sequence[Message]) -> Tokens:
         return texts.prompt(messages)
