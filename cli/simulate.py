@@ -8,9 +8,9 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..base.problems import Problems, has_errors
+from ..base.problems import Problem, Problems, has_errors
 from . import problems as words
-from .console import Console, Exit, measuring
+from .console import Console, Exit, measuring, unread
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     planned, built, program = placed
     arrivals, warm, trace, wrong = _arrivals(arguments, target, built, program)
     if arrivals is None:
-        code = Exit.USAGE if any(p.slug in ("no-such-file", "not-a-file") for p in wrong) else Exit.ERRORS
-        return console.fail(wrong, target.sources, code)
+        return console.fail(wrong, target.sources, unread(wrong))
     from ..executor.simulate.planned import choice_of
 
     choice = choice_of(planned, built.problem)
@@ -100,7 +99,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         console.document(as_data(result, planned.pipeline, planned.fleet))
     else:
         console.print(report(result, planned.pipeline, planned.fleet))
-        console.problems((*target.problems, *found), target.sources)
+        console.problems((*target.problems, *found, *wrong), target.sources)
     return Exit.DONE
 
 
@@ -183,22 +182,16 @@ def _arrivals(
     arguments: argparse.Namespace, target: Target, built: Built, program: Program
 ) -> tuple[Arrivals | None, float, Trace | None, Problems]:
     """Who comes, the part of them that is not counted, and the trace if there is one."""
-    from ..api import read
     from ..executor.simulate import WARM, Closed, bursts
-    from ..executor.simulate.traces import Named, read_trace
 
     if arguments.trace:
-        source, found = read(arguments.trace)
-        if source is None:
-            return None, 0.0, None, found
-        target.sources[source.path] = source
-        trace, found = read_trace(source, Named(program.prompt_size, program.reply_size))
+        trace, found = _recorded(arguments.trace, target, program)
         if trace is None:
             return None, 0.0, None, found
         arrivals = trace.arrivals
         if arguments.during is not None:
             arrivals = tuple(arrival for arrival in arrivals if arrival.at <= arguments.during)
-        return arrivals[: arguments.runs], 0.0, trace, ()
+        return arrivals[: arguments.runs], 0.0, trace, found
     rate = arguments.rate or built.problem.rate
     runs = arguments.runs or _RUNS
     if arguments.concurrency is not None or rate is None:
@@ -206,3 +199,17 @@ def _arrivals(
     if arguments.during is not None:
         runs = max(1, round(rate * arguments.during))
     return bursts(rate, runs, arguments.seed, arguments.burst), WARM, None, ()
+
+
+def _recorded(path: str, target: Target, program: Program) -> tuple[Trace | None, Problems]:
+    """The requests of a trace as runs, with what is worth knowing of it."""
+    from ..executor.simulate.traces import arrivals
+    from ..planner.traces import Reader, opened
+
+    with opened(path) as stream:
+        if isinstance(stream, Problem):
+            return None, (stream,)
+        reader = Reader(path, stream)
+        trace = arrivals(reader, program.named)
+    target.sources[path] = reader.source()
+    return trace, reader.problems

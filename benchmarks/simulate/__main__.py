@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
+from pathlib import Path
 
-from agentlang.base.source import Source
 from agentlang.executor.scheduler import Settings
 from agentlang.executor.simulate.clock import VirtualClock
 from agentlang.executor.simulate.replicas import Request, Serving
 from agentlang.executor.simulate.steps import Modelled
-from agentlang.executor.simulate.traces import Named, read_trace
+from agentlang.executor.simulate.traces import arrivals
+from agentlang.planner.traces import Named, Reader
 
 from ..fit.rows import DEVICES, SHAPES, home
 from .bounds import bounded
@@ -39,7 +40,7 @@ def main() -> None:
     trace = home().parent / "traces" / "azure_2023_code.csv"
     if trace.exists():
         print()
-        _trace(Source(str(trace), trace.read_text()))
+        _trace(trace)
 
 
 def _silicon(most: int | None) -> None:
@@ -62,11 +63,13 @@ def _bounds(problems: int) -> None:
             )
 
 
-def _trace(source: Source) -> None:
+def _trace(path: Path) -> None:
     """Requests alone: the engines' scheduler with four replicas of Llama 3.1 70B on four H100 each."""
     began = time.process_time()
-    trace, found = read_trace(source, Named("prompt", "reply"))
-    assert trace is not None, found
+    with path.open("rb") as stream:
+        reader = Reader(str(path), stream)
+        trace = arrivals(reader, Named("prompt", "reply"))
+    assert trace is not None, reader.problems
     clock = VirtualClock()
     group = DEVICES["h100"]
     times = Modelled(

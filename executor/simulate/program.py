@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ...ir.graph import Graph, GraphPipeline, Operation, Value, walk
 from ...ir.sizes import resolve
-from ...lang.types import TEXT
+from ...planner.traces import Named, named
 from ..scheduler import Settings
 from .steps import StepTimes
 
@@ -56,16 +56,9 @@ class Program:
         return {size.name: size.value for size in resolved}
 
     @cached_property
-    def prompt_size(self) -> str | None:
-        """The size that a trace's prompts are: of the first text that the pipeline takes."""
-        texts = [given.name for given in self.pipeline.inputs if given.type == TEXT]
-        known = {size.name for size in self.pipeline.sizes}
-        return next((f"{name}.tokens" for name in texts if f"{name}.tokens" in known), None)
-
-    @cached_property
-    def reply_size(self) -> str | None:
-        """The size that a trace's replies are: of the last chat."""
-        return next((size.name for size in reversed(self.pipeline.sizes) if size.name.endswith(".output")), None)
+    def named(self) -> Named:
+        """The sizes that a trace's prompts and replies are."""
+        return named(self.pipeline)
 
     @cached_property
     def together(self) -> frozenset[str]:

@@ -144,10 +144,10 @@ def test_branches_come_by_their_shares(built: dict[str, Built]) -> None:
 
 def test_a_trace_brings_its_sizes_and_what_prompts_share(built: dict[str, Built]) -> None:
     system, program = placed(built, "chat", page=16)
-    assert program.prompt_size is not None and program.reply_size is not None
+    assert program.named.prompt is not None and program.named.reply is not None
     keys = tuple(("same", place) for place in range(60))
     runs = tuple(
-        Arrival(float(place), {program.prompt_size: 1000.0, program.reply_size: 5.0}, keys) for place in range(4)
+        Arrival(float(place), {program.named.prompt: 1000.0, program.named.reply: 5.0}, keys) for place in range(4)
     )
     found = simulate(system, runs, program=program)
     assert found.moment("token_gap").count == 4 * 4
@@ -157,6 +157,6 @@ def test_a_trace_brings_its_sizes_and_what_prompts_share(built: dict[str, Built]
 
 def test_a_prompt_that_no_memory_holds_fails_its_run(built: dict[str, Built]) -> None:
     system, program = placed(built, "chat")
-    assert program.prompt_size is not None
-    found = simulate(system, (Arrival(0.0, {program.prompt_size: 5e6}), Arrival(1.0)), program=program)
+    assert program.named.prompt is not None
+    found = simulate(system, (Arrival(0.0, {program.named.prompt: 5e6}), Arrival(1.0)), program=program)
     assert found.ended == {"done": 1, "failed (too_long)": 1}

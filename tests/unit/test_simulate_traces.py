@@ -1,9 +1,12 @@
 """Recorded requests: what is read of them, and what is wrong with a trace, at its line."""
 
+from io import BytesIO
+
 import pytest
 
-from agentlang.base.source import Source
-from agentlang.executor.simulate.traces import Named, Trace, read_trace
+from agentlang.base.problems import Problems
+from agentlang.executor.simulate.traces import Trace, arrivals
+from agentlang.planner.traces import Named, Reader
 
 SIZES = Named("prompt.tokens", "chat.output")
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
@@ -17,8 +20,13 @@ swe,two,0,1000000,400,80,0
 """
 
 
+def read_bytes(data: bytes) -> tuple[Trace | None, Problems]:
+    reader = Reader("t", BytesIO(data))
+    return arrivals(reader, SIZES), reader.problems
+
+
 def read(text: str) -> Trace:
-    trace, found = read_trace(Source("t", text), SIZES)
+    trace, found = read_bytes(text.encode())
     assert trace is not None, found
     return trace
 
@@ -69,7 +77,7 @@ def test_sessions_come_in_order_of_time_and_share_what_they_say() -> None:
     ],
 )
 def test_what_is_wrong_stands_at_its_line(text: str, slug: str, line: int | None, word: str) -> None:
-    trace, found = read_trace(Source("t", text), SIZES)
+    trace, found = read_bytes(text.encode())
     assert trace is None
     assert {problem.slug for problem in found} == {slug}
     problem = found[0]
