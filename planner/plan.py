@@ -341,7 +341,12 @@ class Plan:
 
 def to_json(plan: Plan, *, indent: int = 2) -> str:
     """The plan as one JSON document, with its seal: what `verify` finds accidents by, in numbers and in words."""
-    text = encode(plan, indent=indent).decode()
+    return sealed(plan, indent=indent)
+
+
+def sealed(value: object, *, indent: int = 2) -> str:
+    """A value with fields as one JSON document that ends with its seal."""
+    text = encode(value, indent=indent).decode()
     end = text.rindex("}")
     before, between = (f",\n{' ' * indent}", ": ") if indent else (",", ":")
     return f'{text[:end].rstrip()}{before}"seal"{between}"{_seal(text)}"' + ("\n}" if indent else "}")
