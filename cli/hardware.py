@@ -1,4 +1,5 @@
-"""`agentlang hardware list|show|measure|compare`: the device catalogue, and what this machine measures."""
+"""`agentlang hardware list|links|show|measure|compare`: the devices and links of the catalogue, and what this machine
+measures."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from .console import Console, Exit, measuring
 HERE = "here"
 _ACTIONS = {
     "list": "the devices of the catalogue",
-    "show": "one device with the basis and source of every figure; without a name, this machine",
+    "links": "the links between devices, with the basis and source of every figure",
+    "show": "one device or link with the basis and source of every figure; without a name, this machine",
     "measure": "measure this machine again (some seconds) and keep the figures",
     "compare": "devices side by side, with ratios to the first: figures, hours by each convention, what a dollar buys",
 }
@@ -23,7 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         child.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on stdout")
         if name == "show":
             child.add_argument(
-                "device", nargs="?", default=HERE, metavar="DEVICE", help="as in `list`; without it, this machine"
+                "device",
+                nargs="?",
+                default=HERE,
+                metavar="NAME",
+                help="as in `list` or `links`; without it, this machine",
             )
         if name == "compare":
             child.add_argument("first", metavar="DEVICE", help="the device that the others are compared with")
@@ -34,6 +40,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     match arguments.action:
         case "list":
             return _list(console)
+        case "links":
+            return _links(console)
         case "measure":
             return _measure(console)
         case "compare":
@@ -56,6 +64,14 @@ def _list(console: Console) -> int:
     return Exit.DONE
 
 
+def _links(console: Console) -> int:
+    from ..planner import codec, report
+    from ..planner.catalogue import links
+
+    console.print(codec.encode(links(), indent=2).decode() if console.json else report.links_text(links()))
+    return Exit.DONE
+
+
 def _measure(console: Console) -> int:
     from ..planner import calibrate, codec, hardware, report
 
@@ -69,7 +85,7 @@ def _measure(console: Console) -> int:
 
 def _show(name: str, console: Console) -> int:
     from ..planner import codec, hardware, report
-    from ..planner.catalogue import whole
+    from ..planner.catalogue import links, whole
 
     known = whole()
     if name == HERE:
@@ -78,8 +94,12 @@ def _show(name: str, console: Console) -> int:
     elif name in known.devices:
         device = known.devices[name]
         text = codec.encode(device, indent=2).decode() if console.json else report.device_text(device)
+    elif name in links():
+        link = links()[name]
+        text = codec.encode(link, indent=2).decode() if console.json else report.link_text(link, known.devices)
     else:
-        return console.fail((*known.problems, words.unknown_device(name, known.devices)), known.sources, Exit.USAGE)
+        unknown = words.unknown_device(name, known.devices, links())
+        return console.fail((*known.problems, unknown), known.sources, Exit.USAGE)
     console.print(text)
     return Exit.DONE
 

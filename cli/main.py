@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "repl": "try things out: definitions one at a time, expressions at once",
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
     "models": "the models that are on this machine: list, pull, where, remove",
-    "hardware": "the devices that plans know, and this machine: list, show, measure, compare",
+    "hardware": "the devices and links that plans know, and this machine: list, links, show, measure, compare",
     "lsp": "the language server, for editors",
     "doctor": "what works here and what is missing",
 }

@@ -66,6 +66,12 @@ def plan_not_here(name: str, tiers: tuple[str, ...], here: str) -> Problem:
     return Problem("plan-not-here", title, hint=f"run it without `--plan`, or plan for this machine: {here}")
 
 
+def plan_has_cells(asked: str, cells: int, instead: str) -> Problem:
+    title = f"{asked} looks at one placement, and no placement alone keeps this goal: the plan has {cells} cells"
+    hint = f"see the cells with `{instead}`, or ask of a part of the runs: {asked} in a program with a smaller `rate`"
+    return Problem("plan-has-cells", title, hint=hint)
+
+
 def plan_differs(name: str, where: str, said: str, derived: str) -> Problem:
     title = f"{name} says {where} is {said}; derived again, it is {derived}" if derived else f"{name}: {where} {said}"
     return Problem(
@@ -123,10 +129,13 @@ def bytecode_without_hash(path: str) -> Problem:
     return Problem("module-unreadable", f"{path} is bytecode, and nobody says what its hash should be", hint=hint)
 
 
-def unknown_device(name: str, devices: Iterable[str]) -> Problem:
-    near = suggest(name, devices)
-    hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(devices))}"
-    return Problem("unknown-device", f"the catalogue has no device {name!r}", hint=hint)
+def unknown_device(name: str, devices: Iterable[str], links: Iterable[str] = ()) -> Problem:
+    """`links` are what may be asked for as well, if anything."""
+    known = (*sorted(devices), *links)
+    near = suggest(name, known)
+    hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
+    what = "device or link" if links else "device"
+    return Problem("unknown-device", f"the catalogue has no {what} {name!r}", hint=hint)
 
 
 def no_json(command: str) -> Problem:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from . import prices
 from .catalogue import Device, Link, links, regions
-from .catalogue.entries import BOUNDS, FORMATS
+from .catalogue.entries import BOUNDS, FORMATS, LINK_BOUNDS
 from .figures import Figure, show_value
 from .hardware import Machine
 from .rates import conventions, hourly
@@ -39,8 +39,8 @@ def device_text(device: Device) -> str:
         lines.append(f"not stated: {', '.join(unstated)}")
     if device.links:
         known = links()
-        rows = [(f"  {name}", known[name].title, _link(known[name])) for name in device.links if name in known]
-        lines += ["links, one way:", *table(rows)]
+        rows = [(f"  {name}", known[name].title, *_link(known[name])) for name in device.links if name in known]
+        lines += ["links, one way (`agentlang hardware show LINK` says where their figures come from):", *table(rows)]
     lines += [f"{show_value(price.value, '$/h')} by {name}: {price.source}" for name, price in hours(device).items()]
     if unknown := [name for name in prices.CONVENTIONS if name != "given" and name not in hours(device)]:
         lines.append(f"no price by {', '.join(unknown)}")
@@ -60,6 +60,27 @@ def device_figures(device: Device) -> Mapping[str, Figure]:
     own = {name: getattr(device, name) for name in BOUNDS}
     rates = {f"compute.{form}": figure for form, figure in device.compute.items()}
     return {name: figure for name, figure in (own | rates).items() if figure is not None}
+
+
+def link_text(link: Link, devices: Mapping[str, Device]) -> str:
+    """A link's figures, one a line, and the devices that have it."""
+    ends = ", ".join(name for name, device in devices.items() if link.name in device.links)
+    return "\n".join([f"{link.name}: {link.title}, one way", *table(_rows(link_figures(link))), f"of {ends or 'none'}"])
+
+
+def links_text(known: Mapping[str, Link]) -> str:
+    """All links, a line for each of their figures."""
+    rows = [("link", "title", "figure", "one way", "", "where it comes from")]
+    for link in known.values():
+        for number, (figure, *shown) in enumerate(_rows(link_figures(link))):
+            rows.append((*(("", "") if number else (link.name, link.title)), figure.strip(), *shown))
+    return "\n".join(table(rows))
+
+
+def link_figures(link: Link) -> Mapping[str, Figure]:
+    """The figures of a link by name."""
+    own = {name: getattr(link, name) for name in LINK_BOUNDS}
+    return {name: figure for name, figure in own.items() if figure is not None}
 
 
 def catalogue_text(devices: Mapping[str, Device]) -> str:
@@ -87,17 +108,22 @@ def _hour(price: Figure | None) -> str:
     return show_value(price.value, "$/h") if price else ""
 
 
-def _link(link: Link) -> str:
+def _link(link: Link) -> tuple[str, str]:
+    """What it does, and why that is believed."""
+    figures = link_figures(link)
     price = f", {show_value(link.price.value, '$')} a GB" if link.price else ""
-    return f"{show_value(link.bandwidth.value, 'B/s')} and {show_value(link.latency.value, 's')}{price}"
+    return (
+        f"{show_value(link.bandwidth.value, 'B/s')} and {show_value(link.latency.value, 's')}{price}",
+        ", ".join(f"{name} {figure.basis.value}" for name, figure in figures.items()),
+    )
 
 
 def _sourced(figure: Figure) -> str:
     return f"{show_value(figure.value, figure.unit)}, {figure.basis.value}: {figure.source}, {figure.date}"
 
 
-def _rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+def _rows(figures: Mapping[str, Figure]) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
     for name, figure in figures.items():
         error = f"±{figure.error:.0%}" if figure.error else ""
         value = show_value(figure.value, figure.unit)

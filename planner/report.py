@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .calibrate import PRIOR_NOISE
-from .devices import catalogue_text, device_text, machine_text
+from .devices import catalogue_text, device_text, link_text, links_text, machine_text
 from .figures import Basis, Prediction, show_value
 from .plan import Plan
 from .plan_text import plan_text
@@ -22,6 +22,8 @@ __all__ = [
     "comparison_text",
     "device_text",
     "goal_json",
+    "link_text",
+    "links_text",
     "machine_text",
     "plan_text",
     "table",

@@ -12,7 +12,7 @@ from .sides import Request, Side, decode_side, entry, prefill_side
 
 MOST = 32
 """Groups of a side: what a ratio of two rates is rounded with."""
-CONVENTIONS = ("annuity", "capex", "paper", "column")
+CONVENTIONS = ("annuity", "capex", "rent", "paper", "column")
 BASELINE = ("h100", "h100")
 
 

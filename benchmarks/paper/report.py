@@ -166,8 +166,8 @@ def devices_page() -> str:
 
 
 def rent_page(given: Mapping[str, float] | None = None) -> str:
-    """Pairs of the devices that have a rent: of the catalogue, or as given. The first that serves with itself is what
-    the others are compared with."""
+    """Pairs of the devices that have a rent: of the catalogue, or as given. They are compared with the paper's baseline
+    where it is among them, else with the first that serves with itself."""
     rents = dict(given or let())
     listed = (f"{title((name,))} ${dollars:.2f} an hour" for name, dollars in rents.items())
     lines = [
@@ -177,7 +177,7 @@ def rent_page(given: Mapping[str, float] | None = None) -> str:
         "| --- | --- | --- | --- |",
     ]
     for request in requests(False):
-        bases = [(name, name) for name in rents]
+        bases = [(name, name) for name in sorted(rents, key=lambda name: name != BASELINE[0])]
         found = [compared(request, times_of, "rent", rents, bases) for times_of in TIMES if "dense" in times_of]
         shown: list[str] = []
         for of in found:

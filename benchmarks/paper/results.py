@@ -118,10 +118,14 @@ def one_device(request: Request, device: str, times_of: str) -> tuple[float | No
 
 
 def let() -> dict[str, float]:
-    """Devices of the catalogue that have a rent, dollars an hour."""
+    """Accelerators of the catalogue that have a rent, dollars an hour, the paper's once."""
     from agentlang.planner.catalogue import catalogue
 
-    return {name: hourly(of, "rent").value for name, of in catalogue().items() if "rent" in conventions(of)}
+    return {
+        name: hourly(of, "rent").value
+        for name, of in catalogue().items()
+        if "rent" in conventions(of) and of.kind != "cpu" and not name.endswith("_paper")
+    }
 
 
 def title(one: tuple[str, ...]) -> str:

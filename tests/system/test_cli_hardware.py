@@ -50,6 +50,23 @@ def test_the_list_names_every_device() -> None:
     assert {"h100", "h100_paper", "gh200", "mi325x", "tpu_v6e", "trainium2", "xeon"} <= set(names)
 
 
+def test_links_are_shown_with_what_their_figures_rest_on() -> None:
+    done = agentlang("hardware", "links")
+    assert (done.code, done.err) == (0, "")
+    assert "nvlink4" in done.out
+    assert "assumed: a write to a neighbour through the switch, 2026-11" in done.out
+    known = json.loads(agentlang("hardware", "links", "--json").out)
+    assert known["pcie5"]["bandwidth"]["basis"] == "datasheet"
+    one = agentlang("hardware", "show", "pcie5")
+    assert (one.code, one.err) == (0, "")
+    assert one.out.startswith("pcie5: PCIe 5, sixteen lanes, one way")
+    assert json.loads(agentlang("hardware", "show", "pcie5", "--json").out) == known["pcie5"]
+    meant = agentlang("hardware", "show", "pcie55")
+    assert meant.code == 2
+    assert "no device or link 'pcie55'" in meant.err
+    assert "did you mean pcie5?" in meant.err
+
+
 def test_devices_are_compared_as_text_and_as_json() -> None:
     done = agentlang("hardware", "compare", "a100", "h100")
     assert (done.code, done.err) == (0, "")
@@ -83,7 +100,8 @@ def test_unknown_devices_are_named_with_what_was_meant() -> None:
         ("h100", "paper", "price $0.549 per h (paper, published: $25,000 x (e^0.32 - 1) / 35,040 h, $0.269, and 700 W"),
         ("a10g", "rent", "price $1.01 per h (rent, published: "),
         ("h100 { count 1, price $1.80 per h }", "rent", "price $1.80 per h (given, given: tier gpu of the fleet)"),
-        ("h100", "rent", None),
+        ("h100", "rent", "price $3.99 per h (rent, published: RunPod"),
+        ("laptop", "rent", None),
         ("tpu_v6e", "annuity", None),
     ],
 )

@@ -356,5 +356,5 @@ def test_a_price_that_a_promise_needs_is_asked_for() -> None:
     assert any("states no price" in note for note in found.notes)
     found, slugs = tried(text.replace("rate 1 per s", "rate 1 per s\n  cost <= $5 per 1000 runs"))
     assert found is None and slugs == ["plan-needs-price"]
-    found, slugs = tried(LARGE.replace("catalog.a40", "catalog.l4"), Options(convention="rent"))
+    found, slugs = tried(LARGE.replace("catalog.a40", "catalog.a10g"), Options(convention="annuity"))
     assert found is None and set(slugs) == {"plan-needs-price"}

@@ -16,7 +16,7 @@ from agentlang.planner.catalogue import catalogue
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from benchmarks.paper import devices, example, figures, formulation, ours, pairs, results, sides  # noqa: E402
+from benchmarks.paper import devices, example, figures, formulation, ours, pairs, report, results, sides  # noqa: E402
 from benchmarks.paper.__main__ import PARTS, filled  # noqa: E402
 
 sys.path.remove(str(ROOT))
@@ -188,7 +188,7 @@ def test_both_sides_keep_pace() -> None:
 
 def test_orderings_hold_where_the_page_says_so() -> None:
     dense = held(DENSE)
-    assert len(dense) == 120 and all(claims.above for claims in dense)
+    assert len(dense) == 150 and all(claims.above for claims in dense)
     assert all(claims.best_of_four for claims in held(["roofline, dense"], ("capex",)))
     assert not any(claims.best_of_four for claims in held(list(sides.TIMES), ("paper", "column")))
     for cell in cells(DENSE, ("paper", "column")):
@@ -216,9 +216,24 @@ def test_smaller_groups_make_the_baseline_worse() -> None:
     assert worths == sorted(worths, reverse=True) and worths[0] > 3.0
 
 
-def test_none_of_the_six_has_a_rent() -> None:
-    assert not set(sides.DEVICES) & set(results.let())
-    assert len(results.let()) >= 2
+def test_all_of_the_six_have_a_rent_and_are_counted_once() -> None:
+    assert set(sides.DEVICES) < set(results.let())
+    assert not [name for name in results.let() if name.endswith("_paper")]
+    assert not {"epyc", "xeon", "laptop"} & set(results.let())
+
+
+def test_by_rent_and_dense_rates_b200_and_gaudi3_are_the_best_of_the_four() -> None:
+    found = held(["roofline, dense"], ("rent",))
+    assert len(found) == 16
+    assert all(claims.best_of_four and not claims.best_of_all for claims in found)
+    assert pairs.dollars("b200", "rent", True) == pairs.dollars("b200", "rent", False)
+
+
+def test_rents_that_are_given_are_compared_with_the_papers_baseline() -> None:
+    page = report.rent_page({"l4": 0.8, "h100": 4.0})
+    assert page.startswith("l4 $0.80 an hour; H100 $4.00 an hour.")
+    assert "| H100::H100 |" in page
+    assert "| l4::l4 |" in report.rent_page({"l4": 0.8})
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

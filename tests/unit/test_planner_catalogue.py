@@ -26,7 +26,7 @@ from agentlang.planner.catalogue import (
     device as known_device,
 )
 from agentlang.planner.catalogue.reading import known_names, read_entries
-from agentlang.planner.devices import catalogue_text, device_figures, device_text
+from agentlang.planner.devices import catalogue_text, device_figures, device_text, link_figures, link_text, links_text
 from agentlang.planner.figures import Basis
 from agentlang.planner.rates import hourly
 
@@ -77,6 +77,7 @@ def test_the_papers_h100_operating_cost_fits_only_another_price() -> None:
 def test_the_papers_devices_are_there_twice(name: str) -> None:
     dense, printed = catalogue()[name], catalogue()[f"{name}_paper"]
     assert dense.price == printed.price
+    assert dense.rent == printed.rent
     assert dense.reported == printed.reported
     assert printed.reported is not None
     assert printed.rate.value == printed.reported.compute
@@ -130,6 +131,48 @@ def test_every_figure_says_where_it_comes_from(name: str) -> None:
         assert figure.basis is not Basis.DATASHEET or "compared" in figure.source
     assert device.links
     assert device.host_cores is not None or device.kind == "cpu"
+
+
+@pytest.mark.parametrize("name", [name for name in WANTED if name != "laptop"])
+def test_whatever_is_let_has_a_rent_that_somebody_published(name: str) -> None:
+    rent = catalogue()[name].rent
+    assert rent is not None
+    assert rent.basis is Basis.PUBLISHED
+    assert rent.source.endswith("compared")
+
+
+def test_nobody_lets_this_machine() -> None:
+    assert catalogue()["laptop"].rent is None
+
+
+def test_a_machine_of_several_is_paid_for_by_the_device() -> None:
+    """What the source has is the rent of the whole machine; it is told beside the share."""
+    shares = {"gaudi2": (10.40, 8), "gaudi3": (19.92, 8), "trainium2": (35.76, 16), "xeon": (3.62, 2)}
+    for name, (whole_machine, many) in shares.items():
+        rent = catalogue()[name].rent
+        assert rent is not None
+        assert rent.value == pytest.approx(whole_machine / many)
+        assert f"${whole_machine:.2f} for" in rent.source
+    epyc = catalogue()["epyc"].rent
+    assert epyc is not None
+    assert epyc.value == pytest.approx(192 * 0.015 + 768 * 0.0045)
+
+
+@pytest.mark.parametrize("name", links())
+def test_every_link_says_where_its_figures_come_from(name: str) -> None:
+    link = links()[name]
+    for figure in link_figures(link).values():
+        assert figure.source
+        assert figure.date
+        assert figure.basis is not Basis.DATASHEET or "compared" in figure.source
+        assert figure.source in link_text(link, catalogue())
+        assert figure.source in links_text(links())
+    assert any(name in device.links for device in catalogue().values())
+
+
+def test_a_link_names_the_devices_that_have_it() -> None:
+    assert link_text(links()["nvlink4"], catalogue()).endswith("of h100, h200, h100_paper")
+    assert "nvlink4   NVLink of the H100 and H200" in device_text(catalogue()["h100"])
 
 
 def test_every_device_shows_its_figures_and_their_basis() -> None:

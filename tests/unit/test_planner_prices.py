@@ -50,7 +50,8 @@ def test_what_is_not_sold_has_no_price_by_purchase() -> None:
     with pytest.raises(ValueError, match="needs a price"):
         hourly(device, "annuity")
     assert "no price by annuity, capex, paper" in device_text(device)
-    assert not conventions(catalogue()["trainium2"])
+    assert conventions(catalogue()["laptop"]) == ("annuity", "capex", "paper")
+    assert "no price by rent" in device_text(catalogue()["laptop"])
 
 
 def test_the_fleets_price_counts_under_every_convention() -> None:
@@ -64,7 +65,7 @@ def test_the_fleets_price_counts_under_every_convention() -> None:
 
 
 def test_the_catalogues_rent_is_a_price_where_it_has_one() -> None:
-    for device, convention, known in (("a10g", "rent", True), ("a10g", "annuity", False), ("h100", "rent", False)):
+    for device, convention, known in (("a10g", "rent", True), ("a10g", "annuity", False), ("tpu_v5e", "capex", False)):
         given = fleet(("gpu", device, 1, 1))
         found, problems = plan(chat_graph(), "answer", machine(), fleet=given, options=Options(convention=convention))
         if known:
@@ -92,9 +93,10 @@ def test_ratios_are_to_the_first_device() -> None:
     assert [cell.ratio for cell in bandwidth] == [1.0, pytest.approx(3350 / 2039), pytest.approx(1638 / 2039)]
     assert [cell.why for cell in rows["compute fp8"].cells] == ["not native", "", "not native"]
     assert rows["compute f32"].cells[2].why == "not stated"
-    # Where the first has none there is nothing to compare with.
-    assert rows["by rent"].cells[2].ratio is None
+    assert rows["by rent"].cells[2].ratio == pytest.approx(2.70 / 1.79)
     assert rows["by annuity"].cells[2].value is None
+    # Where the first has none there is nothing to compare with.
+    assert compared("tpu_v6e", "a100")[1]["by annuity"].cells[1].ratio is None
     assert {f"compute {form}" for form in FORMATS} > {name for name in rows if name.startswith("compute ")}
 
 
