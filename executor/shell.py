@@ -160,7 +160,7 @@ class Shell(Runner):
             raise RuntimeError("the shell is not open")
         self._machine.prepared(pipeline)
         self._numbers += 1
-        running = Running(self, self._numbers)
+        running = self._running(self._numbers)
         self._runs[running.number] = running
         values: dict[str, object] = {}
         for name, value in inputs.items():
@@ -174,6 +174,9 @@ class Shell(Runner):
         self._people.begin(running.number, approve)
         self._tell(events.RunRequested(now, running.number, pipeline, values, timeout, session))
         return running
+
+    def _running(self, number: int) -> Running:
+        return Running(self, number)
 
     def interrupt(self) -> None:
         """Stop every run; each ends with the outcome `interrupted`. May be called from a signal handler of the loop."""
@@ -196,8 +199,10 @@ class Shell(Runner):
     def _tell(self, event: events.Event) -> None:
         # An observer that calls back into the shell is heard after the orders at hand.
         self._told.append(event)
-        if self._telling:
-            return
+        if not self._telling:
+            self._hear()
+
+    def _hear(self) -> None:
         self._telling = True
         self._at_once.others_ran()
         try:

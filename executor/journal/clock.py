@@ -1,0 +1,28 @@
+"""A run's own time: it begins at 0, and stands still while nobody runs the run."""
+
+from __future__ import annotations
+
+from ..clock import Clock
+
+
+class RunClock:
+    """Goes on from `start` seconds as `inner` goes, from when it is first asked."""
+
+    def __init__(self, inner: Clock, start: float = 0.0) -> None:
+        self._inner = inner
+        self._start = start
+        self._shift: float | None = None
+
+    def now(self) -> float:
+        if self._shift is None:
+            self._shift = self._start - self._inner.now()
+        return self._inner.now() + self._shift
+
+    def outer(self, at: float) -> float:
+        """A time of this clock on the clock that everything else goes by."""
+        self.now()
+        assert self._shift is not None
+        return at - self._shift
+
+    async def sleep_until(self, at: float) -> None:
+        await self._inner.sleep_until(self.outer(at))
