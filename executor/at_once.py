@@ -100,6 +100,8 @@ class AtOnce:
             order.session,
             self._shapes,
             order.began,
+            order.run,
+            order.due,
         )
         over: events.StageEnded | events.StageFailed
         try:

@@ -13,12 +13,13 @@ from ..base.frozen import EMPTY
 from ..base.problems import Problem
 from ..ir.graph import Attribute, ValueType
 from .messages import message
+from .promises import Due
 from .values import NO_SHAPES, Shapes
 
 
 class Usage:
     """What a stage counted while it ran; it adds, the executor reads. Keys are units: `tokens_in`, `tokens_out`,
-    `cached_tokens`, `bytes`, `dollars`."""
+    `cached_tokens`, `bytes`, `dollars`; `seconds_in_line` is how long it waited for its turn on a model."""
 
     __slots__ = ("counts",)
 
@@ -31,7 +32,9 @@ class Usage:
 
 @message
 class Context:
-    """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None.
+    """What a running stage may know about its run. `deadline` is on the executor's clock, seconds, or None:
+    when it will be stopped. `due` is when the run needs it to keep its promises: who serves several at once serves the
+    one that is due first (`needed`).
 
     `settings` are what its declaration gave it beside the arguments (`{"target": "shop:order"}`), with the `schema`
     of a decode, and `ahead` where a beginning is tokenized or prefilled ahead; `result` is the declared type of
@@ -49,6 +52,13 @@ class Context:
     tool: str | None = None
     effects: tuple[str, ...] = ()
     began: float | None = None
+    due: Due | None = None
+
+    @property
+    def needed(self) -> float | None:
+        """When it should be over: by what is promised, else by its deadline."""
+        promised = None if self.due is None else self.due.soonest
+        return promised if promised is not None else self.deadline
 
 
 class StageFailure(Exception):

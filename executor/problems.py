@@ -170,6 +170,32 @@ def attempt_timeout(stage: str, seconds: float, span: Span | None) -> Problem:
     )
 
 
+def slice_used(stage: str, due: float, slice_: float | None, promise: str, limit: float, span: Span | None) -> Problem:
+    own = "it has no slice of its own" if slice_ is None else f"its slice is {_seconds(_three(slice_))}"
+    return Problem(
+        "slice-used",
+        f"{stage} was not over {_seconds(_three(due))} after the run began, when it was due for {promise} <= "
+        f"{_seconds(limit)}; {own}",
+        span,
+        hint="catch it with `otherwise on timeout`; without --enforce-goal a run tells what took long",
+    )
+
+
+def not_admitted(pipeline: str, promise: str, limit: float, predicted: float, line: float, runs: int) -> Problem:
+    beside = "1 run is" if runs == 1 else f"{runs} runs are"
+    return Problem(
+        "not-admitted",
+        f"{pipeline} was not begun: {promise} <= {_seconds(limit)}, but it would take "
+        f"{_seconds(_three(predicted))} now, {_seconds(_three(line))} of it in line",
+        hint=f"{beside} going on: begin it later, or fewer at once",
+    )
+
+
+def _three(seconds: float) -> float:
+    """Three figures are enough to read."""
+    return float(f"{seconds:.3g}")
+
+
 def stream_idle(stage: str, seconds: float, span: Span | None) -> Problem:
     return Problem(
         "stream-idle",

@@ -103,6 +103,7 @@ class Stages:
             self._shapes,
             order.began,
             order.run,
+            order.due,
         )
         if self._watchers:
             self._watchers.tell(

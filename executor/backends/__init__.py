@@ -15,13 +15,15 @@ from typing import Protocol
 from ...ir.graph import Handle, Operation
 from ..kinds import Usage
 from ..messages import message
+from ..promises import Due
 from ..values import NO_SHAPES, Shapes
 
 
 @message
 class Call:
     """One execution of a leaf stage. In `arguments` a stream is an async iterator with `aclose`, an opened handle is
-    `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock.
+    `machine.orders.HandleValue`, for only the backend knows the object. `deadline` is on the shell's clock,
+    after which it is stopped; so is `due`, by which the run needs it (None where nothing is promised).
 
     `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
     is a plain value (`streams` is false). `run` is the number of its run in the shell, `session` is the run's, `began`
@@ -41,6 +43,7 @@ class Call:
     shapes: Shapes = NO_SHAPES
     began: float | None = None
     run: int = 0
+    due: Due | None = None
 
 
 Bound = Callable[[Mapping[str, object]], Awaitable[object]]

@@ -137,6 +137,7 @@ def _context(call: Call) -> Context:
         cast("str | None", attributes.get("tool")),
         cast("tuple[str, ...]", attributes.get("effects") or ()),
         call.began,
+        call.due,
     )
 
 

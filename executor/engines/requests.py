@@ -93,6 +93,8 @@ class SequenceStats:
     prompt_tokens: int
     cached_tokens: int = 0
     """Of the prompt, the tokens whose cache was there already."""
+    queued_seconds: float = 0.0
+    """That the prompt waited for its turn beside others, where the engine knows."""
     generated_tokens: int = 0
     prefill_seconds: float = 0.0
     first_token_seconds: float | None = None

@@ -18,6 +18,7 @@ from ..deployment import Deployment
 from ..values import Shapes
 from . import events
 from .attempts import Attempting
+from .dues import LINE, Dues
 from .events import Event
 from .faults import Failure, Fault, ProtocolError
 from .fused import Codes
@@ -38,6 +39,7 @@ from .policies import Kept, Policies
 from .prepared import Prepared, prepare
 from .run import Run
 from .scopes import Later, Task
+from .slices import Schedule, schedule
 from .stages import Port, Started
 from .tasks import make
 from .telling import Telling
@@ -73,6 +75,8 @@ class Machine:
         self._kept: dict[tuple[str, str], Kept] = {}
         self._numbers = 0
         self._prepared: dict[str, Prepared] = {}
+        self._schedules = {each.pipeline: each for each in deployment.promises}
+        self._scheduled: dict[str, Schedule] = {}
         self._deadlines: Deadlines[Timed] = Deadlines()
         self._armed: float | None = None
         self._dirty = False
@@ -120,6 +124,17 @@ class Machine:
             known = self._prepared[pipeline] = prepare(self.deployment.graph.pipeline(pipeline))
         return known
 
+    def dues(self, run: Run) -> Dues | None:
+        """What the run has promised."""
+        name = run.prepared.pipeline.name
+        promises = self._schedules.get(name)
+        if promises is None:
+            return None
+        known = self._scheduled.get(name)
+        if known is None:
+            known = self._scheduled[name] = schedule(run.prepared.pipeline, promises)
+        return Dues(run, known)
+
     @property
     def idle(self) -> bool:
         """Whether nothing is running, waiting or remembered for later: no stage, reader, question or deadline."""
@@ -147,6 +162,8 @@ class Machine:
         if not started.stopping and not started.gone:
             started.stopping = True
             self._deadlines.cancel(started)
+            if started.overdue is not None:
+                self._deadlines.cancel(started.overdue)
             self.orders.append(StopStage(started.number))
             for port in started.ports:
                 port.close()
@@ -175,12 +192,20 @@ class Machine:
         number = self.number()
         self._questions[number] = guard
         run = guard.run
+        run.pauses.asking += 1
+        run.pauses.look()
         self.orders.append(AskPerson(run.number, number, guard.operation.id, text, run.session))
         return number
 
     def ask_no_more(self, question: int) -> None:
-        if self._questions.pop(question, None) is not None:
+        guard = self._questions.pop(question, None)
+        if guard is not None:
+            self._asked(guard.run)
             self.orders.append(StopAsking(question))
+
+    def _asked(self, run: Run) -> None:
+        run.pauses.asking -= 1
+        run.pauses.look()
 
     def kept(self, guard: Attempting, policies: Policies) -> Kept:
         """What the guard remembers from run to run."""
@@ -251,10 +276,19 @@ class Machine:
             port.close()
         if started.deadline is not None:
             self._deadlines.cancel(started)
+        if started.overdue is not None:
+            self._deadlines.cancel(started.overdue)
         if event.usage:
             run.count(event.usage)
         if started.operation is not None:
             run.times.stage(started.name, started.started, started.first_item, event.at, started.items)
+        if run.dues is not None:
+            run.dues.over(started, event.usage.get(LINE, 0.0))
+        pauses = run.pauses
+        if started.held:
+            pauses.held -= 1
+        if pauses.late:
+            pauses.look()
         return started
 
     def _taken(self, event: events.Taken) -> None:
@@ -273,6 +307,7 @@ class Machine:
     def _answered(self, event: events.Answered) -> None:
         guard = self._questions.pop(event.question, None)
         if guard is not None:
+            self._asked(guard.run)
             guard.answered(event.granted, event.problem)
 
     # --- time ---

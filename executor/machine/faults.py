@@ -26,8 +26,10 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a region or a run failed. `reason` is what a program can name; `stage` is to blame, where one is."""
+    """Why a region or a run failed. `reason` is what a program can name; `stage` is to blame, where one is. A `final`
+    one would be the same if it were tried again."""
 
     reason: str
     problem: Problem
     stage: str | None = None
+    final: bool = False

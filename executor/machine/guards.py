@@ -186,7 +186,7 @@ class Guard(Attempting):
             self._hedge.cancel()
             self._hedge = None
         policies = self.policies
-        if self._retried >= policies.retries or failure.reason in _FINAL:
+        if self._retried >= policies.retries or failure.reason in _FINAL or failure.final:
             self.give_in(failure)
             return
         machine = self.run.machine
@@ -373,10 +373,12 @@ def serve(kept: Kept, machine: Machine, rate: float) -> None:
 
             kept.alarm = Alarm(machine, at, ring)
             return
-        following = min(kept.waiting, key=lambda guard: _left(guard.scope.zone.deadline()))
+        following = min(kept.waiting, key=_due)
         kept.waiting.remove(following)
         following._start()  # pyright: ignore[reportPrivateUsage] - one guard starts another of its kind
 
 
-def _left(deadline: float | None) -> float:
-    return inf if deadline is None else deadline
+def _due(guard: Guard) -> float:
+    deadline, dues = guard.scope.zone.deadline(), guard.run.dues
+    promised = None if dues is None else dues.limit
+    return min(inf if deadline is None else deadline, inf if promised is None else promised)

@@ -26,6 +26,7 @@ class Handles:
     def need(self, run: Run) -> None:
         """The run waits for its handles, and for those that they are made of."""
         run.waits_for = self._closure(run.prepared.handles) - self._open
+        run.pauses.look()
         self._open_what_can()
 
     def opened(self, event: events.HandleOpened) -> None:
@@ -56,6 +57,7 @@ class Handles:
         run.waits_for.discard(name)
         if not run.waits_for:
             run.times.opened = self._machine.now
+            run.pauses.look()
         for task in run.handle_tasks.pop(name, ()):
             if not task.done:
                 self._machine.ready.append(task)

@@ -68,6 +68,8 @@ class Leaf(Task):
             own = started.deadline = machine.now + started.limit
             if limit is None or own < limit:
                 limit = own
+        if run.dues is not None:
+            run.dues.begun(started, scope.index)
         order = StartStage(
             started.number,
             run.number,
@@ -81,6 +83,7 @@ class Leaf(Task):
             run.session,
             bool(uses),
             run.times.started,
+            started.due,
         )
         machine.start(started, order)
         for port in started.ports:

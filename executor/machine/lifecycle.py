@@ -39,6 +39,7 @@ class Lifecycle:
             self._supersede(event.session)
             self.sessions[event.session] = {run.number: run}
         machine.runs[run.number] = run
+        run.dues = machine.dues(run)
         if event.timeout is not None:
             run.zone.arm(event.at + event.timeout, lambda: self._run_late(run))
         if prepared.handles:
@@ -123,7 +124,10 @@ class Lifecycle:
             known.pop(run.number, None)
             if not known:
                 self.sessions.pop(run.session, None)
-        machine.orders.append(FinishRun(run.number, run.outcome, run.usage, run.times.finish(machine.now)))
+        now = machine.now
+        executions = () if run.dues is None else run.dues.executions()
+        timings = run.times.finish(now, run.pauses.spans(now), executions)
+        machine.orders.append(FinishRun(run.number, run.outcome, run.usage, timings))
         if not machine.runs:
             machine.rest()
 

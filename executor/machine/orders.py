@@ -9,6 +9,7 @@ from typing import Literal
 from ...base.problems import Problem
 from ...ir.graph import Handle, Operation
 from ..messages import message
+from ..promises import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class OpenHandle:
 class StartStage:
     """Run a leaf. `index` says which turn of the enclosing `for` loops it belongs to. `streams`: the result is a
     stream, and `credits` items may be made at once. `deadline` on the shell's clock, for the stage's information;
-    `session` is the run's, `began` when that began."""
+    `session` is the run's, `began` when that began; `due` where something is promised of the run."""
 
     stage: int
     run: int
@@ -50,6 +51,7 @@ class StartStage:
     session: str | None = None
     reads: bool = False  # whether any of the arguments is a stream
     began: float = 0.0
+    due: Due | None = None
 
 
 @message
@@ -180,10 +182,40 @@ class StageTiming:
     seconds: float
 
 
+PauseCause = Literal["opening", "person", "reader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time of a run that is not counted for what it promises, in seconds from its start: models were opened, a person
+    was asked, or the caller did not take what was there."""
+
+    cause: PauseCause
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a stage, in seconds from the start of the run. Of one that reads a stream, `first_came` is when
+    it took the last item that its own first came of, and `last_came` when what it reads had ended or grew last. `line`
+    is how long it waited for its turn on a model, `held` how long its stream was held back by who reads it."""
+
+    stage: str
+    start: float
+    first: float | None
+    end: float
+    first_came: float | None
+    last_came: float | None
+    line: float
+    held: float
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """What a run took, in seconds: from its start to the first item that left, between items (the first 65,536 gaps),
-    and to its end. Opening models and resources is part of it and also told apart in `opening`."""
+    and to its end. Opening models and resources is part of it and also told apart in `opening`, as in `pauses`.
+    `executions`, in the order of their ends, are told of a run with promises (the last 65,536)."""
 
     finish: float
     first_item: float | None = None
@@ -191,6 +223,8 @@ class Timings:
     items: int = 0
     opening: float = 0.0
     stages: tuple[StageTiming, ...] = ()
+    pauses: tuple[Pause, ...] = field(default=(), repr=False)
+    executions: tuple[Execution, ...] = field(default=(), repr=False)
 
 
 @message

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..channels import Epoch
 from .faults import Failure
 from .orders import Expectation, Outcome
+from .pauses import Pauses
 from .prepared import Prepared
 from .scopes import Task, Zone
 from .stages import Port, Started
@@ -16,6 +17,7 @@ from .timing import Times
 if TYPE_CHECKING:
     from .attempts import Attempting
     from .core import Machine
+    from .dues import Dues
     from .events import RunRequested
     from .interrupting import Interruptible
 
@@ -47,6 +49,8 @@ class Run:
         self.expectations: list[Expectation] = []
         self.usage: dict[str, float] = {}
         self.times = Times(event.at)
+        self.pauses = Pauses(self)
+        self.dues: Dues | None = None  # where something is promised
 
     def count(self, usage: Mapping[str, float]) -> None:
         for unit, amount in usage.items():

@@ -13,20 +13,25 @@ from .faults import Failure
 from .orders import Deliver, DeliverEnd, Grant, Withdraw
 
 if TYPE_CHECKING:
+    from ..promises import Due
+    from .dues import Overdue
     from .run import Run
     from .scopes import Zone
 
 
 class Port:
     """A reader outside the machine: a stream argument of a stage, or the caller of a run (`stage` is None). Delivers as
-    much as may lie there untaken."""
+    much as may lie there untaken. `came` is when its stream last grew or ended, `took` when an item of it was taken
+    last."""
 
-    __slots__ = ("ended", "number", "reader", "run", "stage")
+    __slots__ = ("came", "ended", "number", "reader", "run", "stage", "took")
 
     def __init__(self, run: Run, channel: Channel, kept: bool, stage: Started | None) -> None:
         self.run = run
         self.stage = stage
         self.ended = False
+        self.came: float | None = None
+        self.took: float | None = None
         self.number = run.machine.number()
         self.reader: Reader = channel.open(self, kept)
         run.machine.ports[self.number] = self
@@ -45,14 +50,27 @@ class Port:
             self.ended = True
             if self.stage is not None:
                 machine.orders.append(DeliverEnd(self.number))
+        self.came = machine.now
+        if self.stage is None:
+            self._held_back()
 
     def taken(self, count: int) -> None:
         reader = self.reader
+        self.took = self.run.machine.now
         reader.confirm(count)
         if self.stage is not None and reader.given is not None:
             self.stage.epoch = reader.epoch
         if reader.ready:
             self.notify()
+        elif self.stage is None and self.run.pauses.late:
+            self._held_back()
+
+    def _held_back(self) -> None:
+        """The caller has taken what there is, or has not."""
+        pauses, late = self.run.pauses, self.reader.ready
+        if late or pauses.late:
+            pauses.late = late
+            pauses.look()
 
     def withdraw(self, places: tuple[int, ...]) -> None:
         machine = self.run.machine
@@ -76,7 +94,7 @@ class Started:
 
     __slots__ = (
         *("channel", "deadline", "ended", "epoch", "first_item", "gone", "granted", "held", "items", "limit", "name"),
-        "number",
+        *("due", "first_came", "held_at", "held_for", "number", "overdue"),
         *("forgiven", "operation", "ports", "remaining", "run", "started", "stopping", "zone"),
     )
 
@@ -98,11 +116,18 @@ class Started:
         self.limit = 0.0  # seconds from its start to its deadline
         self.remaining = 0.0
         self.held = False  # it has no credit: its reader's time, not its own
+        self.held_at = 0.0  # since when, and how long before that
+        self.held_for = 0.0
+        self.due: Due | None = None  # as it was told
+        self.overdue: Overdue | None = None
+        self.first_came: float | None = None  # when it took the last item that its first came of
         self.stopping = False
         self.forgiven = False  # its failure is nobody's: it ends without a value
         self.gone = False
         self.epoch: Epoch | None = None
         run.stages[self.number] = self
+        if run.pauses.late:
+            run.pauses.look()
         machine.stages[self.number] = self
         if channel is not None:
             channel.producer = self
@@ -114,6 +139,8 @@ class Started:
         assert channel is not None
         if not self.items:
             self.first_item = at
+            if self.ports:
+                self.first_came = max((port.took for port in self.ports if port.took is not None), default=None)
         self.items += 1
         epoch = self.epoch
         if epoch is None:
@@ -126,9 +153,14 @@ class Started:
             self.more()
         if channel.made >= self.granted and not self.held and not self.stopping:
             self.held = True
+            self.held_at = at
             if self.deadline is not None:
                 self.remaining = self.deadline - at
                 self.run.machine.disarm(self)
+            pauses = self.run.pauses
+            pauses.held += 1
+            if pauses.late:
+                pauses.look()
 
     def more(self) -> None:
         channel = self.channel
@@ -141,9 +173,16 @@ class Started:
             machine = self.run.machine
             if self.held:
                 self.held = False
+                self.held_for += machine.now - self.held_at
                 if self.deadline is not None:
                     self.deadline = machine.now + self.remaining
                     machine.arm(self, self.deadline)
+                if self.overdue is not None:
+                    self.overdue.look()
+                pauses = self.run.pauses
+                pauses.held -= 1
+                if pauses.late:
+                    pauses.look()
             self.granted += extra
             machine.orders.append(Grant(self.number, extra))
 

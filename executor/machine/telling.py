@@ -39,6 +39,7 @@ WITHOUT_DATA = frozenset(
         "recorded-masked",
         "reply-truncated",
         "secret-missing",
+        "slice-used",
         "stage-unknown",
         "stopped-elsewhere",
         "stream-idle",

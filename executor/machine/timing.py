@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .orders import StageTiming, Timings
+from .orders import Execution, Pause, StageTiming, Timings
 
 _LONGEST_GAPS = 65_536
 
@@ -38,7 +38,7 @@ class Times:
         else:
             known.add(start, first_item, end, items)
 
-    def finish(self, at: float) -> Timings:
+    def finish(self, at: float, pauses: tuple[Pause, ...] = (), executions: tuple[Execution, ...] = ()) -> Timings:
         zero = self.started
         stages = [
             StageTiming(
@@ -54,7 +54,9 @@ class Times:
         ]
         stages.sort(key=lambda stage: (stage.start, stage.end))
         opening = self.opened - zero
-        return Timings(at - zero, self.first_item, tuple(self.gaps), self.items, opening, tuple(stages))
+        return Timings(
+            at - zero, self.first_item, tuple(self.gaps), self.items, opening, tuple(stages), pauses, executions
+        )
 
 
 class _Executions:

@@ -1,37 +1,31 @@
-"""What a moment's seconds went into: back from it, from each stage to what it waited for."""
+"""What a moment's seconds went into: the path of `executor.blame`, on the stages of a simulated run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
+from ..blame import Kind, Span, path
 from .records import LINE, SERVICE, TRANSFER, Parts, add
 from .stages import Execution
 
-_CLOSE = 1e-9
+_PART: dict[Kind, int] = {"service": SERVICE, "line": LINE, "transfer": TRANSFER}
 
 
 def parts_of(stages: Sequence[Execution], begin: float, end: float, *, first: bool) -> Parts:
-    """The path that ends at `end`: of what was over by then, the last; before that, what was over when it came; and so
-    on. `first` looks at first items, where a stage has some. A stage that reads a stream counts for what it did after
-    the item that the moment waited for."""
-    spans: list[tuple[float, float, float, float, str]] = []
-    for stage in stages:
+    """The path that ends at `end`. `first` looks at first items, where a stage has some. A stage that reads a stream
+    counts for what it did after the item that the moment waited for."""
+    spans: list[Span] = []
+    for number, stage in enumerate(stages):
         done = stage.first if first and stage.first is not None else stage.ended
         if done is None or stage.began is None:
             continue
         came, asked, began = stage.came, stage.asked, stage.began
         if not first and stage.last is not None:
             came = asked = began = stage.last
-        spans.append((done, came, asked, began, stage.name))
-    spans.sort(key=lambda span: span[0])
+        spans.append(Span(done, came, asked, began, inf, number))
     out: Parts = {}
-    now = end
-    while spans and now > begin + _CLOSE:
-        done, came, asked, began, name = spans.pop()
-        if done > now + _CLOSE or came >= now:
-            continue
-        add(out, name, SERVICE, max(0.0, now - max(began, came)) if began < now else 0.0)
-        add(out, name, LINE, max(0.0, min(began, now) - asked))
-        add(out, name, TRANSFER, max(0.0, min(asked, now) - came))
-        now = came
+    for step in path(spans, begin, end):
+        if step.what >= 0:
+            add(out, stages[step.what].name, _PART[step.kind], step.end - step.start)
     return out

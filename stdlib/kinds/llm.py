@@ -170,13 +170,15 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | 
         # A cache of another tier's model is of no use here.
         begun = prefix.sequence if prefix is not None and prefix.model is model else None
         # Sessions are served fairly beside each other, and those that are due first go first.
-        service = Service(context.deadline, context.session or "")
+        service = Service(context.needed, context.session or "")
         sequence = await model.prefill(cast(Tokens, arguments["tokens"]), begun, service)
     except OutsideError as error:
         if error.problem.slug == "prompt-too-long":
             raise StageFailure("too_long", error.problem) from error
         raise
     context.usage.add("cached_tokens", sequence.stats.cached_tokens)
+    if sequence.stats.queued_seconds > 0:
+        context.usage.add("seconds_in_line", sequence.stats.queued_seconds)
     _count_compiled(context, model, before)
     return Cache(model, sequence)
 
