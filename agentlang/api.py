@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .base.frozen import frozen
 from .base.later import Later
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
     from . import problems
     from .executor.frames import End
+    from .executor.journal.file import Journal
     from .executor.observers import Observer
     from .executor.running import Approver, Running
     from .ir.compile import Module
     from .ir.graph import Graph
-    from .lang.program import Fleet, Pipeline, Program
+    from .lang.program import Fleet, Goal, Pipeline, Program
+    from .planner.cells.plan import CellsPlan
     from .planner.hardware import Machine
-    from .planner.place import Confirmed, Options
+    from .planner.place import Confirm, Confirmed, Options
     from .planner.plan import Made, Plan
     from .planner.report import Compared
     from .planner.space.build import Built
@@ -45,6 +47,17 @@ if TYPE_CHECKING:
     from .tapes import Recording, Tape
 else:
     problems = Later(".problems", __package__)
+
+
+P = TypeVar("P", covariant=True)
+
+
+class Decides(Protocol[P]):
+    """`planner.place.decided`, and what has its form."""
+
+    def __call__(
+        self, built: Built, goal: Goal | None, fleet: Fleet | None, *, confirm: Confirm | None, beside: bool
+    ) -> tuple[P | None, Problems]: ...
 
 
 SIMULATED = 2000
@@ -166,6 +179,36 @@ def plan(
     plan of a fleet with several tiers was simulated, and has simpler plans beside it."""
     from .planner.place import decided
 
+    return _planned(compiled, pipeline, machine, fleet, here, options, thorough, decided)
+
+
+def plan_in_cells(
+    compiled: Compiled,
+    pipeline: str,
+    machine: Machine | None = None,
+    *,
+    fleet: str | None = None,
+    here: bool = False,
+    options: Options | None = None,
+    thorough: bool = False,
+) -> tuple[Plan | CellsPlan | None, Problems]:
+    """As `plan`; where no placement alone keeps the goal, or one costs clearly more than several that share the runs,
+    those: each a plan of its own at a part of the rate."""
+    from .planner.place import decided_in_cells
+
+    return _planned(compiled, pipeline, machine, fleet, here, options, thorough, decided_in_cells)
+
+
+def _planned(
+    compiled: Compiled,
+    pipeline: str,
+    machine: Machine | None,
+    fleet: str | None,
+    here: bool,
+    options: Options | None,
+    thorough: bool,
+    decided: Decides[P],
+) -> tuple[P | None, Problems]:
     fleet_of, found = _fleet(compiled, fleet, here)
     if found:
         return None, found
@@ -291,6 +334,7 @@ async def run(
     record: Recording | None = None,
     replay: Tape | None = None,
     missing: Callable[[Problem], None] | None = None,
+    journal: Journal | None = None,
 ) -> AsyncGenerator[Running]:
     """One run here: `async with run(…) as frames: async for frame in frames: …`, the last of which is `End`.
 
@@ -298,6 +342,10 @@ async def run(
     until its last stage is gone. The first of `signals` interrupts it. `session` names whose memory the run uses;
     `approve` asks a person what the program has to ask. `record` writes down what models and tools answer, `replay`
     answers by what was written; `missing` then hears of calls that are not there, even where a fallback catches that.
+
+    With a `journal` (see `durable`) the run outlasts this process; one that was cut off goes on, and of `inputs` only
+    those are looked at that the journal does not tell. Leaving early, or a signal, leaves it to be resumed. Raises
+    `OutsideError` where it cannot go on.
     """
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
@@ -309,6 +357,13 @@ async def run(
         backend = replay.backend(backend, compiled, missing)
     if record is not None:
         backend = record.backend(backend, compiled)
+    if journal is not None:
+        from .durable import go_on
+
+        observed = (timeout, session, approve, signals, observers)
+        async with go_on(compiled, pipeline, inputs, journal, backend, *observed) as running:
+            yield running
+        return
     shell = open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers)
     async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
         yield running

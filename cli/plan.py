@@ -15,6 +15,7 @@ from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
     from ..api import Compiled
+    from ..planner.cells.plan import CellsPlan
     from ..planner.plan import Plan
 
 
@@ -37,11 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from dataclasses import replace
 
-    from ..api import plan
+    from ..api import plan_in_cells
     from ..engine_choice import choose_engines
     from ..planner import hardware
+    from ..planner.cells.plan import write
     from ..planner.place import Options
-    from ..planner.plan import to_json
+    from ..planner.plan import Plan
     from ..planner.report import plan_text
 
     if plan_diff.wanted(arguments):
@@ -54,7 +56,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     choice = choose_engines(target.compiled, target.pipeline, machine, options=options)
     if plan_answers.wanted(arguments):
         return plan_answers.execute(arguments, console, replace(target, compiled=choice.compiled), machine, options)
-    planned, found = plan(
+    planned, found = plan_in_cells(
         choice.compiled,
         target.pipeline,
         machine,
@@ -63,7 +65,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         options=options,
         thorough=True,
     )
-    if planned is not None and planned.runs_here:
+    if isinstance(planned, Plan) and planned.runs_here:
         planned = replace(planned, notes=(*planned.notes, *choice.why))
     problems = (*target.problems, *found)
     if planned is None:
@@ -71,9 +73,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.out:
         plan_answers.write(Path(arguments.out), planned)
     if console.json:
-        console.print(to_json(planned))
+        console.print(write(planned))
     else:
-        console.print(plan_text(planned))
+        console.print(plan_text(planned) if isinstance(planned, Plan) else str(planned))
         console.problems(problems, target.sources)
     return Exit.ERRORS if has_errors(problems) else Exit.DONE
 
@@ -84,19 +86,32 @@ def _code(problems: Problems) -> int:
 
 
 def read_plan(name: str, target: Target) -> tuple[Plan | None, Compiled, tuple[Problem, ...]]:
-    """A plan from its file, with the program on the plan's engines; refused if it is not one of this program's
-    pipeline."""
+    """A plan of one placement from its file, with the program on the plan's engines; refused if it is not one of this
+    program's pipeline."""
+    from ..planner.plan import Plan
+
+    planned, compiled, found = read_any_plan(name, target)
+    if planned is None or isinstance(planned, Plan):
+        return planned, compiled, found
+    again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --here --out {name}"
+    return None, compiled, (words.plan_not_here(name, planned.elsewhere, again),)
+
+
+def read_any_plan(name: str, target: Target) -> tuple[Plan | CellsPlan | None, Compiled, tuple[Problem, ...]]:
+    """As `read_plan`, of one placement or of cells."""
     from ..engine_choice import engines_of, with_engines
-    from ..planner.plan import from_json
+    from ..planner.cells.plan import read
+    from ..planner.plan import Plan
 
     again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {name}"
     try:
-        planned = from_json(Path(name).read_bytes())
+        planned = read(Path(name).read_bytes())
     except OSError as error:
         return None, target.compiled, (words.plan_missing(name, (error.strerror or str(error)).lower(), again),)
     except ValueError as error:
         return None, target.compiled, (words.not_a_plan(name, str(error), again),)
-    compiled = with_engines(target.compiled, engines_of(planned, target.compiled.program))
+    one = planned if isinstance(planned, Plan) else planned.cells[0].plan
+    compiled = with_engines(target.compiled, engines_of(one, target.compiled.program))
     if planned.pipeline != target.pipeline or planned.inputs.graph != compiled.graph.digest:
         return None, compiled, (words.plan_of_another(name, planned.pipeline, again),)
     return planned, compiled, ()

@@ -16,6 +16,7 @@ from .console import Console, Exit
 from .target import Refused, Target, open_compiled
 
 if TYPE_CHECKING:
+    from ..planner.cells.plan import CellsPlan
     from ..planner.hardware import Machine
     from ..planner.options import Options
     from ..planner.plan import Plan
@@ -60,10 +61,21 @@ def execute(arguments: argparse.Namespace, console: Console, target: Target, mac
 
     answer = search(built.problem, top=max(1, arguments.top))
     if not answer.choices:
-        return console.fail((*problems, *_because(target, built, arguments)), target.sources)
+        return console.fail((*problems, *_no_single(arguments, target, built)), target.sources)
     if arguments.explain:
         return _explain(arguments.explain, console, built, answer, target)
     return _top(arguments, console, built, answer)
+
+
+def _no_single(arguments: argparse.Namespace, target: Target, built: Built) -> Problems:
+    """Why there is no placement to answer about: there are cells, each of which is one, or there is nothing."""
+    from ..planner.cells import divided
+
+    cells = divided(built.problem)
+    if cells is None:
+        return _because(target, built, arguments)
+    asked = "--explain" if arguments.explain else "--frontier" if arguments.frontier else "--top"
+    return (words.plan_has_cells(asked, len(cells.cells), f"agentlang plan {target.compiled.program.source.path}"),)
 
 
 def _because(target: Target, built: Built, arguments: argparse.Namespace) -> Problems:
@@ -132,7 +144,7 @@ def _frontier(arguments: argparse.Namespace, console: Console, built: Built, pro
 
     found = frontier(built.problem, search)
     if not found.points:
-        return console.fail((*problems, *_because(target, built, arguments)), target.sources)
+        return console.fail((*problems, *_no_single(arguments, target, built)), target.sources)
     plans = [
         assemble(built, Found((point.choice,), (evaluate(built.problem, point.choice),), "frontier"))
         for point in found.points
@@ -152,16 +164,21 @@ def _frontier(arguments: argparse.Namespace, console: Console, built: Built, pro
     return Exit.DONE
 
 
-def write(out: Path, plan: Plan) -> None:
+def write(out: Path, plan: Plan | CellsPlan) -> None:
     """A plan as JSON, or as a picture by the file's name."""
-    from ..planner.plan import to_json
+    from ..planner.cells.plan import write as written
+    from ..planner.plan import Plan
 
-    if out.suffix.lower() == PICTURE:
+    if out.suffix.lower() != PICTURE:
+        write_atomic(out, written(plan).encode() + b"\n")
+    elif isinstance(plan, Plan):
         from ..planner.answers.picture import plan_svg
 
         write_atomic(out, plan_svg(plan).encode())
     else:
-        write_atomic(out, to_json(plan).encode() + b"\n")
+        from ..planner.cells.picture import cells_svg
+
+        write_atomic(out, cells_svg(plan).encode())
 
 
 def _write(out: Path, plans: Sequence[Plan]) -> None:
@@ -181,9 +198,10 @@ def _what_if(
     arguments: argparse.Namespace, console: Console, target: Target, machine: Machine, options: Options
 ) -> int:
     """The plan as it is and with the changes, and what is different."""
-    from ..api import plan
-    from ..planner.answers.difference import difference, difference_json, difference_text
-    from ..planner.plan import to_json
+    from ..api import plan_in_cells
+    from ..planner.answers.difference import difference_json, difference_text
+    from ..planner.cells.difference import between
+    from ..planner.cells.plan import write as written
 
     changed = _changed(arguments, target)
     if isinstance(changed, Problem):
@@ -192,15 +210,15 @@ def _what_if(
     if isinstance(other, Refused):
         return console.fail(other.problems, other.sources, other.code)
     fleet, here = arguments.fleet, arguments.here
-    before, _ = plan(target.compiled, target.pipeline, machine, fleet=fleet, here=here, options=options)
-    after, found = plan(other.compiled, other.pipeline, machine, fleet=fleet, here=here, options=options)
+    before, _ = plan_in_cells(target.compiled, target.pipeline, machine, fleet=fleet, here=here, options=options)
+    after, found = plan_in_cells(other.compiled, other.pipeline, machine, fleet=fleet, here=here, options=options)
     if after is None:
         return console.fail((*other.problems, *found), other.sources)
-    changes = difference(before, after) if before is not None else ()
+    changes = between(before, after) if before is not None else ()
     if arguments.out:
         write(Path(arguments.out), after)
     if console.json:
-        console.document({"changes": difference_json(changes), "plan": json.loads(to_json(after))})
+        console.document({"changes": difference_json(changes), "plan": json.loads(written(after))})
     else:
         asked = "; ".join(arguments.what_if)
         if before is None:

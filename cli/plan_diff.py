@@ -11,6 +11,7 @@ from . import problems as words
 from .console import Console, Exit
 
 if TYPE_CHECKING:
+    from ..planner.cells.plan import CellsPlan
     from ..planner.plan import Plan
 
 WORD = "diff"
@@ -26,15 +27,16 @@ def wanted(arguments: argparse.Namespace) -> bool:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
-    from ..planner.answers.difference import difference, difference_json, difference_text
+    from ..planner.answers.difference import difference_json, difference_text
+    from ..planner.cells.difference import between
 
-    plans: list[Plan] = []
+    plans: list[Plan | CellsPlan] = []
     for name in (arguments.pipeline, arguments.second):
         plan = _read(name)
         if isinstance(plan, Problem):
             return console.fail((plan,), {}, Exit.USAGE)
         plans.append(plan)
-    changes = difference(plans[0], plans[1])
+    changes = between(plans[0], plans[1])
     if console.json:
         console.document({"changes": difference_json(changes)})
     else:
@@ -42,12 +44,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     return Exit.DONE
 
 
-def _read(name: str) -> Plan | Problem:
-    from ..planner.plan import from_json
+def _read(name: str) -> Plan | CellsPlan | Problem:
+    from ..planner.cells.plan import read
 
     again = f"agentlang plan FILE --out {name}"
     try:
-        return from_json(Path(name).read_bytes())
+        return read(Path(name).read_bytes())
     except OSError as error:
         return words.plan_missing(name, (error.strerror or str(error)).lower(), again)
     except ValueError as error:

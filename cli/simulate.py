@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problem, Problems, has_errors
@@ -16,10 +18,13 @@ from .target import Refused, Target, open_target
 if TYPE_CHECKING:
     from ..executor.simulate import Arrivals
     from ..executor.simulate.program import Program
+    from ..executor.simulate.result import Simulation
     from ..executor.simulate.traces import Trace
     from ..lang.program import Fleet
+    from ..planner.cells.plan import CellsPlan
     from ..planner.plan import Plan
     from ..planner.space.build import Built
+    from ..planner.space.problem import Choice
 
 _RUNS = 2000
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -74,69 +79,109 @@ def _during(text: str) -> float:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..executor.simulate import System, simulate
     from ..executor.simulate.report import as_data, report
+    from ..planner.figures import show_value
 
     target = open_target(arguments.file, arguments.pipeline)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
-    placed, found = _placed(arguments, target, console)
-    if placed is None:
+    made, found = _given(arguments.plan, target) if arguments.plan else _best(arguments, target, console)
+    placed = _placed(made, target) if made is not None else None
+    if made is None or placed is None:
+        if made is not None:
+            again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {arguments.plan}"
+            found = (words.plan_of_another(str(arguments.plan), made[0].pipeline, again),)
         usage = ("plan-unknown-fleet", "plan-which-fleet", "plan-missing")
         code = Exit.USAGE if any(p.slug in usage for p in found) else Exit.ERRORS
         return console.fail((*target.problems, *found), target.sources, code)
-    planned, built, program = placed
-    arrivals, warm, trace, wrong = _arrivals(arguments, target, built, program)
-    if arrivals is None:
-        return console.fail(wrong, target.sources, unread(wrong))
-    from ..executor.simulate.planned import choice_of
-
-    choice = choice_of(planned, built.problem)
-    assert choice is not None  # `_placed` saw to it
-    system = System(built.problem, choice, error=0.0 if arguments.no_error else 1.0)
-    result = simulate(system, arrivals, arguments.seed, program=program, warm=warm)
-    if trace is not None:
-        result = replace(result, notes=(*result.notes, *trace.notes))
-    if console.json:
-        console.document(as_data(result, planned.pipeline, planned.fleet))
+    results: list[Simulation] = []
+    told: Problems = ()
+    for number, cell in enumerate(placed):
+        arrivals, warm, trace, wrong = _arrivals(arguments, target, cell, _parts(placed, number))
+        if arrivals is None:
+            return console.fail(wrong, target.sources, unread(wrong))
+        system = System(cell.built.problem, cell.choice, error=0.0 if arguments.no_error else 1.0)
+        result = simulate(system, arrivals, arguments.seed, program=cell.program, warm=warm)
+        if trace is not None:
+            result = replace(result, notes=(*result.notes, *trace.notes))
+        results.append(result)
+        told = wrong
+    planned, single = made[0], len(placed) == 1
+    if console.json and single:
+        console.document(as_data(results[0], planned.pipeline, planned.fleet))
+    elif console.json:
+        cells = [as_data(result, planned.pipeline, planned.fleet) for result in results]
+        shares = [{"share": cell.share, **data} for cell, data in zip(placed, cells, strict=True)]
+        console.document({"cells": shares, "dollars": _dollars(placed, results)})
     else:
-        console.print(report(result, planned.pipeline, planned.fleet))
-        console.problems((*target.problems, *found, *wrong), target.sources)
+        for number, (cell, result) in enumerate(zip(placed, results, strict=True), 1):
+            where = planned.fleet if single else f"cell {number} of {planned.fleet} ({cell.share:.1%} of the runs)"
+            console.print(report(result, planned.pipeline, where) + ("" if single else "\n"))
+        if not single:
+            cost = show_value(_dollars(placed, results), "$")
+            console.print(f"together: a run costs {cost}; every run is in one of the {len(placed)} cells")
+        console.problems((*target.problems, *found, *told), target.sources)
     return Exit.DONE
 
 
-def _placed(
-    arguments: argparse.Namespace, target: Target, console: Console
-) -> tuple[tuple[Plan, Built, Program] | None, Problems]:
-    """The plan, the problem that it is a choice of, and the program with its pools."""
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A placement that is simulated: the only one of a plan, or a cell with its share of the runs."""
+
+    share: float
+    built: Built
+    choice: Choice
+    program: Program
+
+
+def _dollars(placed: Sequence[_Placed], results: Sequence[Simulation]) -> float:
+    return sum(cell.share * result.dollars for cell, result in zip(placed, results, strict=True))
+
+
+def _parts(placed: Sequence[_Placed], number: int) -> tuple[float, float]:
+    """The part of all runs that comes to a cell: from where to where between 0 and 1."""
+    before = sum(cell.share for cell in placed[:number])
+    return before, before + placed[number].share if number + 1 < len(placed) else 1.0
+
+
+def _placed(made: tuple[Plan | CellsPlan, Built], target: Target) -> tuple[_Placed, ...] | None:
+    """Each placement with the problem that it is a choice of, and the program with its pools; None where it is the plan
+    of another."""
     from ..executor.simulate.planned import choice_of
     from ..executor.simulate.served import program_of
+    from ..planner.cells.again import built_of
     from ..planner.place import choose_fleet
+    from ..planner.plan import Plan
 
-    if arguments.plan:
-        made, found = _given(arguments.plan, target)
-    else:
-        made, found = _best(arguments, target, console)
-    if made is None:
-        return None, found
     planned, built = made
     fleet: Fleet | None = None
     if built.made.fleet is not None:
         fleet, _ = choose_fleet(target.compiled.program, built.made.fleet)
-    choice = choice_of(planned, built.problem)
-    if choice is None:
-        again = f"agentlang plan {target.compiled.program.source.path} {target.pipeline} --out {arguments.plan}"
-        return None, (words.plan_of_another(str(arguments.plan), planned.pipeline, again),)
-    return (planned, built, program_of(built, choice, fleet)), found
+    parts: list[tuple[float, Plan, Built]] = []
+    if isinstance(planned, Plan):
+        parts.append((1.0, planned, built))
+    else:
+        known = {tier.name for tier in built.problem.tiers}
+        if built.problem.rate is None or any({t.name for t in cell.plan.tiers} != known for cell in planned.cells):
+            return None
+        parts += [(cell.share, cell.plan, built_of(cell, built)) for cell in planned.cells]
+    found: list[_Placed] = []
+    for share, plan, own in parts:
+        choice = choice_of(plan, own.problem)
+        if choice is None:
+            return None
+        found.append(_Placed(share, own, choice, program_of(own, choice, fleet)))
+    return tuple(found)
 
 
 def _best(
     arguments: argparse.Namespace, target: Target, console: Console
-) -> tuple[tuple[Plan, Built] | None, Problems]:
+) -> tuple[tuple[Plan | CellsPlan, Built] | None, Problems]:
     """The best plan; the nearest to one, with why, where the goal cannot be met."""
     from ..api import problem
     from ..engine_choice import choose_engines
     from ..planner import hardware
     from ..planner.options import Options
-    from ..planner.place import choose_fleet, decided
+    from ..planner.place import choose_fleet, decided_in_cells
 
     machine = hardware.load_or_measure(measuring(console))
     options = Options(convention=arguments.cost)
@@ -147,17 +192,17 @@ def _best(
     if built is None:
         return None, found
     fleet = None if arguments.here else choose_fleet(compiled.program, arguments.fleet)[0]
-    planned, more = decided(built, compiled.program.goal(target.pipeline), fleet)
+    planned, more = decided_in_cells(built, compiled.program.goal(target.pipeline), fleet)
     return (None if planned is None else (planned, built)), (*found, *more)
 
 
-def _given(name: str, target: Target) -> tuple[tuple[Plan, Built] | None, Problems]:
+def _given(name: str, target: Target) -> tuple[tuple[Plan | CellsPlan, Built] | None, Problems]:
     """The plan of a file, on the measurements that it carries."""
     from ..planner.place import choose_fleet
     from ..planner.place import problem as made_of
-    from .plan import read_plan
+    from .plan import read_any_plan
 
-    planned, compiled, found = read_plan(name, target)
+    planned, compiled, found = read_any_plan(name, target)
     if planned is None:
         return None, found
     made, fleet = planned.made, None
@@ -179,23 +224,30 @@ def _given(name: str, target: Target) -> tuple[tuple[Plan, Built] | None, Proble
 
 
 def _arrivals(
-    arguments: argparse.Namespace, target: Target, built: Built, program: Program
+    arguments: argparse.Namespace, target: Target, placed: _Placed, parts: tuple[float, float]
 ) -> tuple[Arrivals | None, float, Trace | None, Problems]:
-    """Who comes, the part of them that is not counted, and the trace if there is one."""
+    """Who comes, the part of them that is not counted, and the trace if there is one. Of cells, each gets its share: of
+    a trace, those that are drawn for it."""
     from ..executor.simulate import WARM, Closed, bursts
 
+    share = placed.share
     if arguments.trace:
-        trace, found = _recorded(arguments.trace, target, program)
+        trace, found = _recorded(arguments.trace, target, placed.program)
         if trace is None:
             return None, 0.0, None, found
         arrivals = trace.arrivals
         if arguments.during is not None:
             arrivals = tuple(arrival for arrival in arrivals if arrival.at <= arguments.during)
-        return arrivals[: arguments.runs], 0.0, trace, found
-    rate = arguments.rate or built.problem.rate
-    runs = arguments.runs or _RUNS
+        arrivals = arrivals[: arguments.runs]
+        if share < 1.0:
+            drawn = Random(arguments.seed)
+            first, last = parts
+            arrivals = tuple(arrival for arrival in arrivals if first <= drawn.random() < last)
+        return arrivals, 0.0, trace, found
+    rate = arguments.rate * share if arguments.rate else placed.built.problem.rate
+    runs = max(1, round(arguments.runs * share)) if arguments.runs else _RUNS
     if arguments.concurrency is not None or rate is None:
-        return Closed(arguments.concurrency or 1, runs), 0.0, None, ()
+        return Closed(max(1, round((arguments.concurrency or 1) * share)), runs), 0.0, None, ()
     if arguments.during is not None:
         runs = max(1, round(rate * arguments.during))
     return bursts(rate, runs, arguments.seed, arguments.burst), WARM, None, ()

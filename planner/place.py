@@ -28,11 +28,12 @@ from .space.problem import Choice, Problem
 from .workload import loose
 
 if TYPE_CHECKING:
+    from .cells.plan import CellsPlan
     from .conflict import Conflict
     from .conflict.ways import Sizes
     from .space.build import Built
 
-__all__ = ["Confirm", "Confirmed", "Options", "choose_fleet", "decided", "plan", "problem"]
+__all__ = ["Confirm", "Confirmed", "Options", "choose_fleet", "decided", "decided_in_cells", "plan", "problem"]
 
 _TOP = 3
 """Choices to search for, where the best may not be confirmed."""
@@ -142,13 +143,50 @@ def decided(
         return None, (problems.solver_missing(missing.hint),)
 
 
+def decided_in_cells(
+    built: Built, goal: Goal | None, fleet: Fleet | None, *, confirm: Confirm | None = None, beside: bool = False
+) -> tuple[Plan | CellsPlan | None, Problems]:
+    """As `decided`; where no placement alone keeps the goal, or one costs clearly more, several that share the runs."""
+    from .search import SolverMissingError, search
+
+    try:
+        found = search(built.problem, top=_TOP if confirm is not None else 1)
+        cells = _in_cells(built, found, confirm)
+        return (cells, ()) if cells is not None else _decided(built, goal, fleet, confirm, beside, found)
+    except SolverMissingError as missing:
+        return None, (problems.solver_missing(missing.hint),)
+
+
+def _in_cells(built: Built, found: Found, confirm: Confirm | None) -> CellsPlan | None:
+    """Cells, where they do what one placement cannot. What is said of each as a plan is what a search says of it."""
+    from .cells import divided, settled
+    from .cells.assemble import assemble_cells
+
+    single = found.outcomes[0].objective if found.outcomes else None
+    cells = divided(built.problem, single)
+    if cells is None:
+        return None
+    tried = settled(built.problem, cells, lambda problem, known: _tried(problem, known, confirm))
+    plan = assemble_cells(built, tried.divided, tried.found, single)
+    said = tried.confirmed
+    missed = [f"cell {number}, {each.by}: {one}" for number, each in enumerate(said, 1) for one in each.missed]
+    by = dict.fromkeys(f"{each.by} of each cell at its rate" for each in said) if not missed else ()
+    return replace(plan, notes=(*plan.notes, *missed), search=replace(plan.search, confirmed=", ".join(by)))
+
+
 def _decided(
-    built: Built, goal: Goal | None, fleet: Fleet | None, confirm: Confirm | None, beside: bool
+    built: Built,
+    goal: Goal | None,
+    fleet: Fleet | None,
+    confirm: Confirm | None,
+    beside: bool,
+    found: Found | None = None,
 ) -> tuple[Plan | None, Problems]:
     from .search import baselines, feasible, search
     from .space.assemble import assemble
 
-    found = search(built.problem, top=_TOP if confirm is not None else 1)
+    if found is None:
+        found = search(built.problem, top=_TOP if confirm is not None else 1)
     if found.choices:
         if beside:
             found = replace(found, baselines=baselines(built.problem))
@@ -174,12 +212,23 @@ def _decided(
 
 
 def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
-    """The cheapest choice that is confirmed: of those that were found, and of those with a replica more than one that
-    was not. Where none is after some tries, the best with a note of what it misses."""
+    """The plan of the cheapest choice that is confirmed, or of the best with a note of what it misses."""
     from .space.assemble import assemble
 
+    found, said = _tried(built.problem, found, confirm)
+    plan = assemble(built, found)
+    if said is None:
+        return plan
+    if not said.missed:
+        return replace(plan, search=replace(plan.search, confirmed=said.by))
+    return replace(plan, notes=(*plan.notes, *(f"{said.by}: {each}" for each in said.missed)))
+
+
+def _tried(problem: Problem, found: Found, confirm: Confirm | None) -> tuple[Found, Confirmed | None]:
+    """The cheapest choice that is confirmed: of those that were found, and of those with a replica more than one that
+    was not. Where none is after some tries, what was found, with what the best misses."""
     if confirm is None:
-        return assemble(built, found)
+        return found, None
     first: Confirmed | None = None
     known = dict(zip(found.choices, found.outcomes, strict=True))
     rest = [(outcome.objective, number, choice) for number, (choice, outcome) in enumerate(known.items())]
@@ -187,19 +236,16 @@ def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
         if not rest:
             break
         _, _, choice = heappop(rest)
-        said = confirm(built.problem, choice)
+        said = confirm(problem, choice)
         first = first or said
         if not said.missed:
-            plan = assemble(built, _instead(found, choice, known[choice]))
-            return replace(plan, search=replace(plan.search, confirmed=said.by))
-        for more in _larger(built.problem, choice):
-            outcome = evaluate(built.problem, more)
+            return _instead(found, choice, known[choice]), said
+        for more in _larger(problem, choice):
+            outcome = evaluate(problem, more)
             if outcome.holds and more not in known:
                 known[more] = outcome
                 heappush(rest, (outcome.objective, len(known), more))
-    plan = assemble(built, found)
-    missed = [f"{first.by}: {each}" for each in first.missed] if first is not None else []
-    return replace(plan, notes=(*plan.notes, *missed))
+    return found, first
 
 
 def _larger(problem: Problem, choice: Choice) -> Iterator[Choice]:
