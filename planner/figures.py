@@ -21,6 +21,8 @@ class Basis(Enum):
     """From runs of this program's stages on this machine."""
     MEASURED = "measured"
     """By a probe on this machine, or in the run at hand."""
+    TRACE = "trace"
+    """Of recorded requests; `source` names the file."""
     GIVEN = "given"
     """The program, its goal or the caller states it."""
     DATASHEET = "datasheet"

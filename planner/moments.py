@@ -7,7 +7,7 @@ expression of what stages and transfers take, from which the same moment follows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .cost import StageTime
@@ -131,9 +131,14 @@ def merged(slices: Iterable[Slice]) -> tuple[Slice, ...]:
     return tuple(table.values())
 
 
-def written(builder: Builder, made: Expression, known: dict[int, Index]) -> Index:
+Leaf = Take | Move | Constant
+
+
+def written(
+    builder: Builder, made: Expression, known: dict[int, Index], leaf: Callable[[Leaf], Leaf] = lambda leaf: leaf
+) -> Index:
     """The expression as nodes. `known` are those written already, by identity: moments share most of what they are
-    made of."""
+    made of. `leaf` may say otherwise what a leaf is."""
     found = known.get(id(made))
     if found is not None:
         return found
@@ -143,7 +148,7 @@ def written(builder: Builder, made: Expression, known: dict[int, Index]) -> Inde
         if id(each) in known:
             continue
         if not isinstance(each, Made):
-            known[id(each)] = builder.add(each)
+            known[id(each)] = builder.add(leaf(each))
         elif ready:
             parts = [known[id(part)] for part in each.parts]
             joined = builder.sum(parts) if each.of == "sum" else builder.latest(parts)

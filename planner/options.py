@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .traces.load import Load
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -12,7 +14,8 @@ class Options:
 
     `price` is dollars an hour of one device and replaces `convention` (`annuity`, `capex`, `rent`, `paper`);
     `environment` is what the environment states, which counts where neither the caller nor the fleet does. `measured`
-    are sizes that a run really had, by name. `enforce_goal` makes a missed goal an error. `here` plans for this
+    are sizes that a run really had, by name; `trace` is the load that was recorded, which counts before what the goal
+    assumes. `enforce_goal` makes a missed goal an error. `here` plans for this
     machine, whatever the fleet says.
     """
 
@@ -23,3 +26,4 @@ class Options:
     engine: str = "xla"
     here: bool = False
     environment: float | None = None
+    trace: Load | None = None

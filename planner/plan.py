@@ -164,10 +164,12 @@ class ChannelPlan:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one run brings and how often runs arrive. `rate` is runs a second, None where nothing is promised of it."""
+    """What one run brings and how often runs arrive. `rate` is runs a second, None where nothing is promised of it.
+    `trace` is what a trace says beside the mean sizes: its rates, the sizes at the percentiles that are promised."""
 
     rate: Figure | None
     sizes: tuple[tuple[str, Figure], ...]
+    trace: tuple[tuple[str, Figure], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

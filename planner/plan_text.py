@@ -231,6 +231,7 @@ def _workload(plan: Plan) -> list[str]:
     if plan.workload.rate:
         rows.append(("rate", show_value(plan.workload.rate.value, "per s"), _basis(plan.workload.rate)))
     rows += [(name, show_value(f.value, f.unit), _basis(f)) for name, f in plan.workload.sizes]
+    rows += [(name, _part(f), _basis(f)) for name, f in plan.workload.trace]
     return table(rows) if len(rows) > 1 else []
 
 
@@ -322,7 +323,12 @@ def _saving(plan: Plan, value: float | None) -> str:
 
 
 def _basis(figure: Figure) -> str:
-    return figure.basis.value + (f", {figure.source}" if figure.basis is Basis.GIVEN and figure.source else "")
+    told = figure.basis in (Basis.GIVEN, Basis.TRACE) and figure.source
+    return figure.basis.value + (f", {figure.source}" if told else "")
+
+
+def _part(figure: Figure) -> str:
+    return f"{figure.value:.0%}" if figure.unit == "of 1" else show_value(figure.value, figure.unit)
 
 
 def _largest(prediction: Prediction | None) -> str:

@@ -31,7 +31,7 @@ def least(problem: Problem, promise: Promise, allowed: Allowed = _anywhere) -> f
         )
     if promise.kind in ("cost", "rate"):
         return 0.0
-    return _seconds(problem, promise, allowed)[problem.moment(promise.kind)]
+    return _seconds(problem, promise, allowed)[problem.promised(promise)]
 
 
 def _seconds(problem: Problem, promise: Promise, allowed: Allowed) -> list[float]:
@@ -73,7 +73,7 @@ def bound_by(problem: Problem, promise: Promise) -> tuple[str, str, float, Term 
     seconds = _seconds(problem, promise, _anywhere)
     z = z_of(promise.percentile)
     parts: dict[tuple[str, bool], float] = {}
-    for leaf, factor in critical(problem.nodes, seconds, problem.moment(promise.kind)):
+    for leaf, factor in critical(problem.nodes, seconds, problem.promised(promise)):
         if isinstance(leaf, Take):
             index = problem.nodes.index(leaf)
             parts[leaf.stage, leaf.first] = parts.get((leaf.stage, leaf.first), 0.0) + factor * seconds[index]

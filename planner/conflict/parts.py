@@ -29,7 +29,7 @@ def parts(
         link = problem.link(places[left], places[right])
         return 0.0 if left == right or link is None else leaf.times * transfer(edge, link)
 
-    top = problem.moment(promise.kind)
+    top = problem.promised(promise)
     seconds = values(problem.nodes, take, move)
     found: dict[tuple[str, str], float] = {}
     for leaf, factor in critical(problem.nodes, seconds, top):

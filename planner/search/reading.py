@@ -141,7 +141,7 @@ class Reading:
             hard = promise.soft is None and self.binding(promise.name)
             if promise.kind in (MONEY, POWER, RATE) or not (hard or promise.soft):
                 continue
-            node = self.problem.moment(promise.kind)
+            node = self.problem.promised(promise)
             stages = frozenset(
                 self.stage_at[leaf.stage]
                 for index in reached(self.problem.nodes, node)

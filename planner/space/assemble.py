@@ -27,6 +27,7 @@ from ..plan import (
 )
 from ..predict import opened, opened_as
 from ..search.found import Found
+from ..workload import rate_of
 from .build import Built
 from .certificate import certificate
 from .chosen import Chosen
@@ -49,7 +50,7 @@ def assemble(built: Built, found: Found, place: int = 0) -> Plan:
     promised = [goal_of(chosen, promise, cost, energy) for promise in problem.promises]
     goals = tuple(goal for goal, _ in promised)
     pools, links = tuple(_pool(chosen, pool) for pool in chosen.pools), tuple(_links(chosen))
-    rate = Figure(problem.rate, "per s", Basis.GIVEN, "the goal") if problem.rate is not None else None
+    rate = rate_of(built.made.options.trace, built.rated, problem.rate)
     return Plan(
         format=FORMAT,
         pipeline=built.pipeline,
@@ -63,7 +64,7 @@ def assemble(built: Built, found: Found, place: int = 0) -> Plan:
         links=links,
         stages=_stages(built, chosen, goals),
         channels=tuple(_channel(chosen, source, target) for source, target in built.run.channels),
-        workload=Workload(rate, built.work.figures),
+        workload=Workload(rate, built.work.figures, built.seen),
         predictions=tuple(moment_of(chosen, kind) for kind, _ in problem.moments),
         load=_load(built, chosen),
         tails=tuple(tail for _, tail in promised if tail is not None),

@@ -7,6 +7,7 @@ stages queue in pools, which `evaluate` counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...base.problems import Problems, has_errors
@@ -21,15 +22,18 @@ from ..codec import digest
 from ..figures import Basis, Figure
 from ..goals import LATENCIES, PLANNED, objective_of, soft_of
 from ..hardware import Machine
-from ..moments import Moment, written
+from ..moments import Expression, written
 from ..options import Options
 from ..plan import Inputs, Made
 from ..predict import Forecast, forecast
 from ..rates import Rates, of_device, of_machine
-from ..workload import Sizing, sizing
+from ..traces.load import Load
+from ..workload import Sizing, recorded, sizing, without
+from .asked import Asked
 from .nodes import Builder, Index
 from .options import Offered, offered
 from .problem import Problem, Promise, Requirement
+from .slow import Slow, larger
 from .tiers import unsound
 
 LAPTOP = "laptop"
@@ -50,6 +54,10 @@ class Built:
     fleet: str
     made: Made
     notes: tuple[str, ...] = ()
+    rated: bool = True
+    """Whether the rate, where there is one, is the goal's."""
+    seen: tuple[tuple[str, Figure], ...] = ()
+    """What a trace says beside the sizes of the run."""
 
 
 def build(
@@ -70,7 +78,9 @@ def build(
     if has_errors(found):
         return None, found
     known = calibration if calibration and calibration.machine == machine.key else Calibration(machine.key)
-    work = sizing(graph, pipeline, assumptions(goal) if goal else {}, chosen.measured)
+    trace = without(chosen.trace, chosen.measured) if chosen.trace else None
+    stated = assumptions(goal) if goal else {}
+    work = sizing(graph, pipeline, stated, chosen.measured, trace)
     names = tuple(name for name, _ in work.figures)
     found += tuple(problems.unknown_size(name, names, goal.span if goal else None) for name in work.unused)
     nominal = _nominal(fleet, machine)
@@ -83,8 +93,19 @@ def build(
         run = forecast(graph, pipeline, work.values, nominal, _of(known, nominal), engine=chosen.engine, alone=True)
     builder = Builder()
     moments = _moments(graph, pipeline, run, builder)
-    promises, required = _promises(goal)
+    promises, required = _promises(goal, trace)
     rate = next((promise.limit for promise in promises if promise.kind == "rate"), None)
+    percentiles = {promise.percentile for promise in promises if promise.kind in LATENCIES}
+    slow: list[tuple[str, float, Index]] = []
+    for percentile in sorted(percentiles) if trace else ():
+        sizes = sizing(graph, pipeline, stated, {**trace.slow(percentile), **chosen.measured}).values
+        if sizes != work.values:
+            asked = Asked(graph, pipeline, run, work, chosen, alone(given))
+            again = forecast(
+                graph, pipeline, sizes, nominal, _of(known, nominal), engine=chosen.engine, alone=alone(given)
+            )
+            made = Slow(asked, larger(asked, again, sizes), builder).moments(_expressions(graph, pipeline, again))
+            slow += ((kind, percentile, node) for kind, node in made)
     problem = Problem(
         stages=given.stages,
         pools=given.pools,
@@ -97,11 +118,16 @@ def build(
         requirements=(*required, *given.requirements),
         rate=rate,
         objective=objective_of(goal),
+        slow=tuple(slow),
     )
-    inputs = _inputs(graph, goal, fleet, work, machine, known, program)
+    seen = recorded(trace, percentiles) if trace else ()
+    inputs = _inputs(graph, goal, fleet, (work.figures, trace) if trace else work.figures, machine, known, program)
     name = fleet.name if fleet else THIS_MACHINE
     made = Made(machine, known, chosen, fleet.name if fleet else None)
-    return Built(problem, run, work, inputs, graph, pipeline, name, made, given.notes), found
+    told = _of_trace(trace, promises) if trace else ()
+    rated = any(term.kind == "rate" for term in goal.terms) if goal else False
+    notes = (*given.notes, *told)
+    return Built(problem, run, work, inputs, graph, pipeline, name, made, notes, rated, seen), found
 
 
 def alone(given: Offered) -> bool:
@@ -127,15 +153,15 @@ def _of(calibration: Calibration, rates: Rates) -> Calibration:
 def _moments(graph: Graph, pipeline: str, run: Forecast, builder: Builder) -> tuple[tuple[str, Index], ...]:
     """What a goal may promise of the pipeline, as nodes."""
     known: dict[int, Index] = {}
+    return tuple((kind, written(builder, made, known)) for kind, made in _expressions(graph, pipeline, run))
 
-    def at(moment: Moment) -> Index:
-        return written(builder, moment.made, known)
 
+def _expressions(graph: Graph, pipeline: str, run: Forecast) -> tuple[tuple[str, Expression], ...]:
     if run.gap is None:
-        return (("finish", at(run.finish)),)
+        return (("finish", run.finish.made),)
     text = str(graph.pipeline(pipeline).result) == "stream Text"
     first, gap = ("first_token", "token_gap") if text else ("first_item", "item_gap")
-    return ((first, at(run.first)), (gap, at(run.gap)), ("finish", at(run.finish)))
+    return ((first, run.first.made), (gap, run.gap.made), ("finish", run.finish.made))
 
 
 def _terms(goal: Goal | None) -> Problems:
@@ -151,7 +177,8 @@ def _terms(goal: Goal | None) -> Problems:
     return found
 
 
-def _promises(goal: Goal | None) -> tuple[tuple[Promise, ...], tuple[Requirement, ...]]:
+def _promises(goal: Goal | None, trace: Load | None) -> tuple[tuple[Promise, ...], tuple[Requirement, ...]]:
+    """What the goal promises; the rate of a trace's busiest minute, where it states none."""
     promises: list[Promise] = []
     required: list[Requirement] = []
     soft = soft_of(goal)
@@ -163,7 +190,24 @@ def _promises(goal: Goal | None) -> tuple[tuple[Promise, ...], tuple[Requirement
         percentile = term.percentile or 50.0
         promises.append(Promise(name, term.kind, term.limit.value, percentile, soft.get(term.kind)))
         required.append(Requirement(name, "promise", text, str(term.span)))
+    if trace is not None and trace.busiest is not None and all(each.kind != "rate" for each in promises):
+        name = f"rate {trace.busiest:.4g} per s"
+        promises.append(Promise(name, "rate", trace.busiest))
+        required.append(Requirement(name, "promise", f"{name}, the busiest minute of the trace", trace.place))
     return tuple(promises), tuple(required)
+
+
+def _of_trace(trace: Load, promises: Iterable[Promise]) -> Iterator[str]:
+    """What there is to know of a trace beside its figures."""
+    stated = next((each.limit for each in promises if each.kind == "rate"), None)
+    if stated is not None and trace.busiest is not None and trace.busiest > stated:
+        busiest = f"{trace.busiest:.3g} per s"
+        yield f"the busiest minute of {trace.file} has {busiest}: more than the goal's {stated:.3g} per s"
+    if trace.cut:
+        yield f"{trace.cut:,} replies of {trace.file} are longer than the program lets them be, and count as that long"
+    if trace.again is not None:
+        yield f"that {trace.again:.0%} of the prompts' tokens of {trace.file} came before is not counted: simulate does"
+    yield from trace.notes
 
 
 def _text(term: GoalTerm) -> str:
@@ -178,7 +222,7 @@ def _inputs(
     graph: Graph,
     goal: Goal | None,
     fleet: Fleet | None,
-    work: Sizing,
+    work: object,
     machine: Machine,
     calibration: Calibration,
     program: str,
@@ -191,7 +235,7 @@ def _inputs(
         graph=graph.digest,
         goal=digest(terms) if terms is not None else "",
         fleet=digest(tiers) if tiers is not None else "",
-        workload=digest(work.figures),
+        workload=digest(work),
         hardware=digest(machine),
         calibration=calibration.digest,
         catalogue=digest([known_device(name) for name in sorted({LAPTOP, *(each.device for each in stated)})]),

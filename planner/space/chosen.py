@@ -59,11 +59,11 @@ class Chosen:
         """The pools whose waiting lines count for a moment."""
         return visited(self.problem, kind, self.taken) if kind in self.problem.waits else ()
 
-    def path(self, kind: str, percentile: float = 50.0) -> Path:
-        """The critical path of a moment when all stages take their percentile."""
-        z = z_of(percentile)
+    def path(self, kind: str, promise: Promise | None = None) -> Path:
+        """The critical path of a moment; of one that is promised, when all stages take the promise's percentile."""
+        z = z_of(promise.percentile) if promise else 0.0
         seconds = values(self.problem.nodes, lambda leaf: self._take(leaf, z), self._move)
-        top = self.problem.moment(kind)
+        top = self.problem.promised(promise) if promise else self.problem.moment(kind)
         return Path(self, z, seconds, top)
 
     def _take(self, leaf: Take, z: float) -> float:

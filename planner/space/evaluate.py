@@ -153,7 +153,7 @@ def evaluate(problem: Problem, choice: Choice, without: Iterable[str] = ()) -> O
     for promise in problem.promises:
         value = _value(problem, promise, dollars, joules)
         if value is None:
-            top = problem.moment(promise.kind)
+            top = problem.promised(promise)
             value = seconds_at(z_of(promise.percentile))[top]
             for name in visited(problem, promise.kind, taken) if promise.kind in problem.waits else ():
                 wait = _wait(problem, taken, pools[name], replicas[name], loads[name], promise.percentile, rated)

@@ -155,8 +155,9 @@ class Promise:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """See the module. `moments` are nodes by kind (`first_token`, `token_gap`, `finish` …); of those in `waits` the
-    waiting lines count. `rate` is runs a second, None where none is promised: then nobody waits, and a run is charged
-    its machines for as long as it takes. `objective`: cheapest, fastest or greenest."""
+    waiting lines count. `slow` are those that promises at a percentile are held to instead, where runs are known to
+    differ in size: kind, percentile and node. `rate` is runs a second, None where none is promised: then nobody waits,
+    and a run is charged its machines for as long as it takes. `objective`: cheapest, fastest or greenest."""
 
     stages: tuple[Stage, ...]
     pools: tuple[Pool, ...]
@@ -170,10 +171,18 @@ class Problem:
     rate: float | None
     objective: str = "cheapest"
     waits: tuple[str, ...] = ("first_token", "first_item", "finish")
+    slow: tuple[tuple[str, float, Index], ...] = ()
 
     def moment(self, kind: str) -> Index:
         """KeyError where the pipeline has no such moment."""
         return dict(self.moments)[kind]
+
+    def promised(self, promise: Promise) -> Index:
+        """The node that a promise of a moment is held to. KeyError where the pipeline has no such moment."""
+        for kind, percentile, node in self.slow:
+            if (kind, percentile) == (promise.kind, promise.percentile):
+                return node
+        return self.moment(promise.kind)
 
     def tier(self, name: str) -> Tier:
         return next(tier for tier in self.tiers if tier.name == name)

@@ -30,7 +30,7 @@ def goal_of(chosen: Chosen, promise: Promise, cost: CostPlan, energy: Prediction
             prediction = cost.per_run if promise.kind == "cost" else energy
             met = chosen.outcome.reached[promise.name] <= promise.limit * (1 + SLACK)
         case _:
-            path = chosen.path(promise.kind, promise.percentile)
+            path = chosen.path(promise.kind, promise)
             prediction, shares = _latency(chosen, promise, path)
             tail = _tail(chosen, promise, path)
             met = chosen.outcome.reached[promise.name] <= promise.limit * (1 + SLACK)

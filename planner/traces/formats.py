@@ -104,7 +104,7 @@ def mooncake(fields: Fields) -> Request:
     prompt, reply = fields.number("input_length"), fields.number("output_length")
     hashes = fields.values.get("hash_ids", [])
     if not isinstance(hashes, list):
-        raise Wrong(problems.trace_number("hash_ids", str(cast("object", hashes))[:80], fields.line.span))
+        raise Wrong(problems.trace_number("hash_ids", str(hashes)[:80], fields.line.span))
     keys = cast("list[object]", hashes)
     if any(not isinstance(key, int | str) for key in keys):
         raise Wrong(problems.trace_number("hash_ids", str(keys[:8]), fields.line.span))

@@ -1,8 +1,8 @@
 """What a trace says of the work: how often requests come, how large they are, how much of them was there before.
 
 Means for what adds up (load, cost, energy), the promise's percentile for what is promised of slow runs, the busiest
-minute for what has to be carried. The numbers are kept and not the requests, so that a plan carries all that it was made
-from.
+minute for what has to be carried. The numbers are kept and not the requests, so that a plan carries all that it was
+made from.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a plan keeps of a trace. `file` is its name, `digest` its SHA-256 (hex), `seconds` from the first request to
-    the last. `rate` is their mean, `busiest` that of the busiest minute (of the whole, where it is shorter), which began
-    at `place`; None where all came at once. `again` is the part of the prompts' tokens that stood at the beginning of an
-    earlier prompt, where the trace says so. `cut` replies were longer than the program lets them be."""
+    the last. `rate` is their mean, `busiest` that of the busiest minute (of the whole, where it is shorter), which
+    began at `place`; None where all came at once. `again` is the part of the prompts' tokens that stood at the
+    beginning of an earlier prompt, where the trace says so. `cut` replies were longer than the program lets them be.
+    """
 
     file: str
     digest: str
@@ -74,8 +75,15 @@ class Load:
     cut: int = 0
     notes: tuple[str, ...] = ()
 
-    def size(self, name: str) -> Seen | None:
-        return next((size for size in self.sizes if size.name == name), None)
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean sizes: what load, cost and energy follow from."""
+        return {size.name: size.mean for size in self.sizes}
+
+    def slow(self, percentile: float) -> dict[str, float]:
+        """The sizes of a run that is slow by them, at least the mean ones: every size at the percentile, as if they
+        were large together."""
+        return {size.name: max(size.mean, size.at(percentile)) for size in self.sizes}
 
 
 def named(pipeline: GraphPipeline) -> Named:

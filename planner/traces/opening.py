@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -12,7 +12,7 @@ from .. import trace_problems as problems
 
 
 @contextmanager
-def opened(path: str) -> Iterator[IO[bytes] | Problem]:
+def opened(path: str) -> Generator[IO[bytes] | Problem]:
     """The bytes of a trace while the block runs; a problem where it cannot be opened."""
     stream = _open(path)
     if isinstance(stream, Problem):

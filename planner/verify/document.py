@@ -42,7 +42,6 @@ class Document(Promised):
         """All of it but what only the search knows (`search`, and notes that others added)."""
         facts, problem = self.facts, self.facts.problem
         objective = facts.objective()
-        rate = Figure(problem.rate, "per s", Basis.GIVEN, "the goal") if problem.rate is not None else None
         return {
             "format": FORMAT,
             "pipeline": self.given.pipeline,
@@ -56,7 +55,7 @@ class Document(Promised):
             "links": list(self._links()),
             "stages": [self._stage(stage) for stage in problem.stages],
             "channels": [self._channel(source, target) for source, target in self.given.channels],
-            "workload": {"rate": figure_of(rate) if rate else None, "sizes": self.given.sizes},
+            "workload": {"rate": self.given.rated, "sizes": self.given.sizes, "trace": self.given.trace},
             "predictions": [
                 whole(kind, "s", facts.moment(kind), self._error(facts.path(kind)), self._terms(facts.path(kind)))
                 for kind, _ in problem.moments

@@ -89,9 +89,15 @@ class Facts:
 
     # --- moments -----------------------------------------------------------------------------------------------------
 
-    def moment(self, kind: str, z: float = 0.0) -> float:
-        """Seconds until a moment on an idle fleet, every stage slow by z of its sigmas."""
-        return self._seconds(z)[dict(self.problem.moments)[kind]]
+    def moment(self, kind: str, promise: Promise | None = None) -> float:
+        """Seconds until a moment on an idle fleet; of one that is promised, every stage slow by its percentile."""
+        return self._seconds(_sigmas(promise))[self._top(kind, promise)]
+
+    def _top(self, kind: str, promise: Promise | None) -> Index:
+        """The node of a moment: where runs differ in size, a promise is held to those of its percentile."""
+        large = {(name, percentile): node for name, percentile, node in self.problem.slow}
+        usual = dict(self.problem.moments)[kind]
+        return usual if promise is None else large.get((kind, promise.percentile), usual)
 
     def _seconds(self, z: float) -> list[float]:
         """Of every node. Each is made of those before it."""
@@ -124,12 +130,13 @@ class Facts:
         _, link = self.link(edge)
         return link.latency + self.problem.edges[edge].bytes / link.bandwidth if link else 0.0
 
-    def path(self, kind: str, z: float = 0.0) -> list[Part]:
-        """What a moment is made of where all stages are slow by z of their sigmas: of parts side by side the latest
-        (of equal ones the first), with what each stage and each transfer give, in order."""
+    def path(self, kind: str, promise: Promise | None = None) -> list[Part]:
+        """What a moment is made of, or a promise, where all stages are slow by its percentile: of parts side by side
+        the latest (of equal ones the first), with what each stage and each transfer give, in order."""
+        z = _sigmas(promise)
         known = self._seconds(z)
         found: dict[tuple[str, int | None], Part] = {}
-        rest: list[tuple[Index, float]] = [(dict(self.problem.moments)[kind], 1.0)]
+        rest: list[tuple[Index, float]] = [(self._top(kind, promise), 1.0)]
         while rest:
             index, factor = rest.pop()
             part = Part("", None, 0.0, 0.0)
@@ -236,7 +243,7 @@ class Facts:
             case "rate":
                 return self.problem.rate or 0.0
             case kind:
-                seconds = self.moment(kind, quantile(promise.percentile))
+                seconds = self.moment(kind, promise)
                 if kind not in self.problem.waits:
                     return seconds
                 visited = sorted({self.options[stage].pool for stage in self.stages_of(kind)})
@@ -317,6 +324,10 @@ class Line:
     @property
     def holds(self) -> bool:
         return self.left <= self.right * (1.0 + CLOSE)
+
+
+def _sigmas(promise: Promise | None) -> float:
+    return quantile(promise.percentile) if promise else 0.0
 
 
 def twentieths(load: float) -> int:

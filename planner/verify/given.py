@@ -10,6 +10,7 @@ from ..codec import encode
 from ..cost import opening_time
 from ..predict import opened, opened_as
 from ..space.build import Built
+from ..workload import rate_of
 from .trees import Given, Tree, Walked, whole
 
 
@@ -23,6 +24,8 @@ def given_of(built: Built) -> Given:
         made=_plain(built.made),
         channels=tuple(run.channels),
         sizes=_plain(built.work.figures),
+        trace=_plain(built.seen),
+        rated=_plain(rate_of(built.made.options.trace, built.rated, built.problem.rate)),
         walked={stage: _walked(built, stage) for stage in run.operations},
         load=lambda places: _load(built, places),
         notes=(

@@ -62,14 +62,14 @@ class Promised:
 
     def _tail(self, promise: Promise) -> Tree:
         z = quantile(promise.percentile)
-        path = self.facts.path(promise.kind, z) if promise.kind in WITH_TAILS else []
+        path = self.facts.path(promise.kind, promise) if promise.kind in WITH_TAILS else []
         whole = fsum(part.seconds for part in path)
         if not whole or not z:
             return None
         return {
             "term": promise.kind,
             "percentile": promise.percentile,
-            "factor": self.facts.moment(promise.kind, z) / whole,
+            "factor": self.facts.moment(promise.kind, promise) / whole,
             "basis": self._noise_basis(path).value,
             "reason": WORDS,
         }
@@ -107,7 +107,7 @@ class Promised:
             case "energy":
                 return self._energy()
             case kind:
-                value, path = facts.value(promise), facts.path(kind, quantile(promise.percentile))
+                value, path = facts.value(promise), facts.path(kind, promise)
         if value == inf:
             return None
         terms, name = self._terms(path), f"p{promise.percentile:g}"
@@ -136,7 +136,7 @@ class Promised:
         if promise.kind in UNITS:
             return {}
         found: dict[str, float] = {}
-        for part in facts.path(promise.kind, quantile(promise.percentile)):
+        for part in facts.path(promise.kind, promise):
             if part.stage:
                 found[part.stage] = found.get(part.stage, 0.0) + part.slow
         waits = {pool: facts.wait(pool, promise.percentile) for pool in self._visited(promise)}

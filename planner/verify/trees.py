@@ -44,7 +44,7 @@ class Walked:
 @dataclass(frozen=True, slots=True)
 class Given:
     """What a plan says that is no question of the choice: it comes from the program and from what the plan was made
-    from, as JSON. `load` is of the tiers that stages are on, by their names."""
+    from, as JSON. `rated` is how often runs come, with its basis. `load` is of the tiers that stages are on, by their names."""
 
     pipeline: str
     fleet: str
@@ -52,6 +52,8 @@ class Given:
     made: Tree
     channels: tuple[tuple[str, str], ...] = ()
     sizes: Tree = ()
+    trace: Tree = ()
+    rated: Tree = None
     walked: Mapping[str, Walked] = field(default_factory=dict[str, Walked])
     load: Callable[[Mapping[str, str]], Tree] = _nothing
     notes: tuple[str, ...] = ()

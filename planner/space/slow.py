@@ -1,0 +1,86 @@
+"""Moments of runs that are large: for what is promised of a percentile, where a trace says how sizes differ.
+
+Means say what a fleet has to carry, and nothing of the twentieth run, whose prompt is three times as long. So a promise
+at a percentile is held against a run with every size at that percentile, as if they were large together. The walk is
+done again with those sizes, since gaps and overlaps follow from them, and what a stage takes counts as often as its
+demand is larger: by whichever of operations, traffic, network, disk, processor or tokens grows most. A time is a sum of
+parts that grow with one of these or not at all, so it grows by no more, on any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ...ir.graph import Demand
+from ..moments import Expression, written
+from ..predict import Forecast
+from .asked import DECODE, Asked
+from .links import edges
+from .nodes import Builder, Constant, Index, Move, Take
+from .problem import Edge
+
+Moments = tuple[tuple[str, Index], ...]
+
+
+class Slow:
+    """Rewrites the moments of a walk at larger sizes into those of the usual stages and edges, of which each counts so
+    many times."""
+
+    def __init__(self, usual: Asked, large: Asked, builder: Builder) -> None:
+        self._builder = builder
+        self._usual, self._large = usual, large
+        self._places = {pair: place for place, pair in enumerate(usual.run.moves)}
+        self._moves = large.run.moves
+        self._edges = dict(zip(usual.run.moves, edges(usual), strict=True))
+        self._larger = dict(zip(large.run.moves, edges(large), strict=True))
+        self._known: dict[int, Index] = {}
+        self._factors: dict[str, float] = {}
+
+    def moments(self, kinds: Iterable[tuple[str, Expression]]) -> Moments:
+        return tuple((kind, written(self._builder, made, self._known, self._leaf)) for kind, made in kinds)
+
+    def _leaf(self, leaf: Take | Move | Constant) -> Take | Move | Constant:
+        match leaf:
+            # What comes before the first item of a reply is the same for a long one.
+            case Take(stage, times, first):
+                return leaf if first else Take(stage, times * self._factor(stage))
+            case Move(edge, times):
+                pair = self._moves[edge]
+                return Move(self._places[pair], times * _more(self._edges[pair], self._larger[pair]))
+            case Constant():
+                return leaf
+
+    def _factor(self, stage: str) -> float:
+        if stage not in self._factors:
+            demand = self._usual.demand(stage)
+            usual, large = _amounts(demand, self._usual), _amounts(demand, self._large)
+            if self._usual.operation(stage).name == DECODE:
+                # A reply takes a step less than it has tokens.
+                usual, large = (*usual, self._usual.reply(stage) - 1.0), (*large, self._large.reply(stage) - 1.0)
+            grown = (more / less for less, more in zip(usual, large, strict=True) if less > 0.0)
+            self._factors[stage] = max((1.0, *grown))
+        return self._factors[stage]
+
+
+def _amounts(demand: Demand, asked: Asked) -> tuple[float, ...]:
+    each = (
+        demand.compute,
+        demand.traffic,
+        demand.network,
+        demand.disk,
+        demand.cpu,
+        demand.tokens_in,
+        demand.tokens_out,
+    )
+    return tuple(amount.value(asked.sizes) for amount in each)
+
+
+def _more(usual: Edge, large: Edge) -> float:
+    return max(1.0, large.bytes / usual.bytes) if usual.bytes > 0.0 else 1.0
+
+
+def larger(asked: Asked, run: Forecast, values: dict[str, float]) -> Asked:
+    """The same asked by a run of these sizes, as it was walked."""
+    figures = tuple((name, replace(figure, value=values[name])) for name, figure in asked.work.figures)
+    return replace(asked, run=run, work=replace(asked.work, figures=figures))
