@@ -173,6 +173,21 @@ def record_and_replay() -> Problem:
     return Problem("record-and-replay", "--record and --replay cannot be used together", hint=hint)
 
 
+def nothing_to_run() -> Problem:
+    hint = "agentlang run FILE[:PIPELINE] name=value …, or agentlang run --resume RUN"
+    return Problem("nothing-to-run", "no program is named", hint=hint)
+
+
+def resumed_as_begun(option: str) -> Problem:
+    title = f"--resume goes on with a run as it was begun, and takes no --{option}"
+    return Problem("resumed-as-begun", title, hint="agentlang run --resume RUN [name=value …] [--approve yes|no]")
+
+
+def durable_and_replay() -> Problem:
+    title = "--durable and --replay cannot be used together"
+    return Problem("durable-and-replay", title, hint="what is replayed can be replayed again; it needs no journal")
+
+
 def report_unwritable(path: str, reason: str) -> Problem:
     return Problem("report-unwritable", f"--junit: {path} cannot be written: {reason}", hint="check its folder")
 

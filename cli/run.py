@@ -19,6 +19,7 @@ from ..base.audio import Audio
 from ..base.problems import OutsideError, Problem, has_errors
 from ..lang.types import StreamType
 from ..stdlib.store import silent
+from . import durable
 from . import problems as words
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
@@ -34,6 +35,7 @@ from .times import seconds
 if TYPE_CHECKING:
     from ..engine_choice import Choice
     from ..executor.frames import End
+    from ..executor.journal.file import Journal
     from ..executor.running import Running
     from ..ir.graph import GraphPipeline
     from ..planner.hardware import Machine
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE[:PIPELINE]", help="a program or a package, and which of its pipelines, if several"
+        "file",
+        metavar="FILE[:PIPELINE]",
+        nargs="?",
+        help="a program or a package, and which of its pipelines, if several",
     )
     parser.add_argument(
         "values", nargs="*", default=[], metavar="name=value", help="inputs: question=…, @file, @- for stdin"
@@ -56,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--session", metavar="NAME", help="whose memory to use; a session with a name is kept")
     parser.add_argument("--approve", choices=CHOICES, default="ask", help="what to answer where the program asks")
     configure_tapes(parser)
+    durable.configure(parser)
     parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--out", metavar="FILE", help="keep its sound: a WAV file, or - for samples on standard output")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
@@ -64,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ..durable import is_journal
     from ..executor.values import bind
     from .inputs import gather
     from .models import Watch
@@ -71,7 +78,16 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     timeout, wrong = seconds("--timeout", arguments.timeout)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
+    wrong = durable.usage(arguments)
+    if wrong:
+        return console.fail((wrong,), {}, Exit.USAGE)
     progress = silent if arguments.quiet else Watch(console)
+    journal = None
+    if arguments.resume is not None:
+        try:
+            journal = durable.find(arguments)
+        except OutsideError as error:
+            return console.fail((error.problem,), {}, durable.code_of(error))
 
     def warn(problem: Problem) -> None:
         console.problems((problem,), {})
@@ -92,15 +108,23 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         inputs, found = bind(graph, pipeline, data)
     else:
         inputs = {}
+    again = journal is not None or (arguments.replay and is_journal(arguments.replay))
+    if again:
+        # What a journal tells need not be given again.
+        found = tuple(problem for problem in found if problem.slug != "argument-missing")
     if has_errors(found):
         return console.fail((*target.problems, *found), target.sources, Exit.USAGE)
     if not console.json:
         console.problems(target.problems, target.sources)
+    run = _Run(target, inputs, timeout, arguments, console)
+    if journal is not None:
+        return run.resumed(journal)
+    if again:
+        return run.again()
     tapes = open_tapes(arguments, [Path(target.compiled.program.source.path).name], console)
     if isinstance(tapes, int):
         return tapes
     record, replay = tapes
-    run = _Run(target, inputs, timeout, arguments, console)
     if replay is not None:
         return run.replayed(replay)
     planned, machine, chosen, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
@@ -110,8 +134,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if not arguments.quiet and not console.json:
         for words in chosen.elsewhere:
             console.note(words)
+    if durable.wants(arguments):
+        journal = durable.begin(arguments, target, chosen.compiled, planned, console)
+        if isinstance(journal, int):
+            return journal
     with record or nullcontext():
-        code = run.measured(planned, machine, record)
+        code = run.measured(planned, machine, record, journal)
     if record is not None and not console.json and not arguments.quiet:
         tell_recorded(record, console)
     return code
@@ -160,13 +188,13 @@ class _Run:
     arguments: argparse.Namespace
     console: Console
 
-    def measured(self, planned: Plan, machine: Machine, record: Recording | None) -> int:
+    def measured(self, planned: Plan, machine: Machine, record: Recording | None, journal: Journal | None) -> int:
         """Run, with what was predicted beside what was measured."""
         from ..api import compare, learn
         from ..planner.report import comparison_text
 
         target, console, arguments = self.target, self.console, self.arguments
-        end = self._end(record=record)
+        end = self._end(record=record, journal=journal)
         done = end.outcome.status == "done"
         if record is not None and end.outcome.status == "interrupted":
             record.interrupted()
@@ -175,6 +203,8 @@ class _Run:
             console.line(_last_line(end, compared))
         elif compared and not arguments.quiet:
             console.note("\n" + comparison_text(_worth_showing(compared, end)))
+        if journal is not None:
+            durable.over(journal, end, arguments, console)
         if done:
             learn(target.compiled, target.pipeline, machine, end)
         return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
@@ -191,7 +221,55 @@ class _Run:
             self.console.problems(caught, self.target.sources)
         return Exit.OUTSIDE if missing else _code(end, False, self.console)
 
-    def _end(self, **tapes: Any) -> End:
+    def resumed(self, journal: Journal) -> int:
+        """Go on with a durable run. What was predicted for it is not held against what several processes took."""
+        from ..durable import same_program
+        from ..engine_choice import with_engines
+
+        target, console = self.target, self.console
+        compiled = with_engines(target.compiled, journal.head.engines)
+        found = same_program(journal, compiled)
+        if found:
+            journal.release()
+            return console.fail(found, target.sources, Exit.USAGE)
+        self.target = replace(target, compiled=compiled)
+        try:
+            end = self._end(journal=journal)
+        except OutsideError as error:
+            return console.fail((error.problem,), target.sources, durable.code_of(error))
+        if console.json:
+            console.line(_last_line(end, ()))
+        durable.over(journal, end, self.arguments, console)
+        return _code(end, False, console)
+
+    def again(self) -> int:
+        """Give the frames of a run that a journal holds."""
+        from functools import partial
+
+        import anyio
+
+        from ..durable import same_program
+        from ..engine_choice import with_engines
+        from ..executor.journal.replay import Replayed
+
+        target, console = self.target, self.console
+        try:
+            journal = durable.recorded(self.arguments.replay)
+            compiled = with_engines(target.compiled, journal.head.engines)
+            found = same_program(journal, compiled)
+            if found:
+                return console.fail(found, target.sources, Exit.USAGE)
+            replayed = Replayed(compiled.graph, journal.head, journal.lines, self.inputs)
+            if not replayed.finished:
+                return console.fail((durable.unfinished(journal),), target.sources, Exit.USAGE)
+        except OutsideError as error:
+            return console.fail((error.problem,), target.sources, durable.code_of(error))
+        end = anyio.run(partial(_show, durable.replayed(replayed.frames()), target, console, None))
+        if console.json:
+            console.line(_last_line(end, ()))
+        return _code(end, False, console)
+
+    def _end(self, journal: Journal | None = None, **tapes: Any) -> End:
         from functools import partial
 
         import anyio
@@ -205,7 +283,8 @@ class _Run:
             timeout=self.timeout,
             signals=(signal.SIGINT, signal.SIGTERM),
             session=self.arguments.session,
-            approve=approver(self.arguments.approve, self.console),
+            approve=durable.waiting(journal, approver(self.arguments.approve, self.console), self.console),
+            journal=journal,
             **tapes,
         )
         out: str | None = self.arguments.out
@@ -213,17 +292,22 @@ class _Run:
             sound = SoundOut(out) if out is not None else None
         except OSError as error:
             raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
+        named = journal.head.run if journal is not None and journal.head.file else None
         try:
-            return anyio.run(partial(_show, running, self.target, self.console, sound))
+            return anyio.run(partial(_show, running, self.target, self.console, sound, named))
         finally:
             if sound is not None:
                 sound.close()
 
 
 async def _show(
-    running: AbstractAsyncContextManager[Running], target: Target, console: Console, sound: SoundOut | None
+    running: AbstractAsyncContextManager[Running],
+    target: Target,
+    console: Console,
+    sound: SoundOut | None,
+    durable_run: str | None = None,
 ) -> End:
-    from ..executor.frames import End, Item, ProblemFrame, frame_json
+    from ..executor.frames import End, Item, ProblemFrame, Start, frame_json
     from ..executor.values import Shapes, with_units
 
     graph = target.compiled.graph
@@ -239,6 +323,8 @@ async def _show(
                 await sound.write(frame.output)
             if isinstance(frame, End):
                 last = frame
+            elif console.json and isinstance(frame, Start) and durable_run is not None:
+                console.line({**frame_json(frame), "resume": durable_run})
             elif console.json:
                 console.line(frame_json(frame))
             elif isinstance(frame, Item) and isinstance(frame.output, Audio):

@@ -31,7 +31,7 @@ def open_tapes(
     """What was asked for, or the exit code where it cannot be had."""
     if arguments.record and arguments.replay:
         return console.fail((words.record_and_replay(),), {}, Exit.USAGE)
-    if arguments.record:
+    if arguments.record and not arguments.record.endswith(".journal"):
         from ..tapes import Recording
 
         labels = [name.removeprefix("@") for name in arguments.keep_label]

@@ -128,6 +128,10 @@ class Journal:
             await anyio.to_thread.run_sync(self._thread.join)
         self._connection.close()
 
+    def release(self) -> None:
+        """Let go of it without writing; for who only reads `lines`."""
+        self._connection.close()
+
     def remove(self) -> None:
         """The run is over, and its caller has heard so: nothing of it is kept."""
         for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm", f"{self.path.name}-journal"):

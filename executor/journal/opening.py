@@ -134,6 +134,14 @@ def wanted_streams(course: Course) -> tuple[str, ...]:
     return tuple(sorted(running.order.name for running in open_ if isinstance(running.order, orders.StartInput)))
 
 
+def missing_streams(course: Course, head: Head, streams: Iterable[str]) -> None:
+    """Raises `OutsideError` where one of them is not there."""
+    missing = [name for name in wanted_streams(course) if name not in set(streams)]
+    if missing:
+        why = "a stream is read again from its beginning, and what was read of it is passed over"
+        raise OutsideError(problems.input_again(head.run, missing, why))
+
+
 def deployed(graph: Graph, head: Head) -> Deployment:
     """The deployment that the run began with: its settings, and the same stages fused."""
     immediate = frozenset(head.immediate)
