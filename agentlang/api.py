@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from .base.frozen import frozen
 from .base.later import Later
 from .base.problems import Problem, Problems, in_order
+from .base.source import Source
 from .checking import LARGEST_SOURCE as LARGEST_SOURCE
 from .checking import Checked as Checked
 from .checking import Imports as Imports
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .planner.space.build import Built
     from .planner.space.problem import Choice
     from .planner.space.problem import Problem as Space
+    from .planner.traces import Load
     from .stdlib.library import Library
     from .stdlib.settings import Settings
     from .tapes import Recording, Tape
@@ -274,6 +276,20 @@ def problem(
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
         options=replace(chosen, here=here),
     )
+
+
+def load(compiled: Compiled, pipeline: str, path: Path | str) -> tuple[Load | None, Problems, Source]:
+    """What a recorded trace says of the work of a pipeline, for `Options.trace`; warnings beside it, or the errors why
+    there is none. The source has the lines that problems point at, and nothing of the others."""
+    from .planner.traces import Reader, load_of, named, opened
+
+    name = str(path)
+    with opened(name) as stream:
+        if isinstance(stream, Problem):
+            return None, (stream,), Source(name, "")
+        reader = Reader(name, stream)
+        found = load_of(reader, named(compiled.graph.pipeline(pipeline)))
+    return found, reader.problems, reader.source()
 
 
 def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built | None, Problems]:

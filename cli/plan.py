@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..base.problems import Problem, Problems, has_errors
 from . import plan_answers, plan_diff
 from . import problems as words
-from .console import Console, Exit, measuring
+from .console import Console, Exit, measuring, unread
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cost", choices=("annuity", "capex", "rent", "paper"), default="annuity", help="what counts as price"
     )
+    parser.add_argument(
+        "--trace", metavar="FILE", help="for the load of recorded requests: Azure or sessions (CSV), Mooncake (JSONL)"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the plan as JSON, or its picture as SVG")
     parser.add_argument("--enforce-goal", action="store_true", help="a missed goal is an error")
     plan_answers.configure(parser)
@@ -38,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from dataclasses import replace
 
-    from ..api import plan_in_cells
+    from ..api import load, plan_in_cells
     from ..engine_choice import choose_engines
     from ..planner import hardware
     from ..planner.cells.plan import write
@@ -51,8 +54,15 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     target = open_target(arguments.file, arguments.pipeline)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
+    trace, told = None, ()
+    if arguments.trace:
+        trace, told, lines = load(target.compiled, target.pipeline, arguments.trace)
+        target.sources[lines.path] = lines
+        if trace is None:
+            return console.fail((*target.problems, *told), target.sources, unread(told))
+        target = replace(target, problems=(*target.problems, *told))
     machine = hardware.load_or_measure(measuring(console))
-    options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal)
+    options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal, trace=trace)
     choice = choose_engines(target.compiled, target.pipeline, machine, options=options)
     if plan_answers.wanted(arguments):
         return plan_answers.execute(arguments, console, replace(target, compiled=choice.compiled), machine, options)

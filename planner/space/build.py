@@ -97,14 +97,16 @@ def build(
     rate = next((promise.limit for promise in promises if promise.kind == "rate"), None)
     percentiles = {promise.percentile for promise in promises if promise.kind in LATENCIES}
     slow: list[tuple[str, float, Index]] = []
-    for percentile in sorted(percentiles) if trace else ():
-        sizes = sizing(graph, pipeline, stated, {**trace.slow(percentile), **chosen.measured}).values
-        if sizes != work.values:
-            asked = Asked(graph, pipeline, run, work, chosen, alone(given))
-            again = forecast(
+    if trace is not None:
+        asked = Asked(graph, pipeline, run, work, chosen, alone(given))
+        for percentile in sorted(percentiles):
+            sizes = sizing(graph, pipeline, stated, {**trace.slow(percentile), **chosen.measured}).values
+            if sizes == work.values:
+                continue
+            walked = forecast(
                 graph, pipeline, sizes, nominal, _of(known, nominal), engine=chosen.engine, alone=alone(given)
             )
-            made = Slow(asked, larger(asked, again, sizes), builder).moments(_expressions(graph, pipeline, again))
+            made = Slow(asked, larger(asked, walked, sizes), builder).moments(_expressions(graph, pipeline, walked))
             slow += ((kind, percentile, node) for kind, node in made)
     problem = Problem(
         stages=given.stages,

@@ -79,7 +79,7 @@ class Fields:
 
 def csv_fields(line: Line, columns: Sequence[str]) -> Fields:
     try:
-        cells = next(csv.reader([line.text]), [])
+        cells = next(csv.reader([line.text]), list[str]())
     except csv.Error as error:
         raise Wrong(problems.trace_csv(str(error), line.span)) from None
     return Fields(line, dict(zip(columns, (cell.strip() for cell in cells), strict=False)))

@@ -44,7 +44,8 @@ class Walked:
 @dataclass(frozen=True, slots=True)
 class Given:
     """What a plan says that is no question of the choice: it comes from the program and from what the plan was made
-    from, as JSON. `rated` is how often runs come, with its basis. `load` is of the tiers that stages are on, by their names."""
+    from, as JSON. `rated` is how often runs come, with its basis. `load` is of the tiers that stages are on, by their
+    names."""
 
     pipeline: str
     fleet: str
