@@ -102,7 +102,7 @@ def _cost(problem: Problem, executions: float, option: Option) -> float:
         return executions * option.dollars
     pool = problem.pool(option.pool)
     paid = problem.tier(pool.tier).dollars.value * pool.devices / max(1, pool.slots)
-    return executions * (option.dollars + option.busy * paid)
+    return executions * (option.dollars + option.mean_busy * paid)
 
 
 def _together(problem: Problem, program: Program, shares: list[dict[int, int]]) -> None:
@@ -147,7 +147,7 @@ def _load(
         for place, at in of.items():
             option = stage.options[place]
             if option.pool == pool.name:
-                load[at] = (problem.rate or 0.0) * stage.executions * option.busy
+                load[at] = (problem.rate or 0.0) * stage.executions * option.mean_busy
                 if whole:
                     # A replica has to be there, however little it does.
                     program.row({at: 1.0, replicas: -1.0}, -inf, 0.0)

@@ -41,7 +41,7 @@ def slots_needed(problem: Problem, taken: Mapping[str, Option]) -> dict[str, flo
     found: dict[str, float] = {}
     for stage in problem.stages:
         option = taken[stage.name]
-        found[option.pool] = found.get(option.pool, 0.0) + (problem.rate or 0.0) * stage.executions * option.busy
+        found[option.pool] = found.get(option.pool, 0.0) + (problem.rate or 0.0) * stage.executions * option.mean_busy
     return found
 
 

@@ -60,7 +60,7 @@ class _Search:
         self.looked = 0
         self.stages = range(len(problem.stages))
         self.pool = [[reading.pool_at[option.pool] for option in stage.options] for stage in problem.stages]
-        self.served = [[stage.executions * option.busy for option in stage.options] for stage in problem.stages]
+        self.served = [[stage.executions * option.mean_busy for option in stage.options] for stage in problem.stages]
         self.together = [
             [tuple(reading.stage_at[name] for name in option.together) for option in stage.options]
             for stage in problem.stages

@@ -85,11 +85,11 @@ def _floor(reading: Reading, options: tuple[int, ...]) -> float:
     for stage, place in zip(problem.stages, options, strict=True):
         option = stage.options[place]
         pool = reading.pool_at[option.pool]
-        served[pool] = served.get(pool, 0.0) + stage.executions * option.busy
+        served[pool] = served.get(pool, 0.0) + stage.executions * option.mean_busy
         extra += stage.executions * option.dollars
     own, hosts = [0] * len(problem.tiers), [0] * len(problem.tiers)
     for pool, busy in served.items():
-        devices = reading.least(Load(pool, busy, busy)) * problem.pools[pool].devices
+        devices = reading.least(Load(pool, busy)) * problem.pools[pool].devices
         (hosts if problem.pools[pool].host else own)[reading.tier_of[pool]] += devices
     paid = sum(
         tier.dollars.value * max(count, host, tier.low)
@@ -162,7 +162,7 @@ def price_of(reading: Reading, stage: int, place: int) -> float:
     """What a run pays for a stage if its pool is always full."""
     option, pool = reading.option(stage, place), reading.pool_of(stage, place)
     of = reading.problem.pools[pool]
-    return reading.tier(pool).dollars.value * of.devices * option.busy / max(1, of.slots) + option.dollars
+    return reading.tier(pool).dollars.value * of.devices * option.mean_busy / max(1, of.slots) + option.dollars
 
 
 def improved(

@@ -48,11 +48,11 @@ def _carried(reading: Reading, stage: int, place: int) -> bool:
     most = reading.most(pool)
     if most is None:
         return True
-    busy = reading.problem.stages[stage].executions * reading.option(stage, place).busy
+    busy = reading.problem.stages[stage].executions * reading.option(stage, place).mean_busy
     slots = reading.problem.pools[pool].slots
     if reading.rate is None or not slots or reading.rate * busy / slots > most * 2.0:
         return reading.rate is None or not slots
-    return reading.least(Load(pool, busy, busy)) <= most
+    return reading.least(Load(pool, busy)) <= most
 
 
 def _late(reading: Reading, number: int) -> None:
@@ -165,7 +165,7 @@ def _crowded(reading: Reading) -> bool:
         if len(places) != 1 or reading.rate is None:
             continue
         least = min(
-            pool.devices * reading.option(stage, place).busy / pool.slots if pool.slots else 0.0
+            pool.devices * reading.option(stage, place).mean_busy / pool.slots if pool.slots else 0.0
             for place, pool in zip(allowed, pools, strict=True)
         )
         (only,) = places

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, exp
 
-from ..space.evaluate import FULLEST, SLACK, STEPS, missing, step_of, transfer, waiting, z_of
+from ..space.evaluate import FULLEST, SLACK, STEPS, missing, service, step_of, transfer, varied, waiting, z_of
 from ..space.nodes import Move, Take, reached, values
-from ..space.problem import Edge, Link, Option, Problem, Promise, Tier
+from ..space.problem import Edge, Link, Option, Problem, Promise, Stage, Tier
 
 MONEY, POWER, RATE = "cost", "energy", "rate"
 
@@ -34,12 +34,18 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a pool in use is kept busy with: `served` seconds of a slot by each run, and `service`, the seconds that
-    waits are multiples of."""
+    """What a pool in use is kept busy with: `served` seconds of a slot by each run, with their `variance`, in so many
+    `visits`."""
 
     pool: int
     served: float
-    service: float
+    variance: float = 0.0
+    visits: float = 0.0
+
+    @property
+    def service(self) -> float:
+        """The seconds that waits are multiples of."""
+        return service(self.served, self.variance, self.visits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +252,7 @@ class Reading:
         return values(self.problem.nodes, take, move)
 
     def _load(self, pool: int, stages: Sequence[int], taken: Sequence[Option]) -> Load:
-        served = service = 0.0
-        for stage in stages:
-            option = taken[stage]
-            busy = self.problem.stages[stage].executions * option.busy
-            served += busy
-            service += busy * (1.0 + option.noise * option.noise) / 2.0
-        return Load(pool, served, service)
+        return joined(pool, [load_of(pool, self.problem.stages[stage], taken[stage]) for stage in stages])
 
     def _pairs(
         self, pools: Sequence[int], crossing: dict[int, tuple[Edge, Link | None]]
@@ -303,6 +303,23 @@ class Reading:
         if self.rate is None or not slots:
             return 0.0
         return load.service * waiting(replicas * slots, self.step(load, replicas), percentile)
+
+
+def load_of(pool: int, stage: Stage, option: Option) -> Load:
+    """What one stage brings to its pool."""
+    if not option.busy:
+        return Load(pool, 0.0)
+    return Load(pool, stage.executions * option.mean_busy, varied(stage, option), stage.executions)
+
+
+def joined(pool: int, loads: Sequence[Load]) -> Load:
+    """What several stages bring to a pool."""
+    return Load(
+        pool,
+        sum(load.served for load in loads),
+        sum(load.variance for load in loads),
+        sum(load.visits for load in loads),
+    )
 
 
 def _bytes(options: Iterable[Option]) -> float:

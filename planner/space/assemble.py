@@ -275,7 +275,7 @@ def _machine_seconds(chosen: Chosen, stage: Stage) -> float:
         return 0.0
     if pool.host and any(each.tier == pool.tier and not each.host for each in chosen.pools):
         return 0.0
-    return stage.executions * option.busy / pool.slots * pool.devices
+    return stage.executions * option.mean_busy / pool.slots * pool.devices
 
 
 def _machine_dollars(chosen: Chosen, stage: Stage) -> float:

@@ -7,11 +7,13 @@ Medians. A stage takes its option's time, an edge between tiers the link's laten
 Percentiles. Each stage's time is multiplied by exp(z sigma) of its option, as if all were slow at once, which a sum of
 independent times exceeds less often than the percentile says; the waiting of the moment's pools is added.
 
-Waiting. Runs arrive at random (Poisson) at the goal's rate. A pool of c slots serves them in order; one run keeps a
-slot for S seconds in all, the sum of `busy` of its stages there. The part of runs that wait is Erlang's C; their mean
-wait is S (1 + sigma^2) / 2 / (c (1 - load)) (Lee and Longton 1959; each stage's seconds by its own sigma), and its tail
-is exponential with that mean, as in heavy traffic. The load is rounded up to the next twentieth, so that a plan holds
-for a little more than it was asked and a search has few cases; above 95 % there is no bound.
+Waiting. Runs arrive at random (Poisson) at the goal's rate. A pool of c slots serves them in order. One run keeps a
+slot for T seconds in all, in k executions: the mean of T is what loads the pool (of a log-normal it is above the
+median). The part of runs that wait is Erlang's C; of those that come once, the mean wait is E[T^2] / 2 E[T] / (c (1 -
+load)) (Lee and Longton 1959). Who comes back goes to the end of the line each time, where those who came since are
+before it: all its waits together are up to k times that, though no more than twice, which is what a slot takes that all
+share. The tail is exponential with that mean, as in heavy traffic. The load is rounded up to the next twentieth, so
+that a plan holds for a little more than it was asked and a search has few cases; above 95 % there is no bound.
 
 Links. What passes between two tiers at the goal's rate is spread over pairs of devices, as many as the smaller side
 has; the link to an endpoint is one.
@@ -25,11 +27,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, exp, inf, log
+from math import ceil, exp, expm1, floor, inf, log
 from statistics import NormalDist
 
 from .nodes import Move, Take, reached, values
-from .problem import Choice, Edge, Link, Option, Pool, Problem, Promise
+from .problem import Choice, Edge, Link, Option, Pool, Problem, Promise, Stage
 
 STEPS = 20
 """Load is rounded up to so many steps between nothing and all."""
@@ -234,8 +236,24 @@ def transfer(edge: Edge, link: Link) -> float:
 
 
 def served(problem: Problem, taken: Mapping[str, Option], pool: str) -> float:
-    """Seconds that one run keeps a slot of a pool."""
-    return sum(stage.executions * taken[stage.name].busy for stage in problem.stages if taken[stage.name].pool == pool)
+    """Seconds that one run keeps a slot of a pool, in the mean."""
+    return sum(
+        stage.executions * option.mean_busy for stage in problem.stages if (option := taken[stage.name]).pool == pool
+    )
+
+
+def varied(stage: Stage, option: Option) -> float:
+    """The variance of the seconds that one run keeps a slot for a stage: executions differ from each other, and one run
+    has a whole number of them that may be above another's."""
+    rest = stage.executions - floor(stage.executions)
+    mean = option.mean_busy
+    return mean * mean * (stage.executions * expm1(option.noise * option.noise) + rest * (1.0 - rest))
+
+
+def service(served: float, variance: float, visits: float) -> float:
+    """The seconds that waits are multiples of (`waiting`): E[T^2] / E[T] of what a run keeps a slot for, half of it
+    where the run comes but once (see the module)."""
+    return (served + variance / served) * min(max(1.0, visits), 2.0) / 2.0 if served else 0.0
 
 
 def _load(problem: Problem, taken: Mapping[str, Option], pool: Pool, replicas: int, rate: float | None) -> float:
@@ -260,18 +278,17 @@ def _wait(
 ) -> float:
     if rate is None or not pool.slots:
         return 0.0
-    service = sum(
-        stage.executions * option.busy * (1.0 + option.noise * option.noise) / 2.0
-        for stage in problem.stages
-        if (option := taken[stage.name]).pool == pool.name
-    )
-    return service * waiting(replicas * pool.slots, step_of(load), percentile)
+    here = [stage for stage in problem.stages if taken[stage.name].pool == pool.name]
+    variance = sum(varied(stage, taken[stage.name]) for stage in here)
+    visits = sum(stage.executions for stage in here if taken[stage.name].busy)
+    kept = service(served(problem, taken, pool.name), variance, visits)
+    return kept * waiting(replicas * pool.slots, step_of(load), percentile)
 
 
 @lru_cache(maxsize=1 << 16)
 def waiting(servers: int, step: int, percentile: float) -> float:
-    """The percentile of the wait, in services of constant length times two (see the module: multiply by
-    S (1 + sigma^2) / 2); infinite above the fullest step."""
+    """The percentile of the wait, in twice the services of constant length (multiply by `service`); infinite above the
+    fullest step."""
     if step > FULLEST:
         return inf
     load = step / STEPS

@@ -12,6 +12,7 @@ be left out by that name (`evaluate`'s and the search's `without`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import exp
 
 from ..figures import Figure, Prediction
 from .nodes import Index, Node
@@ -82,8 +83,8 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Option:
     """One way to run a stage. Of one execution: `time` is its median (the sum of its terms), `first` the seconds before
-    its first item, `busy` the seconds that it keeps a slot of its replica, `dollars` what is paid beside machine time,
-    `joules` what it takes, `noise` the sigma of its log-normal spread.
+    its first item, `busy` the seconds that it keeps a slot of its replica (medians, too), `dollars` what is paid beside
+    machine time, `joules` what it takes, `noise` the sigma of its log-normal spread.
 
     `together` are stages that must be in the same pool for these numbers to hold. `barred` names the requirements that
     forbid it (a label kept elsewhere). `engine` runs it, `dtype` is what its weights are stored in."""
@@ -104,6 +105,11 @@ class Option:
     @property
     def seconds(self) -> float:
         return self.time.value
+
+    @property
+    def mean_busy(self) -> float:
+        """What it keeps a slot for in the mean, which fills a pool; of a log-normal it is above the median."""
+        return self.busy * exp(self.noise * self.noise / 2.0)
 
 
 @dataclass(frozen=True, slots=True)

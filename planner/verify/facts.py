@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, erf, exp, fsum, inf, lgamma, log, sqrt
+from math import ceil, erf, exp, floor, fsum, inf, lgamma, log, sqrt
 
 from ..space.nodes import Constant, Index, Latest, Move, Scaled, Sum, Take
 from ..space.problem import Link, Option, Pool, Problem, Promise, Stage, Tier
@@ -193,8 +193,24 @@ class Facts:
         return self.problem.rate * self.service(pool) / slots if slots and self.problem.rate is not None else 0.0
 
     def service(self, pool: str) -> float:
-        """Seconds that one run keeps slots of a pool."""
-        return fsum(self.stages[stage].executions * self.options[stage].busy for stage in self.inhabitants(pool))
+        """Seconds that one run keeps slots of a pool, in the mean."""
+        return fsum(self.stages[stage].executions * self.usual(stage) for stage in self.inhabitants(pool))
+
+    def usual(self, stage: str) -> float:
+        """The mean seconds that one execution keeps a slot, of a log-normal with this median and sigma."""
+        option = self.options[stage]
+        return option.busy * exp(0.5 * option.noise**2)
+
+    def squared(self, pool: str) -> float:
+        """The mean square of the seconds that one run keeps slots of a pool: that of their mean, with the variance of
+        the time of each execution and of their number, which is one of the two whole numbers around the stated one."""
+        spread = [self.service(pool) ** 2]
+        for stage in self.inhabitants(pool):
+            times, mean = self.stages[stage].executions, self.usual(stage)
+            fewer, more = floor(times), floor(times) + 1
+            spread.append(times * mean**2 * (exp(self.options[stage].noise ** 2) - 1.0))
+            spread.append((times - fewer) * (more - times) * mean**2)
+        return fsum(spread)
 
     def wait(self, pool: str, percentile: float) -> float:
         """Seconds that the percentile of runs waits for a pool; infinite where there is no bound."""
@@ -208,11 +224,9 @@ class Facts:
         waiting = waits(slots, load)
         if waiting <= late:
             return 0.0
-        spread = fsum(
-            self.stages[stage].executions * self.options[stage].busy * (1.0 + self.options[stage].noise ** 2)
-            for stage in self.inhabitants(pool)
-        )
-        return spread / (2.0 * slots * (1.0 - load)) * log(waiting / late)
+        once = self.squared(pool) / (2.0 * self.service(pool)) / (slots * (1.0 - load)) * log(waiting / late)
+        visits = fsum(self.stages[stage].executions for stage in self.inhabitants(pool) if self.usual(stage))
+        return once if visits <= 1.0 else once * visits if visits < 2.0 else once * 2.0
 
     # --- what is promised --------------------------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ class Promised:
         along = pool.host and any(facts.at(name, pool.tier) and not facts.pools[name].host for name in facts.replicas)
         if not pool.slots or along:
             return 0.0
-        return facts.stages[stage].executions * option.busy / pool.slots * pool.devices
+        return facts.stages[stage].executions * facts.usual(stage) / pool.slots * pool.devices
 
     def _hired(self) -> list[Tier]:
         return [each for each in self.facts.problem.tiers if self.facts.devices(each.name) and not each.endpoint]

@@ -199,7 +199,7 @@ def test_an_overloaded_tier_is_said_once() -> None:
     found, problems = planned(goal(term("rate", 3.0), term("finish", 2.0, 95.0), term("token_gap", 0.1, 95.0)))
     assert slugs(problems) == ["plan-overloaded"]
     assert "at most 1.36 per s" in problems[0].title
-    assert "3 of cpu" in str(problems[0].hint)
+    assert "4 of cpu" in str(problems[0].hint)
     finish = next(g for g in found.goals if g.term == "finish")
     assert finish.predicted is None
     assert not finish.met

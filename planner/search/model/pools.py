@@ -1,29 +1,32 @@
 """Replicas: loads, devices and waits of pools.
 
 A pool that few stages can use has a flag for each content and number of replicas. One that many share has a flag for
-each number of replicas and step of load; its load is a sum.
+each number of replicas and step of load, and one for how often a run comes to it; its load and the variance of it are
+sums. Its wait is then a little too short, never too long: the variance is divided by the most that the step allows, and
+the number of executions is rounded down. What is refused for it by `evaluate` is cut off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from math import ceil, prod
+from math import ceil, inf, prod
 
 from ...space.evaluate import FULLEST, SLACK, STEPS, waiting
-from ..linear import Terms, plus, value
-from ..reading import Load, Reading
+from ..linear import CONSTANT, Terms, plus, value
+from ..reading import Load, Reading, joined, load_of
 from ..replicas import counts
 from .edges import Edges
+from .seconds import FINE
 
 FEW = 30
 """Contents of a pool that are looked at one by one; with more, its load is a sum."""
 
-NEGLIGIBLE = 0.005
-"""What the least edges of a link may take of it together, not to be counted."""
+VISITS = (1.0, 1.24, 1.49, 1.74, 1.99)
+"""Executions of a run in a pool at which more of its work counts: a little below those that there are."""
 
-Place = tuple[str, int]
-"""Where a stage is, as far as an edge cares: its tier, or its pool where values move within the tier."""
+Cell = tuple[int, int, float, float]
+"""Replicas, step, the load below it and the load at its start, in seconds of a run."""
 
 
 class Pools(Edges):
@@ -68,9 +71,7 @@ class Pools(Edges):
         return {tier: count if count > 1 else 0 for tier, count in found.items()}
 
     def _load(self, pool: int, stage: int, place: int) -> Load:
-        option = self.reading.option(stage, place)
-        busy = self.problem.stages[stage].executions * option.busy
-        return Load(pool, busy, busy * (1.0 + option.noise * option.noise) / 2.0)
+        return load_of(pool, self.problem.stages[stage], self.reading.option(stage, place))
 
     def _subsets(self, members: list[tuple[int, int]]) -> list[tuple[tuple[int, int], ...]] | None:
         """What may be in a pool at once, of stages with their options, where that is little."""
@@ -93,8 +94,7 @@ class Pools(Edges):
         """A flag for each content of a pool and number of replicas: load, waits and devices are then constants."""
         flags_of: dict[tuple[int, int], list[int]] = {}
         for inside in subsets:
-            loads = [self._load(pool, *one) for one in inside]
-            load = Load(pool, sum(one.served for one in loads), sum(one.service for one in loads))
+            load = joined(pool, [self._load(pool, *one) for one in inside])
             for one in inside:
                 flags_of.setdefault(one, [])
             for count in counts(self.reading, load, asked, least):
@@ -119,18 +119,22 @@ class Pools(Edges):
         for stage, place in members:
             load = self._load(pool, stage, place)
             known = largest.get(stage, load)
-            largest[stage] = Load(pool, max(known.served, load.served), max(known.service, load.service))
-        served_most = sum(load.served for load in largest.values())
-        service_most = sum(load.service for load in largest.values())
+            largest[stage] = Load(
+                pool,
+                max(known.served, load.served),
+                max(known.variance, load.variance),
+                max(known.visits, load.visits),
+            )
+        full = joined(pool, list(largest.values()))
+        served_most = full.served
         served_least = min(load.served for load in loads.values())
         slots = self.problem.pools[pool].slots
-        cells: list[tuple[int, int, float, float]] = []  # replicas, step, load below it, load at its start
+        cells: list[Cell] = []
         if reading.rate is None or not slots or not served_most:
             most = reading.most(pool)
             high = max(1, least) if most is None else min(max(1, least), most)
             cells = [(replicas, 0, served_most, 0.0) for replicas in range(1, high + 1)]
         else:
-            full = Load(pool, served_most, service_most)
             numbers = counts(reading, full, asked, least)
             most = reading.most(pool)
             high = numbers[-1].replicas if numbers else most or 0
@@ -152,29 +156,90 @@ class Pools(Edges):
             program.at_most(plus(own, dict.fromkeys(flags, -1.0)), 0.0)
         program.at_most(dict.fromkeys(flags, 1.0), 1.0)
         served: Terms = {flag: load.served for flag, load in loads.items()}
-        service: Terms = {flag: load.service for flag, load in loads.items()}
         room = {flag: -cell[2] * (1 + 2 * SLACK) for flag, cell in zip(flags, cells, strict=True)}
         program.at_most(plus(served, room), 0.0)
-        ratio = min((load.service / load.served for load in loads.values() if load.served), default=0.0)
+        if reading.rate is None or not slots or not served_most:
+            return
+        steps = dict(zip(flags, cells, strict=True))
+        factors = {
+            percentile: {flag: waiting(cell[0] * slots, cell[1], percentile) for flag, cell in steps.items()}
+            for percentile in asked
+        }
+        if not any(any(each.values()) for each in factors.values()):
+            return
+        often = self._often(loads, full.visits)
+        seconds = self._counted({flag: load.served for flag, load in loads.items()}, full.served, often)
+        squares = self._counted({flag: load.variance for flag, load in loads.items()}, full.variance, often)
+        most = full.served + max(load.variance / load.served for load in loads.values() if load.served)
         for percentile in asked:
-            factors = {
-                flag: waiting(cell[0] * slots, cell[1], percentile) if slots and reading.rate is not None else 0.0
-                for flag, cell in zip(flags, cells, strict=True)
-            }
-            if not any(factors.values()):
-                continue
-            most_wait = max(factors.values()) * service_most
+            self._waits_of(pool, percentile, factors[percentile], steps, seconds, squares, most)
 
-            def hint(at: Mapping[int, float], factors: Mapping[int, float] = factors) -> float:
-                return value(service, at) * sum(factor * at[flag] for flag, factor in factors.items())
+    def _often(self, loads: Mapping[int, Load], most: float) -> dict[int, float]:
+        """Flags of which one is 1: how often a run comes to a pool, with the part of its work that counts then (of
+        `service`), a little too small."""
+        visits: Terms = {flag: load.visits for flag, load in loads.items() if load.visits}
+        bounds = [bound for bound in VISITS if bound == VISITS[0] or bound < most]
+        found: dict[int, float] = {}
+        for number, bound in enumerate(bounds):
+            last = number + 1 == len(bounds)
 
-            wait = program.amount(most_wait, self.unit, hint)
-            for flag, factor in factors.items():
-                if factor:
-                    program.at_most(plus(plus({}, service, factor), {wait: -1.0}), 0.0, when=flag)
-            floor = {flag: factors[flag] * cell[3] * ratio for flag, cell in zip(flags, cells, strict=True)}
-            program.at_most(plus(floor, {wait: -1.0}), 0.0)
-            self.waits[pool, percentile] = {wait: 1.0}
+            def here(
+                at: Mapping[int, float], low: float = bound, high: float = inf if last else bounds[number + 1]
+            ) -> float:
+                count = value(visits, at)
+                return float((low < count or low == bounds[0]) and count <= high)
+
+            flag = self.program.count(1, here)
+            found[flag] = bound / 2.0
+            if not last:
+                self.program.at_most(visits, bounds[number + 1], when=flag)
+        self.program.one_of(found, {CONSTANT: 1.0})
+        return found
+
+    def _counted(self, terms: Terms, most: float, often: Mapping[int, float]) -> Terms:
+        """A sum of flags, times what the flag that is 1 says."""
+        terms = {flag: factor for flag, factor in terms.items() if factor}
+        if not terms:
+            return {}
+        if len(often) == 1:
+            return plus({}, terms, *often.values())
+
+        def hint(at: Mapping[int, float]) -> float:
+            return value(terms, at) * sum(part * at[flag] for flag, part in often.items())
+
+        found = self.program.amount(most, most * FINE, hint)
+        for flag, part in often.items():
+            self.program.at_most(plus(plus({}, terms, part), {found: -1.0}), 0.0, when=flag)
+        self.program.at_most(plus(plus({}, terms, min(often.values())), {found: -1.0}), 0.0)
+        return {found: 1.0}
+
+    def _waits_of(
+        self,
+        pool: int,
+        percentile: float,
+        factors: Mapping[int, float],
+        steps: Mapping[int, Cell],
+        seconds: Terms,
+        squares: Terms,
+        most: float,
+    ) -> None:
+        if not any(factors.values()):
+            return
+
+        def service(step: Cell) -> Terms:
+            return plus(seconds, squares, 1.0 / (step[2] * (1 + 2 * SLACK)))
+
+        def hint(at: Mapping[int, float]) -> float:
+            return sum(factors[flag] * value(service(step), at) * at[flag] for flag, step in steps.items())
+
+        wait = self.program.amount(max(factors.values()) * most, self.unit, hint)
+        for flag, factor in factors.items():
+            if factor:
+                self.program.at_most(plus(plus({}, service(steps[flag]), factor), {wait: -1.0}), 0.0, when=flag)
+        # Half of what a step begins at is waited for, whatever is in the pool.
+        floor = {flag: factors[flag] * step[3] * 0.5 for flag, step in steps.items()}
+        self.program.at_most(plus(floor, {wait: -1.0}), 0.0)
+        self.waits[pool, percentile] = {wait: 1.0}
 
     def devices(self, tier: int) -> tuple[Terms, ...]:
         """Devices that a tier's pools take, and those that its hosts' pools do: the more of both are in use."""
