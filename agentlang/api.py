@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .executor.frames import End
     from .executor.journal.file import Journal
     from .executor.observers import Observer
+    from .executor.promises import Promises
     from .executor.running import Approver, Running
     from .ir.compile import Module
     from .ir.graph import Graph
@@ -292,6 +293,42 @@ def load(compiled: Compiled, pipeline: str, path: Path | str) -> tuple[Load | No
     return found, reader.problems, reader.source()
 
 
+def on_trace(compiled: Compiled, planned: Plan, path: Path | str, runs: int = SIMULATED) -> str | None:
+    """What the recorded requests themselves make of a plan that was made for their load, as a sentence: those that
+    stand closest are simulated, `runs` of them. Arrivals that come in bursts wait longer than random ones of the
+    same rate, which no bound of the plan knows. None where the trace cannot be read or the plan has no such choice."""
+    from .executor.simulate import System, simulate
+    from .executor.simulate.planned import choice_of
+    from .executor.simulate.served import program_of
+    from .executor.simulate.traces import around, arrivals
+    from .planner.figures import show_value
+    from .planner.traces import Reader, opened
+
+    built, _ = problem_again(compiled, planned.pipeline, planned.made)
+    choice = choice_of(planned, built.problem) if built is not None else None
+    load = planned.made.options.trace
+    if built is None or choice is None or load is None:
+        return None
+    fleet = _fleet(compiled, planned.made.fleet, here=planned.made.fleet is None)[0]
+    program = program_of(built, choice, fleet)
+    with opened(str(path)) as stream:
+        trace = None if isinstance(stream, Problem) else arrivals(Reader(str(path), stream), program.named)
+    if trace is None:
+        return None
+    part = around(trace.arrivals, runs)
+    found = simulate(System(built.problem, choice, error=0.0), part, program=program)
+    of = f"all {len(part):,} requests" if len(part) == len(trace.arrivals) else f"{len(part):,} requests"
+    where = "" if len(part) == len(trace.arrivals) else " where they are densest"
+    kinds = ("rate", "cost", "energy")
+    kept = [each for each in found.promises if each.kind not in kinds]
+    said = [
+        f"{each.name} is {'kept' if each.holds else 'missed'}"
+        + (f", {show_value(each.reached, 's')}" if each.reached is not None else "")
+        for each in kept
+    ]
+    return f"{of} of {load.file}{where}, simulated as they came: {'; '.join(said)}" if said else None
+
+
 def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built | None, Problems]:
     """What there was to decide when a plan was made, from what the plan carries: nothing of this machine and of its
     environment counts."""
@@ -351,6 +388,7 @@ async def run(
     replay: Tape | None = None,
     missing: Callable[[Problem], None] | None = None,
     journal: Journal | None = None,
+    promises: Promises | None = None,
 ) -> AsyncGenerator[Running]:
     """One run here: `async with run(…) as frames: async for frame in frames: …`, the last of which is `End`.
 
@@ -358,6 +396,8 @@ async def run(
     until its last stage is gone. The first of `signals` interrupts it. `session` names whose memory the run uses;
     `approve` asks a person what the program has to ask. `record` writes down what models and tools answer, `replay`
     answers by what was written; `missing` then hears of calls that are not there, even where a fallback catches that.
+    `promises` are those of a plan (`executor.promised.promises_of`): `End` tells what the time of a missed one went
+    into, and where they are enforced, stages that are over due fail. A run with a journal has none.
 
     With a `journal` (see `durable`) the run outlasts this process; one that was cut off goes on, and of `inputs` only
     those are looked at that the journal does not tell. Leaving early, or a signal, leaves it to be resumed. Raises
@@ -380,7 +420,8 @@ async def run(
         async with go_on(compiled, pipeline, inputs, journal, backend, *observed) as running:
             yield running
         return
-    shell = open_shell(Deployment(compiled.graph), backend, signals=signals, observers=observers)
+    deployment = Deployment(compiled.graph, promises=() if promises is None else (promises,))
+    shell = open_shell(deployment, backend, signals=signals, observers=observers)
     async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
         yield running
 

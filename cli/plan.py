@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from dataclasses import replace
 
-    from ..api import load, plan_in_cells
+    from ..api import load, on_trace, plan_in_cells
     from ..engine_choice import choose_engines
     from ..planner import hardware
     from ..planner.cells.plan import write
@@ -77,6 +77,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     )
     if isinstance(planned, Plan) and planned.runs_here:
         planned = replace(planned, notes=(*planned.notes, *choice.why))
+    if arguments.trace and isinstance(planned, Plan) and planned.feasible and len(planned.tiers) > 1:
+        told = on_trace(choice.compiled, planned, arguments.trace)
+        planned = replace(planned, notes=(*planned.notes, *([told] if told else [])))
     problems = (*target.problems, *found)
     if planned is None:
         return console.fail(problems, target.sources, _code(found))

@@ -60,7 +60,7 @@ def trace_missing(name: str, span: Span) -> Problem:
 
 
 def trace_number(name: str, value: str, span: Span, bounds: tuple[float, float] | None = None) -> Problem:
-    wanted = "a finite number" if bounds is None else f"a number from {bounds[0]:g} to {bounds[1]:g}"
+    wanted = "a finite number" if bounds is None else f"a number from {bounds[0]:,.0f} to {bounds[1]:,.0f}"
     shown = value if len(value) <= 40 else f"{value[:39]}…"
     return Problem(
         "trace-line", f"{name} is {shown!r}, and not {wanted}", span, hint="correct it, or leave the line out"
