@@ -24,6 +24,8 @@ from . import problems as words
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
 from .inputs import AUDIO
+from .observing import configure as configure_observing
+from .observing import observers
 from .packaged import configure as configure_packages
 from .packaged import is_folder, open_packaged
 from .sound import SoundOut
@@ -66,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="keep its sound: a WAV file, or - for samples on standard output")
     parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
+    configure_observing(parser)
     configure_packages(parser)
 
 
@@ -276,28 +279,30 @@ class _Run:
 
         from ..api import run
 
-        running = run(
-            self.target.compiled,
-            self.target.pipeline,
-            self.inputs,
-            timeout=self.timeout,
-            signals=(signal.SIGINT, signal.SIGTERM),
-            session=self.arguments.session,
-            approve=durable.waiting(journal, approver(self.arguments.approve, self.console), self.console),
-            journal=journal,
-            **tapes,
-        )
         out: str | None = self.arguments.out
-        try:
-            sound = SoundOut(out) if out is not None else None
-        except OSError as error:
-            raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
-        named = journal.head.run if journal is not None and journal.head.file else None
-        try:
-            return anyio.run(partial(_show, running, self.target, self.console, sound, named))
-        finally:
-            if sound is not None:
-                sound.close()
+        with observers(self.arguments, self.target, self.console) as watching:
+            running = run(
+                self.target.compiled,
+                self.target.pipeline,
+                self.inputs,
+                timeout=self.timeout,
+                signals=(signal.SIGINT, signal.SIGTERM),
+                observers=watching,
+                session=self.arguments.session,
+                approve=durable.waiting(journal, approver(self.arguments.approve, self.console), self.console),
+                journal=journal,
+                **tapes,
+            )
+            try:
+                sound = SoundOut(out) if out is not None else None
+            except OSError as error:
+                raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
+            named = journal.head.run if journal is not None and journal.head.file else None
+            try:
+                return anyio.run(partial(_show, running, self.target, self.console, sound, named))
+            finally:
+                if sound is not None:
+                    sound.close()
 
 
 async def _show(

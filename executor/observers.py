@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from .machine.orders import Outcome, Timings
+from .messages import message
 
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class RunStarted:
     run: int
     pipeline: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HandleOpening:
     name: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HandleReady:
     """`failed`: it could not be opened."""
 
@@ -38,7 +38,7 @@ class HandleReady:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageStarted:
     """`number` tells executions apart; `index` says which turns of the enclosing loops this one belongs to."""
 
@@ -50,7 +50,7 @@ class StageStarted:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class FirstItem:
     run: int
     number: int
@@ -58,7 +58,7 @@ class FirstItem:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class StageOver:
     """`items` that it made, where its result is a stream; `usage` as it counted."""
 
@@ -71,7 +71,7 @@ class StageOver:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class RunOver:
     run: int
     outcome: Outcome

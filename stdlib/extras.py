@@ -33,7 +33,14 @@ MCP: Mapping[str, str] = MappingProxyType({"mcp": "mcp"})
 
 def missing(modules: Mapping[str, str]) -> tuple[str, ...]:
     """The packages of `modules` that are not installed. Imports none of them."""
-    return tuple(package for module, package in modules.items() if find_spec(module) is None)
+    return tuple(package for module, package in modules.items() if not _here(module))
+
+
+def _here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # what it is a part of is missing
+        return False
 
 
 def need_models(what: str) -> None:
@@ -83,6 +90,13 @@ OTHERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "repl": MappingProxyType({"prompt_toolkit": "prompt-toolkit"}),
         "remote": MappingProxyType({"httpx2": "httpx2"}),
         "lsp": MappingProxyType({"pygls": "pygls", "lsprotocol": "lsprotocol"}),
+        "observe": MappingProxyType(
+            {
+                "opentelemetry.sdk": "opentelemetry-sdk",
+                "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+                "prometheus_client": "prometheus-client",
+            }
+        ),
     }
 )
 

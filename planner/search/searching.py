@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from ..space.evaluate import Outcome, evaluate
 from ..space.problem import Choice, Problem
@@ -16,6 +18,9 @@ from .pruning import prune
 from .reading import Reading
 from .replicas import best as best_replicas
 
+if TYPE_CHECKING:
+    from .model import Model
+
 CLOSE = 1e-6
 """Relative: objectives that are no further apart are the same."""
 
@@ -24,6 +29,9 @@ LARGE = 100
 
 DEEPEST = 9
 """Stages; with more, branch and bound by hand mostly ends in too many branches."""
+
+NARROWING = 0.2
+"""The part of the time that each step before a large model may take."""
 
 Progress = Callable[[float, float, float], None]
 """Hears of each better choice: seconds since the start, its objective, and the bound so far."""
@@ -151,7 +159,7 @@ class _Search:
         if found is not None and found.score[0] == 0.0:
             self._keep(found.choice)
             if not self.first:
-                found = improved(self.reading, self.seed, monotonic() + share, patient=self._large())
+                found = improved(self.reading, self.seed, monotonic() + share)
                 if found is not None and found.score[0] == 0.0:
                     self._keep(found.choice)
 
@@ -166,6 +174,8 @@ class _Search:
         from .model import Model
 
         model = Model(self.reading)
+        if self._large() and not self.first and self.kept:
+            self._narrowed(model)
         upper = self.kept[0][1].objective if self.kept and self.top == 1 else inf
         solver = Solver(model.program, self.seed, upper * (1 + CLOSE))
         proven = False
@@ -209,6 +219,33 @@ class _Search:
         if not self.kept:
             return self._found(INFEASIBLE if proven else UNKNOWN)
         return self._found(OPTIMAL if proven or self._same(self.bound) else GAP)
+
+    def _narrowed(self, model: Model) -> None:
+        """Before a large model is solved: a choice near the best of its relaxation, and no flags that only worse ones
+        have. Where several choices are asked for, worse ones are wanted too."""
+        from .model import Model
+        from .relaxed import relaxed, without
+        from .solver import Solver
+
+        known = relaxed(model.program, self.kept[0][1].objective, NARROWING * self._left())
+        if known is None:
+            return
+        self.bound = max(self.bound, min(known.bound, self.kept[0][1].objective))
+        self._tell()
+        near = copy(self.reading)
+        near.allowed = tuple(known.taken(flags) for flags in model.flags)
+        if all(near.allowed):
+            part = Model(near)
+            solver = Solver(part.program, self.seed, self.kept[0][1].objective * (1 + CLOSE))
+            answer = solver.solve(NARROWING * self._left(), found=lambda at, _: self._heard(part, at))
+            self.considered += answer.branches
+            if answer.at is not None:
+                self._heard(part, answer.at)
+        if self.top == 1:
+            without(model.program, known, self.kept[0][1].objective)
+
+    def _heard(self, model: Model, at: Callable[[int], int]) -> None:
+        self._keep(model.choice(at))
 
     def _same(self, objective: float) -> bool:
         best = self.kept[0][1].objective
