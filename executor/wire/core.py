@@ -230,7 +230,7 @@ class Core:
 
     def _greeted(self, hello: frames.Hello) -> None:
         if self.up or hello.session != self.token:
-            raise WireProblem("unexpected", "a hello came that answers none of ours")
+            raise WireProblem("out-of-order", "a hello came that answers none of ours")
         if self._peer is not None and (hello.items, hello.size) != (self._peer.items, self._peer.size):
             raise WireProblem("unresumable", "the other side came back with other bounds")
         if not self._acked <= hello.received <= self._sent:

@@ -111,9 +111,7 @@ class Decoder:
             if magic != MAGIC:
                 raise WireProblem("not-frames", "what came is no frame of this protocol")
             if version != frames.VERSION:
-                raise WireProblem(
-                    "other-version", f"a frame of version {version}, where {frames.VERSION} is spoken"
-                )
+                raise WireProblem("other-version", f"a frame of version {version}, where {frames.VERSION} is spoken")
             if length > self.most or count > MOST_DESCRIPTORS:
                 raise WireProblem("oversized", f"a frame of {length} bytes where {self.most} may be sent")
             end = at + 12 + length

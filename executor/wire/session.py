@@ -184,7 +184,7 @@ class Session(Core):
                 self.up = False
                 self._finish(self._why(frame.reason))
             case _ if not self.up:
-                raise WireProblem("unexpected", "a frame came before its sender's hello")
+                raise WireProblem("out-of-order", "a frame came before its sender's hello")
             case frames.Ack():
                 self._acknowledged(frame.ack)
             case frames.Ping():
@@ -254,9 +254,7 @@ class Session(Core):
 
     def _open(self, frame: frames.Open) -> None:
         if frame.channel % 2 == self._next % 2 or frame.channel <= self._opened:
-            raise WireProblem(
-                "unknown-channel", "a channel was opened under a number that is taken"
-            )
+            raise WireProblem("unknown-channel", "a channel was opened under a number that is taken")
         if len(self._reading) >= self.settings.channels:
             raise WireProblem("too-many-channels", f"more than {self.settings.channels} channels are open")
         self._opened = frame.channel
