@@ -2,6 +2,9 @@
 
 python -m benchmarks.decide            # both sizes
 python -m benchmarks.decide 5          # with five seeds of each
+
+Seconds are those of a clock and, beside them, of the processor: the search takes one core, and on a machine that others
+use it gets a part of it. The gap after ten seconds is given by both.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, process_time
 
 from agentlang.planner.search import search
 from agentlang.planner.space.problem import Problem
@@ -24,12 +27,15 @@ SHORT = 10.0
 @dataclass(frozen=True)
 class Run:
     """`first` are seconds to the first choice that holds, `whole` to the end, `gap` what was left of it after ten
-    seconds: how far the best then known was above the bound then known."""
+    seconds: how far the best then known was above the bound then known. `busy` and `busy_gap` are the same by the
+    seconds of the processor."""
 
     status: str
     first: float | None
     whole: float
     gap: float
+    busy: float
+    busy_gap: float
 
     @property
     def proven(self) -> bool:
@@ -37,16 +43,25 @@ class Run:
 
 
 def measured(problem: Problem, seconds: float = LONG) -> Run:
-    heard: list[tuple[float, float, float]] = []
-    began = monotonic()
-    found = search(problem, seconds=seconds, progress=lambda *each: heard.append(each))
-    whole = monotonic() - began
+    heard: list[tuple[float, float, float, float]] = []
+    began, began_busy = monotonic(), process_time()
+
+    def hear(at: float, best: float, bound: float) -> None:
+        heard.append((at, process_time() - began_busy, best, bound))
+
+    found = search(problem, seconds=seconds, progress=hear)
+    whole, busy = monotonic() - began, process_time() - began_busy
     first = heard[0][0] if heard else whole if found.choices else None
-    if whole <= SHORT or not heard:
-        return Run(found.status, first, whole, found.gap)
-    early = [each for each in heard if each[0] <= SHORT] or heard[:1]
-    best, bound = early[-1][1], max(each[2] for each in early)
-    return Run(found.status, first, whole, (best - bound) / best)
+
+    def gap(clock: int, ended: float) -> float:
+        """What was left after ten seconds of the first or the second clock."""
+        if ended <= SHORT or not heard:
+            return found.gap
+        early = [each for each in heard if each[clock] <= SHORT] or heard[:1]
+        best, bound = early[-1][2], max(each[3] for each in early)
+        return (best - bound) / best
+
+    return Run(found.status, first, whole, gap(0, whole), busy, gap(1, busy))
 
 
 def shown(title: str, runs: Sequence[Run]) -> None:
@@ -54,10 +69,13 @@ def shown(title: str, runs: Sequence[Run]) -> None:
     firsts = [run.first for run in runs if run.first is not None]
     print(f"{title}, {len(runs)} seeds")
     print(f"  first choice that holds: {max(firsts, default=0.0):.2f} s at most")
-    above = sum(run.gap > 0.03 for run in runs)
-    print(f"  gap at {SHORT:.0f} s: {max(run.gap for run in runs):.1%} at most, above 3 % in {above}")
+    for clock, gaps in (("clock", [run.gap for run in runs]), ("processor", [run.busy_gap for run in runs])):
+        above = sum(gap > 0.03 for gap in gaps)
+        print(f"  gap at {SHORT:.0f} s of the {clock}: {max(gaps):.1%} at most, above 3 % in {above}")
     proven = sum(run.proven for run in runs)
+    busy = sorted(run.busy for run in runs)
     print(f"  proven in {LONG:.0f} s: {proven}; median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s")
+    print(f"  of the processor: median {busy[len(busy) // 2]:.2f} s, longest {busy[-1]:.2f} s")
 
 
 def main(arguments: Sequence[str]) -> int:

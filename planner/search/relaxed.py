@@ -46,12 +46,14 @@ class Relaxed:
 
 def relaxed(program: Program, size: float, seconds: float) -> Relaxed | None:
     """Solve the relaxation; `size` is about what the objective is. None where it has no point, or time was over."""
-    from ortools.linear_solver import pywraplp
+    from ortools.linear_solver import pywraplp as untyped
+
+    pywraplp: Any = untyped
 
     terms = {variable: factor for variable, factor in program.objective.items() if variable != CONSTANT and factor}
     if not terms or seconds <= 0.0 or not 0.0 < size < inf:
         return None
-    solver: Any = pywraplp.Solver.CreateSolver("GLOP")
+    solver = pywraplp.Solver.CreateSolver("GLOP")
     solver.SetTimeLimit(int(seconds * 1000) + 1)
     variables = [solver.NumVar(0.0, variable.high, "") for variable in program.variables]
     rows = [_always(program, row) for row in program.rows]

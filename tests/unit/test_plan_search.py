@@ -14,6 +14,7 @@ from agentlang.planner.search.greedy import Trial
 from agentlang.planner.search.linear import value
 from agentlang.planner.search.model import Model
 from agentlang.planner.search.reading import Reading
+from agentlang.planner.search.relaxed import relaxed, without
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
 
@@ -165,3 +166,24 @@ def test_baselines_are_never_better_than_the_best() -> None:
                 compared += 1
                 assert objective >= found.outcomes[0].objective * (1 - 1e-9)
     assert compared > 20
+
+
+def test_what_the_relaxation_leaves_out_no_better_choice_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MOST", -1)
+    monkeypatch.setattr(searching, "DEEPEST", -1)
+    monkeypatch.setattr(searching, "LARGE", -1)
+    assert 4 < sum(agree(made(seed)) for seed in range(300, 316)) < 16
+
+
+def test_the_relaxation_is_a_bound_and_its_flags_say_how_much_they_add() -> None:
+    left_out = 0
+    for problem, model, point, objective in holding(range(400, 460)):
+        known = relaxed(model.program, objective, 5.0)
+        assert known is not None and problem.objective
+        assert known.bound <= objective * (1 + 1e-9)
+        assert all(known.bound + known.more[flag] <= objective * (1 + 1e-9) for flag, at in point.items() if at == 1.0)
+        left_out += without(model.program, known, objective)
+        model.program.objective.clear()
+        rows = [row for row in model.program.rows if row.when is None or point[row.when]]
+        assert all(value(row.terms, point) <= row.most + 1e-6 * max(1.0, abs(row.most)) for row in rows)
+    assert left_out > 50
