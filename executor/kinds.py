@@ -40,7 +40,8 @@ class Context:
     of a decode, and `ahead` where a beginning is tokenized or prefilled ahead; `result` is the declared type of
     what it gives, and `shapes` the program's records and enums: together they check data from outside
     (`values.from_json`). `session` names whose run it is, `tool` the tool that it is, `effects` what that tool
-    declares (`writes payments`, `network`). `began` is when the run began."""
+    declares (`writes payments`, `network`). `began` is when the run began.
+    `key` is given in a durable run: the same for the same call after a restart, and for no other."""
 
     stage: str
     usage: Usage
@@ -53,6 +54,7 @@ class Context:
     effects: tuple[str, ...] = ()
     began: float | None = None
     due: Due | None = None
+    key: str | None = None
 
     @property
     def needed(self) -> float | None:

@@ -27,7 +27,7 @@ class Call:
 
     `ready` returns when an item may be made (back-pressure), `send` hands it over; neither is for a stage whose result
     is a plain value (`streams` is false). `run` is the number of its run in the shell, `session` is the run's, `began`
-    when that began; `shapes` are the graph's records and enums."""
+    when that began; `shapes` are the graph's records and enums; `key` is for `Context`."""
 
     number: int
     operation: Operation
@@ -44,6 +44,7 @@ class Call:
     began: float | None = None
     run: int = 0
     due: Due | None = None
+    key: str | None = None
 
 
 Bound = Callable[[Mapping[str, object]], Awaitable[object]]

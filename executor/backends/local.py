@@ -138,6 +138,7 @@ def _context(call: Call) -> Context:
         cast("tuple[str, ...]", attributes.get("effects") or ()),
         call.began,
         call.due,
+        call.key,
     )
 
 

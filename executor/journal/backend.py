@@ -35,6 +35,7 @@ class DurableBackend:
         immediate: frozenset[str],
         opened: Mapping[str, Handle],
         keep: Callable[[object], None],
+        run: str,
     ) -> None:
         self._inner = LazyBackend(inner, opened)
         self._log = log
@@ -43,6 +44,7 @@ class DurableBackend:
         self._immediate = immediate
         self._opened = dict(opened)
         self._keep = keep
+        self._run_name = run
         self._made: dict[int, object] = {}
         self._making: dict[int, anyio.Lock] = {}
 
@@ -75,7 +77,9 @@ class DurableBackend:
     def _outside(self, call: Call) -> Call:
         """The call as stages know it: their clock does not know that the run was ever away."""
         deadline = None if call.deadline is None else self._clock.outer(call.deadline)
-        return replace(call, deadline=deadline, began=None if call.began is None else self._clock.outer(call.began))
+        began = None if call.began is None else self._clock.outer(call.began)
+        due = None if call.due is None else call.due.left(self._clock.shift)
+        return replace(call, deadline=deadline, due=due, began=began, key=f"{self._run_name}-{call.number}")
 
     async def _put_off(self) -> None:
         """Handles that were open before the restart are opened when the first call needs them."""

@@ -20,9 +20,14 @@ class RunClock:
 
     def outer(self, at: float) -> float:
         """A time of this clock on the clock that everything else goes by."""
+        return at - self.shift
+
+    @property
+    def shift(self) -> float:
+        """How far this clock is ahead of that."""
         self.now()
         assert self._shift is not None
-        return at - self._shift
+        return self._shift
 
     async def sleep_until(self, at: float) -> None:
         await self._inner.sleep_until(self.outer(at))

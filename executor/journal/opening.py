@@ -83,6 +83,7 @@ def open_durable(
 
     return DurableShell(
         *(deployment, backend, log, clock or LoopClock()),
+        run=head.salt,
         immediate=frozenset(head.immediate),
         seed=head.seed,
         course=course,

@@ -54,6 +54,7 @@ class DurableShell(Shell):
         log: Log,
         clock: Clock,
         *,
+        run: str,
         immediate: frozenset[str],
         seed: int,
         course: Course | None = None,
@@ -74,6 +75,7 @@ class DurableShell(Shell):
         between = DurableBackend(
             *(backend, log, time, Shapes.of(deployment.graph), immediate, opened),
             lambda value: self._keep(1, value),
+            run,
         )
         super().__init__(deployment, between, tuple(observers), time, tuple(signals), Random(seed).random)
         if course is not None:

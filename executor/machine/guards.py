@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .core import Machine
 
 # Nothing would be another if they were tried again at once.
-_FINAL = ("denied", "unavailable", "interrupted")
+_FINAL = ("denied", "unavailable", "interrupted", "may_have_acted")
 
 
 class Alarm:

@@ -15,6 +15,7 @@ from .conversions import is_unknown
 REASONS = (
     *("timeout", "denied", "truncated", "refused", "unreachable", "bad_output", "bad_value", "tool_error"),
     *("too_long", "unavailable", "interrupted", "crashed", "expectation", "out_of_memory"),
+    "may_have_acted",
 )
 _ANY = frozenset(REASONS)
 _NONE: frozenset[str] = frozenset()

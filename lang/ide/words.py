@@ -60,6 +60,7 @@ REASONS: dict[str, str] = dict.fromkeys(_REASONS, "") | {
     "crashed": "The process that ran it is gone.",
     "expectation": "What was expected does not hold.",
     "out_of_memory": "It needs more memory than there is.",
+    "may_have_acted": "The run was cut off while it acted, and it is not done twice.",
 }
 
 POLICIES: dict[str, tuple[str, str]] = {

@@ -45,7 +45,8 @@ class Memory:
     async def add(self, context: Context, messages: Sequence[Message]) -> tuple[Turn, ...]:
         """The conversation before this run, and the new turn."""
         before = await self.before(context)
-        turn = Turn(uuid.uuid4().hex, time.time(), tuple(messages))
+        # A durable run that was cut off may come here again, and adds no second turn.
+        turn = Turn(context.key or uuid.uuid4().hex, time.time(), tuple(messages))
         if context.session is not None:
             self._stored[turn.id] = anyio.current_time()
             # Half of a second write must not be lost to a cancellation: the thread ends what it has begun.

@@ -41,10 +41,11 @@ class Sessions:
             raise OutsideError(problems.memory_unreadable(session, str(file), str(error))) from None
 
     def add(self, session: str, turn: Turn, keep: Callable[[Iterable[Turn]], tuple[Turn, ...]]) -> tuple[Turn, ...]:
-        """Add a turn and let go of what `keep` does not keep. Gives all that is kept now."""
+        """Add a turn, in the place of one of the same id, and let go of what `keep` does not keep. Gives all that is
+        kept now."""
         file = self._file(session)
         with locked(file.with_suffix(".lock"), _wait):
-            kept = keep((*self.turns(session), turn))
+            kept = keep((*(t for t in self.turns(session) if t.id != turn.id), turn))
             turns = [{"id": t.id, "at": t.at, "messages": list(t.messages)} for t in kept]
             data = {"format": _FORMAT, "session": session, "turns": turns}
             try:
