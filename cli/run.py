@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     durable.configure(parser)
     parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--out", metavar="FILE", help="keep its sound: a WAV file, or - for samples on standard output")
-    parser.add_argument("--enforce-goal", action="store_true", help="exit 1 if this run misses a term of its goal")
+    parser.add_argument("--enforce-goal", action="store_true", help="stop what would miss a term of the goal; exit 1")
     parser.add_argument("--quiet", action="store_true", help="nothing beside the result but problems")
     configure_observing(parser)
     configure_packages(parser)
@@ -194,10 +194,13 @@ class _Run:
     def measured(self, planned: Plan, machine: Machine, record: Recording | None, journal: Journal | None) -> int:
         """Run, with what was predicted beside what was measured."""
         from ..api import compare, learn
+        from ..executor.promised import promises_of
         from ..planner.report import comparison_text
+        from .blame import blame_text
 
         target, console, arguments = self.target, self.console, self.arguments
-        end = self._end(record=record, journal=journal)
+        promises = promises_of(planned, enforce=arguments.enforce_goal)
+        end = self._end(record=record, journal=journal, promises=promises)
         done = end.outcome.status == "done"
         if record is not None and end.outcome.status == "interrupted":
             record.interrupted()
@@ -206,6 +209,8 @@ class _Run:
             console.line(_last_line(end, compared))
         elif compared and not arguments.quiet:
             console.note("\n" + comparison_text(_worth_showing(compared, end)))
+        if end.blame and not console.json and not arguments.quiet:
+            console.note("\n" + "\n\n".join(map(blame_text, end.blame)))
         if journal is not None:
             durable.over(journal, end, arguments, console)
         if done:
@@ -393,6 +398,9 @@ def _print_value(value: object, console: Console) -> None:
         console.print(json.dumps(to_json(value), ensure_ascii=False, indent=2))
 
 
+_LATE = ("slice-used", "not-admitted")
+
+
 def _code(end: End, missed: bool, console: Console) -> int:
     match end.outcome.status:
         case "done":
@@ -402,4 +410,6 @@ def _code(end: End, missed: bool, console: Console) -> int:
                 console.note("interrupted")
             return Exit.INTERRUPTED
         case "failed":
-            return Exit.OUTSIDE
+            problem = end.outcome.problem
+            # The promise was not kept, as if the run had gone on and missed it.
+            return Exit.ERRORS if problem is not None and problem.slug in _LATE else Exit.OUTSIDE

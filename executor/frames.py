@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..base.problems import Problem
 from ..base.render import as_json
+from .blame import Missed, Part
 from .machine.orders import Outcome, StageTiming, Timings
 from .values import to_json
 
@@ -37,12 +38,14 @@ class ProblemFrame:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How it ended. `usage` by unit (`tokens_in`, `tokens_out`, `dollars`, …); times in seconds."""
+    """How it ended. `usage` by unit (`tokens_in`, `tokens_out`, `dollars`, …); times in seconds. `blame` tells of each
+    promise that was not kept what its time went into."""
 
     outcome: Outcome
     usage: Mapping[str, float]
     timings: Timings
     goal: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
+    blame: tuple[Missed, ...] = ()
 
 
 Frame = Start | Item | ProblemFrame | End
@@ -81,7 +84,24 @@ def _end_json(frame: End) -> dict[str, object]:
         "stages": [_stage_json(stage) for stage in timings.stages],
     }
     out["goal"] = to_json(frame.goal)
+    if frame.blame:
+        out["blame"] = [_missed_json(missed) for missed in frame.blame]
     return out
+
+
+def _missed_json(missed: Missed) -> dict[str, object]:
+    return {
+        "promise": missed.name,
+        "limit": _number(missed.limit),
+        "measured": _number(missed.measured),
+        "parts": [_part_json(part) for part in missed.parts],
+        "not_counted": [_part_json(part) for part in missed.uncounted],
+    }
+
+
+def _part_json(part: Part) -> dict[str, object]:
+    slice_ = None if part.slice_ is None else _number(part.slice_)
+    return {"stage": part.stage or None, "cause": part.cause, "seconds": _number(part.seconds), "slice": slice_}
 
 
 def _stage_json(stage: StageTiming) -> dict[str, object]:

@@ -58,9 +58,11 @@ class Context:
 
     @property
     def needed(self) -> float | None:
-        """When it should be over: by what is promised, else by its deadline."""
-        promised = None if self.due is None else self.due.soonest
-        return promised if promised is not None else self.deadline
+        """When it should be over: by what is promised, and by its deadline."""
+        promised, deadline = None if self.due is None else self.due.soonest, self.deadline
+        if promised is None or deadline is None:
+            return deadline if promised is None else promised
+        return min(promised, deadline)
 
 
 class StageFailure(Exception):

@@ -6,21 +6,23 @@ import statistics
 
 from ..ir.graph import GraphPipeline, walk
 from ..lang.types import StreamType
+from .blame import counted
 from .frames import End
 
 
 def measured(pipeline: GraphPipeline, end: End) -> dict[str, float]:
-    """Seconds by name: `first_token` and `first_item` (opening left out, for it is paid once), `token_gap` (the median,
-    and `token_gap p95`), `finish`, `load`, and each stage's id with the time in which it ran, once or often.
+    """Seconds by name: `first_token` and `first_item`, `token_gap` (the median, and `token_gap p95`), `finish`, `load`,
+    and each stage's id with the time in which it ran, once or often. Of the moments counts what `blame.counted` says:
+    opening is paid once, and what a person or the caller takes is not the program's.
 
     A stage that reads a stream lasts as long as what it reads, so its time says nothing of its own work: left out.
     """
     timings = end.timings
-    out: dict[str, float] = {"finish": timings.finish - timings.opening}
+    out: dict[str, float] = {"finish": counted(timings, timings.finish)}
     if timings.opening:
         out["load"] = timings.opening
     if timings.first_item is not None:
-        out["first_token"] = out["first_item"] = timings.first_item - timings.opening
+        out["first_token"] = out["first_item"] = counted(timings, timings.first_item)
     if len(timings.gaps) > 1:
         out["token_gap"] = statistics.median(timings.gaps)
         out["token_gap p95"] = statistics.quantiles(timings.gaps, n=20, method="inclusive")[-1]

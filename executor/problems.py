@@ -182,12 +182,12 @@ def slice_used(stage: str, due: float, slice_: float | None, promise: str, limit
 
 
 def not_admitted(pipeline: str, promise: str, limit: float, predicted: float, line: float, runs: int) -> Problem:
-    beside = "1 run is" if runs == 1 else f"{runs} runs are"
+    going_on = "1 run is going on" if runs == 1 else f"{runs} runs are going on"
     return Problem(
         "not-admitted",
-        f"{pipeline} was not begun: {promise} <= {_seconds(limit)}, but it would take "
-        f"{_seconds(_three(predicted))} now, {_seconds(_three(line))} of it in line",
-        hint=f"{beside} going on: begin it later, or fewer at once",
+        f"{pipeline} was not begun: it would wait {_seconds(_three(line))} in line and take "
+        f"{_seconds(_three(predicted))} in all, but its goal says {promise} <= {_seconds(limit)}",
+        hint=f"{going_on}: begin it later, or fewer at once",
     )
 
 

@@ -12,7 +12,7 @@ from .promises import FINISH, FIRST, Line, Promise, Promises
 
 def promises_of(plan: Plan, *, enforce: bool = False) -> Promises | None:
     """None where the plan's goal says nothing of the time of a run."""
-    moments = ((FINISH,), FIRST)
+    moments = (FIRST, (FINISH,))
     held = [goal for kinds in moments if (goal := _held([g for g in plan.goals if g.term in kinds and g.limit > 0]))]
     if not held:
         return None
@@ -38,9 +38,12 @@ def _promise(goal: GoalPlan) -> Promise:
     scale = min(1.0, goal.limit / whole) if whole else 1.0
     slices = {share.stage: share.seconds * scale for share in goal.shares}
     if goal.predicted is None:
-        return Promise(goal.term, goal.limit, slices, name=name, soft=goal.soft is not None)
-    # Shares are what is predicted, stretched to the limit: what they were stretched by is anybody's.
-    part = min(1.0, goal.predicted.value / goal.limit)
-    needs = {stage: seconds * part for stage, seconds in slices.items()}
-    alone = sum(term.value for term in goal.predicted.terms if not term.name.startswith("waiting"))
+        return Promise(goal.term, goal.limit, slices, dict.fromkeys(slices, 0.0), name, None, goal.soft is not None)
+    # Its terms are medians, and beside them what the percentile and the line add.
+    terms = goal.predicted.terms
+    needs = {stage: sum(term.value for term in terms if term.stage == stage) for stage in slices}
+    if sum(needs.values()) > goal.limit:
+        # Not even half of the runs would be in time by the plan: nothing is kept for what it says of them.
+        needs = dict.fromkeys(slices, 0.0)
+    alone = sum(term.value for term in terms if not term.name.startswith("waiting"))
     return Promise(goal.term, goal.limit, slices, needs, name, alone, goal.soft is not None)

@@ -1,8 +1,9 @@
 """What a run is promised to take, as the executor holds it: the limits of its moments, each divided into slices among
 the stages; and what each call carries of that (`Due`). Frozen, plain numbers: `promised` makes them of a plan.
 
-A stage is due when what the plan predicts behind it would no longer fit into the limit. So what earlier stages left of
-their slices, and what the plan had to spare, is there for whoever needs it first, and nobody is due behind the limit.
+A stage is due when what is behind it would no longer fit into the limit, if that takes what the plan predicts (at the
+median: it is late when it is likelier than not that the promise is lost). So what earlier stages left of their slices,
+and what the plan had to spare, is there for whoever needs it first, and nobody is due behind the limit.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class Promise:
     """One moment of a run (`first_token`, `first_item`, `finish`) is there within `limit` seconds, what opens models
     and what a person or the caller takes left out.
 
-    `slices` divide it among stages, in seconds; `needs` is how much of its slice the plan predicts that a stage takes
-    (all of it, where nothing is said). `alone` is the moment as it is predicted for a run that waits for no other; None
-    where nothing is known. `name` is the goal's own (`finish p95`). A `soft` one may be missed: it is told, and never
-    enforced.
+    `slices` divide it among stages, in seconds; `needs` is what each is predicted to take of that at the median (all
+    of its slice, where nothing is said). `alone` is the moment as it is predicted for a run that waits for no other;
+    None where nothing is known. `name` is the goal's own (`finish p95`). A `soft` one may be missed: it is told, and
+    never enforced.
     """
 
     moment: str
@@ -62,13 +63,13 @@ class Promise:
             raise ValueError("a promise needs a limit above 0")
         if sum(self.slices.values()) > self.limit * (1 + 1e-9):
             raise ValueError("slices come to no more than the limit")
-        if any(not 0.0 <= self.needs.get(stage, seconds) <= seconds for stage, seconds in self.slices.items()):
-            raise ValueError("a stage needs no more than its slice")
+        if sum(map(self.need, self.slices)) > self.limit * (1 + 1e-9):
+            raise ValueError("stages need no more than the limit")
 
     def need(self, stage: str) -> float:
         """Seconds that are kept for a stage; none for one without a slice."""
-        slice_ = self.slices.get(stage, 0.0)
-        return self.needs.get(stage, slice_) if slice_ else 0.0
+        slice_ = self.slices.get(stage)
+        return 0.0 if slice_ is None else self.needs.get(stage, slice_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,8 @@ class NullModel(LoadedModel[NullSequence]):
             raise
         sequence.cached_tokens = self._device.cached(sequence.number)
         sequence.prefill_seconds = anyio.current_time() - sequence.began
+        begun = self._device.begun(sequence.number)
+        sequence.queued_seconds = 0.0 if begun is None else max(0.0, begun - sequence.began)
         return sequence
 
     def decode(self, sequence: SequenceHandle, sampling: Sampling) -> NullDecode:

@@ -51,6 +51,7 @@ class NullDevice:
         self._step: Step | None = None
         self._over_at = inf
         self._cached: dict[int, int] = {}
+        self._begun: dict[int, float] = {}
         self.steps = 0
 
     @property
@@ -83,11 +84,16 @@ class NullDevice:
         now = anyio.current_time()
         self._tell(Cancelled(now, sequence) if cancelled else Released(now, sequence))
         self._cached.pop(sequence, None)
+        self._begun.pop(sequence, None)
         self._settled(sequence)
 
     def cached(self, sequence: int) -> int:
         """How many of its tokens were in the cache when it was admitted first."""
         return self._cached.get(sequence, 0)
+
+    def begun(self, sequence: int) -> float | None:
+        """When the first step began that computed some of it."""
+        return self._begun.get(sequence)
 
     async def computed(self, sequence: int) -> None:
         """Wait until all tokens of a sequence are computed, or it is gone."""
@@ -125,6 +131,8 @@ class NullDevice:
                 return
             self.steps += 1
             self._over_at = began + self._seconds(self._step)
+            for chunk in self._step.prefill:
+                self._begun.setdefault(chunk.sequence, began)
         await anyio.sleep_until(self._over_at)
         step, self._step = self._step, None
         self._tell(StepDone(self._over_at, step.number))

@@ -33,6 +33,8 @@ class RunningSequence:
         self.decoding = False
         self.cached_tokens = 0
         """Of the prompt, those whose cache was there already."""
+        self.queued_seconds = 0.0
+        """That its prompt waited for its turn."""
         self.prefill_seconds = 0.0
         self.times: list[float] = []
         self.logprobs: list[TokenLogprob] = []
@@ -56,6 +58,7 @@ class RunningSequence:
         return SequenceStats(
             prompt_tokens=len(self.prompt),
             cached_tokens=self.cached_tokens,
+            queued_seconds=self.queued_seconds,
             generated_tokens=len(self.times),
             prefill_seconds=self.prefill_seconds,
             first_token_seconds=self.times[0] - self.began if self.times else None,

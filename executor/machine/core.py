@@ -17,6 +17,7 @@ from ..deadlines import Deadlines
 from ..deployment import Deployment
 from ..values import Shapes
 from . import events
+from .admission import Admission
 from .attempts import Attempting
 from .dues import LINE, Dues
 from .events import Event
@@ -77,6 +78,7 @@ class Machine:
         self._prepared: dict[str, Prepared] = {}
         self._schedules = {each.pipeline: each for each in deployment.promises}
         self._scheduled: dict[str, Schedule] = {}
+        self.admissions = {each.pipeline: Admission(each) for each in deployment.promises if each.enforce}
         self._deadlines: Deadlines[Timed] = Deadlines()
         self._armed: float | None = None
         self._dirty = False
@@ -284,11 +286,11 @@ class Machine:
             run.times.stage(started.name, started.started, started.first_item, event.at, started.items)
         if run.dues is not None:
             run.dues.over(started, event.usage.get(LINE, 0.0))
-        pauses = run.pauses
         if started.held:
-            pauses.held -= 1
-        if pauses.late:
-            pauses.look()
+            run.pauses.held -= 1
+            run.pauses.look()
+        elif not run.stages:
+            run.pauses.look()
         return started
 
     def _taken(self, event: events.Taken) -> None:

@@ -13,7 +13,7 @@ from . import events
 from .expectations import lines
 from .faults import Failure, ProtocolError
 from .feed import Feed
-from .orders import FinishRun, Outcome, StartInput
+from .orders import FinishRun, Outcome, StartInput, Timings
 from .run import Run
 from .scopes import Scope
 from .stages import Port, Started
@@ -34,6 +34,19 @@ class Lifecycle:
         if event.run in machine.runs:
             raise ProtocolError(f"run {event.run} is running already")
         prepared = machine.prepared(event.pipeline)
+        admission = machine.admissions.get(event.pipeline)
+        if admission is not None:
+            refused = admission.refused(event.at, event.timeout)
+            if refused is not None:
+                problem = problems.not_admitted(
+                    event.pipeline,
+                    refused.promise.name or refused.promise.moment,
+                    *(refused.limit, refused.predicted, refused.waits, refused.runs),
+                )
+                outcome = Outcome("failed", None, "not_admitted", problem)
+                machine.orders.append(FinishRun(event.run, outcome, {}, Timings(0.0), event.pipeline))
+                return
+            admission.begin(event.run, event.at)
         run = Run(machine, event, prepared)
         if event.session is not None:
             self._supersede(event.session)
@@ -119,6 +132,9 @@ class Lifecycle:
         if run.outcome is None or run.stages or run.number not in machine.runs:
             return
         del machine.runs[run.number]
+        admission = machine.admissions.get(run.prepared.pipeline.name)
+        if admission is not None:
+            admission.over(run.number)
         if run.session is not None:
             known = self.sessions.get(run.session, {})
             known.pop(run.number, None)
@@ -127,7 +143,8 @@ class Lifecycle:
         now = machine.now
         executions = () if run.dues is None else run.dues.executions()
         timings = run.times.finish(now, run.pauses.spans(now), executions)
-        machine.orders.append(FinishRun(run.number, run.outcome, run.usage, timings))
+        name = run.prepared.pipeline.name
+        machine.orders.append(FinishRun(run.number, run.outcome, run.usage, timings, name))
         if not machine.runs:
             machine.rest()
 

@@ -235,6 +235,7 @@ class FinishRun:
     outcome: Outcome
     usage: Mapping[str, float]
     timings: Timings
+    pipeline: str = ""
 
 
 @message

@@ -16,7 +16,7 @@ _MOST = 65_536
 class Pauses:
     """Of one run. `look` is called after anything in it may have changed."""
 
-    __slots__ = ("_cause", "_run", "_since", "_spans", "_total", "asking", "held", "late")
+    __slots__ = ("_cause", "_run", "_since", "_spans", "_total", "asking", "held", "now")
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -24,16 +24,12 @@ class Pauses:
         """Questions that nobody has answered."""
         self.held = 0
         """Stages that have no credit."""
-        self.late = False
-        """An item is there, and the caller has not taken the one before it."""
+        self.now = False
+        """Whether it is paused."""
         self._cause: PauseCause | None = None
         self._since = 0.0
         self._total = 0.0
         self._spans: list[Pause] = []
-
-    @property
-    def now(self) -> bool:
-        return self._cause is not None
 
     def total(self) -> float:
         """Seconds so far."""
@@ -46,13 +42,13 @@ class Pauses:
             cause = "opening"
         elif self.asking:
             cause = "person"
-        elif self.late and (self.held or not run.stages):
+        elif (self.held or not run.stages) and run.output is not None and run.output.untaken:
             cause = "reader"
         if cause is self._cause:
             return
         now = run.machine.now
         self._close(now)
-        self._cause, self._since = cause, now
+        self._cause, self._since, self.now = cause, now, cause is not None
         if cause is None and run.dues is not None:
             run.dues.go_on()
 

@@ -65,7 +65,7 @@ class _Dues:
         self._operations: list[Operation] = []
 
     def found(self) -> dict[str, float]:
-        self._path(self._body, 0.0, None, within=False)
+        self._path(self._body, 0.0, None)
         self._beside(self._body, None)
         for operation in self._operations:
             if operation.name == "agent.try":
@@ -74,22 +74,24 @@ class _Dues:
 
     # --- on the path ---
 
-    def _path(self, region: Region, after: float, loop: Operation | None, within: bool) -> float:
-        """What the operations of a region need, `after` being needed behind it. `within` a loop nobody waits for the
-        others."""
-        total = 0.0
+    def _path(self, region: Region, after: float, loop: Operation | None) -> tuple[float, bool]:
+        """What the operations of a region need, `after` being needed behind it, and whether any is on the path. In a
+        `loop` nobody waits for the others."""
+        total, on = 0.0, False
         for operation in reversed(region.operations):
-            behind = after if within else after + total
+            behind = after if loop is not None else after + total
             self._loop[id(operation)] = loop
-            need = self._promise.need(operation.id)
+            need, here = self._promise.need(operation.id), operation.id in self._promise.slices
             inside = loop or (operation if operation.name in _LOOPS else None)
             for inner in operation.regions:
-                need += self._path(inner, behind, inside, inside is not None)
-            if need > 0.0:
+                more, touched = self._path(inner, behind, inside)
+                need, here = need + more, here or touched
+            if here:
                 self._on[id(operation)] = self._promise.limit - behind
                 self._needs[id(operation)] = need
+                on = True
             total += need
-        return total
+        return total, on
 
     # --- beside it ---
 
@@ -145,7 +147,11 @@ class _Dues:
         if need:
             whole = sum(self._promise.need(stage) for stage in self._promise.slices)
             begins = max(0.0, whole - need - (self._promise.limit - due))
-        latest = max(due - self._longest(right), begins + max(own, need))
+        reserve, latest = due - self._longest(right), begins + max(own, need)
+        if reserve <= begins:
+            return  # there is no time for the right side, whatever the left one does
+        # A left side that does not fit anyway gets no more than what the right one leaves.
+        latest = reserve if latest > due else max(reserve, latest)
         for inner in _inside(left):
             known = self._due[id(inner)]
             if known is not None:

@@ -52,7 +52,7 @@ class Port:
                 machine.orders.append(DeliverEnd(self.number))
         self.came = machine.now
         if self.stage is None:
-            self._held_back()
+            self._caller()
 
     def taken(self, count: int) -> None:
         reader = self.reader
@@ -62,15 +62,19 @@ class Port:
             self.stage.epoch = reader.epoch
         if reader.ready:
             self.notify()
-        elif self.stage is None and self.run.pauses.late:
-            self._held_back()
+        elif self.stage is None:
+            self._caller()
 
-    def _held_back(self) -> None:
-        """The caller has taken what there is, or has not."""
-        pauses, late = self.run.pauses, self.reader.ready
-        if late or pauses.late:
-            pauses.late = late
-            pauses.look()
+    def _caller(self) -> None:
+        """The caller was given an item, or has taken one: somebody may wait for that."""
+        run = self.run
+        if run.pauses.held or not run.stages:
+            run.pauses.look()
+
+    @property
+    def untaken(self) -> bool:
+        """Whether something is on its way."""
+        return self.reader.position > self.reader.taken
 
     def withdraw(self, places: tuple[int, ...]) -> None:
         machine = self.run.machine
@@ -126,7 +130,7 @@ class Started:
         self.gone = False
         self.epoch: Epoch | None = None
         run.stages[self.number] = self
-        if run.pauses.late:
+        if run.pauses.now:
             run.pauses.look()
         machine.stages[self.number] = self
         if channel is not None:
@@ -159,8 +163,7 @@ class Started:
                 self.run.machine.disarm(self)
             pauses = self.run.pauses
             pauses.held += 1
-            if pauses.late:
-                pauses.look()
+            pauses.look()
 
     def more(self) -> None:
         channel = self.channel
@@ -181,8 +184,7 @@ class Started:
                     self.overdue.look()
                 pauses = self.run.pauses
                 pauses.held -= 1
-                if pauses.late:
-                    pauses.look()
+                pauses.look()
             self.granted += extra
             machine.orders.append(Grant(self.number, extra))
 

@@ -158,6 +158,10 @@ class Cache:
         await self.model.release(self.sequence)
 
 
+_LINE = 1e-3
+"""Seconds below which a prompt that waited for its turn was in no line."""
+
+
 async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | None:
     """Fill a KV cache with the prompt; from the cache of what it begins with, where that was filled ahead. Of nothing,
     ahead, there is no cache."""
@@ -177,8 +181,9 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | 
             raise StageFailure("too_long", error.problem) from error
         raise
     context.usage.add("cached_tokens", sequence.stats.cached_tokens)
-    if sequence.stats.queued_seconds > 0:
-        context.usage.add("seconds_in_line", sequence.stats.queued_seconds)
+    queued = sequence.stats.queued_seconds
+    if queued >= _LINE:
+        context.usage.add("seconds_in_line", queued)
     _count_compiled(context, model, before)
     return Cache(model, sequence)
 

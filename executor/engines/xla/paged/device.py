@@ -70,9 +70,10 @@ class PagedDevice:
         """A prompt to compute. `deadline` is on this thread's clock."""
         self._sequences[sequence.number] = sequence
         service = sequence.service
+        now = sequence.making.arrived = monotonic()
         self._tell(
             Arrived(
-                monotonic(),
+                now,
                 sequence.number,
                 sequence.prompt,
                 deadline=deadline,
@@ -149,6 +150,7 @@ class PagedDevice:
                     sequence = self._sequences[order.sequence]
                     if not sequence.making.admitted:
                         sequence.making.admitted, sequence.cached_tokens = True, order.cached
+                        sequence.queued_seconds = monotonic() - sequence.making.arrived
                 case Copy():
                     self._steps.pool.copy(order.source, order.target)
                 case Refuse():

@@ -122,6 +122,8 @@ class Making:
         """`[1, vocabulary]` behind the prompt, until the first token is chosen."""
         self.admitted = False
         """Whether it had memory once."""
+        self.arrived = 0.0
+        """When, on the clock of the device's thread."""
         self.sampling: Sampling | None = None
         """Set when the reply begins."""
         self.constraint: Constraint | None = None
