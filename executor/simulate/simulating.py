@@ -63,7 +63,9 @@ def simulate(
             clock.at(arrival.at, partial(walk.arrive, number, arrival))
     clock.run()
     records.sort(key=lambda record: record.number)
-    return summed_up(system, records, walk.pool_records(), warm=int(runs * warm), seed=seed, errors=errors)
+    notes = walk.notes() if isinstance(walk, MachineRuns) else ()
+    pools = walk.pool_records()
+    return summed_up(system, records, pools, warm=int(runs * warm), seed=seed, errors=errors, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ class SimulatedRun:
 class Execution:
     """One execution of a stage. It came at `came`, was in its pool's line from `asked`, served from `began`; its first
     item was there at `first`, it is over at `ended`. Of one that reads a stream, `came` is when its first item did and
-    `last` when its last did."""
+    `last` when its last did. `bounded`: no `timeout` is written for it, so that a run gives it the deadline of every
+    call."""
 
     number: int
     run: SimulatedRun
@@ -75,6 +76,7 @@ class Execution:
     working: bool = False
     each: float = 0.0
     streams: bool = False
+    bounded: bool = False
 
     @property
     def name(self) -> str:
