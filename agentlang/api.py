@@ -7,7 +7,7 @@ the event loop) is imported by the step that needs it.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .planner.hardware import Machine
     from .planner.place import Confirm, Confirmed, Options
     from .planner.plan import Made, Plan
+    from .planner.profile import Profile
     from .planner.report import Compared
     from .planner.space.build import Built
     from .planner.space.problem import Choice
@@ -252,11 +253,13 @@ def problem(
     """What there is to decide about one pipeline, as `plan` decides it."""
     import hashlib
 
-    from .planner import calibrate, hardware
+    from .planner import calibrate, hardware, profile
     from .planner.options import Options
     from .planner.place import problem as made_of
 
     program, chosen = compiled.program, options or Options()
+    if chosen.profile is None and not chosen.unprofiled:
+        chosen = replace(chosen, profile=profile.load(compiled.graph.pipeline(pipeline)))
     here = here or chosen.here
     fleet_of, found = _fleet(compiled, fleet, here)
     if found:
@@ -464,6 +467,30 @@ def learn(compiled: Compiled, pipeline: str, machine: Machine, end: End) -> None
     seen = observe(compiled.graph, pipeline, machine, had, measured(compiled.graph.pipeline(pipeline), end))
     with suppress(OSError):
         calibrate.save(calibrate.load(machine.key).refined(seen))
+
+
+def remember(compiled: Compiled, pipeline: str, machine: Machine, ends: Sequence[End]) -> Profile:
+    """Keep what runs brought (the lengths of prompts and replies, turns of loops, shares of branches), so that the next
+    plan of this pipeline reckons with it. A cache that cannot be written loses nothing but that. ValueError without
+    runs."""
+    from .executor.measured import brought
+    from .planner import profile
+    from .planner.observe import prompt_sizes
+
+    if not ends:
+        raise ValueError("nothing is brought without a run")
+    of = compiled.graph.pipeline(pipeline)
+    had = brought(of, ends)
+    tokens = sum(end.usage.get("tokens_in", 0.0) for end in ends) / len(ends)
+    whole = prompt_sizes(compiled.graph, pipeline, had, tokens, machine=machine)
+    guessed = [name for name in whole if name not in had]
+    if len(guessed) == 1:
+        # Of several, nobody knows what each is of the tokens that were counted.
+        had[guessed[0]] = whole[guessed[0]]
+    found = profile.made(of, len(ends), had)
+    with suppress(OSError):
+        profile.save(found)
+    return found
 
 
 def models_of(program: Program) -> tuple[str, ...]:

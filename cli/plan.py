@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", metavar="FILE", help="for the load of recorded requests: Azure or sessions (CSV), Mooncake (JSONL)"
     )
+    parser.add_argument(
+        "--unprofiled", action="store_true", help="by what the goal assumes, whatever `agentlang profile` measured"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the plan as JSON, or its picture as SVG")
     parser.add_argument("--enforce-goal", action="store_true", help="a missed goal is an error")
     plan_answers.configure(parser)
@@ -62,7 +65,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
             return console.fail((*target.problems, *told), target.sources, unread(told))
         target = replace(target, problems=(*target.problems, *told))
     machine = hardware.load_or_measure(measuring(console))
-    options = Options(convention=arguments.cost, enforce_goal=arguments.enforce_goal, trace=trace)
+    options = Options(
+        convention=arguments.cost,
+        enforce_goal=arguments.enforce_goal,
+        trace=trace,
+        unprofiled=arguments.unprofiled,
+    )
     choice = choose_engines(target.compiled, target.pipeline, machine, options=options)
     if plan_answers.wanted(arguments):
         return plan_answers.execute(arguments, console, replace(target, compiled=choice.compiled), machine, options)

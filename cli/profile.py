@@ -2,7 +2,8 @@
 and say how far the predictions were off before and after.
 
 What is learnt stays on this machine. `plan` and `run` then put each chat model on the engine that keeps the goal, and
-costs least, wherever the program leaves that open.
+costs least, wherever the program leaves that open, and reckon with what the runs brought: lengths of prompts and
+replies, turns of loops, shares of branches.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..api import Compiled
     from ..executor.frames import End
     from ..planner.hardware import Machine
+    from ..planner.profile import Profile
     from ..planner.report import Compared
 
 _RUNS = 5
@@ -39,6 +41,7 @@ class _Profiled:
     runs: int
     before: tuple[Compared, ...]
     after: tuple[Compared, ...]
+    ends: tuple[End, ...] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ..api import remember
     from ..engine_choice import choose_engines, undecided, with_engines
     from ..executor.values import bind
+    from ..ir.sizes import given
     from ..planner import hardware
+    from ..planner.workload import sizing
     from .inputs import gather
     from .models import Watch
 
@@ -86,11 +92,14 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         if isinstance(one, int):
             return one
         done.append(one)
+    goal = target.compiled.program.goal(target.pipeline)
+    assumed = sizing(target.compiled.graph, target.pipeline, given(goal) if goal else {}).values
+    brought = remember(target.compiled, target.pipeline, machine, [end for one in done for end in one.ends])
     choice = choose_engines(target.compiled, target.pipeline, machine)
     if console.json:
-        console.document(_document(done, choice.engines))
+        console.document({**_document(done, choice.engines), "workload": _brought_json(brought)})
     else:
-        console.print("\n\n".join(map(_text, done)))
+        console.print("\n\n".join((*map(_text, done), _brought(brought, assumed))))
         if choice.why:
             console.print("\n" + "\n".join(choice.why))
     return Exit.DONE
@@ -151,7 +160,7 @@ class _Profiling:
         if engine in CANDIDATES:
             profiled(self.target.compiled, engine, self.machine)
         after = [compare(self.compiled, planned, end, self.machine) for end in ends]
-        return _Profiled(engine, len(ends), _middle(before), _middle(after))
+        return _Profiled(engine, len(ends), _middle(before), _middle(after), tuple(ends))
 
     def run(self) -> End:
         import anyio
@@ -235,6 +244,20 @@ def _verdict(one: _Profiled) -> str:
 
 def _off(row: Compared) -> str:
     return f"x {row.ratio:.2f}" if row.ratio is not None else ""
+
+
+def _brought(profile: Profile, assumed: Mapping[str, float]) -> str:
+    """What the runs brought beside what was reckoned with, of which plans reckon with the former from now on."""
+    from ..planner.tables import table
+
+    runs = f"{profile.runs} run{'s' if profile.runs > 1 else ''}"
+    rows = [(f"brought by {runs}", "mean", "assumed")]
+    rows += [(name, f"{mean:.4g}", f"{assumed[name]:.4g}") for name, mean in profile.sizes if name in assumed]
+    return "\n".join(table(rows)) if len(rows) > 1 else f"{runs} told nothing of sizes"
+
+
+def _brought_json(profile: Profile) -> dict[str, object]:
+    return {"runs": profile.runs, "sizes": dict(profile.sizes)}
 
 
 def _document(done: Sequence[_Profiled], engines: Mapping[str, str]) -> dict[str, object]:

@@ -230,7 +230,7 @@ def _workload(plan: Plan) -> list[str]:
     rows = [("workload", "", "basis")]
     if plan.workload.rate:
         rows.append(("rate", show_value(plan.workload.rate.value, "per s"), _basis(plan.workload.rate)))
-    rows += [(name, show_value(f.value, f.unit), _basis(f)) for name, f in plan.workload.sizes]
+    rows += [(name, show_value(f.value, f.unit), _why(f)) for name, f in plan.workload.sizes]
     rows += [(name, _part(f), _basis(f)) for name, f in plan.workload.trace]
     return table(rows) if len(rows) > 1 else []
 
@@ -325,6 +325,13 @@ def _saving(plan: Plan, value: float | None) -> str:
 def _basis(figure: Figure) -> str:
     told = figure.basis in (Basis.GIVEN, Basis.TRACE) and figure.source
     return figure.basis.value + (f", {figure.source}" if told else "")
+
+
+def _why(figure: Figure) -> str:
+    """The basis of a size: `measured in 5 runs`."""
+    if figure.basis is Basis.MEASURED and figure.source.startswith("in "):
+        return f"{figure.basis.value} {figure.source}"
+    return _basis(figure)
 
 
 def _part(figure: Figure) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ..ir.graph import Graph
 from ..ir.sizes import resolve
 from .figures import Basis, Figure
+from .profile import Profile
 from .traces.load import Load, Seen
 
 _BASES = {"program": Basis.DERIVED, "assumed": Basis.ASSUMED, "goal": Basis.GIVEN}
@@ -32,25 +33,29 @@ def sizing(
     assumed: Mapping[str, float],
     measured: Mapping[str, float] | None = None,
     trace: Load | None = None,
+    profile: Profile | None = None,
 ) -> Sizing:
-    """The sizes of `pipeline`: what was measured (a run's own), else the means of a trace, else what its goal assumes,
-    else defaults."""
+    """The sizes of `pipeline`: what was measured (a run's own), else the means of a trace, else those of past runs,
+    else what its goal assumes, else defaults."""
     seen = measured or {}
     recorded = {size.name: size for size in trace.sizes} if trace else dict[str, Seen]()
     means = {name: size.mean for name, size in recorded.items()}
-    resolved, unused = resolve(graph.pipeline(pipeline).sizes, {**assumed, **means, **seen})
+    past = dict(profile.sizes) if profile else dict[str, float]()
+    resolved, unused = resolve(graph.pipeline(pipeline).sizes, {**assumed, **past, **means, **seen})
     figures: list[tuple[str, Figure]] = []
     for size in resolved:
         if size.name in seen:
             basis, source = Basis.MEASURED, "this run"
         elif size.name in recorded and trace is not None:
             basis, source = Basis.TRACE, f"mean of {_requests(trace)}"
+        elif size.name in past and profile is not None:
+            basis, source = Basis.MEASURED, f"in {profile.runs} run{'s' if profile.runs > 1 else ''}"
         else:
             basis = _BASES[size.basis]
             source = "the goal" if basis is Basis.GIVEN else ""
         figures.append((size.name, Figure(size.value, _unit(size.name), basis, source)))
     known = graph.pipeline(pipeline).unread
-    told = {*seen, *recorded}
+    told = {*seen, *recorded, *past}
     return Sizing(tuple(figures), tuple(name for name in unused if name not in told and not _of(name, known)))
 
 

@@ -7,7 +7,7 @@ stages queue in pools, which `evaluate` counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ...base.problems import Problems, has_errors
@@ -19,7 +19,7 @@ from .. import problems
 from ..calibrate import Calibration
 from ..catalogue import device as known_device
 from ..codec import digest
-from ..figures import Basis, Figure
+from ..figures import Basis, Figure, show_value
 from ..goals import LATENCIES, PLANNED, objective_of, soft_of
 from ..hardware import Machine
 from ..moments import Expression, written
@@ -80,7 +80,7 @@ def build(
     known = calibration if calibration and calibration.machine == machine.key else Calibration(machine.key)
     trace = without(chosen.trace, chosen.measured) if chosen.trace else None
     stated = assumptions(goal) if goal else {}
-    work = sizing(graph, pipeline, stated, chosen.measured, trace)
+    work = sizing(graph, pipeline, stated, chosen.measured, trace, chosen.profile)
     names = tuple(name for name, _ in work.figures)
     found += tuple(problems.unknown_size(name, names, goal.span if goal else None) for name in work.unused)
     nominal = _nominal(fleet, machine)
@@ -100,7 +100,8 @@ def build(
     if trace is not None:
         asked = Asked(graph, pipeline, run, work, chosen, alone(given))
         for percentile in sorted(percentiles):
-            sizes = sizing(graph, pipeline, stated, {**trace.slow(percentile), **chosen.measured}).values
+            large = {**trace.slow(percentile), **chosen.measured}
+            sizes = sizing(graph, pipeline, stated, large, None, chosen.profile).values
             if sizes == work.values:
                 continue
             walked = forecast(
@@ -128,7 +129,7 @@ def build(
     made = Made(machine, known, chosen, fleet.name if fleet else None)
     told = _of_trace(trace, promises) if trace else ()
     rated = any(term.kind == "rate" for term in goal.terms) if goal else False
-    notes = (*given.notes, *told)
+    notes = (*given.notes, *told, *_not_as_assumed(graph, pipeline, stated, work))
     return Built(problem, run, work, inputs, graph, pipeline, name, made, notes, rated, seen), found
 
 
@@ -210,6 +211,18 @@ def _of_trace(trace: Load, promises: Iterable[Promise]) -> Iterator[str]:
     if trace.again is not None:
         yield f"that {trace.again:.0%} of the prompts' tokens of {trace.file} came before is not counted: simulate does"
     yield from trace.notes
+
+
+def _not_as_assumed(graph: Graph, pipeline: str, stated: Mapping[str, float], work: Sizing) -> Iterator[str]:
+    """Where the goal assumes something that recorded or past runs did not have."""
+    assumed = dict(sizing(graph, pipeline, stated).figures)
+    for name, figure in work.figures:
+        said = assumed[name]
+        if said.basis is Basis.GIVEN and figure.basis in (Basis.TRACE, Basis.MEASURED) and figure.value != said.value:
+            yield (
+                f"{name}: {show_value(figure.value, figure.unit)} ({figure.basis.value} {figure.source}), "
+                f"where the goal assumes {show_value(said.value, said.unit)}"
+            )
 
 
 def _text(term: GoalTerm) -> str:
