@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +23,7 @@ from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
     from ..planner.catalogue import Device
+    from ..planner.cells.plan import CellsPlan
     from ..planner.plan import Plan
     from ..planner.space.build import Built
     from ..planner.verify import Summary
@@ -71,13 +72,19 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _verdict(
-    name: str, plan: Plan, document: Mapping[str, object], built: Built, target: Target, console: Console
+    name: str, plan: Plan | CellsPlan, document: Mapping[str, object], built: Built, target: Target, console: Console
 ) -> int:
+    from ..planner.plan import Plan
     from ..planner.verify import summary, verify
+    from ..planner.verify.cells import summary_of_cells, verify_cells
     from ..planner.verify.given import given_of
 
-    findings = verify(document, built.problem, given_of(built))
-    found = None if findings else summary(document, built.problem)
+    if isinstance(plan, Plan):
+        findings = verify(document, built.problem, given_of(built))
+        found = None if findings else summary(document, built.problem)
+    else:
+        findings = verify_cells(document, built.problem, lambda problem: given_of(replace(built, problem=problem)))
+        found = None if findings else summary_of_cells(document)
     if console.json:
         told = [{"path": each.path, "said": each.said, "derived": each.derived} for each in findings]
         rest = {} if found is None else asdict(found)
@@ -109,13 +116,13 @@ def hardware_key() -> str:
     return machine_key()
 
 
-def _read(name: str, again: str) -> tuple[Plan | None, Mapping[str, object], Problems]:
+def _read(name: str, again: str) -> tuple[Plan | CellsPlan | None, Mapping[str, object], Problems]:
     """The plan, typed and as it stands in the file."""
-    from ..planner.plan import from_json
+    from ..planner.cells.plan import read
 
     try:
         data = Path(name).read_bytes()
-        return from_json(data), json.loads(data), ()
+        return read(data), json.loads(data), ()
     except OSError as error:
         return None, {}, (words.plan_missing(name, (error.strerror or str(error)).lower(), again),)
     except (ValueError, RecursionError) as error:
@@ -135,7 +142,7 @@ def _catalogue(name: str | None) -> tuple[Mapping[str, Device], Problems]:
         return {}, (words.catalogue_unread(name, str(error)),)
 
 
-def _measurements(name: str, plan: Plan, arguments: argparse.Namespace) -> tuple[Problems, int]:
+def _measurements(name: str, plan: Plan | CellsPlan, arguments: argparse.Namespace) -> tuple[Problems, int]:
     """What is wrong with the measurements that were given beside the plan, or with the plan by them."""
     from ..planner.calibrate import Calibration
     from ..planner.hardware import Machine
@@ -170,16 +177,18 @@ def _program(target: Target) -> str:
     return hashlib.sha256(target.compiled.program.source.text.encode()).hexdigest()
 
 
-def _built(plan: Plan, target: Target) -> tuple[Built | None, Problems]:
+def _built(plan: Plan | CellsPlan, target: Target) -> tuple[Built | None, Problems]:
     """The problem that the plan answers, from its program and what it carries."""
     from ..api import problem_again
     from ..engine_choice import engines_of, with_engines
+    from ..planner.plan import Plan
 
-    compiled = with_engines(target.compiled, engines_of(plan, target.compiled.program))
+    one = plan if isinstance(plan, Plan) else plan.cells[0].plan
+    compiled = with_engines(target.compiled, engines_of(one, target.compiled.program))
     return problem_again(compiled, plan.pipeline, plan.made)
 
 
-def _other_inputs(plan: Plan, built: Built) -> str:
+def _other_inputs(plan: Plan | CellsPlan, built: Built) -> str:
     """What the plan was made from that is not what was given; empty if all is the same."""
     differing = [
         each.name for each in fields(plan.inputs) if getattr(plan.inputs, each.name) != getattr(built.inputs, each.name)

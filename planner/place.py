@@ -159,14 +159,13 @@ def decided_in_cells(
 
 def _in_cells(built: Built, found: Found, confirm: Confirm | None) -> CellsPlan | None:
     """Cells, where they do what one placement cannot. What is said of each as a plan is what a search says of it."""
-    from .cells import divided, settled
+    from .cells import divided_and_tried
     from .cells.assemble import assemble_cells
 
     single = found.outcomes[0].objective if found.outcomes else None
-    cells = divided(built.problem, single)
-    if cells is None:
+    tried = divided_and_tried(built.problem, single, lambda problem, known: _tried(problem, known, confirm))
+    if tried is None:
         return None
-    tried = settled(built.problem, cells, lambda problem, known: _tried(problem, known, confirm))
     plan = assemble_cells(built, tried.divided, tried.found, single)
     said = tried.confirmed
     missed = [f"cell {number}, {each.by}: {one}" for number, each in enumerate(said, 1) for one in each.missed]
@@ -249,9 +248,9 @@ def _tried(problem: Problem, found: Found, confirm: Confirm | None) -> tuple[Fou
 
 
 def _larger(problem: Problem, choice: Choice) -> Iterator[Choice]:
-    """The same with a replica more in one of its pools."""
+    """The same with a replica more in one of its pools; hosts come with devices, and are seldom what is waited for."""
     for place, (pool, count) in enumerate(zip(problem.pools, choice.replicas, strict=True)):
-        if count and pool.slots:
+        if count and pool.slots and not pool.host:
             yield replace(choice, replicas=(*choice.replicas[:place], count + 1, *choice.replicas[place + 1 :]))
 
 

@@ -7,6 +7,6 @@ every run is in one cell, which keeps every promise for its runs, the whole keep
 """
 
 from .find import Cell, Divided, divided
-from .settle import Settled, settled
+from .settle import Settled, divided_and_tried
 
-__all__ = ["Cell", "Divided", "Settled", "divided", "settled"]
+__all__ = ["Cell", "Divided", "Settled", "divided", "divided_and_tried"]

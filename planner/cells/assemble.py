@@ -50,7 +50,7 @@ def assemble_cells(built: Built, divided: Divided, found: tuple[Found, ...], sin
             bound=divided.bound,
             baselines=(("one placement alone", single),),
         ),
-        scarcity=tuple((tier.name, divided.prices[tier.name]) for tier in problem.tiers if not tier.endpoint),
+        scarcity=tuple(divided.prices.items()),
         notes=built.notes,
     )
 

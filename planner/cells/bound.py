@@ -6,20 +6,22 @@ devices, waiting and what does not fit together left aside; and the cells togeth
 each stage's runs freely among its pools, so that this holds, costs no more than any division does. Stages that an
 option wants together are shared together.
 
-The prices of the devices that come out of the program prove the bound by addition alone (`lowest`): with them, a run
-costs at least what each stage costs at its cheapest, less what the devices that there are bring in.
+The prices of the devices that come out of the program prove the bound by addition alone (`verify.least`): with them, a
+run costs at least what each stage costs at its cheapest, less what the devices that there are bring in. What is claimed
+is that sum, which anybody can add up again, and not what the program itself says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import fsum, inf, isfinite
 
 from ..search.pruning import prune
 from ..search.reading import Reading
 from ..space.evaluate import FULLEST, STEPS
 from ..space.problem import MANY, Option, Problem
+from ..verify.least import least
 from .simplex import minimise
 
 _LITTLE = 1e-4
@@ -43,8 +45,8 @@ class Bundle:
 @dataclass(frozen=True, slots=True)
 class Bound:
     """`least` is proven: no division has a smaller objective (infinite: there is none, 0 where nothing is known).
-    `prices` are dollars a second of a device by tier, at least what is paid: above it where there are too few.
-    `scarce` are the tiers of which all are taken, `used` those that take part."""
+    `prices` are those that prove it: of a device of each tier, in units of the objective a second; above what is paid
+    where there are too few. `scarce` are the tiers of which all are taken, `used` those that take part."""
 
     least: float
     prices: Mapping[str, float]
@@ -56,9 +58,8 @@ def bounded(problem: Problem) -> Bound:
     """The bound of a problem with a rate."""
     assert problem.rate is not None
     found = bundles(problem)
-    paid = {tier.name: tier.dollars.value for tier in problem.tiers}
     if found is None:
-        return Bound(inf, paid, (), ())
+        return Bound(inf, {}, (), ())
     stages, tiers = len(problem.stages), problem.tiers
     weights = [tier.dollars.value if problem.objective == "cheapest" else 0.0 for tier in tiers]
     limited = [number for number, tier in enumerate(tiers) if tier.high < MANY and not tier.endpoint]
@@ -82,37 +83,27 @@ def bounded(problem: Problem) -> Bound:
     costs = [each.own for each in found] + [weight / problem.rate for weight in weights] + [0.0] * (2 * len(tiers))
     solved = minimise(costs, rows, right)
     prices = [max(0.0, -price) * problem.rate for price in solved.prices[stages : stages + len(tiers)]]
-    shares = list(solved.prices[:stages])
     if not solved.feasible:
-        none = [0.0] * len(tiers)
-        free = [replace(each, own=0.0) for each in found]
-        short = _added(problem, free, none, shares, prices)
-        needed = fsum(shares)
-        return Bound(inf if short > _SURE * needed > 0.0 else 0.0, paid, (), ())
-    least = 0.0
-    if problem.objective != "fastest":
-        least = max(0.0, _added(problem, found, weights, shares, prices))
+        short = _short(problem, found, list(solved.prices[:stages]), prices)
+        return Bound(inf if short else 0.0, {}, (), ())
+    named = {tier.name: price for tier, price in zip(tiers, prices, strict=True) if not tier.endpoint}
     scarce = tuple(tiers[n].name for n in limited if prices[n] > weights[n] * (1.0 + 1e-6))
     taking = {each.tier for each, part in zip(found, solved.values, strict=False) if part > 1e-9}
-    dear = {tier.name: max(tier.dollars.value, price) for tier, price in zip(tiers, prices, strict=True)}
-    return Bound(least, dear, scarce, tuple(tier.name for n, tier in enumerate(tiers) if n in taking))
+    used = tuple(tier.name for n, tier in enumerate(tiers) if n in taking)
+    return Bound(least(problem, named), named, scarce, used)
 
 
-def _added(
-    problem: Problem, found: list[Bundle], weights: list[float], shares: list[float], prices: list[float]
-) -> float:
-    """What these prices prove: of each stage no more than lets every bundle cost what its stages do; less what the
-    devices are worth beyond what is paid for them."""
+def _short(problem: Problem, found: list[Bundle], shares: list[float], prices: list[float]) -> bool:
+    """Whether prices prove that all devices together are too few: what a run takes at the least, by the prices of its
+    stages (no more of each than lets every bundle cost what its stages do), is more than there is of all."""
     assert problem.rate is not None
+    needed = fsum(shares)
     for each in found:
-        over = fsum(shares[stage] for stage in each.stages) - each.seconds * prices[each.tier] - each.own
+        over = fsum(shares[stage] for stage in each.stages) - each.seconds * prices[each.tier]
         if over > 0.0:
             shares[each.stages[0]] -= over
-    rent = 0.0
-    for tier, weight, price in zip(problem.tiers, weights, prices, strict=True):
-        if not tier.endpoint:
-            rent += (weight - price) * (tier.high if price > weight else tier.low)
-    return fsum(shares) + rent / problem.rate
+    there = fsum(price * tier.high for tier, price in zip(problem.tiers, prices, strict=True) if not tier.endpoint)
+    return fsum(shares) - there / problem.rate > _SURE * needed > 0.0
 
 
 # --- what stages take --------------------------------------------------------------------------------------------
@@ -178,7 +169,7 @@ def _bundle(problem: Problem, reading: Reading, pool: str, members: Mapping[int,
     for stage, option in members.items():
         times = problem.stages[stage].executions
         if of.slots and not of.host and not problem.tiers[tier].endpoint:
-            seconds += times * option.busy * of.devices / of.slots * STEPS / FULLEST
+            seconds += times * option.mean_busy * of.devices / of.slots * STEPS / FULLEST
         own += times * (option.joules if problem.objective == "greenest" else option.dollars)
     if problem.objective == "fastest" or not isfinite(own):
         own = 0.0

@@ -7,10 +7,10 @@ the bound says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import isfinite
+from math import inf, isfinite
 
 from ..search import search
 from ..space.evaluate import Outcome, evaluate
@@ -62,39 +62,64 @@ class Divided:
 def divided(problem: Problem, single: float | None = None) -> Divided | None:
     """The best cells that are found, at least two; None where there is nothing to divide, where none are found, and
     where they are not clearly better than one placement, whose objective is `single`. The same each time."""
+    return next(divisions(problem, single), None)
+
+
+def divisions(problem: Problem, single: float | None = None) -> Generator[Divided, Collection[Choice] | None, None]:
+    """As `divided`, and on: with the choices that are sent to it refused, the next best."""
     if not divisible(problem):
-        return None
+        return
     bound = bounded(problem)
     if not isfinite(bound.least):
-        return None
+        return
     # Without scarcity nothing keeps the cheapest placement from serving every run.
     if single is not None and (not bound.scarce or bound.least >= single * (1.0 - SAVES)):
-        return None
+        return
     # What the least of a tier costs is paid whatever the cells do: no search has to see it.
     free = replace(problem, tiers=tuple(replace(tier, low=0) for tier in problem.tiers))
-    placements = _candidates(free, bound)
+    prices = {tier.name: max(tier.dollars.value, bound.prices.get(tier.name, 0.0)) for tier in problem.tiers}
+    if problem.objective != "cheapest":
+        prices = {tier.name: tier.dollars.value for tier in problem.tiers}
+    placements = _candidates(free, bound, prices)
+    looked = 0
+    while True:
+        parts, more = _best(problem, free, placements, prices)
+        looked += more
+        cells = _cells(problem, placements, parts)
+        if len(cells) < 2 or not all(cell.outcome.holds for cell in cells):
+            return
+        objective = whole(problem, cells)
+        if single is not None and objective > single * (1.0 - SAVES):
+            return
+        refused = yield Divided(cells, objective, min(bound.least, objective), bound.prices, looked)
+        out = {choice.options for choice in refused or ()}
+        if not any(each.options in out for each in placements):
+            return
+        placements = [each for each in placements if each.options not in out]
+
+
+def _best(
+    problem: Problem, free: Problem, placements: list[Placement], prices: Mapping[str, float]
+) -> tuple[tuple[Part, ...], int]:
+    """The best parts of these placements, and of those that are found to improve them (which are added); how many sums
+    were looked at."""
     best: tuple[Part, ...] = ()
-    objective, looked = float("inf"), 0
+    objective, looked = inf, 0
+    tried = {each.options for each in placements}
     for _ in range(ROUNDS):
-        chosen = choose(problem, placements, bound.prices)
+        chosen = choose(problem, placements, prices)
         if chosen is None:
-            return None
+            break
         looked += chosen.looked
         if chosen.objective >= objective * (1 - 1e-9):
             break
         best, objective = chosen.parts, chosen.objective
-        known = {each.options for each in placements}
-        more = [options for options in _improved(free, best) if options not in known]
+        more = [options for options in dict.fromkeys(_improved(free, best)) if options not in tried]
         if not more:
             break
-        placements += [placement(free, options) for options in dict.fromkeys(more)]
-    cells = _cells(problem, placements, best)
-    if len(cells) < 2 or not all(cell.outcome.holds for cell in cells):
-        return None
-    objective = whole(problem, cells)
-    if single is not None and objective > single * (1.0 - SAVES):
-        return None
-    return Divided(cells, objective, min(bound.least, objective), bound.prices, looked)
+        tried.update(more)
+        placements += [each for options in more if (each := placement(free, options)).sizes]
+    return best, looked
 
 
 def divisible(problem: Problem) -> bool:
@@ -113,10 +138,10 @@ def whole(problem: Problem, cells: tuple[Cell, ...]) -> float:
 # --- candidates --------------------------------------------------------------------------------------------------
 
 
-def _candidates(problem: Problem, bound: Bound) -> list[Placement]:
+def _candidates(problem: Problem, bound: Bound, prices: Mapping[str, float]) -> list[Placement]:
     found: dict[tuple[int, ...], Placement] = {}
     for names in _subsets(problem, bound):
-        for options in _searched(_only(problem, names, bound.prices)):
+        for options in _searched(_only(problem, names, prices)):
             if options not in found:
                 found[options] = placement(problem, options)
     return [each for each in found.values() if each.sizes]
@@ -172,10 +197,10 @@ def _searched(problem: Problem) -> Iterator[tuple[int, ...]]:
     assert problem.rate is not None
     rate, given = problem.rate, 0
     for _ in range(HALVES):
-        found = search(at_rate(problem, rate), seconds=1.0)
+        found = search(at_rate(problem, rate), seconds=1.0, top=2)
         if found.choices:
             given += 1
-            yield found.choices[0].options
+            yield from (choice.options for choice in found.choices)
         if given == 2:
             return
         rate /= 2.0

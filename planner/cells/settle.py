@@ -4,29 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from ..search import search
 from ..search.found import FEASIBLE, GAP, ONLY, OPTIMAL, Found
 from ..space.evaluate import SLACK
 from ..space.problem import Choice, Problem
-from .find import Cell, Divided, cells_of, whole
+from .find import Cell, Divided, cells_of, divisions, whole
 
-T = TypeVar("T")
-Try = Callable[[Problem, Found], tuple[Found, T | None]]
+if TYPE_CHECKING:
+    from ..place import Confirmed
+
+Try = Callable[[Problem, Found], "tuple[Found, Confirmed | None]"]
 """Tries what was found of a problem; gives it with the choice first that passed, and what was said of it."""
+
+ATTEMPTS = 3
+"""Divisions that are tried, where cells do not pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Generic[T]):
+class Settled:
     """Cells with what is known of each, and what was said of those that were tried."""
 
     divided: Divided
     found: tuple[Found, ...]
-    confirmed: tuple[T, ...]
+    confirmed: tuple[Confirmed, ...]
+
+    @property
+    def refused(self) -> tuple[int, ...]:
+        """The places of the cells that did not pass."""
+        return tuple(number for number, said in enumerate(self.confirmed) if said.missed)
 
 
-def settled(problem: Problem, divided: Divided, tried: Try[T]) -> Settled[T]:
+def divided_and_tried(problem: Problem, single: float | None, tried: Try) -> Settled | None:
+    """The best division of which every cell passes; of a few, if none does, the one of which the fewest do not."""
+    best: Settled | None = None
+    asked = divisions(problem, single)
+    found = next(asked, None)
+    for _ in range(ATTEMPTS):
+        if found is None:
+            break
+        now = settled(problem, found, tried)
+        if best is None or len(now.refused) < len(best.refused):
+            best = now
+        if not now.refused:
+            break
+        try:
+            before, after = found.cells, now.divided.cells
+            found = asked.send([cells[number].choice for number in now.refused for cells in (before, after)])
+        except StopIteration:
+            break
+    return best
+
+
+def settled(problem: Problem, divided: Divided, tried: Try) -> Settled:
     """The best choice for each cell at its rate on its devices, or one with some of the devices that all of them leave,
     where the best does not pass."""
     left = {
@@ -36,7 +67,7 @@ def settled(problem: Problem, divided: Divided, tried: Try[T]) -> Settled[T]:
     }
     known: list[Found] = []
     choices: list[Choice] = []
-    said: list[T] = []
+    said: list[Confirmed] = []
     for cell in divided.cells:
         found = search(cell.problem, seconds=2.0)
         if not found.choices:

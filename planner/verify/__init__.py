@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, prod
 from typing import Any, cast
@@ -25,7 +25,19 @@ from .document import Document
 from .facts import CLOSE, Facts
 from .trees import WORDS, Given, Tree
 
-__all__ = ["EXEMPT", "Facts", "Finding", "Given", "Summary", "seal", "summary", "verify"]
+__all__ = [
+    "EXEMPT",
+    "Facts",
+    "Finding",
+    "Given",
+    "Summary",
+    "choice_of",
+    "differences",
+    "seal",
+    "summary",
+    "summed",
+    "verify",
+]
 
 EXEMPT: Mapping[str, str] = {
     "seal": "it is what is checked, over all the rest",
@@ -96,12 +108,12 @@ def seal(document: Mapping[str, object]) -> str:
 def verify(plan: Mapping[str, object], problem: Problem, given: Given) -> tuple[Finding, ...]:
     """All that is wrong with a plan (parsed JSON of the right shape) of this problem; empty where it holds."""
     found = [] if plan.get("seal") == seal(plan) else [Finding("seal", "is not that of the document")]
-    wrong, facts, numbers = _choice(plan, problem)
+    wrong, facts, numbers = choice_of(plan, problem)
     if facts is None:
         return (*found, *wrong)
     expected = {**Document(facts, numbers, given).tree(), "search": CLAIMS, "notes": WORDS, "seal": WORDS}
     found += wrong
-    found += _differences("", plan, expected)
+    found += differences("", plan, expected)
     found += _notes(plan, given)
     found += _search(plan, problem, facts)
     # Whoever has been found out once need not be found out by trying everything.
@@ -110,22 +122,26 @@ def verify(plan: Mapping[str, object], problem: Problem, given: Given) -> tuple[
 
 def summary(plan: Mapping[str, object], problem: Problem) -> Summary:
     """Of a plan that was found to hold."""
-    lines: list[Any] = cast("list[Any]", plan["certificate"])
+    found = summed(cast("list[Any]", plan["certificate"]))
+    tried = choices(problem)
+    return replace(found, tried=tried if tried <= FEW and not found.missed else 0)
+
+
+def summed(lines: list[Any]) -> Summary:
+    """Of the lines of a certificate."""
     margins = [
         ((line["right"] - line["left"]) / line["right"], str(line["name"]))
         for line in lines
         if line["holds"] and line["right"] and line["kind"] in ("promise", "rate", "load", "memory", "link")
     ]
     margin, tightest = min(margins, default=(inf, ""))
-    missed = sum(not line["holds"] for line in lines)
-    tried = choices(problem)
-    return Summary(len(lines), missed, tightest, margin, tried if tried <= FEW and not missed else 0)
+    return Summary(len(lines), sum(not line["holds"] for line in lines), tightest, margin, 0)
 
 
 # --- the choice ------------------------------------------------------------------------------------------------------
 
 
-def _choice(plan: Mapping[str, object], problem: Problem) -> tuple[list[Finding], Facts | None, dict[str, int]]:
+def choice_of(plan: Mapping[str, object], problem: Problem) -> tuple[list[Finding], Facts | None, dict[str, int]]:
     """The options and replicas that a plan names; no facts where they have no meaning."""
     stages: list[Any] = cast("list[Any]", plan["stages"])
     pools: list[Any] = cast("list[Any]", plan["pools"])
@@ -157,7 +173,7 @@ def _choice(plan: Mapping[str, object], problem: Problem) -> tuple[list[Finding]
 # --- leaf by leaf ----------------------------------------------------------------------------------------------------
 
 
-def _differences(path: str, said: object, derived: object) -> Iterator[Finding]:
+def differences(path: str, said: object, derived: object) -> Iterator[Finding]:
     """Where a document is not as it has to be."""
     if derived is CLAIM:
         return
@@ -173,14 +189,14 @@ def _differences(path: str, said: object, derived: object) -> Iterator[Finding]:
             elif key not in ours:
                 yield Finding(inner, "is nothing that a plan has")
             else:
-                yield from _differences(inner, theirs[key], ours[key])
+                yield from differences(inner, theirs[key], ours[key])
     elif isinstance(derived, (list, tuple)) and isinstance(said, list):
         wanted, items = cast("Sequence[object]", derived), cast("list[object]", said)
         if len(wanted) != len(items):
             yield Finding(path, f"a list of {len(items)}", f"one of {len(wanted)}")
             return
         for number, (one, other) in enumerate(zip(items, wanted, strict=True)):
-            yield from _differences(f"{path}[{number}]", one, other)
+            yield from differences(f"{path}[{number}]", one, other)
     else:
         plain: object = cast("object", derived)
         if not _same(said, plain):
