@@ -26,22 +26,6 @@ _ACK_SIZE = 1 << 18
 _OVERHEAD = 64
 
 
-class _Kept:
-    """A frame that is not acknowledged. One with a deadline says what is left of it when it is sent again."""
-
-    __slots__ = ("chunk", "frame", "sequence", "since", "size")
-
-    def __init__(self, sequence: int, chunk: Chunk, size: int, frame: frames.Open | frames.Item | None, since: float):
-        self.sequence, self.chunk, self.size, self.frame, self.since = sequence, chunk, size, frame, since
-
-    def again(self, now: float) -> Chunk:
-        frame = self.frame
-        if frame is None or frame.deadline is None:
-            return self.chunk
-        left = max(frame.deadline - (now - self.since), 0.0)
-        return encode(msgspec.structs.replace(frame, deadline=left), len(self.chunk[1])), self.chunk[1]
-
-
 class Core:
     """One side of a session, but for what its frames mean."""
 
@@ -63,7 +47,8 @@ class Core:
         self._peer: frames.Hello | None = None
         self._sent = self._acked = self._received = self._told = 0
         self._unsaid = 0  # bytes that came and were not acknowledged
-        self._kept: deque[_Kept] = deque()
+        self._kept: deque[tuple[int, Chunk, int]] = deque()
+        self._timed: dict[int, tuple[frames.Open | frames.Item, float]] = {}  # frames with a deadline, and since when
         self._kept_size = 0
         self._full = False
         self._out: list[Chunk] = []
@@ -244,7 +229,9 @@ class Core:
         resumed, self._resumes = self._resumes, True
         self._told = self._received
         self._acknowledged(hello.received)
-        self._out += [kept.again(self._heard) for kept in self._kept]
+        for sequence, chunk, _ in self._kept:
+            timed = self._timed.get(sequence)
+            self._out.append(_later(*timed, self._heard, chunk) if timed else chunk)
         self._events.append(ev.Connected(hello.name, hello.about, resumed))
         self._settle()
 
@@ -254,8 +241,11 @@ class Core:
         if received > self._acked:
             self._acked = received
             kept = self._kept
-            while kept and kept[0].sequence <= received:
-                self._kept_size -= kept.popleft().size
+            while kept and kept[0][0] <= received:
+                self._kept_size -= kept.popleft()[2]
+            if self._timed:
+                for sequence in [known for known in self._timed if known <= received]:
+                    del self._timed[sequence]
             if self._full and self.roomy:
                 self._full = False
                 self._events.append(ev.Roomy())
@@ -301,8 +291,9 @@ class Core:
         self._unsaid = 0
         chunk = (encode(frame, len(descriptors)), descriptors)
         size += _OVERHEAD
-        timed = frame if isinstance(frame, (frames.Open, frames.Item)) and frame.deadline is not None else None
-        self._kept.append(_Kept(self._sent, chunk, size, timed, self._looked))
+        if (type(frame) is frames.Item or type(frame) is frames.Open) and frame.deadline is not None:
+            self._timed[self._sent] = frame, self._looked
+        self._kept.append((self._sent, chunk, size))
         self._kept_size += size
         if self.up:
             self._out.append(chunk)
@@ -317,3 +308,9 @@ class Core:
     def _take(self, frame: frames.Any, given: tuple[int, ...]) -> None:
         """A frame of the other side. Raises `WireProblem`."""
         raise NotImplementedError
+
+
+def _later(frame: frames.Open | frames.Item, since: float, now: float, chunk: Chunk) -> Chunk:
+    """Sent again, it says what is left of its deadline."""
+    left = max((frame.deadline or 0.0) - (now - since), 0.0)
+    return encode(msgspec.structs.replace(frame, deadline=left), len(chunk[1])), chunk[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import secrets
 import socket
@@ -63,8 +64,6 @@ class _Greeter:
         self._decoder = Decoder(frames.MOST_HELLO)
 
     def heard(self, data: bytes, descriptors: tuple[int, ...]) -> None:
-        import os
-
         for descriptor in descriptors:
             os.close(descriptor)
         if self.hello.done() or descriptors:
@@ -247,8 +246,6 @@ async def listen(
 
 def _bound(path: Path) -> socket.socket:
     """A listening socket that this user alone may connect to. One that nobody listens to any more is replaced."""
-    import os
-
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(f"{path} is there, and no socket")

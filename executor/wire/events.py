@@ -35,10 +35,18 @@ class Came:
 
     channel: int
     form: int
+    head: bytes
     body: bytes | memoryview
     deadline: float | None
     trace: bytes | None
     descriptors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An item of an older epoch, or that nobody reads: what it holds is to be let go of."""
+
+    item: Came
 
 
 @dataclass(frozen=True, slots=True)

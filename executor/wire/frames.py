@@ -22,6 +22,8 @@ MOST_BODY = 1 << 26
 """Bytes of one item. What is larger goes through shared memory, or in pieces."""
 MOST_ABOUT = 1 << 16
 """Bytes that a hello or an open says about itself."""
+MOST_HEAD = 4096
+"""Bytes that an item says about its body."""
 MOST_HELLO = 1 << 17
 """Bytes of the first frame, before it is known who speaks."""
 
@@ -68,7 +70,8 @@ class Open(Frame, tag=2):
 
 
 class Item(Frame, tag=3):
-    """`form` says what `body` is: see `tensors.py`; 0 is bytes, whose meaning is the application's."""
+    """`form` says what `head` and `body` are. 0 is bytes, 1 and 2 are arrays (`tensors.py`), those from 16 on the
+    application's."""
 
     sequence: Sequence
     ack: Count
@@ -77,6 +80,7 @@ class Item(Frame, tag=3):
     form: Annotated[int, Meta(ge=0, le=127)]
     deadline: Seconds | None
     trace: Trace | None
+    head: Annotated[bytes, Meta(max_length=MOST_HEAD)]
     body: Annotated[memoryview, Meta(max_length=MOST_BODY)]
 
 

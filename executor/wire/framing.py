@@ -5,7 +5,7 @@ document.
     2   1  version
     3   1  descriptors that were passed beside it (Unix sockets only)
     4   4  length of what follows the prefix, big-endian
-    8   4  CRC-32 of bytes 0 to 7 and of what follows the prefix, big-endian
+    8   4  CRC-32 of what follows the prefix, begun with the number of descriptors in place of 0, big-endian
     12  …  the frame
 
 The checksum finds what was damaged, dropped or moved by a bug; who may speak at all was settled before
@@ -28,7 +28,6 @@ from .problems import WireProblem
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 PREFIX = struct.Struct(">2sBBII")
-_START = struct.Struct(">2sBBI")
 _CHECK = struct.Struct(">I")
 MAGIC = b"aw"
 MOST_DESCRIPTORS = 8
@@ -37,16 +36,17 @@ JOINED = 1 << 14
 """Bodies up to so many bytes are copied behind their frame; larger ones are sent from where they lie."""
 
 _encode = msgspec.msgpack.Encoder().encode
+_crc32, _pack, _unpack = zlib.crc32, PREFIX.pack, PREFIX.unpack_from
 _decode = msgspec.msgpack.Decoder(frames.Any).decode
 
 
 def encode(frame: frames.Any, descriptors: int = 0) -> tuple[Buffer, ...]:
     """The frame as buffers to be written one after another."""
-    if isinstance(frame, frames.Item) and len(frame.body) > JOINED:
+    if type(frame) is frames.Item and len(frame.body) > JOINED:
         return _apart(frame, descriptors)
     document = _encode(frame)
-    start = _START.pack(MAGIC, frames.VERSION, descriptors, len(document))
-    return (start + _CHECK.pack(zlib.crc32(document, zlib.crc32(start))) + document,)
+    check = _crc32(document, descriptors)
+    return (_pack(MAGIC, frames.VERSION, descriptors, len(document), check) + document,)
 
 
 def _apart(frame: frames.Item, descriptors: int) -> tuple[Buffer, ...]:
@@ -60,12 +60,12 @@ def _apart(frame: frames.Item, descriptors: int) -> tuple[Buffer, ...]:
         frame.form,
         frame.deadline,
         frame.trace,
+        frame.head,
         memoryview(b""),
     )
     document = _encode(bare)[:-2] + b"\xc6" + _CHECK.pack(len(body))
-    start = _START.pack(MAGIC, frames.VERSION, descriptors, len(document) + len(body))
-    check = zlib.crc32(body, zlib.crc32(document, zlib.crc32(start)))
-    return (start + _CHECK.pack(check) + document, body)
+    check = _crc32(body, _crc32(document, descriptors))
+    return (_pack(MAGIC, frames.VERSION, descriptors, len(document) + len(body), check) + document, body)
 
 
 class Decoder:
@@ -77,7 +77,7 @@ class Decoder:
         self._part = bytearray()
         self._large: bytearray | None = None
         self._filled = 0
-        self._prefix = b""
+        self._expected = 0, 0
         self.descriptors: deque[int] = deque()
         """Not yet given with a frame; who uses this closes them in the end."""
 
@@ -99,7 +99,7 @@ class Decoder:
             if self._filled < len(self._large):
                 return
             document, self._large = self._large, None
-            yield self._frame(memoryview(document), self._prefix)
+            yield self._frame(memoryview(document), *self._expected)
             data = memoryview(data)[taken:]
         if self._part:
             self._part += data
@@ -107,7 +107,7 @@ class Decoder:
         at, size = 0, len(data)
         view = memoryview(data)
         while size - at >= 12:
-            magic, version, count, length, _ = PREFIX.unpack_from(data, at)
+            magic, version, count, length, check = _unpack(data, at)
             if magic != MAGIC:
                 raise WireProblem("not-frames", "what came is no frame of this protocol")
             if version != frames.VERSION:
@@ -117,13 +117,13 @@ class Decoder:
             end = at + 12 + length
             if end > size:
                 if length > JOINED:
-                    self._prefix = bytes(view[at : at + 12])
+                    self._expected = count, check
                     self._large = bytearray(length)
                     self._filled = size - at - 12
                     self._large[: self._filled] = view[at + 12 :]
                     return
                 break
-            yield self._frame(view[at + 12 : end], view[at : at + 12])
+            yield self._frame(view[at + 12 : end], count, check)
             at = end
         if at < size:
             self._part += view[at:]
@@ -131,15 +131,14 @@ class Decoder:
             if head != MAGIC[: len(head)]:
                 raise WireProblem("not-frames", "what came is no frame of this protocol")
 
-    def _frame(self, document: memoryview, prefix: Buffer) -> tuple[frames.Any, tuple[int, ...]]:
-        if zlib.crc32(document, zlib.crc32(prefix[:8])) != _CHECK.unpack_from(prefix, 8)[0]:
+    def _frame(self, document: memoryview, count: int, check: int) -> tuple[frames.Any, tuple[int, ...]]:
+        if _crc32(document, count) != check:
             raise WireProblem("checksum", "a frame was damaged on its way")
         try:
             frame = _decode(document)
         except (msgspec.DecodeError, ValueError, RecursionError):
             # What the codec says may quote what was sent.
             raise WireProblem("malformed", "a frame holds what no frame of this version holds") from None
-        count = prefix[3]
         if not count:
             return frame, ()
         if count > len(self.descriptors):

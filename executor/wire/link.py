@@ -36,6 +36,7 @@ class Outgoing:
         deadline: float | None = None,
         trace: bytes | None = None,
         descriptors: tuple[int, ...] = (),
+        head: bytes = b"",
     ) -> bool:
         """Hand over an item if there is credit and room for it now. `deadline` is the time left, in seconds. Raises
         WireProblem `cancelled` where nobody reads, `closed` or what ended the session, `too-large`."""
@@ -45,13 +46,11 @@ class Outgoing:
         if link.over:
             raise link.why()
         session, port = link.session, link.port
-        if (port is not None and port.congested) or not session.may_send(self.channel):
+        if port is None:
+            return session.send(self.channel, body, form, deadline, trace, descriptors, head)
+        if port.congested or not session.send(self.channel, body, form, deadline, trace, descriptors, head):
             return False
-        session.send(self.channel, body, form=form, deadline=deadline, trace=trace, descriptors=descriptors)
-        if port is not None:
-            out = session.output()
-            if out:
-                port.write(out)
+        port.write(session.output())
         return True
 
     async def send(
@@ -62,16 +61,20 @@ class Outgoing:
         deadline: float | None = None,
         trace: bytes | None = None,
         descriptors: tuple[int, ...] = (),
+        head: bytes = b"",
     ) -> None:
         """Hand over an item when there is credit and room for it. See `try_send`."""
-        while not self.try_send(body, form=form, deadline=deadline, trace=trace, descriptors=descriptors):
-            waiting = self._link.loop.create_future()
-            self._waiting.append(waiting)
-            try:
-                await waiting
-            finally:
-                if waiting in self._waiting:
-                    self._waiting.remove(waiting)
+        while not self.try_send(body, form=form, deadline=deadline, trace=trace, descriptors=descriptors, head=head):
+            await self.room()
+
+    async def room(self) -> None:
+        """Returns when it is worth to try again, after `try_send` was False."""
+        waiting = self._link.loop.create_future()
+        self._waiting.append(waiting)
+        try:
+            await waiting
+        finally:
+            self._waiting.remove(waiting)
 
     def end(self) -> None:
         """There are no more items."""
@@ -153,6 +156,8 @@ class Incoming:
         item = self._items.popleft()
         session = self._link.session
         session.consumed(self.channel, 1, len(item.body))
+        if not self._items and self.ended is not None:
+            self._link.forget(self)
         self._link.flush()
         return item
 
@@ -179,6 +184,11 @@ class Incoming:
 
     # --- for the link ---
 
+    @property
+    def waits(self) -> bool:
+        """Whether there are items that nobody has taken."""
+        return bool(self._items)
+
     def came(self, item: ev.Came) -> None:
         if item.deadline is not None:
             item.deadline += self._link.loop.time()
@@ -192,8 +202,7 @@ class Incoming:
     def drop(self, *, credit: bool = True) -> None:
         items, self._items = self._items, deque()
         for item in items:
-            for descriptor in item.descriptors:
-                os.close(descriptor)
+            self._link.dropped(item)
         if items and credit:
             self._link.session.consumed(self.channel, len(items), sum(len(item.body) for item in items))
 
@@ -222,9 +231,12 @@ class Link:
         """Whose certificate the first connection had: another's resumes nothing."""
         self.problem: WireProblem | None = None
         self.connections = 0
+        self.passes_descriptors = False
         self.disconnected = asyncio.Event()
         """Set while there is no connection."""
         self.on_freed: Callable[[tuple[int, ...]], None] | None = None
+        self.on_dropped: Callable[[ev.Came], None] | None = None
+        """Called with items that nobody takes, to close their descriptors."""
         self.on_over: list[Callable[[], None]] = []
         self._closed = asyncio.Event()
         self._connected = asyncio.Event()
@@ -301,6 +313,7 @@ class Link:
             self.port.close()
         self.port = port
         port.ear = self
+        self.passes_descriptors = port.passes_descriptors
         self.disconnected.clear()
         self._happened(happened)
 
@@ -351,6 +364,8 @@ class Link:
             match event:
                 case ev.Came():
                     self._came(event)
+                case ev.Dropped():
+                    self.dropped(event.item)
                 case ev.Writable() | ev.WasReset() | ev.Left() | ev.Ended():
                     self._of_channel(event)
                 case ev.Opened():
@@ -382,9 +397,16 @@ class Link:
         incoming = self._incoming.get(event.channel)
         if incoming is not None:
             incoming.came(event)
-            return
-        for descriptor in event.descriptors:
-            os.close(descriptor)
+        else:
+            self.dropped(event)
+
+    def dropped(self, item: ev.Came) -> None:
+        """Nobody takes the item."""
+        if self.on_dropped is not None:
+            self.on_dropped(item)
+        else:
+            for descriptor in item.descriptors:
+                os.close(descriptor)
 
     def _of_channel(self, event: ev.Writable | ev.WasReset | ev.Left | ev.Ended) -> None:
         outgoing, incoming = self._outgoing.get(event.channel), self._incoming.get(event.channel)
@@ -400,8 +422,9 @@ class Link:
                 outgoing.went(event.reason)
                 self._admit()
             case ev.Ended() if incoming is not None:
-                del self._incoming[event.channel]
                 incoming.end(event)
+                if not incoming.waits:
+                    self.forget(incoming)
             case _:
                 pass
 

@@ -20,6 +20,7 @@ and told as one later.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from . import events as ev
 from . import frames
@@ -45,11 +46,13 @@ class Session(Core):
 
     def may_send(self, channel: int) -> bool:
         """Whether there is credit and room; where not, `Writable` or `Roomy` tells when to look again."""
-        writing = self._writing[channel]
-        if not writing.may_send:
-            writing.starved = True
-            return False
-        return self.roomy
+        writing = self._writing.get(channel)
+        if writing is None or writing.ended:
+            raise WireProblem("cancelled", "nobody reads this channel, or it has ended")
+        if writing.sent_items < writing.granted_items and writing.sent_size < writing.granted_size:
+            return self.roomy
+        writing.starved = True
+        return False
 
     def epoch(self, channel: int) -> int:
         """Of either end. KeyError for a channel that is closed."""
@@ -77,40 +80,29 @@ class Session(Core):
         self,
         channel: int,
         body: Buffer,
-        *,
         form: int = 0,
         deadline: float | None = None,
         trace: bytes | None = None,
         descriptors: tuple[int, ...] = (),
-    ) -> None:
-        """An item. `body` is not to change until it is acknowledged. WireProblem `no-room` without credit or room,
-        `cancelled` where nobody reads, `too-large`."""
-        writing = self._writing.get(channel)
-        if writing is None or writing.ended:
-            raise WireProblem("cancelled", "nobody reads this channel, or it has ended")
+        head: bytes = b"",
+    ) -> bool:
+        """An item; False without credit or room (see `may_send`). `body` is not to change until it is acknowledged.
+        WireProblem `cancelled` where nobody reads, `too-large`."""
         size = len(body)
-        if size > self.settings.most_body:
+        if size > self.settings.most_body or len(head) > frames.MOST_HEAD:
             raise WireProblem("too-large", f"an item of {size} bytes, where {self.settings.most_body} may be sent")
-        if not writing.may_send or not self.roomy:
-            writing.starved = True
-            raise WireProblem("no-room", "there is no credit, or no room, for another item")
+        if not self.may_send(channel):
+            return False
+        writing = self._writing[channel]
         writing.sent_items += 1
         writing.sent_size += size
-        view = body if size <= _COPIED else memoryview(body)
-        self._keep(
-            frames.Item(
-                self._sent + 1,
-                self._received,
-                channel,
-                writing.epoch,
-                form,
-                deadline if deadline is None else _left(deadline),
-                trace,
-                view,  # type: ignore[arg-type]
-            ),
-            size,
-            descriptors,
-        )
+        if deadline is not None:
+            deadline = _left(deadline)
+        view: Any = body if size <= _COPIED else memoryview(body)
+        sequence = self._sent + 1
+        frame = frames.Item(sequence, self._received, channel, writing.epoch, form, deadline, trace, head, view)
+        self._keep(frame, size, descriptors)
+        return True
 
     def end(self, channel: int) -> None:
         """No more items. Does nothing for a channel that has ended."""
@@ -175,7 +167,9 @@ class Session(Core):
     # --- frames that come ---
 
     def _take(self, frame: frames.Any, given: tuple[int, ...]) -> None:
-        if given and not isinstance(frame, frames.Item):
+        if type(frame) is frames.Item and self.up:
+            return self._lasting(frame, given)
+        if given:
             raise WireProblem("malformed", "open files came with a frame that has none")
         match frame:
             case frames.Hello():
@@ -193,6 +187,7 @@ class Session(Core):
                 pass
             case _:
                 self._lasting(frame, given)
+        return None
 
     def _why(self, reason: str) -> WireProblem | None:
         if self._drained or reason in ("", "drained"):
@@ -208,9 +203,9 @@ class Session(Core):
         if frame.ack > self._acked:
             self._acknowledged(frame.ack)
         self._received += 1
+        if type(frame) is frames.Item:
+            return self._item(frame, given)
         match frame:
-            case frames.Item():
-                self._item(frame, given)
             case frames.Credit():
                 writing = self._known(self._writing, frame.channel)
                 if writing is not None and writing.grant(frame):
@@ -234,6 +229,9 @@ class Session(Core):
             case frames.Drain():
                 self.draining = True
                 self._events.append(ev.Draining())
+            case _:
+                raise AssertionError(frame)
+        return None
 
     def _item(self, frame: frames.Item, given: tuple[int, ...]) -> None:
         reading = self._reading.get(frame.channel)
@@ -242,15 +240,16 @@ class Session(Core):
         body = frame.body
         size = len(body)
         reading.came(size)
-        if reading.left or frame.epoch < reading.epoch:
-            self._close(given)
-            if not reading.left and reading.take(1, size):
-                self._owed[frame.channel] = None
-            return
         if frame.epoch > reading.epoch:
             raise WireProblem("unexpected", "an item came of an epoch that was not told")
         kept = bytes(body) if size <= _COPIED else body
-        self._events.append(ev.Came(frame.channel, frame.form, kept, frame.deadline, frame.trace, given))
+        item = ev.Came(frame.channel, frame.form, frame.head, kept, frame.deadline, frame.trace, given)
+        if not reading.left and frame.epoch == reading.epoch:
+            self._events.append(item)
+            return
+        self._events.append(ev.Dropped(item))
+        if not reading.left and reading.take(1, size):
+            self._owed[frame.channel] = None
 
     def _open(self, frame: frames.Open) -> None:
         if frame.channel % 2 == self._next % 2 or frame.channel <= self._opened:

@@ -37,11 +37,11 @@ class Side:
     def hear(self, happened: list[ev.Event]) -> None:
         for event in happened:
             match event:
-                case ev.Opened(channel, name):
+                case ev.Opened(channel=channel, name=name):
                     self.names[channel] = name
                     self.heard[name] = []
                     self.waiting[channel] = []
-                case ev.Came(channel, _, body):
+                case ev.Came(channel=channel, body=body):
                     self.heard[self.names[channel]].append(bytes(body))
                     self.waiting[channel].append(bytes(body))
                     # Credit is never exceeded.
