@@ -1,8 +1,8 @@
 """Cost, latency and energy against each other: the choices that no other beats in all three.
 
 By epsilon constraints: one of the three is minimised while another has a limit, which moves from where it is least to
-where it does not bind. The goal's own limits on these three are lifted (what they cost is the question); its other
-requirements stay. A point that keeps the goal as it is written is marked.
+where it does not bind. The goal stays as it is written, so that every point is a plan that keeps it. Only where nothing
+keeps it are its limits on these three lifted: what they cost is the question then.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Points from the cheapest on. `latency` is the axis, a term of the goal without its limit (`finish p95`)."""
+    """Points from the cheapest on. `latency` is the axis, a term of the goal without its limit (`finish p95`). All keep the
+    goal, or none does, as nothing that was found keeps it."""
 
     latency: str
     points: tuple[Point, ...]
@@ -53,7 +54,7 @@ def frontier(problem: Problem, search: Search, steps: int = STEPS, seconds: floa
     lifted."""
     asked = Asked(search, None, seconds)
     axis = _axis(problem)
-    base = seen(_opened(problem, axis), axis)
+    base = seen(_opened(problem), axis)
     found: list[Choice] = []
     proven = True
 
@@ -67,6 +68,9 @@ def frontier(problem: Problem, search: Search, steps: int = STEPS, seconds: floa
         return evaluate(base, choice)
 
     cheapest = best(replace(base, objective="cheapest"))
+    if cheapest is None:
+        base = seen(_opened(problem, "cost", "energy", axis.kind), axis)
+        cheapest = best(replace(base, objective="cheapest"))
     if cheapest is None:
         return Frontier(_name(axis), (), asked.proven)
     quickest = best(aimed(base, _AXIS))
@@ -109,9 +113,8 @@ def _name(axis: Promise) -> str:
     return term(axis, 1.0).partition(" <=")[0]
 
 
-def _opened(problem: Problem, axis: Promise) -> Problem:
-    """Without limits on cost, energy and the latency of the axis, and without soft ones."""
-    free = ("cost", "energy", axis.kind)
+def _opened(problem: Problem, *free: str) -> Problem:
+    """Without soft limits, and without those of these kinds."""
     kept = tuple(each for each in problem.promises if each.kind not in free and each.soft is None)
     return replace(problem, promises=kept)
 
@@ -131,13 +134,16 @@ def _point(problem: Problem, base: Problem, choice: Choice) -> Point:
 
 
 def frontier_text(frontier: Frontier) -> str:
-    """A table, the cheapest first."""
-    rows = [("", "per 1000 runs", frontier.latency, "energy a run", "")]
+    """A table, the cheapest first, and whether its plans keep the goal."""
+    rows = [("", "per 1000 runs", frontier.latency, "energy a run")]
     for number, point in enumerate(frontier.points, 1):
-        keeps = "keeps the goal" if point.keeps else ""
         values = (f"${point.dollars * 1000:.4g}", show_value(point.seconds, "s"), show_value(point.joules, "J"))
-        rows.append((str(number), *values, keeps))
+        rows.append((str(number), *values))
     lines = table(rows)
+    if any(point.keeps for point in frontier.points):
+        lines.append("each keeps the goal; what misses it is left out")
+    else:
+        lines.append("no plan was found that keeps the goal: these miss its limits on cost, energy or this latency")
     if not frontier.proven:
         lines.append("some searches ran out of time: there may be better points")
     return "\n".join(lines)

@@ -35,13 +35,15 @@ class Reason:
 class Conflict:
     """Requirements that cannot hold together, of which none can be left out; empty where the program has no choice that
     means anything. `reasons` are in the order in which they are told. Relaxations come nearest first, each with a
-    choice that holds. `proven` says that the search was sure of all "no" that the set rests on."""
+    choice that holds. `sure` says that there is no plan by proof, and that the set alone forbids one; `proven` that it is
+    a smallest set as well: each "no" that it rests on was proven, so that with any one left out there is a plan."""
 
     requirements: tuple[str, ...]
     reasons: tuple[Reason, ...]
     relaxations: tuple[Relaxation, ...]
     helps: tuple[str, ...]
     proven: bool
+    sure: bool = True
 
     @property
     def missing(self) -> tuple[tuple[str, ...], Choice] | None:
@@ -69,18 +71,23 @@ def conflict(
     if choice is not None:
         return None
     names = requirements_of(problem)
-    members = _beyond(problem) or (core(asked, problem, names) if sure else _suspects(asked, problem, names))
-    proven = asked.proven
+    beyond = _beyond(problem)
+    members = beyond or (core(asked, problem, names) if sure else _suspects(asked, problem, names))
+    proven, sure = bool(beyond) or asked.proven, bool(beyond) or sure
     without = frozenset(names) - set(members)
     gives: dict[str, Give | None] = {
         name: give(asked, problem, name, without) if len(members) > 1 else None for name in members
     }
     order = {kind: place for place, kind in enumerate(_CHAIN)}
     told = sorted(members, key=lambda name: order[kind_of(problem, name)])
-    reasons = tuple(_reason(problem, name, members, gives[name]) for name in told)
     found = ways(asked, problem, members, sizes)
+    if len(members) == 1 and kind_of(problem, members[0]) == "cost":
+        # What it costs at least is what would help.
+        helping = (each for way in found for each in way.gives if each.requirement == members[0])
+        gives[members[0]] = next(helping, None)
+    reasons = tuple(_reason(problem, name, members, gives[name]) for name in told)
     helps = tuple(" and ".join(help_text(problem, each) for each in way.gives) for way in found)
-    return Conflict(members, reasons, found, helps, proven)
+    return Conflict(members, reasons, found, helps, proven, sure)
 
 
 def _beyond(problem: Problem) -> tuple[str, ...]:

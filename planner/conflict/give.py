@@ -38,7 +38,7 @@ _FAR = 2.0
 class Give:
     """Of a requirement: its limit `before` and `after`, the problem that has it, and a choice that holds then.
     `reached` is what the choice comes to, not rounded; `places` are tiers that are allowed, or pairs that are linked
-    (`a <-> b`); `proven` says that nothing nearer does."""
+    (`a <-> b`); `proven` says that nothing nearer does, to a part in a hundred where it is no whole number."""
 
     requirement: str
     kind: str
@@ -111,12 +111,14 @@ def _rate(asked: Asked, problem: Problem, name: str, without: frozenset[str]) ->
     asks = problem.rate
     most = _most(problem, name, without)
     high, low, choice = asks, 0.0, None
+    # A lower rate holds wherever a higher one does, unless a run may cost only so much.
+    proven = not any(each.kind == "cost" and each.name not in without for each in problem.promises)
     for factor in _RATES:
-        choice = asked.holding(problem.with_limit(name, most * factor), without)
+        choice, sure = asked.ask(problem.with_limit(name, most * factor), without)
         if choice is not None:
             low = most * factor
             break
-        high = most * factor
+        high, proven = most * factor, proven and sure
     if choice is None:
         return None
     for _ in range(_HALVINGS):
@@ -124,14 +126,16 @@ def _rate(asked: Asked, problem: Problem, name: str, without: frozenset[str]) ->
         if high / low < _CLOSE:
             break
         middle = sqrt(low * high)
-        found = asked.holding(problem.with_limit(name, middle), without)
+        found, sure = asked.ask(problem.with_limit(name, middle), without)
         low, high, choice = (middle, high, found) if found else (low, middle, choice)
+        proven = proven and (sure or found is not None)
     for digits in (2, 3, 4, 6):
         after = rounded(low, floor, digits)
         if after > 0.0 and low - after <= 0.1 * (asks - low):
             break
     relaxed = problem.with_limit(name, after)
-    return _checked(name, "rate", asks, after, low, relaxed, choice, False, without)
+    near = high / low < _CLOSE * _CLOSE
+    return _checked(name, "rate", asks, after, low, relaxed, choice, proven and near, without)
 
 
 def _most(problem: Problem, name: str, without: frozenset[str]) -> float:
@@ -168,10 +172,13 @@ def _count(asked: Asked, problem: Problem, name: str, without: frozenset[str]) -
     fewest = counting(problem, tier.name)
     if fewest is not None and not refused(problem.with_count(tier.name, floor(most) - 1), without):
         # Any choice will do where few are needed; of many, the search knows how to take few.
-        better, _ = asked.best(fewest, without | {name})
+        better, least = asked.best(fewest, without | {name})
         reached = used(evaluate(problem, better, without | {name})) if better is not None else most
-        if better is not None and reached < most:
+        if better is not None and reached <= most:
             choice, most = better, reached
+            if least:
+                relaxed = problem.with_count(tier.name, round(most))
+                return _checked(name, "count", tier.high, most, most, relaxed, choice, True, without)
     value, choice, sure = _halved(
         asked, tier.high, most, choice, lambda most: problem.with_count(tier.name, floor(most)), used, without, step=1.0
     )

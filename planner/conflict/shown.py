@@ -51,8 +51,10 @@ def problems_of(conflict: Conflict, problem: Problem, spans: Mapping[str, Span],
 def _chain(conflict: Conflict, problem: Problem, spans: Mapping[str, Span], hard: bool) -> Shown:
     placed = [(spans[each.place], each.text) for each in conflict.reasons if each.place in spans]
     loose = [each.text for each in conflict.reasons if each.place not in spans]
-    if not conflict.proven:
+    if not conflict.sure:
         loose.append("the search for a plan ran out of time: it found none, and has no proof that there is none")
+    elif not conflict.proven and len(conflict.requirements) > 1:
+        loose.append("these cannot hold together; whether fewer of them cannot either was not settled in time")
     asked = _listed(conflict, problem) or ("the program",)
     related = tuple(Related(span, text) for span, text in placed)
     span = placed[0][0] if placed else None

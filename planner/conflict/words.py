@@ -80,32 +80,36 @@ def because(problem: Problem, name: str, members: Sequence[str], give: Give | No
     match kind_of(problem, name):
         case "count":
             tier = next(tier for tier in problem.tiers if tier.counted == name)
-            need = _needed(problem, name, members, f"{give.after:.0f}" if give else "more")
+            need = _needed(problem, name, members, f"{give.after:.0f}" if give else "more", give)
             return f"there are at most {tier.high} of {tier.name}: {need}"
         case "memory":
             tier = next(tier for tier in problem.tiers if tier.held == name)
             size = f"{show_value(give.reached, 'B')} on each" if give else "more"
-            need = _needed(problem, name, members, size) + _largest(problem, give)
+            need = _needed(problem, name, members, size, give) + _largest(problem, give)
             return f"{tier.name} has {show_value(tier.memory, 'B')} of memory a device: {need}"
         case "link":
             link = next(link for link in problem.links if link.carries == name)
-            need = _needed(problem, name, members, _speed(give.reached) if give else "more")
+            need = _needed(problem, name, members, _speed(give.reached) if give else "more", give)
             return f"{given} carries {_speed(link.bandwidth)} between two devices: {need}"
         case "links":
             pairs = give.places if give else ()
             between = f"nothing links {' or '.join(pairs)}" if pairs else "some tiers are not linked"
             return f"{between}: {_needed(problem, name, members, 'a link')}"
         case "keep":
-            more = f"; {_needed(problem, name, members, ' and '.join(give.places))}" if give and give.places else ""
+            places = " and ".join(give.places) if give else ""
+            more = f"; {_needed(problem, name, members, places)}" if places else ""
             return _kept(problem, name) + more
         case "rate":
             assert promise is not None
             most = f"room for {promised('rate', give.after)}" if give else "no room for that"
-            can = f"{rest} leave{_s(members)} {most}"
+            can = f"{rest} leave{_s(members)} {most}" + _as_found(give)
             return f"{given}: {can}"
         case kind:
             assert promise is not None
             said = _needs(problem, promise)
+            if len(members) == 1 and kind == "cost" and give is not None:
+                cheapest = "the cheapest plan" + ("" if give.proven else " that was found")
+                return f"{given} is beyond reach: {cheapest} costs {promised(kind, give.reached)}"
             if give is None:
                 return f"{given}{said}"
             reach = "at least" if give.proven else "in the best that was found"
@@ -175,10 +179,18 @@ def _largest(problem: Problem, give: Give | None) -> str:
     return f" (the largest part: {most.key}, {show_value(most.bytes, 'B')})" if most else ""
 
 
-def _needed(problem: Problem, name: str, members: Sequence[str], what: str) -> str:
-    """What the others of a conflict need of this one: promises need it, devices leave that need."""
+def _as_found(give: Give | None) -> str:
+    """Behind a number that may not be the nearest."""
+    return ", in the best that was found" if give is not None and not give.proven else ""
+
+
+def _needed(problem: Problem, name: str, members: Sequence[str], what: str, give: Give | None = None) -> str:
+    """What the others of a conflict need of this one: promises need it, devices leave that need. Of a number that is
+    not known to be the least, only that it would do."""
     rest = _rest(problem, name, members)
     promises = {each.name for each in problem.promises}
+    if give is not None and not give.proven:
+        return f"beside {rest}, {what} would do, the least that was found"
     if all(other in promises for other in members if other != name):
         return f"{rest} need{_s(members)} {what}"
     return f"beside {rest}, {what} would be needed"

@@ -77,7 +77,11 @@ def test_no_choice_beats_a_point_of_the_frontier(seed: int) -> None:
     found = frontier(problem, search, steps=3)
     kept = {point.choice for point in found.points}
     assert len(kept) == len(found.points)
-    free = replace(problem, promises=tuple(each for each in problem.promises if each.kind == "rate"))
+    hard = tuple(each for each in problem.promises if each.soft is None)
+    kept_goal = any(point.keeps for point in found.points)
+    assert kept_goal == any(evaluate(problem, choice).holds for choice in all_choices(problem))
+    assert all(point.keeps == kept_goal for point in found.points)
+    free = replace(problem, promises=hard if kept_goal else tuple(each for each in hard if each.kind == "rate"))
     others = [
         (outcome.dollars, outcome.joules)
         for choice in all_choices(free)
@@ -85,7 +89,7 @@ def test_no_choice_beats_a_point_of_the_frontier(seed: int) -> None:
     ]  # fmt: skip
     if not found.points:
         return
-    if not any(each.kind in ("token_gap", "first_token", "finish") for each in problem.promises):
+    if kept_goal or not any(each.kind in ("token_gap", "first_token", "finish") for each in problem.promises):
         assert found.points[0].dollars == pytest.approx(min(dollars for dollars, _ in others))
         assert min(point.joules for point in found.points) == pytest.approx(min(joules for _, joules in others))
     for left in found.points:
@@ -95,15 +99,22 @@ def test_no_choice_beats_a_point_of_the_frontier(seed: int) -> None:
         assert left.keeps == evaluate(problem, left.choice).holds
 
 
+def test_where_nothing_keeps_the_goal_the_frontier_says_so() -> None:
+    found = frontier(small_problem(first_token=0.2, rate=2.0), search)
+    assert found.points and not any(point.keeps for point in found.points)
+    assert "no plan was found that keeps the goal" in frontier_text(found).splitlines()[-1]
+
+
 def test_the_frontier_as_a_table_a_picture_and_data() -> None:
     problem = small_problem(first_token=0.6, rate=2.0)
     found = frontier(problem, search)
     assert len(found.points) >= 2
     assert found.latency == "first_token p95"
-    assert any(point.keeps for point in found.points)
+    assert all(point.keeps for point in found.points)
     lines = frontier_text(found).splitlines()
     assert lines[0].split() == ["per", "1000", "runs", "first_token", "p95", "energy", "a", "run"]
-    assert len(lines) == len(found.points) + 1
+    assert len(lines) == len(found.points) + 2
+    assert lines[-1] == "each keeps the goal; what misses it is left out"
     picture = ElementTree.fromstring(frontier_svg(found, 'cost & latency of "chat"'))
     circles = [each for each in picture.iter() if each.tag.endswith("circle")]
     assert len(circles) == len(found.points)
