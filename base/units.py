@@ -162,9 +162,21 @@ _SCALES: dict[Dimension, tuple[tuple[float, str], ...]] = {
 }
 
 
+# What is so much for each of something, as programs write it: of so many, and the words for that.
+_EACH: dict[Dimension, tuple[Dimension, float, str]] = {
+    MONEY_RATE: (MONEY, 3600.0, "per h"),
+    MONEY_PER_COUNT: (MONEY, 1000.0, "per 1000 runs"),
+    MONEY_PER_TOKEN: (MONEY, 1e6, "per 1_000_000 tokens"),
+    ENERGY_PER_COUNT: (ENERGY, 1.0, "per run"),
+}
+
+
 def show(value: Quantity) -> str:
     """For people: four significant digits (whole numbers have all) in the largest unit that keeps the number at or
     above one. Money has its cents."""
+    if value.dimension in _EACH:
+        own, many, words = _EACH[value.dimension]
+        return f"{show(Quantity(value.value * many, own))} {words}"
     if value.dimension == MONEY:
         amount, sign = abs(value.value), "-" if value.value < 0 else ""
         return f"{sign}${amount:.2f}" if amount >= 0.01 or amount == 0 else f"{sign}${amount:.3g}"

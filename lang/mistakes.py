@@ -26,6 +26,7 @@ from .mistaken_expressions import (
     ternary,
     text_prefix,
 )
+from .mistaken_figures import empty_fleet, negative, negative_range
 from .suspects import bracket_before_continuation, doubled, missing_word, misspelt_keyword, unclosed_case
 from .tokens import DECLARATION_WORDS, OPENERS, RESERVED, Token
 
@@ -230,6 +231,7 @@ def _inside(body: str) -> str:
 
 _TWICE = "unexpected-token", "twice"
 _INSTEAD = ("unexpected-token",)
+_BELOW = "unexpected-token", "below zero"
 _BRACKET = ("unclosed-bracket",)
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -268,6 +270,11 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("fleet f\n  tier a = catalog.x\n}", "missing-token", "`{` is missing", 1),
     Mistake("goal g {\n  finish p95 < 3 s\n}", "unexpected-token", "`<=`", 2),
     Mistake("fleet f {\n  link a <-> b 1 Gbit/s\n}", "missing-token", "missing before", 2),
+    Mistake("fleet f {\n}", "empty-block", "at least one tier", 1, empty_fleet),
+    Mistake("fleet f {\n  tier a = catalog.x\n  link a <-> a 1 Gbit/s, -5 us\n}", *_BELOW, 3, negative),
+    Mistake("goal g {\n  rate -1 per s\n}", *_BELOW, 2),
+    Mistake("fleet f {\n  tier a = catalog.x { count -1..8 }\n}", *_BELOW, 2, negative_range),
+    Mistake("fleet f {\n  tier a = catalog.x { price $nan per h }\n}", "bad-character", "no amount", 2),
     # Blocks and statements
     Mistake("pipeline p() -> Text {\n}", "empty-block", "never empty", 1, _empty_block),
     Mistake(_inside("next = 3\n  return q"), "reserved-word", "`next`", 2, _reserved_binding),

@@ -200,6 +200,21 @@ def empty_block(span: Span) -> Problem:
     return Problem("empty-block", "a block is never empty", span, hint="write the value that it gives")
 
 
+def empty_fleet(span: Span) -> Problem:
+    hint = "add one, as in `tier gpu = catalog.h100 { count 1 }`"
+    return Problem("empty-block", "a fleet has at least one tier", span, hint=hint)
+
+
+def negative(span: Span) -> Problem:
+    return Problem(
+        "unexpected-token",
+        "a figure below zero means nothing here",
+        span,
+        hint="remove the `-`",
+        fix=_replace("remove the `-`", span, ""),
+    )
+
+
 def no_while(span: Span, word: str) -> Problem:
     return Problem(
         "unbounded-loop",

@@ -28,6 +28,9 @@ def too_deep(span: Span, what: str, limit: int) -> Problem:
 
 def bad_character(span: Span, text: str, instead: str | None = None) -> Problem:
     shown = f"`{text}`" if text.isprintable() else f"the character U+{ord(text[0]):04X}"
+    if text == "$":
+        title = "no amount follows this `$`"
+        return Problem("bad-character", title, span, hint="write a number of dollars after it, as in `$1.80`")
     if instead is None:
         hint = "remove it" if text.isprintable() else "remove it; if the file is not text, name the source file instead"
         return Problem("bad-character", f"{shown} means nothing here", span, hint=hint)

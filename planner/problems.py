@@ -65,12 +65,14 @@ def bad_price(variable: str, text: str) -> Problem:
 
 
 def needs_price(convention: str, device: str, known: tuple[str, ...], span: Span | None) -> Problem:
+    others = [f"`--cost {name}`" for name in known]
+    choose = f"{', '.join(others[:-1])} or {others[-1]}" if len(others) > 1 else "".join(others)
     return Problem(
         "plan-needs-price",
         f"cost by {convention!r} needs a price of {device} that neither the fleet nor the catalogue states",
         span,
-        hint="state a price in its tier, as in `price $1.80 per h`"
-        + (f", or choose one of {', '.join(known)}" if known else ""),
+        hint=f"state what an hour of it costs you in its tier, as in `catalog.{device} {{ price $1.80 per h }}`"
+        + (f", or plan with {choose}" if choose else ""),
     )
 
 
@@ -80,6 +82,16 @@ def bad_figure(what: str, text: str, span: Span | None) -> Problem:
         f"{what} is {text}, with which nothing can be worked out",
         span,
         hint="state a finite figure above zero (a price or a latency may be zero)",
+    )
+
+
+def no_devices(fleet: str, span: Span | None) -> Problem:
+    """A fleet without anything to run on, which another program has put together: `check` looks at those of files."""
+    return Problem(
+        "plan-bad-figure",
+        f"fleet {fleet!r} has no device and no endpoint",
+        span,
+        hint="add a tier, as in `tier gpu = catalog.h100 { count 1 }`",
     )
 
 

@@ -106,6 +106,19 @@ def settings_of(
             yield setting
 
 
+def kind_of_setting(value: object) -> str:
+    """What stands where a figure should, for people."""
+    match value:
+        case syntax.Unary(operator=sign, operand=syntax.Number() | syntax.Quantity()) if sign.text == "-":
+            return "below zero"
+        case syntax.Quantity():
+            return "a quantity"
+        case syntax.Template():
+            return "a text"
+        case _:
+            return "something else"
+
+
 def measured(
     context: Context, setting: syntax.TierSetting, wanted: tuple[units.Dimension, ...], example: str
 ) -> units.Quantity | None:
@@ -120,7 +133,7 @@ def measured(
         found = str(amount.dimension)
     else:
         hint = f"write it as in `{name} {example}`"
-        context.report(problems.wrong_type(f"`{name}`", "a quantity", "something else", value.span, (), hint))
+        context.report(problems.wrong_type(f"`{name}`", "a quantity", kind_of_setting(value), value.span, (), hint))
         return None
     if amount is None or amount.dimension not in wanted:
         title = f"`{name}` is measured in {wanted[-1]}, but this is {found}"

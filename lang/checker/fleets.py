@@ -9,7 +9,7 @@ from ...base.suggest import suggest
 from .. import problems, syntax
 from ..program import Fleet, Link, Tier
 from .context import Context
-from .endpoints import check_endpoint, measured, settings_of
+from .endpoints import check_endpoint, kind_of_setting, measured, settings_of
 from .facts import Named
 from .figures import quantity, whole
 
@@ -44,6 +44,10 @@ def _fleet(context: Context, node: syntax.FleetDecl) -> Fleet:
         names[tier.name.text] = tier.name.span
         context.note_tier(tier.name)
         tiers += _tier(context, tier)
+    if not node.tiers:
+        hint = "add one, as in `tier gpu = catalog.h100 { count 1 }`"
+        context.report(problems.bad_bound("a fleet without tiers runs nothing", node.name.span, hint))
+        return Fleet(node.name.text, (), (), node.name.span)
     links: list[Link] = []
     reached: set[str] = set()
     first_of: dict[frozenset[str], Span] = {}
@@ -110,9 +114,8 @@ def _count(context: Context, setting: syntax.TierSetting) -> tuple[int, int] | N
             low, high = whole(context, value.low, what), whole(context, value.high, what)
         case _:
             hint = "write `count 1`, or `count 0..8` to let the planner choose"
-            context.report(
-                problems.wrong_type(what, "a whole number or a range", "something else", value.span, (), hint)
-            )
+            given = kind_of_setting(value)
+            context.report(problems.wrong_type(what, "a whole number or a range", given, value.span, (), hint))
             return None
     if low is None or high is None:
         return None

@@ -18,6 +18,8 @@ from .figures import number, quantity
 from .graph import Calls
 from .symbols import PipelineSymbol, UncheckedSymbol
 
+# Runs a second. Beyond them nobody runs programs, and counts of devices are no numbers that people read.
+_RATES = (1e-6, 1e6)
 # metric: (what its limit measures, an example limit, whether it has a percentile)
 _METRICS: dict[str, tuple[units.Dimension, str, bool]] = {
     "first_token": (units.DURATION, "800 ms", True),
@@ -106,6 +108,11 @@ class _Reader:
             self.wrong_unit("`rate`", units.RATE, "4 per s", limit, term.rate.span)
             return []
         if not self.positive(limit, "rate", term.rate.span):
+            return []
+        if not _RATES[0] <= limit.value <= _RATES[1]:
+            title = f"a `rate` of {limit.value:g} per s is none that a program is run at"
+            hint = "state at most 1_000_000 per s, and at least 0.000_001 per s"
+            self.context.report(problems.goal_contradictory(title, term.rate.span, hint))
             return []
         return [GoalTerm("rate", limit, term.span)]
 

@@ -64,7 +64,7 @@ def sites(
     else:
         declared = fleet.tiers
         if not any(tier.endpoint or tier.count[1] > 0 for tier in declared):
-            return (), (), (problems.bad_figure(f"the number of devices of fleet {fleet.name!r}", "0", fleet.span),)
+            return (), (), (problems.no_devices(fleet.name, fleet.span),)
     found: list[Problem] = []
     made: list[Site] = []
     only = sum(1 for tier in declared if tier is None or tier.endpoint is None) == 1
