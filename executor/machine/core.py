@@ -164,8 +164,8 @@ class Machine:
         if not started.stopping and not started.gone:
             started.stopping = True
             self._deadlines.cancel(started)
-            if started.overdue is not None:
-                self._deadlines.cancel(started.overdue)
+            if started.watch is not None:
+                self._deadlines.cancel(started.watch)
             self.orders.append(StopStage(started.number))
             for port in started.ports:
                 port.close()
@@ -278,18 +278,17 @@ class Machine:
             port.close()
         if started.deadline is not None:
             self._deadlines.cancel(started)
-        if started.overdue is not None:
-            self._deadlines.cancel(started.overdue)
         if event.usage:
             run.count(event.usage)
         if started.operation is not None:
             run.times.stage(started.name, started.started, started.first_item, event.at, started.items)
-        if run.dues is not None:
-            run.dues.over(started, event.usage.get(LINE, 0.0))
+        if started.watch is not None:
+            self._deadlines.cancel(started.watch)
+            started.watch.over(event.usage.get(LINE, 0.0))
         if started.held:
             run.pauses.held -= 1
             run.pauses.look()
-        elif not run.stages:
+        elif run.output is not None and not run.stages:
             run.pauses.look()
         return started
 

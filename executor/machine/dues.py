@@ -13,7 +13,7 @@ from .. import problems
 from ..promises import Due
 from .faults import Failure
 from .orders import Execution
-from .slices import Offset, Schedule
+from .slices import Schedule
 
 if TYPE_CHECKING:
     from .run import Run
@@ -60,25 +60,18 @@ class Dues:
         zero = self._zero()
         return Due(None if first is None else zero + first, None if end is None else zero + end)
 
-    def begun(self, started: Started, index: tuple[int, ...]) -> None:
-        """Tell it when it is due, and where that is enforced, look then."""
-        started.due = due = self.of(started.name, index, started.channel is not None)
+    def begun(self, started: Started, index: tuple[int, ...]) -> Due | None:
+        """A stage starts: when it is due. Where that is enforced, it is looked at then."""
+        started.watch = watch = Watch(started, index)
+        due = self.of(started.name, index, started.channel is not None)
         if due is not None and self.enforced:
-            started.overdue = Overdue(started, index)
-            started.overdue.look()
+            watch.enforced = True
+            watch.look()
+        return due
 
-    def over(self, started: Started, line: float) -> None:
-        """Write down what it took."""
-        if started.operation is None:
-            return
-        zero, reads = self._run.times.started, [port for port in started.ports if port.came is not None]
-        ends = [port.came - zero for port in reads if port.came is not None]
-        first_came = None if started.first_came is None else started.first_came - zero
-        first = None if started.first_item is None else started.first_item - zero
-        end, begin = self._run.machine.now - zero, started.started - zero
-        self._executions.append(
-            Execution(started.name, begin, first, end, first_came, max(ends, default=None), line, self._held(started))
-        )
+    def took(self, execution: Execution) -> None:
+        """Write down what a stage took."""
+        self._executions.append(execution)
 
     def executions(self) -> tuple[Execution, ...]:
         return tuple(self._executions)
@@ -87,8 +80,8 @@ class Dues:
         """A pause is over: what looked in vain looks again."""
         if self.enforced:
             for started in tuple(self._run.stages.values()):
-                if started.overdue is not None:
-                    started.overdue.look()
+                if started.watch is not None:
+                    started.watch.look()
 
     def fail(self, started: Started, offset: float) -> None:
         """A stage has used up its slice, and what was passed on to it."""
@@ -107,55 +100,86 @@ class Dues:
         run = self._run
         return run.times.started + run.pauses.total()
 
-    def _held(self, started: Started) -> float:
-        now = self._run.machine.now
-        return started.held_for + (now - started.held_at if started.held else 0.0)
 
+class Watch:
+    """Of one stage while it runs: what is told of it when it is over, and where promises are enforced, that it fails
+    when it is due and not over; of a stream, also when its first item is."""
 
-class Overdue:
-    """Fails a stage when it is due and not over; of a stream, also when its first item is."""
-
-    __slots__ = ("_index", "_started")
+    __slots__ = ("_first", "_index", "_started", "enforced", "held_at", "held_for")
 
     def __init__(self, started: Started, index: tuple[int, ...]) -> None:
         self._started = started
         self._index = index
+        self._first: float | None = None
+        self.enforced = False
+        self.held_at = 0.0
+        """Since when nobody takes what it makes, where that is so."""
+        self.held_for = 0.0
+        """How long that was so before."""
+
+    def first(self) -> None:
+        """It has made its first item."""
+        self._first = max((port.took for port in self._started.ports if port.took is not None), default=None)
+
+    def goes_on(self) -> None:
+        """It is held back no longer."""
+        self.held_for += self._started.run.machine.now - self.held_at
+        self.look()
+
+    def over(self, line: float) -> None:
+        started = self._started
+        run = started.run
+        dues, now, zero = run.dues, run.machine.now, run.times.started
+        if started.operation is None or dues is None:
+            return
+        came = max((port.came for port in started.ports if port.came is not None), default=None)
+        held = self.held_for + (now - self.held_at if started.held else 0.0)
+        dues.took(
+            Execution(
+                started.name,
+                started.started - zero,
+                None if started.first_item is None else started.first_item - zero,
+                now - zero,
+                None if self._first is None else self._first - zero,
+                None if came is None else came - zero,
+                line,
+                held,
+            )
+        )
 
     def look(self) -> None:
         """Ring when it is due. Not while it is held back, or the run is paused: whoever ends that looks again."""
-        started = self._started
-        run = started.run
-        if started.stopping or started.gone or started.held or run.pauses.now:
-            return
-        at = self._at()
-        if at is not None:
-            run.machine.arm(self, at)
+        if self.enforced and self._runs():
+            at = self._at()
+            if at is not None:
+                self._started.run.machine.arm(self, at)
 
     def late(self) -> None:
+        at = self._at() if self._runs() else None
         started = self._started
         run = started.run
-        if started.stopping or started.gone or started.held or run.pauses.now or run.dues is None:
-            return
-        at = self._at()
-        if at is None:
+        if at is None or run.dues is None:
             return
         if at > run.machine.now + 1e-9:
             run.machine.arm(self, at)
         elif started.forgiven:
             run.machine.stop(started)
         else:
-            run.dues.fail(started, run.dues.since(at) - started.held_for)
+            run.dues.fail(started, run.dues.since(at) - self.held_for)
+
+    def _runs(self) -> bool:
+        started = self._started
+        return not (started.stopping or started.gone or started.held or started.run.pauses.now)
 
     def _at(self) -> float | None:
         """When the next is due that it has not given, as things stand."""
         started = self._started
         dues = started.run.dues
-        assert dues is not None
-        due = dues.of(started.name, self._index, started.channel is not None)
+        due = None if dues is None else dues.of(started.name, self._index, started.channel is not None)
         if due is None:
             return None
         at = due.end if started.items or due.first is None else due.soonest
-        return None if at is None else at + started.held_for
+        return None if at is None else at + self.held_for
 
 
-__all__ = ["LINE", "Dues", "Offset", "Overdue"]
+__all__ = ["LINE", "Dues", "Watch"]

@@ -68,8 +68,7 @@ class Leaf(Task):
             own = started.deadline = machine.now + started.limit
             if limit is None or own < limit:
                 limit = own
-        if run.dues is not None:
-            run.dues.begun(started, scope.index)
+        due = None if run.dues is None else run.dues.begun(started, scope.index)
         order = StartStage(
             started.number,
             run.number,
@@ -83,7 +82,7 @@ class Leaf(Task):
             run.session,
             bool(uses),
             run.times.started,
-            started.due,
+            due,
         )
         machine.start(started, order)
         for port in started.ports:

@@ -195,7 +195,7 @@ class Pause:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Execution:
     """One execution of a stage, in seconds from the start of the run. Of one that reads a stream, `first_came` is when
     it took the last item that its own first came of, and `last_came` when what it reads had ended or grew last. `line`

@@ -13,8 +13,7 @@ from .faults import Failure
 from .orders import Deliver, DeliverEnd, Grant, Withdraw
 
 if TYPE_CHECKING:
-    from ..promises import Due
-    from .dues import Overdue
+    from .dues import Watch
     from .run import Run
     from .scopes import Zone
 
@@ -98,7 +97,7 @@ class Started:
 
     __slots__ = (
         *("channel", "deadline", "ended", "epoch", "first_item", "gone", "granted", "held", "items", "limit", "name"),
-        *("due", "first_came", "held_at", "held_for", "number", "overdue"),
+        *("number", "watch"),
         *("forgiven", "operation", "ports", "remaining", "run", "started", "stopping", "zone"),
     )
 
@@ -120,11 +119,7 @@ class Started:
         self.limit = 0.0  # seconds from its start to its deadline
         self.remaining = 0.0
         self.held = False  # it has no credit: its reader's time, not its own
-        self.held_at = 0.0  # since when, and how long before that
-        self.held_for = 0.0
-        self.due: Due | None = None  # as it was told
-        self.overdue: Overdue | None = None
-        self.first_came: float | None = None  # when it took the last item that its first came of
+        self.watch: Watch | None = None  # where its run has promises
         self.stopping = False
         self.forgiven = False  # its failure is nobody's: it ends without a value
         self.gone = False
@@ -143,8 +138,8 @@ class Started:
         assert channel is not None
         if not self.items:
             self.first_item = at
-            if self.ports:
-                self.first_came = max((port.took for port in self.ports if port.took is not None), default=None)
+            if self.watch is not None:
+                self.watch.first()
         self.items += 1
         epoch = self.epoch
         if epoch is None:
@@ -157,10 +152,11 @@ class Started:
             self.more()
         if channel.made >= self.granted and not self.held and not self.stopping:
             self.held = True
-            self.held_at = at
             if self.deadline is not None:
                 self.remaining = self.deadline - at
                 self.run.machine.disarm(self)
+            if self.watch is not None:
+                self.watch.held_at = at
             pauses = self.run.pauses
             pauses.held += 1
             pauses.look()
@@ -176,12 +172,11 @@ class Started:
             machine = self.run.machine
             if self.held:
                 self.held = False
-                self.held_for += machine.now - self.held_at
                 if self.deadline is not None:
                     self.deadline = machine.now + self.remaining
                     machine.arm(self, self.deadline)
-                if self.overdue is not None:
-                    self.overdue.look()
+                if self.watch is not None:
+                    self.watch.goes_on()
                 pauses = self.run.pauses
                 pauses.held -= 1
                 pauses.look()
