@@ -41,8 +41,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Points from the cheapest on. `latency` is the axis, a term of the goal without its limit (`finish p95`). All keep the
-    goal, or none does, as nothing that was found keeps it."""
+    """Points from the cheapest on. `latency` is the axis, a term of the goal without its limit (`finish p95`). All
+    keep the goal, or none does, as nothing that was found keeps it."""
 
     latency: str
     points: tuple[Point, ...]

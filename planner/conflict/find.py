@@ -35,8 +35,8 @@ class Reason:
 class Conflict:
     """Requirements that cannot hold together, of which none can be left out; empty where the program has no choice that
     means anything. `reasons` are in the order in which they are told. Relaxations come nearest first, each with a
-    choice that holds. `sure` says that there is no plan by proof, and that the set alone forbids one; `proven` that it is
-    a smallest set as well: each "no" that it rests on was proven, so that with any one left out there is a plan."""
+    choice that holds. `sure` says that there is no plan by proof, and that the set alone forbids one; `proven` that it
+    is a smallest set as well: each "no" that it rests on was proven, so that with any one left out there is a plan."""
 
     requirements: tuple[str, ...]
     reasons: tuple[Reason, ...]

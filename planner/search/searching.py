@@ -116,7 +116,8 @@ class _Search:
             self._tell()
             return below()
 
-        found = branched(self.reading, below(), keep, monotonic() + self._left() / 3)
+        part = 3 if self._large() else 30
+        found = branched(self.reading, below(), keep, monotonic() + self._left() / part)
         self.considered += found.looked
         if not found.complete:
             return None
@@ -154,7 +155,7 @@ class _Search:
         return True
 
     def _by_hand(self) -> None:
-        share = min(1.0, 0.1 * (self.until - self.began))
+        share = min(1.0, (0.1 if self._large() else 0.02) * (self.until - self.began))
         found: Trial | None = improved(self.reading, self.seed, self.began + share, stop_at_first=True, patient=True)
         if found is not None and found.score[0] == 0.0:
             self._keep(found.choice)

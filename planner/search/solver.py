@@ -155,7 +155,9 @@ class Solver:
             return int(solver.value(self.variables[variable]))
 
         objective = self.natural(solver.objective_value) if some else inf
-        return Answer(at if some else None, objective, bound, closed and not first, int(solver.num_branches))
+        # The first point that is found is not known to be the best; that there is none is known either way.
+        done = closed and not (first and some)
+        return Answer(at if some else None, objective, bound, done, int(solver.num_branches))
 
     def natural(self, scaled: float) -> float:
         return scaled / self.scale + self.constant

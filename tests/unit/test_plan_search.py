@@ -133,6 +133,11 @@ def test_the_first_choice_that_holds() -> None:
         assert all(outcome.holds for outcome in found.outcomes)
 
 
+def test_that_nothing_holds_is_proven_by_the_solver_too(only_solver: None) -> None:
+    statuses = {feasible(made(seed)).status for seed in range(12)}
+    assert statuses == {"feasible", "infeasible"}
+
+
 def test_a_program_with_one_option_for_each_stage_needs_no_solver() -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
