@@ -107,7 +107,10 @@ def build(
             walked = forecast(
                 graph, pipeline, sizes, nominal, _of(known, nominal), engine=chosen.engine, alone=alone(given)
             )
-            made = Slow(asked, larger(asked, walked, sizes), builder).moments(_expressions(graph, pipeline, walked))
+            wanted = larger(asked, walked, sizes)
+            grown, _ = offered(graph, pipeline, walked, wanted.work, goal, fleet, machine, known, chosen)
+            pairs = zip(given.stages, grown.stages, strict=True) if grown else ()
+            made = Slow(asked, wanted, builder, pairs).moments(_expressions(graph, pipeline, walked))
             slow += ((kind, percentile, node) for kind, node in made)
     problem = Problem(
         stages=given.stages,

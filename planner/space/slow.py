@@ -2,9 +2,11 @@
 
 Means say what a fleet has to carry, and nothing of the twentieth run, whose prompt is three times as long. So a promise
 at a percentile is held against a run with every size at that percentile, as if they were large together. The walk is
-done again with those sizes, since gaps and overlaps follow from them, and what a stage takes counts as often as its
-demand is larger: by whichever of operations, traffic, network, disk, processor or tokens grows most. A time is a sum of
-parts that grow with one of these or not at all, so it grows by no more, on any device.
+done again with those sizes, since gaps and overlaps follow from them, and what a stage takes counts as often as it is
+longer then: by the growth of its demand, or of its time on whichever option grows most (prompts more than their
+operations do, where attention is slow). On other options that is too much, so a promise that is kept is kept.
+
+A reply's steps are those of a batch whose other rows are as they usually are: it grows by its own demand alone.
 """
 
 from __future__ import annotations
@@ -18,17 +20,18 @@ from ..predict import Forecast
 from .asked import DECODE, Asked
 from .links import edges
 from .nodes import Builder, Constant, Index, Move, Take
-from .problem import Edge
+from .problem import Edge, Stage
 
 Moments = tuple[tuple[str, Index], ...]
 
 
 class Slow:
     """Rewrites the moments of a walk at larger sizes into those of the usual stages and edges, of which each counts so
-    many times."""
+    many times. `grown` are the stages as they are offered usually and at those sizes, in pairs."""
 
-    def __init__(self, usual: Asked, large: Asked, builder: Builder) -> None:
+    def __init__(self, usual: Asked, large: Asked, builder: Builder, grown: Iterable[tuple[Stage, Stage]]) -> None:
         self._builder = builder
+        self._grown = {stage.name: (stage, other) for stage, other in grown}
         self._usual, self._large = usual, large
         self._places = {pair: place for place, pair in enumerate(usual.run.moves)}
         self._moves = large.run.moves
@@ -58,9 +61,17 @@ class Slow:
             if self._usual.operation(stage).name == DECODE:
                 # A reply takes a step less than it has tokens.
                 usual, large = (*usual, self._usual.reply(stage) - 1.0), (*large, self._large.reply(stage) - 1.0)
-            grown = (more / less for less, more in zip(usual, large, strict=True) if less > 0.0)
+            grown = [more / less for less, more in zip(usual, large, strict=True) if less > 0.0]
+            if self._usual.operation(stage).name != DECODE and stage in self._grown:
+                grown += _longer(*self._grown[stage])
             self._factors[stage] = max((1.0, *grown))
         return self._factors[stage]
+
+
+def _longer(usual: Stage, large: Stage) -> list[float]:
+    """How much longer each option takes that is offered at both sizes."""
+    pools = {option.pool: option.seconds for option in large.options}
+    return [pools[option.pool] / option.seconds for option in usual.options if option.pool in pools and option.seconds]
 
 
 def _amounts(demand: Demand, asked: Asked) -> tuple[float, ...]:
