@@ -1,5 +1,9 @@
 """How often a plan's percentile, with its closed form for waiting, is no less than the simulated one: problems at
-random of one to four stages in one or two pools, at a given load of the fuller."""
+random of one to four stages in one or two pools, one after the other, at a given load of the fuller pool.
+
+The fuller a pool, the longer a simulation has to be: its line remembers for longer. With 3,000 runs at 90 % its own
+95th percentile is now and then three times the true one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ from agentlang.planner.space.nodes import Builder, Take
 from agentlang.planner.space.problem import Choice, Option, Pool, Problem, Promise, Stage, Tier
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
+RUNS = 3000
+"""For an empty fleet; more by 1 / (1 - load)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def problem_of(seed: int, load: float) -> tuple[Problem, Choice]:
     tier = Tier("tier", "made", 0, 1000, 1e12, Figure(1.0, "$/s", Basis.GIVEN), 1.0)
     taken = [(stage, stage.options[0]) for stage in stages]
     work = [
-        sum(stage.executions * option.busy for stage, option in taken if option.pool == pool.name)
+        sum(stage.executions * option.mean_busy for stage, option in taken if option.pool == pool.name)
         / (pool.slots * count)
         for pool, count in zip(pools, replicas, strict=True)
     ]
@@ -62,8 +68,10 @@ def _one(seed: int, load: float, runs: int) -> dict[float, float]:
     return {kept.percentile: planned[kept.name] / (kept.reached or 1.0) for kept in found.promises}
 
 
-def bounded(problems: int = 100, load: float = 0.7, runs: int = 3000) -> Iterator[Bounded]:
-    found = [_one(seed, load, runs) for seed in range(problems)]
+def bounded(problems: int = 100, load: float = 0.7, runs: int | None = None) -> Iterator[Bounded]:
+    """`runs` of each problem: as many as the load needs, if None."""
+    each = round(RUNS / (1.0 - load)) if runs is None else runs
+    found = [_one(seed, load, each) for seed in range(problems)]
     for percentile in PERCENTILES:
         ratios = [each[percentile] for each in found]
         share = sum(ratio >= 1.0 for ratio in ratios) / len(ratios)

@@ -17,7 +17,7 @@ from agentlang.executor.simulate.clock import VirtualClock
 from agentlang.executor.simulate.lines import Slots
 from agentlang.executor.simulate.replicas import Request, Serving
 from agentlang.executor.simulate.steps import Flat
-from agentlang.planner.space.evaluate import erlang_c, evaluate
+from agentlang.planner.space.evaluate import erlang_c, evaluate, service
 from agentlang.planner.space.problem import Choice
 
 
@@ -54,7 +54,7 @@ def batched(numbers: list[float], batches: int = 20) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("slots", "load"), [(1, 0.5), (1, 0.7), (4, 0.8)])
 def test_exponential_services_wait_as_erlang_says(slots: int, load: float) -> None:
-    draw, count = Random(slots), 40_000
+    draw, count = Random(slots), 16_000
     services = [draw.expovariate(1.0) for _ in range(count)]
     waits, _, _ = waits_of(slots, arrivals_of(load * slots, count, 3), services)
     mean, around = batched(waits)
@@ -63,7 +63,7 @@ def test_exponential_services_wait_as_erlang_says(slots: int, load: float) -> No
 
 @pytest.mark.parametrize("sigma", [0.0, 0.5, 1.0])
 def test_one_slot_waits_as_pollaczek_and_khinchine_say(sigma: float) -> None:
-    draw, count, load = Random(5), 40_000, 0.7
+    draw, count, load = Random(5), 16_000, 0.7
     services = [exp(sigma * draw.gauss(0.0, 1.0)) for _ in range(count)]
     first, second = exp(sigma**2 / 2.0), exp(2.0 * sigma**2)
     rate = load / first
@@ -72,17 +72,44 @@ def test_one_slot_waits_as_pollaczek_and_khinchine_say(sigma: float) -> None:
     assert mean == pytest.approx(rate * second / 2.0 / (1.0 - load), abs=around)
 
 
+@pytest.mark.parametrize("visits", [2, 5])
+def test_who_comes_back_waits_as_the_plan_says_at_most(visits: int) -> None:
+    """A second of one slot in so many parts: all waits together are more than those of who keeps it, and at most twice
+    those, which is what the plan takes."""
+    clock, load, count = VirtualClock(), 0.7, 8_000
+    line, waits = Slots(clock, 1), [0.0] * count
+
+    def come(number: int, left: int) -> None:
+        came = clock.now
+
+        def begins() -> None:
+            waits[number] += clock.now - came
+            if left > 1:
+                clock.at(clock.now + 1.0 / visits, partial(come, number, left - 1))
+
+        line.enter(1.0 / visits, begins)
+
+    for number, at in enumerate(arrivals_of(load, count, 11)):
+        clock.at(at, partial(come, number, visits))
+    clock.run()
+    mean, around = batched(waits)
+    once = load / 2.0 / (1.0 - load)
+    assert mean - around > once
+    assert mean + around < service(1.0, 0.0, visits) * 2.0 * once
+    assert mean == pytest.approx(once * 2 * visits / (visits + 1), rel=0.15)
+
+
 def test_as_many_are_in_a_pool_as_come_in_a_second_times_how_long_they_stay() -> None:
     """Little's law, by the simulation's own figures: slots in use are arrivals a second times seconds of service."""
     problem = small_problem(rate=2.0)
     choice = next(choice for choice in all_choices(problem) if evaluate(problem, choice).holds)
-    found = simulate(System(problem, choice, error=0.0), poisson(2.0, 2500, 1), 1)
+    found = simulate(System(problem, choice, error=0.0), poisson(2.0, 1500, 1), 1)
     for pool in found.pools:
         assert pool.utilisation is not None
-        assert pool.utilisation == pytest.approx(pool.predicted * found.rate / 2.0, rel=0.04)
+        assert pool.utilisation == pytest.approx(pool.predicted * found.rate / 2.0, rel=0.05)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), come=st.sampled_from(["random", "bursts", "closed"]))
 def test_every_run_ends_and_equal_seeds_are_equal(seed: int, come: str) -> None:
     problem = random_problem(seed)
@@ -91,13 +118,13 @@ def test_every_run_ends_and_equal_seeds_are_equal(seed: int, come: str) -> None:
         return
     rate = problem.rate or 1.0
     runs = {
-        "random": poisson(rate, 60, seed),
-        "bursts": bursts(rate, 60, seed, 7),
-        "closed": Closed(5, 60),
+        "random": poisson(rate, 40, seed),
+        "bursts": bursts(rate, 40, seed, 7),
+        "closed": Closed(5, 40),
     }[come]
     system = System(problem, choice)
     found = simulate(system, runs, seed)
-    assert sum(found.ended.values()) == found.runs == 60
+    assert sum(found.ended.values()) == found.runs == 40
     assert all(spread.percentiles == tuple(sorted(spread.percentiles)) for spread in found.moments)
     assert repr(simulate(System(problem, choice), runs, seed)) == repr(found)
 
@@ -114,18 +141,18 @@ def test_nobody_waits_where_there_is_room() -> None:
 def test_a_plan_that_holds_is_confirmed_and_one_too_small_is_not() -> None:
     problem = small_problem(rate=2.0)
     choice = next(choice for choice in all_choices(problem) if evaluate(problem, choice).holds)
-    assert confirm(problem, choice, 1500).holds
+    assert confirm(problem, choice, 800).holds
     harder = problem.with_limit("first_token p95", 0.2)
-    failed = confirm(harder, choice, 1500).failed
+    failed = confirm(harder, choice, 800).failed
     assert [kept.name for kept in failed] == ["first_token p95"]
     assert failed[0].reached is not None and failed[0].reached > 0.2
     # One replica of two cannot carry four times as many.
     rushed = replace(problem, rate=8.0)
     fewer = Choice(choice.options, tuple(min(count, 1) for count in choice.replicas))
-    assert "finish p95" in {kept.name for kept in confirm(rushed, fewer, 1500).failed}
+    assert "finish p95" in {kept.name for kept in confirm(rushed, fewer, 800).failed}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_steps_taken_at_once_are_the_steps_that_they_stand_for(data: st.DataObject) -> None:
     """Requests come, reply, are stopped: each token is there at the same time, whether alike steps are one event or

@@ -104,15 +104,15 @@ def placed(built: dict[str, Built], name: str, *, apart: bool = False, page: int
 def test_a_chat_through_a_pool_that_serves(built: dict[str, Built]) -> None:
     system, program = placed(built, "chat")
     assert len(program.served) == 1
-    found = simulate(system, poisson(4.0, 120, 1), 1, program=program)
-    assert found.ended == {"done": 120}
-    assert found.moment("token_gap").count == 120 * 39
+    found = simulate(system, poisson(4.0, 80, 1), 1, program=program)
+    assert found.ended == {"done": 80}
+    assert found.moment("token_gap").count == 80 * 39
     alone = simulate(system, Closed(1, 20), 1, program=program)
     # With nobody beside it, a reply is first token and 39 gaps, and nobody stands in line.
     first, gap = alone.moment("first_token").mean, alone.moment("token_gap").mean
     assert alone.moment("finish").mean == pytest.approx(first + 39 * gap, rel=0.02)
     assert found.moment("first_token").percentiles[2] > alone.moment("first_token").percentiles[2]
-    assert repr(simulate(system, poisson(4.0, 120, 1), 1, program=program)) == repr(found)
+    assert repr(simulate(system, poisson(4.0, 80, 1), 1, program=program)) == repr(found)
 
 
 def test_alike_steps_at_once_change_nothing(built: dict[str, Built]) -> None:
@@ -135,11 +135,11 @@ def test_prompts_and_replies_apart(built: dict[str, Built]) -> None:
 
 def test_branches_come_by_their_shares(built: dict[str, Built]) -> None:
     system, program = placed(built, "triage")
-    found = simulate(system, poisson(2.0, 400, 1), 1, program=program)
-    assert found.ended == {"done": 400}
+    found = simulate(system, poisson(2.0, 240, 1), 1, program=program)
+    assert found.ended == {"done": 240}
     served = next(pool for pool in found.pools if " serve " in pool.pool)
     # One prompt of each mail, and a second one of a quarter of them.
-    assert 400 * 1.17 < served.served < 400 * 1.33
+    assert 240 * 1.17 < served.served < 240 * 1.33
 
 
 def test_a_trace_brings_its_sizes_and_what_prompts_share(built: dict[str, Built]) -> None:
@@ -160,3 +160,14 @@ def test_a_prompt_that_no_memory_holds_fails_its_run(built: dict[str, Built]) ->
     assert program.named.prompt is not None
     found = simulate(system, (Arrival(0.0, {program.named.prompt: 5e6}), Arrival(1.0)), program=program)
     assert found.ended == {"done": 1, "failed (too_long)": 1}
+
+
+def test_a_call_that_a_run_would_end_is_named(built: dict[str, Built]) -> None:
+    system, program = placed(built, "chat")
+    assert program.named.reply is not None
+    assert simulate(system, (Arrival(0.0),), program=program).notes == ()
+    long = (Arrival(0.0, {program.named.reply: 60_000.0}), Arrival(1.0))
+    found = simulate(system, long, program=program)
+    assert found.ended == {"done": 2}
+    (note,) = found.notes
+    assert note.startswith("chat.chat.decode took more than 60 s in 1 of 2 executions")
