@@ -7,8 +7,8 @@ is due when the first stage begins that stands on it. Three things take more tha
 - All turns of a loop share what its stages need, for how many there will be is not known: all in it is due when the
   whole loop is.
 - The branches of an `if`, `match` or `race` come instead of each other: what stands in one does not wait for another.
-- The left side of an `otherwise` that catches a timeout leaves the time that the right side is predicted to take, but
-  not less for itself than is predicted for it.
+- The left side of an `otherwise` that catches a timeout leaves the time that the right side is predicted to take, and
+  a little to be stopped in, but not less for itself than is predicted for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from ..promises import Promise, Promises
 
 _LOOPS = ("agent.map", "agent.repeat")
 _LEAVES_RUN = ("agent.emit", "agent.return")
+_TO_STOP = 0.05
+"""Of the limit, kept for stopping a left side that was too slow, and for what the right one takes beside its stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class _Dues:
         if need:
             whole = sum(self._promise.need(stage) for stage in self._promise.slices)
             begins = max(0.0, whole - need - (self._promise.limit - due))
-        reserve, latest = due - self._longest(right), begins + max(own, need)
+        reserve, latest = due - self._longest(right) - _TO_STOP * self._promise.limit, begins + max(own, need)
         if reserve <= begins:
             return  # there is no time for the right side, whatever the left one does
         # A left side that does not fit anyway gets no more than what the right one leaves.

@@ -192,8 +192,8 @@ def test_a_fallback_has_the_time_that_it_needs() -> None:
     promises = Promises("p", (promise,), {ids["good"]: 6, ids["cheap"]: 2}, enforce=True)
     there = Driver(graph, promises=(promises,))  # type: ignore[arg-type]
     there.begin()
-    assert due(there, "good") == Due(None, 8)
-    there.at(8)
+    assert due(there, "good") == Due(None, 7.5)  # 2 s for the cheap one, and a twentieth of the limit to stop
+    there.at(7.5)
     assert there.running() == ["cheap"]
     assert due(there, "cheap") == Due(None, 10)
     there.at(9.5)

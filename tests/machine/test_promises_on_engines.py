@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -15,7 +16,7 @@ from agentlang.executor.engines.null import NullEngine, NullTimings
 from agentlang.executor.engines.protocol import ModelSpec
 from agentlang.executor.frames import End, frame_json
 from agentlang.executor.kinds import Kind, Opener
-from agentlang.executor.promises import Promise, Promises
+from agentlang.executor.promises import Line, Promise, Promises
 from agentlang.executor.scheduler import Settings
 from agentlang.executor.shell import open_shell
 from agentlang.ir.graph import Graph, GraphPipeline
@@ -90,6 +91,37 @@ def test_the_run_with_less_time_left_goes_first() -> None:
 def test_a_promise_goes_before_none() -> None:
     graph = two()
     assert over(graph, promised(graph, "hasty", 25.0))[0] == ["hasty", "patient"]
+
+
+def test_who_is_let_in_is_in_time_and_who_is_not_has_cost_nothing() -> None:
+    graph = two()
+    seconds, limit = 20.0, 110.0
+    promises = promised(graph, "hasty", limit, enforce=True)
+    (promise,), stages = promises.promises, frozenset(promises.promises[0].slices)
+    promises = replace(
+        promises,
+        promises=(replace(promise, alone=seconds, needs=dict.fromkeys(stages, seconds)),),
+        lines=(Line("model", 1, seconds, stages),),
+    )
+    ends: list[End] = []
+
+    async def main() -> None:
+        deployment = Deployment(graph, call_timeout=1000.0, promises=(promises,))
+        async with open_shell(deployment, LocalBackend(OneModel())) as shell:
+
+            async def one(number: int) -> None:
+                ends.append(await shell.start("hasty", {"prompt": f"{number} " + "h" * 600}).result())
+
+            async with anyio.create_task_group() as group:
+                for number in range(40):
+                    group.start_soon(one, number)
+
+    anyio.run(main, backend_options={"loop_factory": VirtualEventLoop})
+    done = [end for end in ends if end.outcome.status == "done"]
+    refused = [end for end in ends if end.outcome.reason == "not_admitted"]
+    assert (len(done), len(refused)) == (5, 35)  # the fifth waits 80 s, the sixth would end after 120
+    assert all(end.timings.finish <= limit and not end.blame for end in done)
+    assert all(not end.timings.stages and end.outcome.problem is not None for end in refused)
 
 
 def test_time_in_line_for_the_model_is_blamed_on_the_line() -> None:
