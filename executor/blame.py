@@ -7,6 +7,7 @@ runs by the same walk (`simulate.blaming`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -111,8 +112,8 @@ def counted(timings: Timings, moment: float) -> float:
     return moment - sum(min(each.end, moment) - each.start for each in timings.pauses if each.start < moment)
 
 
-def missed(promises: Promises, timings: Timings, causes: Mapping[str, Cause]) -> tuple[Missed, ...]:
-    """The promises that a run did not keep. One that ended before a moment came has none of that."""
+def missed(promises: Promises, timings: Timings, pipeline: GraphPipeline) -> tuple[Missed, ...]:
+    """The promises that a run of the pipeline did not keep. One that ended before a moment came has none of that."""
     out: list[Missed] = []
     for promise in promises.promises:
         moment = timings.finish if promise.moment == FINISH else timings.first_item
@@ -120,7 +121,7 @@ def missed(promises: Promises, timings: Timings, causes: Mapping[str, Cause]) ->
             continue
         measured = counted(timings, moment)
         if measured > promise.limit:
-            out.append(_missed(promise, timings, moment, measured, causes))
+            out.append(_missed(promise, timings, moment, measured, causes_of(pipeline)))
     return tuple(out)
 
 
@@ -145,6 +146,7 @@ def parts_of(
     spans = [_span(number, each, first) for number, each in enumerate(executions)]
     out: dict[tuple[str, Cause], float] = {}
     held = [each.held for each in executions]
+    ends = [pause.end for pause in timings.pauses]
 
     def add(stage: str, cause: Cause, seconds: float) -> None:
         if seconds > 0.0:
@@ -153,7 +155,7 @@ def parts_of(
     for step in path(spans, 0.0, moment):
         stage = "" if step.what < 0 else executions[step.what].stage
         left = step.end - step.start
-        for cause, seconds in _overlap(timings.pauses, step):
+        for cause, seconds in _overlap(timings.pauses, ends, step):
             add(stage, cause, seconds)
             left -= seconds
             if cause == "reader" and step.what >= 0:
@@ -180,12 +182,14 @@ def _span(number: int, each: Execution, first: bool) -> Span:
     return Span(done, came, came, came + each.line, each.end, number)
 
 
-def _overlap(pauses: Sequence[Pause], step: Step) -> list[tuple[Cause, float]]:
+def _overlap(pauses: Sequence[Pause], ends: Sequence[float], step: Step) -> list[tuple[Cause, float]]:
+    """What of a step was paused. Pauses are in order and do not overlap; `ends` are theirs."""
     found: list[tuple[Cause, float]] = []
-    for pause in pauses:
-        seconds = min(pause.end, step.end) - max(pause.start, step.start)
-        if seconds > 0.0:
-            found.append((pause.cause, seconds))
+    for place in range(bisect_right(ends, step.start), len(pauses)):
+        pause = pauses[place]
+        if pause.start >= step.end:
+            break
+        found.append((pause.cause, min(pause.end, step.end) - max(pause.start, step.start)))
     return found
 
 

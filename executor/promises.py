@@ -28,7 +28,10 @@ class Due:
     @property
     def soonest(self) -> float | None:
         """What it should look at first."""
-        return min((at for at in (self.first, self.end) if at is not None), default=None)
+        first, end = self.first, self.end
+        if first is None or end is None:
+            return end if first is None else first
+        return min(first, end)
 
     def left(self, now: float) -> Due:
         """The same in seconds from now, which may be less than nothing: clocks of two machines do not agree, what is

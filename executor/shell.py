@@ -27,7 +27,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from . import observers as watch
 from .asking import People
 from .backends import Backend
-from .blame import causes_of, missed
+from .blame import missed
 from .clock import Clock, LoopClock
 from .deployment import Deployment
 from .failures import handle_failed
@@ -300,7 +300,7 @@ class Shell(Runner):
         blame = ()
         promises = self._promises.get(order.pipeline)
         if promises is not None and order.timings.executions:
-            blame = missed(promises, order.timings, causes_of(self.deployment.graph.pipeline(order.pipeline)))
+            blame = missed(promises, order.timings, self.deployment.graph.pipeline(order.pipeline))
         running.put(End(order.outcome, order.usage, order.timings, blame=blame))
 
     def _watch(self, call: Callable[[Observer], None]) -> None:

@@ -27,16 +27,14 @@ LINE = "seconds_in_line"
 class Dues:
     """See the module."""
 
-    __slots__ = ("_executions", "_run", "_schedule")
+    __slots__ = ("_executions", "_offsets", "_run", "_schedule", "enforced")
 
     def __init__(self, run: Run, schedule: Schedule) -> None:
         self._run = run
         self._schedule = schedule
+        self._offsets = schedule.offsets
+        self.enforced = schedule.promises.enforce
         self._executions: deque[Execution] = deque(maxlen=_EXECUTIONS)
-
-    @property
-    def enforced(self) -> bool:
-        return self._schedule.promises.enforce
 
     @property
     def limit(self) -> float | None:
@@ -46,7 +44,7 @@ class Dues:
 
     def of(self, stage: str, index: tuple[int, ...], streams: bool) -> Due | None:
         """When a stage is due that starts now; None where nothing is promised of it."""
-        offset = self._schedule.offsets.get(stage)
+        offset = self._offsets.get(stage)
         if offset is None:
             return None
         first, end = offset.first, offset.end
@@ -66,7 +64,9 @@ class Dues:
         due = self.of(started.name, index, started.channel is not None)
         if due is not None and self.enforced:
             watch.enforced = True
-            watch.look()
+            soonest = due.soonest
+            if soonest is not None and not self._run.pauses.now:
+                self._run.machine.arm(watch, soonest)
         return due
 
     def took(self, execution: Execution) -> None:
@@ -132,7 +132,9 @@ class Watch:
         dues, now, zero = run.dues, run.machine.now, run.times.started
         if started.operation is None or dues is None:
             return
-        came = max((port.came for port in started.ports if port.came is not None), default=None)
+        came = None
+        if started.ports:
+            came = max((port.came for port in started.ports if port.came is not None), default=None)
         held = self.held_for + (now - self.held_at if started.held else 0.0)
         dues.took(
             Execution(

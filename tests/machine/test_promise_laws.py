@@ -93,7 +93,7 @@ def test_the_parts_of_a_moment_add_up_to_it(graph: Graph, seed: int, buffer: int
         assert abs(sum(parts.values()) - moment) < 1e-6
         counts = sum(seconds for (_, cause), seconds in parts.items() if cause not in UNCOUNTED)
         assert abs(counts - counted(timings, moment)) < 1e-6
-    for late in missed(promises, timings, causes):
+    for late in missed(promises, timings, graph.pipelines[0]):
         assert abs(sum(part.seconds for part in late.parts) - late.measured) < 1e-6
 
 

@@ -9,7 +9,7 @@ import pytest
 from driver import Driver
 from graphs import Body
 
-from agentlang.executor.blame import causes_of, counted, missed
+from agentlang.executor.blame import counted, missed
 from agentlang.executor.machine import events, orders
 from agentlang.executor.promises import Due, Line, Promise, Promises
 from agentlang.ir.graph import Graph, Value
@@ -163,7 +163,7 @@ def test_by_default_a_miss_is_told_and_stops_nothing() -> None:
     there.at(15)
     there.end("b", "x")
     assert there.outcome() == ("done", "x")
-    (found,) = missed(promised(graph, 10, a=4, b=6), there.finished[1].timings, causes_of(graph.pipelines[0]))
+    (found,) = missed(promised(graph, 10, a=4, b=6), there.finished[1].timings, graph.pipelines[0])
     assert (found.measured, found.limit) == (15, 10)
     assert [(part.cause, part.seconds, part.slice_) for part in found.parts] == [
         ("computing", 8, 4),
