@@ -19,8 +19,8 @@ once and in order; `await out.send(…)` waits while the reader is behind. Every
 with a name. On TCP, `TcpAddress(host, port, connecting(files))`, with `files` of yours or of an `Authority`.
 
 `frames` and `framing` are the bytes, `session` decides and does no I/O, `ports` moves bytes, `link` is what tasks use,
-`endpoints` begin it, `secure` and `tls` say who may speak, `tensors` and `segments` carry arrays. docs/wire.md is for who
-writes a peer in another language.
+`endpoints` begin it, `secure` and `tls` say who may speak, `tensors` and `segments` carry arrays. docs/wire.md is for
+who writes a peer in another language.
 """
 
 from .authority import Authority

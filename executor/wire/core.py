@@ -45,7 +45,10 @@ class Core:
         self._resumes = False
         self._decoder: Decoder | None = None
         self._peer: frames.Hello | None = None
-        self._sent = self._acked = self._received = self._told = 0
+        self._sent: int = 0
+        self._acked: int = 0
+        self._received: int = 0
+        self._told: int = 0  # of what was received, the other side knows so far
         self._unsaid = 0  # bytes that came and were not acknowledged
         self._kept: deque[tuple[int, Chunk, int]] = deque()
         self._timed: dict[int, tuple[frames.Open | frames.Item, float]] = {}  # frames with a deadline, and since when

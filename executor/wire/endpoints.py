@@ -120,6 +120,9 @@ class Listener:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _forget(self, session: bytes) -> None:
+        self._links.pop(session, None)
+
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -165,12 +168,13 @@ class Listener:
         if self._strangers >= self._most:
             port.close()
         else:
-            self._start(self._tls(port))
+            # It may speak before a task runs.
+            greeter = _Greeter()
+            port.ear = greeter
+            self._start(self._tls(port, greeter))
 
-    async def _tls(self, port: TlsPort) -> None:
+    async def _tls(self, port: TlsPort, greeter: _Greeter) -> None:
         self._strangers += 1
-        greeter = _Greeter()
-        port.ear = greeter
         try:
             async with asyncio.timeout(GREETING):
                 hello = await greeter.hello
@@ -189,7 +193,7 @@ class Listener:
             )
             link = self._links[hello.session] = Link(session)
             link.identity = identity
-            link.on_over.append(lambda: self._links.pop(hello.session, None))
+            link.on_over.append(lambda: self._forget(hello.session))
             link.attach(port, session.connected(link.loop.time(), hello))
             self._start(self._handler(link))
         elif link is None or link.identity != identity or link.over:
@@ -285,7 +289,7 @@ async def connect(
     link = Link(session)
     failure: list[WireProblem] = []
     keeping = asyncio.ensure_future(_keep_connected(link, address, failure))
-    link.on_over.append(keeping.cancel)
+    link.on_over.append(lambda: _stop(keeping))
     try:
         async with asyncio.timeout(timeout):
             await link.connected()
@@ -296,6 +300,10 @@ async def connect(
         link.close()
         raise
     return link
+
+
+def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 async def _keep_connected(link: Link, address: Address, failure: list[WireProblem]) -> None:

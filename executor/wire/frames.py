@@ -41,7 +41,7 @@ class Frame(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc
     """Base of all frames."""
 
 
-class Hello(Frame, tag=1):
+class Hello(Frame, frozen=True, tag=1):
     """The first frame of each side, the initiator's first. `session` is a token that the initiator made; `received` is
     the last sequence that this side has heard in it. `items` and `size` (bytes) are what may be sent on each channel
     before credit comes, `channels` how many the other side may have open. `about` is the application's: a program's
@@ -57,7 +57,7 @@ class Hello(Frame, tag=1):
     about: About
 
 
-class Open(Frame, tag=2):
+class Open(Frame, frozen=True, tag=2):
     """A channel from the sender of this to the other side."""
 
     sequence: Sequence
@@ -69,7 +69,7 @@ class Open(Frame, tag=2):
     about: About
 
 
-class Item(Frame, tag=3):
+class Item(Frame, frozen=True, tag=3):
     """`form` says what `head` and `body` are. 0 is bytes, 1 and 2 are arrays (`tensors.py`), those from 16 on the
     application's."""
 
@@ -84,7 +84,7 @@ class Item(Frame, tag=3):
     body: Annotated[memoryview, Meta(max_length=MOST_BODY)]
 
 
-class End(Frame, tag=4):
+class End(Frame, frozen=True, tag=4):
     """No more items on this channel."""
 
     sequence: Sequence
@@ -92,7 +92,7 @@ class End(Frame, tag=4):
     channel: Channel
 
 
-class Fail(Frame, tag=5):
+class Fail(Frame, frozen=True, tag=5):
     """No more items, for a reason."""
 
     sequence: Sequence
@@ -102,7 +102,7 @@ class Fail(Frame, tag=5):
     about: About
 
 
-class Credit(Frame, tag=6):
+class Credit(Frame, frozen=True, tag=6):
     """From the reader: so many items and bytes may have been sent on the channel in all, since it was opened."""
 
     sequence: Sequence
@@ -112,7 +112,7 @@ class Credit(Frame, tag=6):
     size: Count
 
 
-class Reset(Frame, tag=7):
+class Reset(Frame, frozen=True, tag=7):
     """From either end: what the channel carries of an older epoch is dropped, wherever it is."""
 
     sequence: Sequence
@@ -121,7 +121,7 @@ class Reset(Frame, tag=7):
     epoch: Count
 
 
-class Leave(Frame, tag=8):
+class Leave(Frame, frozen=True, tag=8):
     """From the reader: nobody reads any more, for all was read, or for the `reason`. A channel is closed when its
     writer has ended it and its reader has left."""
 
@@ -131,7 +131,7 @@ class Leave(Frame, tag=8):
     reason: Word
 
 
-class Free(Frame, tag=9):
+class Free(Frame, frozen=True, tag=9):
     """From who was given shared memory: these segments may be written again."""
 
     sequence: Sequence
@@ -139,28 +139,28 @@ class Free(Frame, tag=9):
     segments: Annotated[tuple[Count, ...], Meta(max_length=4096)]
 
 
-class Drain(Frame, tag=10):
+class Drain(Frame, frozen=True, tag=10):
     """Nobody opens channels any more; when those that are open are through, its sender says goodbye."""
 
     sequence: Sequence
     ack: Count
 
 
-class Ping(Frame, tag=11):
+class Ping(Frame, frozen=True, tag=11):
     number: Count
 
 
-class Pong(Frame, tag=12):
+class Pong(Frame, frozen=True, tag=12):
     number: Count
 
 
-class Ack(Frame, tag=13):
+class Ack(Frame, frozen=True, tag=13):
     """All frames up to this sequence were heard."""
 
     ack: Count
 
 
-class Goodbye(Frame, tag=14):
+class Goodbye(Frame, frozen=True, tag=14):
     """The session is over, on purpose."""
 
     reason: Word

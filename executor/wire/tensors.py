@@ -193,11 +193,13 @@ class Tensors:
             return self._opened(item)
         except (msgspec.DecodeError, ValueError):
             raise WireProblem("bad-tensor", "what came is no array") from None
+        finally:
+            _close(item)
 
     def _opened(self, item: ev.Came) -> Tensor:
         head = self._headed(item)
         if item.form == INLINE:
-            return Tensor(head.dtype, head.shape, item.body, head.order)
+            return Tensor(head.dtype, head.shape, memoryview(item.body).toreadonly(), head.order)
         return Tensor(
             head.dtype, head.shape, self._mapped.view(head.segment, _bytes(head.dtype, head.shape)), head.order
         )
@@ -206,9 +208,9 @@ class Tensors:
         if item.form not in (INLINE, SHARED):
             raise WireProblem("bad-tensor", "this item is no array")
         head = _decode(item.head)
-        given, item.descriptors = item.descriptors, ()
-        if given:
-            self._mapped.add(head.segment, given[0])
+        if item.descriptors:
+            first, item.descriptors = item.descriptors[0], item.descriptors[1:]
+            self._mapped.add(head.segment, first)
         return head
 
     def _segment(self, size: int) -> Segment | None:
@@ -233,8 +235,7 @@ class Tensors:
         if item.form == SHARED:
             with contextlib.suppress(WireProblem, msgspec.DecodeError, ValueError):
                 self._mapped.let_go(self._headed(item).segment)
-        for descriptor in item.descriptors:
-            os.close(descriptor)
+        _close(item)
 
     def _freed(self, number: int) -> None:
         # In any thread, and whenever garbage is collected: nothing but a note may be made here.
@@ -273,3 +274,9 @@ def _bytes(dtype: str, shape: tuple[int, ...]) -> int:
     if size is None or len(shape) > 16 or any(length < 0 for length in shape):
         raise WireProblem("bad-tensor", "an array of a type or shape that is not known")
     return size * math.prod(shape)
+
+
+def _close(item: ev.Came) -> None:
+    given, item.descriptors = item.descriptors, ()
+    for descriptor in given:
+        os.close(descriptor)

@@ -43,7 +43,7 @@ def connecting(files: Files) -> ssl.SSLContext:
 
 def _context(protocol: int, files: Files) -> ssl.SSLContext:
     try:
-        known = os.stat(files.key)
+        known = files.key.stat()
         if not stat.S_ISREG(known.st_mode) or known.st_uid != os.geteuid() or known.st_mode & 0o077:
             raise WireProblem("bad-key", "the private key must be yours, and readable by you alone (chmod 600)")
         context = ssl.SSLContext(protocol)
