@@ -83,8 +83,9 @@ class Wait:
 class PoolPlan:
     """Equal replicas of so many devices of a tier, each serving `slots` executions at once (0: as many as come).
 
-    `tensor` x `pipeline` devices share one model. `service` is how long one run keeps a slot, in all; `load` the part
-    of its slots' time that is taken at the goal's rate. `memory` is what a replica holds, `capacity` what it has.
+    `tensor` x `pipeline` devices share one model. `service` is how long one run keeps a slot, in all and in the mean; `load`
+    the part of its slots' time that is taken at the goal's rate. `memory` is what a replica holds, `capacity` what it
+    has.
     """
 
     name: str
@@ -251,8 +252,8 @@ class Inequality:
 class Search:
     """How good the plan is known to be: `status` (`only choice`, `proven optimal`, `gap`, `number K` of several, or
     `infeasible`, where no choice keeps the goal), the relative gap (None where no bound was found), the proven `bound`
-    of the objective, how many choices were looked at, and what simpler ways to choose come to (None where one finds
-    nothing). `confirmed` says what confirmed it beside the bounds, in words."""
+    of the objective, how many choices were looked at, and what simpler ways to choose come to: None where one comes to
+    nothing, and `unable` then says why, by its name. `confirmed` says what confirmed it beside the bounds, in words."""
 
     status: str
     gap: float | None
@@ -260,6 +261,7 @@ class Search:
     bound: float = 0.0
     baselines: tuple[tuple[str, float | None], ...] = ()
     confirmed: str = ""
+    unable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """Laws of simulations: what queueing theory says of the lines that it can work out, nobody is lost, equal seeds give
 equal results, and steps that are taken at once are the steps that they stand for."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 from math import exp, sqrt
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,6 +21,9 @@ from agentlang.executor.simulate.replicas import Request, Serving
 from agentlang.executor.simulate.steps import Flat
 from agentlang.planner.space.evaluate import erlang_c, evaluate, service
 from agentlang.planner.space.problem import Choice
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.simulate.bounds import bounded
 
 
 def waits_of(slots: int, arrivals: list[float], services: list[float]) -> tuple[list[float], float, float]:
@@ -213,3 +218,12 @@ def test_steps_taken_at_once_are_the_steps_that_they_stand_for(data: st.DataObje
             assert slow == quick
         else:
             assert slow[: len(quick)] == quick or quick[: len(slow)] == slow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", [0.5, 0.7, 0.9])
+def test_what_a_plan_says_of_the_slowest_twentieth_holds_under_load(load: float) -> None:
+    (found,) = (each for each in bounded(20, load) if each.percentile == 95.0)
+    assert found.share >= 0.95
+    assert found.least > 0.95
+    assert found.middle < 1.6
