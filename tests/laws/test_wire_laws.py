@@ -3,15 +3,19 @@ allowed is ever in memory."""
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
+import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentlang.executor.wire import events as ev
 from agentlang.executor.wire import frames
-from agentlang.executor.wire.framing import Decoder
+from agentlang.executor.wire.framing import PREFIX, Decoder, encode
 from agentlang.executor.wire.problems import WireProblem
 from agentlang.executor.wire.session import Session
 from agentlang.executor.wire.settings import Settings
@@ -212,3 +216,65 @@ def test_everything_arrives_once_and_in_order(seed: int, one: dict[str, list[byt
             break
     assert pair.two.heard == one
     assert pair.one.heard == {"back": back}
+
+
+FRAMES: list[frames.Any] = [
+    frames.Hello(TOKEN, True, 7, 16, 1 << 20, 4096, "gpu1", b"x"),
+    frames.Open(1, 0, 1, "answer", 0.5, bytes(25), b"x"),
+    frames.Item(2, 1, 1, 3, 0, 0.5, bytes(25), b"head", memoryview(bytes(300))),
+    frames.Item(2, 1, 1, 3, 0, None, None, b"", memoryview(bytes(40_000))),
+    frames.Free(8, 1, (1, 300)),
+    frames.Goodbye("drained"),
+]
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000)
+@given(
+    st.lists(st.sampled_from(FRAMES) | st.binary(max_size=400), max_size=4),
+    st.randoms(use_true_random=False),
+    st.integers(0, 6),
+    st.booleans(),
+)
+def test_no_bytes_bring_the_decoder_to_anything_but_frames_and_its_problems(
+    parts: list[frames.Any | bytes], luck: Random, harm: int, sealed: bool
+) -> None:
+    """Random bytes, damaged frames, and documents that are wrong under a checksum that is right."""
+    data = bytearray()
+    for part in parts:
+        said = bytearray(part if isinstance(part, bytes) else b"".join(map(bytes, encode(part))))
+        if sealed:
+            document = said if isinstance(part, bytes) else said[12:]
+            for _ in range(harm if document else 0):
+                document[luck.randrange(len(document))] = luck.randrange(256)
+            said = PREFIX.pack(b"aw", 1, 0, len(document), zlib.crc32(document)) + document
+        data += said
+    if data and not sealed:
+        for _ in range(harm):
+            damage(data, luck)
+            if not data:
+                break
+    decoder = Decoder(1 << 17)
+    with suppress(WireProblem):
+        while data:
+            count = luck.randint(1, len(data))
+            for frame, given in decoder.feed(bytes(data[:count])):
+                assert isinstance(frame, frames.Frame)
+                assert not given
+            assert decoder.held <= 1 << 17
+            del data[:count]
+
+
+@pytest.mark.slow
+@settings(max_examples=3_000)
+@given(st.lists(st.sampled_from(FRAMES[1:]) | st.builds(frames.Ack, st.integers(0, 9)), max_size=12), st.randoms())
+def test_no_frames_bring_a_session_to_anything_but_its_events(said: list[frames.Any], luck: Random) -> None:
+    pair = Pair(1, {}, {})
+    pair.connect()
+    for _ in range(20):
+        pair.step(0.0)
+    for number, frame in enumerate(said):
+        if luck.random() < 0.7 and hasattr(frame, "sequence"):
+            frame = msgspec.structs.replace(frame, sequence=number + 1, ack=luck.randint(0, 1))
+        for event in pair.two.session.received(b"".join(map(bytes, encode(frame))), 1.0):
+            assert isinstance(event, ev.Event)

@@ -40,7 +40,7 @@ def address(tmp_path: Path, key: wire.Key) -> wire.UnixAddress:
 
 def open_files() -> int:
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def run(work: Callable[[], Awaitable[None]], seconds: float = 20.0) -> None:
