@@ -127,7 +127,7 @@ async def go_on(
     from .executor.journal.opening import course_of, missing_streams, open_durable
 
     deployment, head = Deployment(compiled.graph), journal.head
-    if not journal.lines:
+    if journal.fresh:
         shell = open_durable(deployment, backend, journal, head, signals=signals, observers=observers)
         async with shell, shell.start(pipeline, inputs, timeout, session=session, approve=approve) as running:
             yield running

@@ -77,6 +77,8 @@ class Journal:
         self.head = head
         self.lines = lines
         self.failed: Problem | None = None
+        self.fresh = False
+        """Whether no run has begun in it yet."""
         self._connection = connection
         self._check = check
         self._numbers = self._written = len(lines)
@@ -203,7 +205,9 @@ def create(path: Path, head: Head) -> Journal:
     except (sqlite3.Error, OSError) as error:
         why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         raise NotWritten(problems.not_written(str(path), why, None)) from None
-    return Journal(path, connection, head, (), zlib.crc32(text.encode()))
+    journal = Journal(path, connection, head, (), zlib.crc32(text.encode()))
+    journal.fresh = True
+    return journal
 
 
 def open_journal(path: Path) -> Journal:
