@@ -62,6 +62,8 @@ class Lifecycle:
     def _enter(self, run: Run, event: events.RunRequested) -> None:
         prepared = run.prepared
         root = Scope(run, prepared.body, None, (), run.zone)
+        if prepared.input_streams:
+            root.channels = {}
         sources: list[tuple[str, Channel]] = []
         for argument, given in zip(prepared.pipeline.body.arguments, prepared.pipeline.inputs, strict=True):
             if is_stream(argument):

@@ -12,7 +12,8 @@ closed, and nothing in it happens any more. Whoever made the zone then hears of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
 from ...ir.graph import Operation
 from ..channels import Channel, Epoch
@@ -214,7 +215,8 @@ class Zone:
         pass
 
 
-_NO_CHANNELS: dict[int, Channel] = {}
+# Of all scopes without streams. Nobody may put anything in: it would be found by every one of them.
+_NO_CHANNELS = cast("dict[int, Channel]", MappingProxyType[int, Channel]({}))
 
 
 class Scope:

@@ -461,3 +461,28 @@ def test_a_graph_that_cannot_run_is_refused() -> None:
     with pytest.raises(ValueError, match="inlined"):
         prepare(body.graph(result).pipelines[0])
     assert isinstance(result, Value)
+
+
+def test_runs_that_are_given_streams_do_not_read_each_other_s() -> None:
+    """The stream of a parameter belongs to its run, also where nothing in the pipeline makes a stream."""
+    body = Body("p")
+    given = body.input("words", STREAM)
+    machine = Machine(Deployment(body.graph(body.collect(given))))
+    sources: dict[int, int] = {}
+    ends: dict[int, object] = {}
+
+    def tell(event: events.Event) -> None:
+        for order in machine.handle(event):
+            if isinstance(order, orders.StartInput):
+                sources[order.run] = order.stage
+            elif isinstance(order, orders.FinishRun):
+                ends[order.run] = order.outcome.value
+
+    for run in (1, 2):
+        tell(events.RunRequested(0.0, run, "p", {}))
+    for run, item in ((1, "a"), (2, "b"), (1, "c")):
+        tell(events.StageItem(0.0, sources[run], item))
+    for run in (1, 2):
+        tell(events.StageEnded(0.0, sources[run]))
+    assert ends == {1: "ac", 2: "b"}
+    assert machine.idle
