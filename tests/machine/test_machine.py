@@ -463,26 +463,33 @@ def test_a_graph_that_cannot_run_is_refused() -> None:
     assert isinstance(result, Value)
 
 
-def test_runs_that_are_given_streams_do_not_read_each_other_s() -> None:
+def test_runs_that_are_given_streams_do_not_read_each_others() -> None:
     """The stream of a parameter belongs to its run, also where nothing in the pipeline makes a stream."""
     body = Body("p")
     given = body.input("words", STREAM)
-    machine = Machine(Deployment(body.graph(body.collect(given))))
+    before = body.stage("x:before", TEXT)
+    machine = Machine(Deployment(body.graph(body.stage("x:read", TEXT, of=given, after=before))))
     sources: dict[int, int] = {}
-    ends: dict[int, object] = {}
+    stages: dict[tuple[str, int], int] = {}
+    readers: dict[int, int] = {}
+    delivered: list[tuple[int, object]] = []
 
     def tell(event: events.Event) -> None:
         for order in machine.handle(event):
             if isinstance(order, orders.StartInput):
                 sources[order.run] = order.stage
-            elif isinstance(order, orders.FinishRun):
-                ends[order.run] = order.outcome.value
+            elif isinstance(order, orders.StartStage):
+                stages[order.entry, order.run] = order.stage
+                of = order.arguments.get("of")
+                if isinstance(of, orders.StreamInput):
+                    readers[of.reader] = order.run
+            elif isinstance(order, orders.Deliver):
+                delivered.append((readers[order.reader], order.item))
 
     for run in (1, 2):
         tell(events.RunRequested(0.0, run, "p", {}))
+    for run in (1, 2):
+        tell(events.StageEnded(0.0, stages["x:before", run], "x"))
     for run, item in ((1, "a"), (2, "b"), (1, "c")):
         tell(events.StageItem(0.0, sources[run], item))
-    for run in (1, 2):
-        tell(events.StageEnded(0.0, sources[run]))
-    assert ends == {1: "ac", 2: "b"}
-    assert machine.idle
+    assert delivered == [(1, "a"), (2, "b"), (1, "c")]
