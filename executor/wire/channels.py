@@ -74,6 +74,10 @@ class Reading:
         self.taken_size += size
         if self.taken_items > self.came_items or self.taken_size > self.came_size:
             raise ValueError("more was consumed than came")
+        if 2 * (self.taken_items + self.window_items - self.granted_items) < self.window_items and (
+            2 * (self.taken_size + self.window_size - self.granted_size) < self.window_size
+        ):
+            return False
         return self.wants_credit
 
     @property

@@ -26,6 +26,9 @@ _ACK_SIZE = 1 << 18
 _OVERHEAD = 64
 
 
+_TIMED = (frames.Item, frames.Open)
+
+
 class Core:
     """One side of a session, but for what its frames mean."""
 
@@ -63,6 +66,7 @@ class Core:
         self._owed_resets: dict[int, None] = {}
         self._heard = self._spoke = self._looked = 0.0
         self._events: list[ev.Event] = []
+        self._stray: tuple[int, ...] = ()
 
     # --- connections ---
 
@@ -92,8 +96,6 @@ class Core:
         """Descriptors that came and that nobody gets: to be closed by whoever runs the session."""
         found, self._stray = self._stray, ()
         return found
-
-    _stray: tuple[int, ...] = ()
 
     def _close(self, descriptors: tuple[int, ...]) -> None:
         self._stray += descriptors
@@ -265,7 +267,7 @@ class Core:
         behind = self._received - self._told
         if behind >= _ACK_AFTER or (behind and self._unsaid >= _ACK_SIZE):
             self._acknowledge()
-        if self.up and self._drained and not self.over:
+        if self.draining and self.up and self._drained:
             if not self._drains:
                 if self._received != self._told:
                     self._acknowledge()
@@ -294,7 +296,7 @@ class Core:
         self._unsaid = 0
         chunk = (encode(frame, len(descriptors)), descriptors)
         size += _OVERHEAD
-        if (type(frame) is frames.Item or type(frame) is frames.Open) and frame.deadline is not None:
+        if isinstance(frame, _TIMED) and frame.deadline is not None:
             self._timed[self._sent] = frame, self._looked
         self._kept.append((self._sent, chunk, size))
         self._kept_size += size

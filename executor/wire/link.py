@@ -158,9 +158,10 @@ class Link:
 
     def _happened(self, happened: list[ev.Event]) -> None:
         for event in happened:
+            if type(event) is ev.Came:  # most of them are
+                self._came(event)
+                continue
             match event:
-                case ev.Came():
-                    self._came(event)
                 case ev.Dropped():
                     self.dropped(event.item)
                 case ev.Writable() | ev.WasReset() | ev.Left() | ev.Ended():

@@ -22,7 +22,8 @@ from .framing import MOST_DESCRIPTORS, Buffer
 
 HIGH = 1 << 20
 """Bytes that wait to be written, after which no more items are taken."""
-_PIECE = 1 << 18
+_LEAST, _MOST = 1 << 14, 1 << 18
+"""Bytes read at once. Little is asked for until much comes: memory for much would be had from the system each time."""
 _ANCILLARY = socket.CMSG_SPACE(8 * 4 * MOST_DESCRIPTORS)
 _MOST_PARTS = 64
 
@@ -77,6 +78,7 @@ class UnixPort:
         self._size = 0
         self._told = False
         self._open = True
+        self._piece = _LEAST
         connection.setblocking(False)
         self._receive: Callable[..., tuple[bytes, list[tuple[int, int, bytes]], int, object]] = connection.recvmsg
         self._loop.add_reader(self._number, self._read)
@@ -155,11 +157,18 @@ class UnixPort:
 
     def _read(self) -> None:
         try:
-            data, ancillary, _, _ = self._receive(_PIECE, _ANCILLARY)
+            data, ancillary, _, _ = self._receive(self._piece, _ANCILLARY)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self._cut()
+            return
+        if len(data) == self._piece:
+            self._piece = _MOST
+        elif len(data) < _LEAST:
+            self._piece = _LEAST
+        if data and not ancillary:
+            self.ear.heard(data, ())
             return
         descriptors: tuple[int, ...] = ()
         for level, kind, given in ancillary:

@@ -50,6 +50,9 @@ class Session(Core):
         if writing is None or writing.ended:
             raise WireProblem("cancelled", "nobody reads this channel, or it has ended")
         if writing.sent_items < writing.granted_items and writing.sent_size < writing.granted_size:
+            own = self.settings
+            if len(self._kept) < own.kept_frames and self._kept_size < own.kept_size:
+                return True
             return self.roomy
         writing.starved = True
         return False
