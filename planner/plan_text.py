@@ -277,7 +277,8 @@ def _search(plan: Plan) -> list[str]:
     lines: list[str] = []
     match search.status:
         case status if status == ONLY:
-            lines += [f"the only choice that holds{looked}"] if search.considered > 1 else []
+            one = "each stage can run in one way here: there is nothing else to compare with"
+            lines.append(f"the only choice that holds{looked}" if search.considered > 1 else one)
         case status if status == OPTIMAL:
             lines.append(f"proven optimal: nothing that holds is {_better(plan)}{looked}")
         case status if status == GAP and search.gap is not None:
@@ -291,7 +292,8 @@ def _search(plan: Plan) -> list[str]:
     lines += [f"confirmed by {search.confirmed}"] if search.confirmed else []
     rows: list[tuple[str, ...]] = []
     for name, value in search.baselines:
-        rows.append((name, "finds nothing" if value is None else _objective(plan, value), _saving(plan, value)))
+        nothing = dict(search.unable).get(name) or "finds nothing"
+        rows.append((name, nothing if value is None else _objective(plan, value), _saving(plan, value)))
     return [*lines, *(table([("chosen another way", "", ""), *rows]) if rows else [])]
 
 

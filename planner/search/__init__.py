@@ -6,7 +6,7 @@ larger ones go to a constraint solver, whose every answer is evaluated before it
 """
 
 from .baselines import baselines
-from .found import Found
+from .found import Baseline, Found
 from .searching import SolverMissingError, feasible, search
 
-__all__ = ["Found", "SolverMissingError", "baselines", "feasible", "search"]
+__all__ = ["Baseline", "Found", "SolverMissingError", "baselines", "feasible", "search"]

@@ -16,6 +16,15 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """A simpler way to choose: its objective, or None and why it has none (`misses ...`), in words."""
+
+    name: str
+    objective: float | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """`choices` differ in what takes devices (`Reading.face`), best first, each with the replicas that make it best,
     and their `outcomes` are what `evaluate` says of them: all hold. Empty where nothing was found.
@@ -24,8 +33,7 @@ class Found:
     better by more than the part `gap` of its objective (`gap`), or it was the first that holds, of a search for no more
     (`feasible`); there is none (`infeasible`), or the time was over before that was known (`unknown`). `bound` is
     proven: no choice has a smaller objective. `considered` counts the choices that were looked at (of the solver, its
-    branches). `baselines` are objectives by the name of a simpler way to choose, None where that way finds nothing;
-    empty until asked for (`baselines`)."""
+    branches). `baselines` are what simpler ways to choose come to; empty until asked for (`baselines`)."""
 
     choices: tuple[Choice, ...]
     outcomes: tuple[Outcome, ...]
@@ -33,4 +41,4 @@ class Found:
     gap: float = 0.0
     bound: float = 0.0
     considered: int = 0
-    baselines: tuple[tuple[str, float | None], ...] = ()
+    baselines: tuple[Baseline, ...] = ()

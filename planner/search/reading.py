@@ -164,7 +164,7 @@ class Reading:
         room, most = self.room(pool), self.most(pool)
         if most is not None and most < 1:
             return False
-        return room is None or self.holds(_bytes((option,)), room)
+        return room is None or self.holds(held_bytes((option,)), room)
 
     # What a combination comes to.
 
@@ -180,7 +180,7 @@ class Reading:
         for stage, pool in enumerate(pools):
             members.setdefault(pool, []).append(stage)
         for pool, stages in members.items():
-            faults += self._over(_bytes(taken[stage] for stage in stages), self.room(pool))
+            faults += self._over(held_bytes(taken[stage] for stage in stages), self.room(pool))
         crossing, unlinked = self._crossing(pools)
         faults += unlinked
         if faults and not lenient:
@@ -322,7 +322,8 @@ def joined(pool: int, loads: Sequence[Load]) -> Load:
     )
 
 
-def _bytes(options: Iterable[Option]) -> float:
+def held_bytes(options: Iterable[Option]) -> float:
+    """What a replica with these options holds."""
     largest: dict[str, float] = {}
     for option in options:
         for held in option.held:

@@ -88,7 +88,8 @@ def _search(found: Found, place: int) -> Search:
         gap=gap if isfinite(gap) else None,
         considered=found.considered,
         bound=found.bound if isfinite(found.bound) else 0.0,
-        baselines=found.baselines,
+        baselines=tuple((each.name, each.objective) for each in found.baselines),
+        unable=tuple((each.name, each.why) for each in found.baselines if each.objective is None),
     )
 
 

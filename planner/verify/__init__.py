@@ -43,6 +43,7 @@ EXEMPT: Mapping[str, str] = {
     "seal": "it is what is checked, over all the rest",
     "search.considered": "how long somebody looked says nothing of the plan",
     "search.baselines": "each is an objective of a choice that the plan does not carry; none may be below the bound",
+    "search.unable": "words: why a simpler way to choose comes to nothing",
     "search.bound": "a claim of the search; it must fit the objective, the gap and the status",
     "search.confirmed": "who looked at it beside the bounds, in words",
     "notes": "sentences of other commands may follow those of the planner",
@@ -74,6 +75,7 @@ CLAIMS: Mapping[str, Tree] = {
     "bound": CLAIM,
     "baselines": CLAIM,
     "confirmed": WORDS,
+    "unable": CLAIM,
 }
 
 
