@@ -83,7 +83,7 @@ class Wait:
 class PoolPlan:
     """Equal replicas of so many devices of a tier, each serving `slots` executions at once (0: as many as come).
 
-    `tensor` x `pipeline` devices share one model. `service` is how long one run keeps a slot, in all and in the mean; `load`
+    `tensor` x `pipeline` devices share one model. `service` is how long one run keeps a slot, in all (a mean); `load`
     the part of its slots' time that is taken at the goal's rate. `memory` is what a replica holds, `capacity` what it
     has.
     """

