@@ -33,7 +33,7 @@ from .asked import Asked
 from .nodes import Builder, Index
 from .options import Offered, offered
 from .problem import Problem, Promise, Requirement
-from .slow import Slow, larger
+from .slow import Slow, differing, larger, varying
 from .tiers import unsound
 
 LAPTOP = "laptop"
@@ -95,25 +95,30 @@ def build(
     moments = _moments(graph, pipeline, run, builder)
     promises, required = _promises(goal, trace)
     rate = next((promise.limit for promise in promises if promise.kind == "rate"), None)
-    percentiles = {promise.percentile for promise in promises if promise.kind in LATENCIES}
-    slow: list[tuple[str, float, Index]] = []
+    percentiles = sorted({promise.percentile for promise in promises if promise.kind in LATENCIES})
+    stages, slow = given.stages, list[tuple[str, float, Index]]()
     if trace is not None:
+
+        def sizes(some: Mapping[str, float]) -> Mapping[str, float]:
+            own = {**trace.means, **some, **chosen.measured}
+            return sizing(graph, pipeline, stated, own, None, chosen.profile).values
+
         asked = Asked(graph, pipeline, run, work, chosen, alone(given))
-        for percentile in sorted(percentiles):
-            large = {**trace.slow(percentile), **chosen.measured}
-            sizes = sizing(graph, pipeline, stated, large, None, chosen.profile).values
-            if sizes == work.values:
+        stages = differing(given.stages, varying(asked, trace, sizes))
+        for percentile in percentiles:
+            large = sizes(trace.slow(percentile))
+            if large == work.values:
                 continue
             walked = forecast(
-                graph, pipeline, sizes, nominal, _of(known, nominal), engine=chosen.engine, alone=alone(given)
+                graph, pipeline, large, nominal, _of(known, nominal), engine=chosen.engine, alone=asked.alone
             )
-            wanted = larger(asked, walked, sizes)
+            wanted = larger(asked, walked, large)
             grown, _ = offered(graph, pipeline, walked, wanted.work, goal, fleet, machine, known, chosen)
             pairs = zip(given.stages, grown.stages, strict=True) if grown else ()
             made = Slow(asked, wanted, builder, pairs).moments(_expressions(graph, pipeline, walked))
             slow += ((kind, percentile, node) for kind, node in made)
     problem = Problem(
-        stages=given.stages,
+        stages=stages,
         pools=given.pools,
         tiers=given.tiers,
         links=given.links,

@@ -243,11 +243,12 @@ def served(problem: Problem, taken: Mapping[str, Option], pool: str) -> float:
 
 
 def varied(stage: Stage, option: Option) -> float:
-    """The variance of the seconds that one run keeps a slot for a stage: executions differ from each other, and one run
-    has a whole number of them that may be above another's."""
+    """The variance of the seconds that one run keeps a slot for a stage: executions differ from each other, those of a
+    large run from those of a small one, and one run has a whole number of them that may be above another's."""
     rest = stage.executions - floor(stage.executions)
     mean = option.mean_busy
-    return mean * mean * (stage.executions * expm1(option.noise * option.noise) + rest * (1.0 - rest))
+    alike = stage.executions * stage.executions * option.varies
+    return mean * mean * (stage.executions * expm1(option.noise * option.noise) + alike + rest * (1.0 - rest))
 
 
 def service(served: float, variance: float, visits: float) -> float:

@@ -84,7 +84,8 @@ class Held:
 class Option:
     """One way to run a stage. Of one execution: `time` is its median (the sum of its terms), `first` the seconds before
     its first item, `busy` the seconds that it keeps a slot of its replica (medians, too), `dollars` what is paid beside
-    machine time, `joules` what it takes, `noise` the sigma of its log-normal spread.
+    machine time, `joules` what it takes, `noise` the sigma of its log-normal spread, `varies` the variance
+    of `busy` between runs that differ in size, in parts of its square (none where nobody knows how they differ).
 
     `together` are stages that must be in the same pool for these numbers to hold. `barred` names the requirements that
     forbid it (a label kept elsewhere). `engine` runs it, `dtype` is what its weights are stored in."""
@@ -97,6 +98,7 @@ class Option:
     dollars: float = 0.0
     joules: float = 0.0
     noise: float = 0.0
+    varies: float = 0.0
     engine: str = ""
     dtype: str = ""
     together: tuple[str, ...] = ()

@@ -7,20 +7,23 @@ longer then: by the growth of its demand, or of its time on whichever option gro
 operations do, where attention is slow). On other options that is too much, so a promise that is kept is kept.
 
 A reply's steps are those of a batch whose other rows are as they usually are: it grows by its own demand alone.
+
+Who waits, waits for runs of all sizes: how much these differ is a variance of each stage (`varying`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ...ir.graph import Demand
 from ..moments import Expression, written
 from ..predict import Forecast
+from ..traces.load import Load
 from .asked import DECODE, Asked
 from .links import edges
 from .nodes import Builder, Constant, Index, Move, Take
-from .problem import Edge, Stage
+from .problem import Edge, Option, Stage
 
 Moments = tuple[tuple[str, Index], ...]
 
@@ -56,16 +59,48 @@ class Slow:
 
     def _factor(self, stage: str) -> float:
         if stage not in self._factors:
-            demand = self._usual.demand(stage)
-            usual, large = _amounts(demand, self._usual), _amounts(demand, self._large)
-            if self._usual.operation(stage).name == DECODE:
-                # A reply takes a step less than it has tokens.
-                usual, large = (*usual, self._usual.reply(stage) - 1.0), (*large, self._large.reply(stage) - 1.0)
-            grown = [more / less for less, more in zip(usual, large, strict=True) if less > 0.0]
+            grown = _growth(self._usual, self._large, stage)
             if self._usual.operation(stage).name != DECODE and stage in self._grown:
                 grown += _longer(*self._grown[stage])
             self._factors[stage] = max((1.0, *grown))
         return self._factors[stage]
+
+
+STEP = 0.1
+"""By how much of itself a size is made larger, to see what grows with it."""
+
+
+def varying(usual: Asked, trace: Load, sizes: Callable[[Mapping[str, float]], Mapping[str, float]]) -> dict[str, float]:
+    """For each stage the relative variance of what it takes between runs, from those of the sizes that its demand grows
+    with, as if these differed independently; `sizes` makes all sizes of a run from some of them."""
+    found: dict[str, float] = {}
+    for size in trace.sizes:
+        if not size.variance or not size.mean:
+            continue
+        large = larger(usual, usual.run, sizes({size.name: size.mean * (1.0 + STEP)}))
+        for stage in usual.run.operations:
+            slope = (max((1.0, *_growth(usual, large, stage))) - 1.0) / STEP
+            found[stage] = found.get(stage, 0.0) + slope * slope * size.variance
+    return found
+
+
+def differing(stages: tuple[Stage, ...], variances: Mapping[str, float]) -> tuple[Stage, ...]:
+    """The same whose executions differ so between runs."""
+
+    def known(stage: Stage) -> tuple[Option, ...]:
+        return tuple(replace(option, varies=variances.get(stage.name, 0.0)) for option in stage.options)
+
+    return tuple(replace(stage, options=known(stage)) for stage in stages)
+
+
+def _growth(usual: Asked, large: Asked, stage: str) -> list[float]:
+    """How many times larger each part of a stage's demand is."""
+    demand = usual.demand(stage)
+    less, more = _amounts(demand, usual), _amounts(demand, large)
+    if usual.operation(stage).name == DECODE:
+        # A reply takes a step less than it has tokens.
+        less, more = (*less, usual.reply(stage) - 1.0), (*more, large.reply(stage) - 1.0)
+    return [b / a for a, b in zip(less, more, strict=True) if a > 0.0]
 
 
 def _longer(usual: Stage, large: Stage) -> list[float]:
@@ -91,7 +126,7 @@ def _more(usual: Edge, large: Edge) -> float:
     return max(1.0, large.bytes / usual.bytes) if usual.bytes > 0.0 else 1.0
 
 
-def larger(asked: Asked, run: Forecast, values: dict[str, float]) -> Asked:
+def larger(asked: Asked, run: Forecast, values: Mapping[str, float]) -> Asked:
     """The same asked by a run of these sizes, as it was walked."""
     figures = tuple((name, replace(figure, value=values[name])) for name, figure in asked.work.figures)
     return replace(asked, run=run, work=replace(asked.work, figures=figures))

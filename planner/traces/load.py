@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, fsum
 from pathlib import PurePath
 
 from ...ir.graph import GraphPipeline
@@ -44,11 +44,13 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One size of the pipeline as the requests had it. `percentiles` are pairs: so many percent had at most that."""
+    """One size of the pipeline as the requests had it. `percentiles` are pairs: so many percent had at most that.
+    `variance` is relative, of the square of the mean."""
 
     name: str
     mean: float
     percentiles: tuple[tuple[float, float], ...]
+    variance: float = 0.0
 
     def at(self, percentile: float) -> float:
         """The size at a percentile, or at the next above it that is kept."""
@@ -147,7 +149,9 @@ def _seen(name: str, values: Iterable[float]) -> Seen:
     ordered = sorted(values)
     count = len(ordered)
     places = ((at, max(0, ceil(count * at / 100.0) - 1)) for at in PERCENTILES)
-    return Seen(name, sum(ordered) / count, tuple((at, ordered[place]) for at, place in places))
+    mean = fsum(ordered) / count
+    variance = fsum((value / mean - 1.0) ** 2 for value in ordered) / count if mean else 0.0
+    return Seen(name, mean, tuple((at, ordered[place]) for at, place in places), variance)
 
 
 class _Reuse:

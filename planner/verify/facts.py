@@ -209,6 +209,7 @@ class Facts:
             times, mean = self.stages[stage].executions, self.usual(stage)
             fewer, more = floor(times), floor(times) + 1
             spread.append(times * mean**2 * (exp(self.options[stage].noise ** 2) - 1.0))
+            spread.append((times * mean) ** 2 * self.options[stage].varies)
             spread.append((times - fewer) * (more - times) * mean**2)
         return fsum(spread)
 

@@ -26,6 +26,7 @@ def test_means_percentiles_and_rates() -> None:
     assert found.busiest == 2.0
     assert found.place == "requests.csv:62:1"
     assert found.means == {"prompt.tokens": pytest.approx(760.0), "chat.output": pytest.approx(28.0)}
+    assert [size.variance for size in found.sizes] == [pytest.approx(0.09 * 3600**2 / 760**2), pytest.approx(576 / 784)]
     assert found.slow(90) == {"prompt.tokens": 760.0, "chat.output": 28.0}
     assert found.slow(95) == {"prompt.tokens": 4000.0, "chat.output": 100.0}
     assert found.slow(96) == found.slow(98)

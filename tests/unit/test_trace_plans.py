@@ -15,6 +15,8 @@ import pytest
 from recorded import CHAT, SIZES, azure, compiled, load, machine, two_minutes
 
 from agentlang.api import Compiled
+from agentlang.executor.simulate.planned import choice_of
+from agentlang.planner.codec import decode
 from agentlang.planner.figures import Basis
 from agentlang.planner.options import Options
 from agentlang.planner.place import decided
@@ -147,6 +149,28 @@ def test_a_promise_holds_runs_that_are_large() -> None:
     assert tried > 5
 
 
+def test_who_waits_waits_for_large_runs_too() -> None:
+    """Prompts and replies that differ as much as the trace's, in a pool for both: more is waited for than if all were
+    alike, and no more of the pool is taken."""
+    of = built(load(two_minutes()))
+    alike = replace(
+        of.problem,
+        stages=tuple(
+            replace(stage, options=tuple(replace(option, varies=0.0) for option in stage.options))
+            for stage in of.problem.stages
+        ),
+    )
+    varies = {stage.name: stage.options[0].varies for stage in of.problem.stages}
+    # Prompts a little more than their tokens, for their attention; replies by theirs, of which the first takes no step.
+    assert 2.0 < varies["chat.chat.prefill"] < 2.3
+    assert 0.73 < varies["chat.chat.decode"] < 0.9
+    choice = choice_of(planned(of), of.problem)
+    assert choice is not None
+    mine, other = evaluate(of.problem, choice), evaluate(alike, choice)
+    assert mine.loads == other.loads and mine.dollars == other.dollars
+    assert max(mine.waits.values()) > 1.3 * max(other.waits.values()) > 0.0
+
+
 def test_the_gap_between_tokens_is_not_that_of_a_reply() -> None:
     of = built(load(two_minutes()))
     plan = planned(of)
@@ -159,8 +183,6 @@ def test_the_gap_between_tokens_is_not_that_of_a_reply() -> None:
 def test_what_is_promised_is_what_is_evaluated() -> None:
     of = built(load(two_minutes()))
     plan = planned(of)
-    from agentlang.executor.simulate.planned import choice_of
-
     choice = choice_of(plan, of.problem)
     assert choice is not None
     outcome = evaluate(of.problem, choice)
@@ -193,8 +215,6 @@ def test_a_plan_is_verified_without_its_trace_and_refused_with_other_numbers() -
 
 
 def document_trace(document: Mapping[str, Any]) -> Load:
-    from agentlang.planner.codec import decode
-
     return decode(json.dumps(document["made"]["options"]["trace"]).encode(), Load)
 
 
