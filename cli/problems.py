@@ -68,7 +68,7 @@ def plan_not_here(name: str, tiers: tuple[str, ...], here: str) -> Problem:
 
 def plan_has_cells(asked: str, cells: int, instead: str) -> Problem:
     title = f"{asked} looks at one placement, and no placement alone keeps this goal: the plan has {cells} cells"
-    hint = f"see the cells with `{instead}`, or ask of a part of the runs: {asked} in a program with a smaller `rate`"
+    hint = f"see the cells with `{instead}`; at a `rate` that one placement carries, {asked} has an answer"
     return Problem("plan-has-cells", title, hint=hint)
 
 

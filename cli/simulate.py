@@ -163,7 +163,7 @@ def _placed(made: tuple[Plan | CellsPlan, Built], target: Target) -> tuple[_Plac
         known = {tier.name for tier in built.problem.tiers}
         if built.problem.rate is None or any({t.name for t in cell.plan.tiers} != known for cell in planned.cells):
             return None
-        parts += [(cell.share, cell.plan, built_of(cell, built)) for cell in planned.cells]
+        parts += [(cell.share, cell.plan, _named(built_of(cell, built))) for cell in planned.cells]
     found: list[_Placed] = []
     for share, plan, own in parts:
         choice = choice_of(plan, own.problem)
@@ -171,6 +171,15 @@ def _placed(made: tuple[Plan | CellsPlan, Built], target: Target) -> tuple[_Plac
             return None
         found.append(_Placed(share, own, choice, program_of(own, choice, fleet)))
     return tuple(found)
+
+
+def _named(built: Built) -> Built:
+    """A cell promises its own rate; the program names the whole one."""
+    promises = tuple(
+        replace(each, name=f"rate {each.limit:g} per s") if each.kind == "rate" else each
+        for each in built.problem.promises
+    )
+    return replace(built, problem=replace(built.problem, promises=promises))
 
 
 def _best(

@@ -59,15 +59,20 @@ def changes(document: dict[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:
     """The document with one leaf changed, for each leaf: numbers by one or by 1 %, truth turned, texts longer, nothing
     made a number; and with the last entry of each list removed."""
     for where, leaf in leaves(document):
-        changed = deepcopy(document)
-        place: Any = changed
-        for key in where[:-1]:
-            place = place[key]
-        if isinstance(leaf, list):
-            place[where[-1]].pop()
-        else:
-            place[where[-1]] = other(leaf)
-        yield where, changed
+        yield where, changed_at(document, where, leaf)
+
+
+def changed_at(document: dict[str, Any], where: Where, leaf: Any) -> dict[str, Any]:
+    """The document with one of its `leaves` changed."""
+    changed = deepcopy(document)
+    place: Any = changed
+    for key in where[:-1]:
+        place = place[key]
+    if isinstance(leaf, list):
+        place[where[-1]].pop()
+    else:
+        place[where[-1]] = other(leaf)
+    return changed
 
 
 def leaves(value: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:

@@ -6,18 +6,20 @@ there is too little counts against a branch before it is found to run out.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from ..space.evaluate import SLACK
 from ..space.problem import Problem
 from .sizes import Placement, Size
 
 MOST = 4
 """Cells of a plan."""
 
-NODES = 20_000
-"""Branches that are looked at."""
+NODES = 10_000
+"""Branches that are looked at, for each number of cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,13 @@ class Chosen:
 def choose(problem: Problem, placements: Sequence[Placement], prices: Mapping[str, float]) -> Chosen | None:
     """The best of at most `MOST` placements, each at one of its sizes; None where they do not come to the rate."""
     search = _Search(problem, placements, prices)
-    search.place(0, 0.0, ())
-    if not search.best:
-        return None
-    return Chosen(search.best, search.least, search.looked, search.looked <= NODES)
+    # Few cells are soon looked through, and what they come to cuts the branches of more.
+    looked, complete = 0, True
+    for most in range(2, MOST + 1):
+        search.most, search.looked = most, 0
+        search.place(0, 0.0, ())
+        looked, complete = looked + search.looked, search.looked <= NODES
+    return Chosen(search.best, search.least, looked, complete) if search.best else None
 
 
 class _Search:
@@ -67,7 +72,7 @@ class _Search:
         self.order = sorted(dense, key=lambda number: (dense[number], number))
         self.dense = [dense[number] for number in self.order]
         self.best: tuple[Part, ...] = ()
-        self.least, self.looked = inf, 0
+        self.least, self.looked, self.most = inf, 0, MOST
 
     def _dense(self, size: Size) -> float:
         """Dollars a second, joules or seconds for a run a second."""
@@ -77,31 +82,36 @@ class _Search:
         return sum(price * count for price, count in zip(self.prices, size.devices, strict=True))
 
     def place(self, at: int, spent: float, taken: tuple[tuple[int, Size], ...]) -> None:
-        """Adds a cell of the placements from `at` on; `spent` is what the cells so far cost, by the prices."""
-        served = sum(size.rate for _, size in taken)
-        missing = self.rate - served
-        for place in range(at, len(self.order)):
-            if self.looked > NODES:
-                return
+        """Adds cells: one of any placement that serves all that is missing, or one of those from `at` on that serves a
+        part, and then more. `spent` is what the cells so far cost, by the prices."""
+        missing = self.rate - sum(size.rate for _, size in taken)
+        known = {number for number, _ in taken}
+        for number, dense in zip(self.order, self.dense, strict=True):
             # They are ordered by what a run costs, so that nothing behind is better.
-            if spent + missing * self.dense[place] - self.rent >= self.least * self.rate * (1 - 1e-9):
-                return
-            sizes = self.placements[self.order[place]].sizes
-            enough = next((n for n, size in enumerate(sizes) if size.rate >= missing * (1 - 1e-9)), len(sizes))
-            if enough < len(sizes):
-                self._finish((*taken, (self.order[place], sizes[enough])))
-            if len(taken) + 1 >= MOST:
-                continue
-            for size in reversed(sizes[:enough]):
-                self.looked += 1
-                if not self._fits(size):
+            if self._dear(spent + missing * dense):
+                break
+            if number not in known:
+                self._finish(taken, number, missing)
+        if len(taken) + 1 >= self.most:
+            return
+        for place in range(at, len(self.order)):
+            number = self.order[place]
+            for size in reversed(self.placements[number].sizes):
+                if self.looked > NODES or self._dear(spent + missing * self.dense[0]):
+                    return
+                if size.rate >= missing * (1 - SLACK):
                     continue
+                self.looked += 1
                 more = spent + self._priced(size) + size.run * size.rate
-                if more - self.rent >= self.least * self.rate:
+                if not self._fits(size) or self._dear(more + (missing - size.rate) * self.dense[0]):
                     continue
                 self._take(size, -1)
-                self.place(place + 1, more, (*taken, (self.order[place], size)))
+                self.place(place + 1, more, (*taken, (number, size)))
                 self._take(size, 1)
+
+    def _dear(self, spent: float) -> bool:
+        """Whether what costs this by the prices is no better than the best, all devices' rent given back."""
+        return spent - self.rent >= self.least * self.rate * (1 - SLACK)
 
     def _take(self, size: Size, sign: int) -> None:
         self.left = [left + sign * count for left, count in zip(self.left, size.devices, strict=True)]
@@ -109,17 +119,21 @@ class _Search:
     def _fits(self, size: Size) -> bool:
         return all(count <= left for count, left in zip(size.devices, self.left, strict=True))
 
-    def _finish(self, taken: tuple[tuple[int, Size], ...]) -> None:
+    def _finish(self, taken: tuple[tuple[int, Size], ...], number: int, missing: float) -> None:
+        """Completes the cells with the least size of a placement that serves what is missing."""
         self.looked += 1
-        if not self._fits(taken[-1][1]):
+        sizes = self.placements[number].sizes
+        enough = bisect_left(sizes, missing * (1 - SLACK), key=lambda size: size.rate)
+        if enough == len(sizes) or not self._fits(sizes[enough]):
             return
+        taken = (*taken, (number, sizes[enough]))
         parts = shared(self.rate, taken)
-        used = [sum(size.devices[number] for _, size in taken) for number in range(len(self.paid))]
+        used = [sum(size.devices[place] for _, size in taken) for place in range(len(self.paid))]
         paid = sum(
             own * max(count, tier.low) for own, count, tier in zip(self.paid, used, self.problem.tiers, strict=True)
         )
         objective = (paid + sum(part.size.run * part.rate for part in parts)) / self.rate
-        if objective < self.least * (1 - 1e-12):
+        if objective < self.least * (1 - SLACK):
             self.best, self.least = parts, objective
 
 

@@ -61,7 +61,8 @@ class Divided:
 
 def divided(problem: Problem, single: float | None = None) -> Divided | None:
     """The best cells that are found, at least two; None where there is nothing to divide, where none are found, and
-    where they are not clearly better than one placement, whose objective is `single`. The same each time."""
+    where they are not clearly better than one placement, whose objective is `single`. The same each time, if no search
+    runs out of its second."""
     return next(divisions(problem, single), None)
 
 

@@ -216,7 +216,7 @@ def _search(plan: Mapping[str, object], problem: Problem, cells: list[_Cell]) ->
     if search["status"] != GAP:
         yield Finding("search.status", repr(search["status"]), repr(GAP))
     names = [tier.name for tier in problem.tiers if not tier.endpoint]
-    if [name for name, _ in prices] != names or any(not (isfinite(p) and p >= 0.0) for _, p in prices):
+    if [each[:1] for each in prices] != [[name] for name in names] or not all(map(_price, prices)):
         yield Finding("scarcity", "is not a price of each tier")
         return
     proven = min(least(problem, dict(prices)), objective)
@@ -225,9 +225,13 @@ def _search(plan: Mapping[str, object], problem: Problem, cells: list[_Cell]) ->
     gap = 1.0 - proven / objective if proven > 0.0 and objective > 0.0 else None
     if (search["gap"] is None) != (gap is None) or (gap is not None and abs(search["gap"] - gap) > 1e-6):
         yield Finding("search.gap", repr(search["gap"]), repr(gap))
-    if len(search["baselines"]) != 1 or search["baselines"][0][0] != ALONE:
+    if [[*each[:1], len(each)] for each in search["baselines"]] != [[ALONE, 2]]:
         yield Finding("search.baselines", "are not that of one placement alone")
         return
     alone = search["baselines"][0][1]
     if alone is not None and alone < objective * (1.0 - CLOSE):
         yield Finding("search.baselines[0]", repr(alone), f"more than the cells come to, {objective!r}")
+
+
+def _price(said: list[Any]) -> bool:
+    return len(said) == 2 and isfinite(said[1]) and said[1] >= 0.0
