@@ -148,7 +148,7 @@ def resumed(
         values, streams = _inputs(compiled, head.pipeline, inputs)
         course = course_of(compiled.graph, head, log.lines, values)
         assert set(wanted_streams(course)) <= set(streams)
-        had = tuple(course.frames)
+        had = tuple(course.handed)
         frames: list[Frame] = []
         inner = ActingBackend(make(), acts)
         with anyio.fail_after(SECONDS):

@@ -14,7 +14,7 @@ from random import Random
 from ..deployment import Deployment
 from ..frames import End, Frame, Item, ProblemFrame, Start
 from ..machine import Machine, events, orders
-from .records import Begun, Record, read
+from .records import Begun, Given, Record, read
 from .values import Masked, Unreadable
 
 
@@ -78,6 +78,8 @@ class Course:
         self.opened: dict[str, orders.OpenHandle] = {}
         self.timer: orders.SetTimer | None = None
         self.outgoing: deque[orders.EmitItem] = deque()
+        self.handing: deque[orders.EmitItem] = deque()
+        """Items that the caller had read, and may not have come to use."""
         self.finish: orders.FinishRun | None = None
         self.frames: list[Frame] = []
         """What the caller of the run had read."""
@@ -96,6 +98,10 @@ class Course:
         if isinstance(record, Begun):
             if record.stage in self.stages:
                 self.stages[record.stage].begun = True
+            return ()
+        if isinstance(record, Given):
+            while self.handing and self.handing[0].seq <= record.seq:
+                self.handing.popleft()
             return ()
         if isinstance(record, events.RunRequested):
             record = replace(record, inputs={name: self._input(name, part) for name, part in record.inputs.items()})
@@ -125,6 +131,11 @@ class Course:
         if not self._same(value, self._given[name]):
             raise InputDiffers(name, value.labels)
         return self._given[name]
+
+    @property
+    def handed(self) -> list[Frame]:
+        """What the caller was through with."""
+        return self.frames[: len(self.frames) - len(self.handing)]
 
     # --- events ---
 
@@ -161,7 +172,8 @@ class Course:
     def _taken(self, event: events.Taken) -> None:
         if event.reader == self._output:
             for _ in range(event.count):
-                self.frames.append(frame_of(self.outgoing.popleft()))
+                self.handing.append(self.outgoing.popleft())
+                self.frames.append(frame_of(self.handing[-1]))
             return
         reader = self.readers.get(event.reader)
         if reader is not None:

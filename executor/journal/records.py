@@ -1,5 +1,6 @@
-"""What a journal says, line by line: an event that the machine was told, or `Begun`, that a stage which acts on the
-world was about to. Each is a JSON list: what it is, when, and its parts in the order in which the class has them.
+"""What a journal says, line by line: an event that the machine was told; `Begun`, that a stage which acts on the world
+was about to; `Given`, that the caller came back from an item that it had read. Each is a JSON list: what it is, when,
+and its parts in the order in which the class has them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ class Begun:
     stage: int
 
 
-Record = events.Event | Begun
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The caller is through with the item of this number: it asked for what comes after. One that was only read may
+    have been lost with the process, and is given again."""
+
+    at: float
+    seq: int
+
+
+Record = events.Event | Begun | Given
 
 _KINDS: tuple[type[Record], ...] = (
     events.RunRequested,
@@ -42,6 +52,7 @@ _KINDS: tuple[type[Record], ...] = (
     events.Answered,
     events.CancelRequested,
     Begun,
+    Given,
 )
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in _KINDS}

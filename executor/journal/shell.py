@@ -38,6 +38,7 @@ from .clock import RunClock
 from .course import Course, frame_of, readers_of
 from .course import Running as Open
 from .log import Log, NotWritten
+from .records import Given
 from .values import to_data
 
 MAY_HAVE_ACTED = "may_have_acted"
@@ -135,6 +136,10 @@ class DurableShell(Shell):
             if self._lost is None:
                 self.lost(error.problem)
 
+    def given(self, seq: int) -> None:
+        """The caller is through with an item."""
+        self._log.append(Given(self._now(), seq))
+
     def taken(self, reader: int) -> None:
         if self._retaken.get(reader):
             self._retaken[reader] -= 1
@@ -191,6 +196,8 @@ class DurableShell(Shell):
         self._people.begin(request.run, approve)
         for name, source in streams.items():
             self._stages.give(request.run, name, cast("AsyncIterable[object]", source))
+        for emitted in course.handing:
+            running.put(frame_of(emitted))
         for emitted in course.outgoing:
             running.put(frame_of(emitted), emitted.reader)
         if course.finish is not None:
@@ -271,6 +278,7 @@ class DurableRunning(Running):
         self._durable = shell
         self._places: dict[int, int] = {}
         self._closed = False
+        self._given: int | None = None
 
     def put(self, frame: Frame, reader: int = 0) -> None:
         if self._closed and isinstance(frame, Item):
@@ -282,9 +290,12 @@ class DurableRunning(Running):
     def seal(self) -> None:
         """Nothing is told any more of what is taken, so nothing is given."""
         self._closed = True
-        self._frames = deque(entry for entry in self._frames if not entry[1])
+        self._frames = deque(entry for entry in self._frames if not isinstance(entry[0], Item))
 
     async def __anext__(self) -> Frame:
+        if self._given is not None:
+            self._durable.given(self._given)
+            self._given = None
         while True:
             while not self._frames:
                 if self.end is not None:
@@ -298,7 +309,9 @@ class DurableRunning(Running):
             if self._frames and self._frames[0] is entry:
                 break
         self._places.pop(id(entry[0]), None)
-        return await super().__anext__()
+        frame = await super().__anext__()
+        self._given = frame.seq if isinstance(frame, Item) else None
+        return frame
 
     async def __aexit__(self, *_: object) -> None:
         if self.end is None:

@@ -130,7 +130,7 @@ def resumed(graph: Graph, told: Told, cut: int) -> tuple[list[Frame], Told]:
         log = MemoryLog()
         log.lines = told.lines[:cut]
         course = course_of(graph, told.head, log.lines, {})
-        had = list(course.frames)
+        had = list(course.handed)
         shell = open_durable(course.machine.deployment, LocalBackend(Worlds()), log, told.head, course=course)
         async with shell:
             frames = [frame async for frame in shell.resume({})]
