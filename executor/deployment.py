@@ -23,3 +23,5 @@ class Deployment:
     def __post_init__(self) -> None:
         if not self.call_timeout > 0 or self.buffer < 1 or self.at_once < 1:
             raise ValueError("a deployment needs a positive timeout, a buffer of one item and one turn at once")
+        if len({each.pipeline for each in self.promises}) < len(self.promises):
+            raise ValueError("a pipeline has its promises once")
