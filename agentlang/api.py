@@ -329,7 +329,8 @@ def on_trace(compiled: Compiled, planned: Plan, path: Path | str, runs: int = SI
         + (f", {show_value(each.reached, 's')}" if each.reached is not None else "")
         for each in kept
     ]
-    return f"{of} of {load.file}{where}, simulated as they came: {'; '.join(said)}" if said else None
+    more = "" if all(each.holds for each in kept) else "; a higher `rate` in the goal is planned for more"
+    return f"{of} of {load.file}{where}, simulated as they came: {'; '.join(said)}{more}" if said else None
 
 
 def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built | None, Problems]:

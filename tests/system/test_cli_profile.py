@@ -43,8 +43,15 @@ def test_two_engines_are_measured_and_one_is_chosen(tmp_path: Path) -> None:
     told = json.loads(done.out)
     assert [one["engine"] for one in told["engines"]] == ["xla", "llamacpp"]
     assert all(one["runs"] == 2 and one["before"]["finish"]["measured"] > 0 for one in told["engines"])
+    assert told["workload"]["runs"] == 4
+    sizes = told["workload"]["sizes"]
+    (reply,) = (size for name, size in sizes.items() if name.endswith(".output"))
+    assert 1.0 <= reply <= 32.0
     chosen = told["chosen"]["writer"]
     planned = json.loads(agentlang("plan", HELLO, "--json", **environment).out)
+    known = dict(planned["workload"]["sizes"])
+    assert all((known[name]["value"], known[name]["basis"]) == (size, "measured") for name, size in sizes.items())
+    assert all(known[name]["source"] == "in 4 runs" for name in sizes)
     engines = {stage["engine"] for stage in planned["stages"] if stage["operation"] == "agent.decode"}
     assert engines == {chosen}
     assert any(note.startswith(f"model writer runs on {chosen}: ") for note in planned["notes"])
