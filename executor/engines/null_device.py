@@ -131,8 +131,6 @@ class NullDevice:
                 return
             self.steps += 1
             self._over_at = began + self._seconds(self._step)
-            for chunk in self._step.prefill:
-                self._begun.setdefault(chunk.sequence, began)
         await anyio.sleep_until(self._over_at)
         step, self._step = self._step, None
         self._tell(StepDone(self._over_at, step.number))
@@ -153,6 +151,8 @@ class NullDevice:
             match order:
                 case Step():
                     self._step = order
+                    for chunk in order.prefill:
+                        self._begun.setdefault(chunk.sequence, event.at)
                 case Admitted():
                     self._cached.setdefault(order.sequence, order.cached)
                 case Refuse() | Gone():
