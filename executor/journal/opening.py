@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
 from ...base.problems import OutsideError, Problems
-from ...ir.fused import stages, unfused
-from ...ir.graph import Graph, Operation, walk
+from ...ir.fused import FUSED, stages, unfused
+from ...ir.graph import Graph, Operation, Region, walk
 from ...ir.labels import labels_of as held_by
+from ...lang.types import StreamType
 from .. import journal_problems as problems
 from ..backends import Backend
 from ..backends.calls import PLAIN
 from ..cassettes import digest
 from ..clock import Clock, LoopClock
 from ..deployment import Deployment
-from ..labels import labels_of
 from ..machine import orders
 from ..machine.faults import ProtocolError
 from ..machine.semantics import LEAVES
@@ -30,6 +30,7 @@ from .shell import DurableShell
 from .values import Masked, Unreadable, to_data
 
 Labels = Mapping[str, tuple[str, ...]]
+_PUBLIC = frozenset({"untrusted"})
 
 
 def new_head(
@@ -56,7 +57,7 @@ def new_head(
         {each.name: getattr(deployment, each.name) for each in fields(deployment) if _is_plain(deployment, each.name)},
         told,
     )
-    return head, _untold(graph, pipeline, frozenset(told))
+    return head, _untold(deployed(graph, head).graph, pipeline, frozenset(told))
 
 
 def open_durable(
@@ -144,10 +145,14 @@ def missing_streams(course: Course, head: Head, streams: Iterable[str]) -> None:
 
 
 def deployed(graph: Graph, head: Head) -> Deployment:
-    """The deployment that the run began with: its settings, and the same stages fused."""
-    immediate = frozenset(head.immediate)
+    """The deployment that the run began with: its settings, and the same stages fused. What gives labelled data is not
+    fused: the machine computes the plain part of it again, so that no journal has it."""
+    immediate, kept = frozenset(head.immediate), frozenset(head.kept) | _PUBLIC
+    held = held_by(graph)
 
     def waits(operation: Operation) -> bool:
+        if not held[operation.id].result <= kept:
+            return True
         return not all(str(each.attributes["entry"]) in immediate for each in stages(operation))
 
     known = {each.name for each in fields(Deployment)} - {"graph"}
@@ -166,21 +171,33 @@ def input_labels(graph: Graph, pipeline: str, kept: frozenset[str]) -> Labels:
             for value, labels in zip(operation.operands, known.operands, strict=False):
                 found[value.id] = found.get(value.id, frozenset()) | labels
     inputs = zip(body.arguments, graph.pipeline(pipeline).inputs, strict=True)
-    labels = {given.name: found.get(argument.id, frozenset()) - kept - {"untrusted"} for argument, given in inputs}
+    labels = {given.name: found.get(argument.id, frozenset()) - kept - _PUBLIC for argument, given in inputs}
     return {name: tuple(sorted(one)) for name, one in labels.items() if one}
 
 
 def _untold(graph: Graph, pipeline: str, kept: frozenset[str]) -> Problems:
-    """Stages whose values would have to be written and may not."""
-    labels = labels_of(graph)
-    found = [
-        problems.journal_masks(operation.id, secret, operation.span)
-        for operation in walk(graph.pipeline(pipeline).body)
-        if "entry" in operation.attributes or operation.name in LEAVES
-        for secret in [tuple(label for label in labels(operation, None) if label not in kept)]
-        if secret
-    ]
-    return tuple(found[:1])
+    """Where values would have to be written that may not."""
+    given = graph.pipeline(pipeline)
+    secret = input_labels(graph, pipeline, kept)
+    for parameter in given.inputs:
+        if isinstance(parameter.type, StreamType) and parameter.name in secret:
+            return (problems.journal_masks(parameter.name, secret[parameter.name], given.span),)
+    held = held_by(graph)
+    for operation in _told(given.body):
+        labels = held[operation.id].result - kept - _PUBLIC if operation.id in held else frozenset[str]()
+        if labels:
+            return (problems.journal_masks(operation.id, sorted(labels), operation.span),)
+    return ()
+
+
+def _told(region: Region) -> Iterator[Operation]:
+    """What tells its value to the machine: stages, and what is fused as a whole."""
+    for operation in region.operations:
+        if operation.name == FUSED or "entry" in operation.attributes or operation.name in LEAVES:
+            yield operation
+        else:
+            for inner in operation.regions:
+                yield from _told(inner)
 
 
 def _immediate(graph: Graph, backend: Backend) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from typing import cast
 import anyio
 
 from ...base.problems import Problem
+from ...ir.fused import inside
 from .. import journal_problems as problems
 from ..backends import Backend
 from ..clock import Clock
@@ -28,6 +29,7 @@ from ..deployment import Deployment
 from ..frames import Frame, Item, Start
 from ..kinds import StageFailure
 from ..machine import events, orders
+from ..machine.telling import Telling
 from ..observers import Observer
 from ..running import Approver, Running
 from ..shell import Shell
@@ -68,6 +70,7 @@ class DurableShell(Shell):
         self._mask = mask
         self._sealed = False
         self._lost: Problem | None = None
+        self._telling_of = Telling(deployment.graph)
         self._last = 0
         self._retaken: dict[int, int] = {}
         self._remade: dict[int, list[object]] = {}
@@ -113,8 +116,15 @@ class DurableShell(Shell):
         super()._tell(event)
 
     def _masked(self, event: events.Event) -> events.Event:
+        """The event as it is written: without inputs that are not, and words of failures that may quote such data."""
         if isinstance(event, events.RunRequested):
             return replace(event, inputs=dict(self._mask(event.inputs)))
+        if isinstance(event, events.StageFailed):
+            started = self._machine.stages.get(event.stage)
+            operation = None if started is None else started.operation
+            if operation is not None and event.inside is not None:
+                operation = next(each for each in inside(operation) if each.id == event.inside)
+            return replace(event, problem=self._telling_of.told(operation, event.problem))
         return event
 
     def _seal(self) -> None:

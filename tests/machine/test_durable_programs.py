@@ -212,3 +212,39 @@ def test_a_program_may_say_what_then(bank: Compiled) -> None:
     assert (before.shown, before.acts) == ("word", ("pay",))
     after, _ = resumed(bank, whole, begun, {"id": 1}, **options)
     assert (after.shown, after.acts) == ("perhaps paid", ())
+
+
+LABELS = """
+use std/text
+
+tool look(name: Text) -> Text = python("bank:look") effects [reads "people"]
+
+pipeline plain(name: Text @pii, times: Int) -> Text {
+  said = "{text.lower(text.redact(name))} and {times + 1}"
+  shown = if len(name) > times { "long" } else { "short" }
+  return "{shown} {declassify(shown)}: {look(said)}"
+}
+
+pipeline fails(name: Text @pii) -> Text {
+  return look("{name}, {name}")
+}
+
+pipeline each(names: stream Text @pii) -> Text {
+  return text.redact(all(names))
+}
+"""
+
+
+def test_labelled_data_is_in_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "bank.agent").write_text(LABELS)
+    (tmp_path / "bank.py").write_text("")
+    labelled = compiled(tmp_path / "bank.agent")
+    name = "ada@example.org"
+    whole = check(labelled, "plain", {"name": name, "times": 3})
+    assert not any("ada" in line for line in whole.lines)
+    for pipeline in ("fails", "each"):
+        given = {"name": name} if pipeline == "fails" else {"names": [name]}
+        with pytest.raises(AssertionError, match="journal-masks"):
+            durable(labelled, pipeline, given, backend=lambda: Made(labelled))
+        kept = durable(labelled, pipeline, given, backend=lambda: Made(labelled), kept=("pii",), loop=LOOP)
+        assert kept.end.outcome.status == "done"
