@@ -69,8 +69,9 @@ format: $(VENV)/.dev ## rewrite to the house style
 bench: $(VENV)/.dev ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks
 
-bench-peers: .venv-peers/.installed ## a stage and a branch beside LangGraph, pydantic-graph and Haystack
+bench-peers: .venv-peers/.installed ## a stage and a branch beside LangGraph, pydantic-graph and Haystack; a hop beside ZeroMQ
 	@.venv-peers/bin/python -W ignore -m benchmarks.peers
+	@.venv-peers/bin/python -W ignore -m benchmarks.wire
 
 .venv-peers/.installed: locks/peers.lock pyproject.toml setup.py
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

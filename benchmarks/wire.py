@@ -4,7 +4,8 @@
 
 All of it in one run, taking turns, with two processes: `echo` gives back 64 bytes, `tensor` is 1 MiB there and 64 bytes
 back, `items` is how many items of 64 bytes a second go one way. uvloop is used where it is installed, ZeroMQ is
-measured where it is (`make bench-peers` has both). The aims are 30 us for an echo and 120 us for a tensor, at the median.
+measured where it is (the environment of `make bench-peers` has both). The aims are 30 us for an echo and 120 us for a
+tensor, at the median.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class Core:
         self._kept_size = 0
         self._full = False
         self._out: list[Chunk] = []
-        self._next = 1 if initiator else 2
-        self._opened = 0
+        self._next: int = 1 if initiator else 2
+        self._opened: int = 0
         self._writing: dict[int, Writing] = {}
         self._reading: dict[int, Reading] = {}
         self._owed: dict[int, None] = {}

@@ -113,5 +113,5 @@ class Over:
 
 
 Event: TypeAlias = (
-    Connected | Opened | Came | Ended | Writable | Roomy | WasReset | Left | Freed | Draining | Broken | Over
+    Connected | Opened | Came | Dropped | Ended | Writable | Roomy | WasReset | Left | Freed | Draining | Broken | Over
 )

@@ -158,7 +158,7 @@ class Link:
 
     def _happened(self, happened: list[ev.Event]) -> None:
         for event in happened:
-            if type(event) is ev.Came:  # most of them are
+            if isinstance(event, ev.Came):  # most of them are
                 self._came(event)
                 continue
             match event:

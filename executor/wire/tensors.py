@@ -91,7 +91,8 @@ class Tensor:
     def __init__(self, dtype: str, shape: Sequence[int], data: Buffer, order: Order = "C") -> None:
         """WireProblem `bad-tensor` where `data` is not as long as the rest says."""
         view = memoryview(data)
-        self.dtype, self.shape, self.order = dtype, tuple(shape), order
+        self.dtype, self.shape = dtype, tuple(shape)
+        self.order: Order = order
         self.data = view if view.ndim == 1 and view.format == "B" else view.cast("B")
         if dtype not in SIZES or len(self.data) != _bytes(dtype, self.shape):
             raise WireProblem("bad-tensor", "an array's numbers are not as many as its shape and type say")
@@ -107,16 +108,15 @@ class Tensor:
         dtype = _FORMATS.get(view.format.lstrip("<=@|"))
         if dtype is None or SIZES[dtype] != view.itemsize:
             raise WireProblem("bad-tensor", f"numbers of the type {view.format!r} are not sent")
+        shape = view.shape or ()
         if view.nbytes == 0:
-            return cls(dtype, view.shape, b"")
+            return cls(dtype, shape, b"")
         if view.c_contiguous:
-            return cls(dtype, view.shape, view.cast("B"))
+            return cls(dtype, shape, view.cast("B"))
         if view.f_contiguous:
             # Its transpose is contiguous, and has the same bytes in the same places.
-            return cls(
-                dtype, view.shape, memoryview(array.T).cast("B") if hasattr(array, "T") else view.tobytes("F"), "F"
-            )
-        return cls(dtype, view.shape, view.tobytes())
+            return cls(dtype, shape, memoryview(array.T).cast("B") if hasattr(array, "T") else view.tobytes("F"), "F")
+        return cls(dtype, shape, view.tobytes())
 
     @property
     def nbytes(self) -> int:
@@ -126,8 +126,9 @@ class Tensor:
         """A read-only NumPy array of the same memory. `bf16` as `u2`, for NumPy has no such numbers."""
         import numpy as np
 
-        kind = np.dtype("<" + _NUMPY.get(self.dtype, self.dtype[0] + str(SIZES[self.dtype])))
-        return np.frombuffer(self.data, kind).reshape(self.shape, order=self.order)
+        kind: Any = np.dtype("<" + _NUMPY.get(self.dtype, self.dtype[0] + str(SIZES[self.dtype])))
+        numbers: Any = np.frombuffer(self.data, kind)
+        return numbers.reshape(self.shape, order=self.order)
 
 
 class Tensors:
@@ -198,11 +199,11 @@ class Tensors:
 
     def _opened(self, item: ev.Came) -> Tensor:
         head = self._headed(item)
+        order: Order = "F" if head.order == "F" else "C"
         if item.form == INLINE:
-            return Tensor(head.dtype, head.shape, memoryview(item.body).toreadonly(), head.order)
-        return Tensor(
-            head.dtype, head.shape, self._mapped.view(head.segment, _bytes(head.dtype, head.shape)), head.order
-        )
+            return Tensor(head.dtype, head.shape, memoryview(item.body).toreadonly(), order)
+        data = self._mapped.view(head.segment, _bytes(head.dtype, head.shape))
+        return Tensor(head.dtype, head.shape, data, order)
 
     def _headed(self, item: ev.Came) -> _Head:
         if item.form not in (INLINE, SHARED):

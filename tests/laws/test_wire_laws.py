@@ -229,7 +229,7 @@ FRAMES: list[frames.Any] = [
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000)
+@settings(max_examples=5_000)
 @given(
     st.lists(st.sampled_from(FRAMES) | st.binary(max_size=400), max_size=4),
     st.randoms(use_true_random=False),
@@ -266,7 +266,7 @@ def test_no_bytes_bring_the_decoder_to_anything_but_frames_and_its_problems(
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000)
+@settings(max_examples=1_000)
 @given(st.lists(st.sampled_from(FRAMES[1:]) | st.builds(frames.Ack, st.integers(0, 9)), max_size=12), st.randoms())
 def test_no_frames_bring_a_session_to_anything_but_its_events(said: list[frames.Any], luck: Random) -> None:
     pair = Pair(1, {}, {})
