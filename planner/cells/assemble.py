@@ -15,12 +15,14 @@ from ..space.build import Built
 from ..space.evaluate import SLACK
 from ..space.problem import Problem
 from .find import Divided
-from .plan import FORMAT, CellPlan, CellsPlan, TierSum
+from .plan import ALONE, FORMAT, UNFOUND, CellPlan, CellsPlan, TierSum
 
 
-def assemble_cells(built: Built, divided: Divided, found: tuple[Found, ...], single: float | None = None) -> CellsPlan:
+def assemble_cells(
+    built: Built, divided: Divided, found: tuple[Found, ...], single: float | None = None, *, sure: bool = True
+) -> CellsPlan:
     """The plan of cells. `found` is what is known of each as a plan of its own; `single` is the objective of the best
-    placement alone, None where none holds."""
+    placement alone, None where none was found; whether it is `sure` that there is none."""
     problem = built.problem
     assert problem.rate is not None
     rate = problem.rate
@@ -48,7 +50,7 @@ def assemble_cells(built: Built, divided: Divided, found: tuple[Found, ...], sin
             gap=divided.gap if divided.bound > 0.0 else None,
             considered=divided.considered,
             bound=divided.bound,
-            baselines=(("one placement alone", single),),
+            baselines=((ALONE if sure or single is not None else UNFOUND, single),),
         ),
         scarcity=tuple(divided.prices.items()),
         notes=built.notes,

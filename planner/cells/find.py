@@ -87,7 +87,7 @@ def divisions(problem: Problem, single: float | None = None) -> Generator[Divide
         parts, more = _best(problem, free, placements, prices)
         looked += more
         cells = _cells(problem, placements, parts)
-        if len(cells) < 2 or not all(cell.outcome.holds for cell in cells):
+        if len(cells) < 2 or not all(cell.outcome.holds for cell in cells) or not _carried(problem, cells):
             return
         objective = whole(problem, cells)
         if single is not None and objective > single * (1.0 - SAVES):
@@ -134,6 +134,17 @@ def whole(problem: Problem, cells: tuple[Cell, ...]) -> float:
     """The objective of a run, whichever cell it is in."""
     assert problem.rate is not None
     return sum(cell.outcome.objective * cell.rate for cell in cells) / problem.rate
+
+
+def _carried(problem: Problem, cells: tuple[Cell, ...]) -> bool:
+    """Whether links between endpoints carry what all cells send there; between devices each cell has its own pairs."""
+    remote = {tier.name for tier in problem.tiers if tier.endpoint}
+    moved: dict[tuple[str, str], float] = {}
+    for cell in cells:
+        for ends, size in cell.outcome.traffic.items():
+            moved[ends] = moved.get(ends, 0.0) + size * cell.rate
+    links = {ends: problem.link(*ends) for ends in moved if remote.issuperset(ends)}
+    return all(link is None or moved[ends] <= link.bandwidth for ends, link in links.items())
 
 
 # --- candidates --------------------------------------------------------------------------------------------------

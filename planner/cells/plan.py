@@ -9,6 +9,12 @@ from ..codec import DecodeError, decode, digest
 from ..figures import Prediction
 from ..plan import CostPlan, Inequality, Inputs, Made, Plan, Search, from_json, sealed
 
+ALONE = "one placement alone"
+"""What cells are compared with: its objective, None where it is proven that none holds."""
+
+UNFOUND = "one placement alone (the search ran out of time)"
+"""The same, where none was found and none is proven not to be."""
+
 FORMAT = 3
 """A document with cells. One of a single placement has the format of `planner.plan`, and stays as it is."""
 

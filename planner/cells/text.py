@@ -6,14 +6,18 @@ from ..figures import show_value
 from ..goals import term_text
 from ..plan import GoalPlan, Plan, StagePlan
 from ..tables import table
-from .plan import CellPlan, CellsPlan
+from .plan import ALONE, UNFOUND, CellPlan, CellsPlan
 
 
 def cells_text(plan: CellsPlan) -> str:
     """The whole plan: verdict, cells side by side, devices, workload, cost, how good it is, notes."""
     verdict = "meets its goal" if plan.feasible else "does not meet its goal"
-    alone = dict(plan.search.baselines).get("one placement alone")
-    why = "no placement alone does" if alone is None else "cheaper together than any placement alone"
+    known = dict(plan.search.baselines)
+    why = "better together than the best placement alone"
+    if known.get(ALONE, 0.0) is None:
+        why = "no placement alone does"
+    elif UNFOUND in known:
+        why = "no placement alone was found that does"
     count = len(plan.cells)
     head = f"plan of {plan.pipeline} on {plan.fleet}: {verdict} with {count} cells ({why})"
     blocks = [[head], _cells(plan), _tiers(plan), _goals(plan), _workload(plan), _cost(plan), _search(plan)]

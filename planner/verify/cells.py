@@ -22,6 +22,7 @@ from .trees import WORDS, Given, Tree, term, weakest, whole
 FORMAT = 3
 GAP = "gap"
 ALONE = "one placement alone"
+UNFOUND = "one placement alone (the search ran out of time)"
 
 Givens = Callable[[Problem], Given]
 """What a plan of a problem says that is no question of the choice."""
@@ -61,6 +62,7 @@ def verify_cells(plan: Mapping[str, object], problem: Problem, givens: Givens) -
         found += (replace(each, path=f"cells[{number}].plan.{each.path}") for each in verify(said, own, given))
         facts = Facts(own, facts.options, facts.replicas)
         cells.append(_Cell(part["rate"], own, facts, Document(facts, numbers, given).tree()))
+    found += _between_endpoints(problem, cells)
     found += differences("", plan, _tree(plan, problem, cells, givens(problem)))
     found += _search(plan, problem, cells)
     return tuple(found)
@@ -98,6 +100,19 @@ def _problem_of(problem: Problem, rate: float, used: list[dict[str, int]], numbe
 
     promises = tuple(replace(each, limit=rate) if each.kind == "rate" else each for each in problem.promises)
     return replace(problem, tiers=tuple(map(tier_of, problem.tiers)), promises=promises, rate=rate)
+
+
+def _between_endpoints(problem: Problem, cells: list[_Cell]) -> Iterator[Finding]:
+    """Between devices each cell has its own pairs of them; between two endpoints there is one line for all."""
+    remote = {tier.name for tier in problem.tiers if tier.endpoint}
+    for link in problem.links:
+        if link.left in remote and link.right in remote:
+            for ends in dict.fromkeys(((link.left, link.right), (link.right, link.left))):
+                moved = fsum(cell.facts.traffic(*ends) * cell.rate for cell in cells)
+                if moved > link.bandwidth * (1.0 + CLOSE):
+                    yield Finding(
+                        "cells", f"{moved!r} bytes a second from {ends[0]} to {ends[1]}", repr(link.bandwidth)
+                    )
 
 
 # --- the sums --------------------------------------------------------------------------------------------------------
@@ -225,10 +240,11 @@ def _search(plan: Mapping[str, object], problem: Problem, cells: list[_Cell]) ->
     gap = 1.0 - proven / objective if proven > 0.0 and objective > 0.0 else None
     if (search["gap"] is None) != (gap is None) or (gap is not None and abs(search["gap"] - gap) > 1e-6):
         yield Finding("search.gap", repr(search["gap"]), repr(gap))
-    if [[*each[:1], len(each)] for each in search["baselines"]] != [[ALONE, 2]]:
+    compared: list[Any] = search["baselines"]
+    if len(compared) != 1 or len(compared[0]) != 2 or compared[0][0] not in (ALONE, UNFOUND):
         yield Finding("search.baselines", "are not that of one placement alone")
         return
-    alone = search["baselines"][0][1]
+    alone = compared[0][1]
     if alone is not None and alone < objective * (1.0 - CLOSE):
         yield Finding("search.baselines[0]", repr(alone), f"more than the cells come to, {objective!r}")
 

@@ -336,7 +336,7 @@ def test_a_plan_of_cells_is_the_same_after_a_trip_through_json() -> None:
     assert read(write(plan)) == plan
     assert read(write(plan, indent=0)) == plan
     assert plan.feasible and not plan.runs_here
-    assert "no placement alone" in str(plan)
+    assert "no placement alone does" in str(plan)
     for text in ('{"cells": 1}', '{"cells": []', "[]", json.dumps({**json.loads(write(plan)), "format": 2})):
         with pytest.raises(DecodeError):
             read(text)
@@ -437,6 +437,22 @@ def test_who_confirms_is_asked_of_each_cell_at_its_rate() -> None:
     fullest = max(pool.load for cell in plan.cells for pool in cell.plan.pools)
     assert (fullest < 0.9) == (plan.search.confirmed == "a careful reader of each cell at its rate")
     assert (fullest < 0.9) == (not any("too full" in note for note in plan.notes))
+
+
+def test_what_is_not_proven_is_not_said() -> None:
+    """Of one placement that was not found in time, and of the fastest, of which no bound is known."""
+    problem = patient(BUSY)
+    tried = divided_and_tried(problem, None, lambda _, found: (found, None))
+    assert tried is not None
+    unsure = assemble_cells(built_of(problem), tried.divided, tried.found, sure=False)
+    assert "no placement alone was found that does" in str(unsure)
+    assert wrong_with(json.loads(write(unsure)), problem) == []
+    assert "no division into cells, however many, is cheaper by more than" in str(unsure)
+    fastest = replace(problem, objective="fastest")
+    plan = plan_of_cells(fastest)
+    assert plan.search.gap is None
+    assert "no bound is known" in str(plan)
+    assert wrong_with(json.loads(write(plan)), fastest) == []
 
 
 def test_a_cell_is_a_plan_of_the_problem_with_its_rate_and_its_devices() -> None:
