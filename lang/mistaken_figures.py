@@ -12,10 +12,12 @@ _TIER = ("TIER", "NAME", "IS", "NAME")
 
 def negative(fault: Fault) -> Verdict | None:
     """`rate -1 per s`: a figure may stand here, and its sign may not."""
-    following = fault.ahead(1)
-    if not fault.is_kind("MINUS") or not _FIGURES & fault.takes or following is None or following.kind not in _FIGURES:
+    sign, following = fault.token, fault.ahead(1)
+    if sign is None or sign.kind != "MINUS" or following is None or following.kind not in _FIGURES:
         return None
-    return Verdict(problems.negative(fault.place(fault.token)), Edit.remove(fault.tokens, fault.index, fault.index + 1))
+    if not _FIGURES & fault.takes:
+        return None
+    return Verdict(problems.negative(fault.place(sign)), Edit.remove(fault.tokens, fault.index, fault.index + 1))
 
 
 def negative_range(fault: Fault) -> Verdict | None:

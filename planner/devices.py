@@ -72,8 +72,9 @@ def links_text(known: Mapping[str, Link]) -> str:
     """All links, a line for each of their figures."""
     rows = [("link", "title", "figure", "one way", "", "where it comes from")]
     for link in known.values():
-        for number, (figure, *shown) in enumerate(_rows(link_figures(link))):
-            rows.append((*(("", "") if number else (link.name, link.title)), figure.strip(), *shown))
+        for number, (figure, value, error, source) in enumerate(_rows(link_figures(link))):
+            name, title = ("", "") if number else (link.name, link.title)
+            rows.append((name, title, figure.strip(), value, error, source))
     return "\n".join(table(rows))
 
 
