@@ -96,6 +96,7 @@ class Listener:
         self._links: dict[bytes, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers = 0
+        self._draining = False
         self._most = strangers
         self._close: Callable[[], None] = lambda: None
         self.port = 0
@@ -106,9 +107,10 @@ class Listener:
         return tuple(self._links.values())
 
     async def drain(self) -> None:
-        """Take no more connections, and let all links come to their end."""
-        self._close()
+        """Take no new links, and let all come to their end; who is cut meanwhile may come back."""
+        self._draining = True
         await asyncio.gather(*(link.drain() for link in self.links), return_exceptions=True)
+        self._close()
 
     async def close(self) -> None:
         """End all at once."""
@@ -187,7 +189,7 @@ class Listener:
 
     def _greeted(self, port: Port, hello: frames.Hello, identity: object) -> None:
         link = self._links.get(hello.session)
-        if link is None and not hello.resumes:
+        if link is None and not hello.resumes and not self._draining:
             session = Session(
                 hello.session, initiator=False, settings=self._settings, name=self._name, about=self._about
             )
@@ -197,7 +199,8 @@ class Listener:
             link.attach(port, session.connected(link.loop.time(), hello))
             self._start(self._handler(link))
         elif link is None or link.identity != identity or link.over:
-            port.write([(encode(frames.Goodbye("unresumable")), ())])
+            reason = "unresumable" if hello.resumes or link is not None else "draining"
+            port.write([(encode(frames.Goodbye(reason)), ())])
             port.ear = Deaf()
             port.close()
         else:

@@ -24,7 +24,8 @@ HIGH = 1 << 20
 """Bytes that wait to be written, after which no more items are taken."""
 _LEAST, _MOST = 1 << 14, 1 << 18
 """Bytes read at once. Little is asked for until much comes: memory for much would be had from the system each time."""
-_ANCILLARY = socket.CMSG_SPACE(8 * 4 * MOST_DESCRIPTORS)
+# Open files that come are not for programs that are started from here.
+_FLAGS: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _MOST_PARTS = 64
 
 
@@ -79,6 +80,7 @@ class UnixPort:
         self._told = False
         self._open = True
         self._piece = _LEAST
+        self._ancillary = socket.CMSG_SPACE(8 * 4 * MOST_DESCRIPTORS)
         connection.setblocking(False)
         self._receive: Callable[..., tuple[bytes, list[tuple[int, int, bytes]], int, object]] = connection.recvmsg
         self._loop.add_reader(self._number, self._read)
@@ -157,7 +159,7 @@ class UnixPort:
 
     def _read(self) -> None:
         try:
-            data, ancillary, _, _ = self._receive(self._piece, _ANCILLARY)
+            data, ancillary, _, _ = self._receive(self._piece, self._ancillary, _FLAGS)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:

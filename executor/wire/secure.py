@@ -28,7 +28,7 @@ from .problems import WireProblem
 
 NONCE = 32
 _MAC = 32
-_PURPOSE = b"agentlang wire 1 "
+_PURPOSE = b"agentlang-wire-1 "
 
 
 class Key:

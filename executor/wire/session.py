@@ -197,6 +197,8 @@ class Session(Core):
             return None
         if reason == "unresumable":
             return WireProblem("unresumable", "the other side does not know the session any more")
+        if reason == "draining":
+            return WireProblem("draining", "the other side is being closed, and takes no new sessions")
         return WireProblem("lost", "the other side ended the session, for it found something wrong with it")
 
     def _lasting(self, frame: frames.Lasting, given: tuple[int, ...]) -> None:

@@ -183,6 +183,32 @@ def test_a_cut_connection_is_made_again_and_nothing_is_lost(address: wire.UnixAd
     run(work)
 
 
+def test_a_listener_that_drains_takes_back_who_was_cut_and_nobody_new(address: wire.UnixAddress) -> None:
+    async def work() -> None:
+        async with served(echo, address.path, address.key) as listener:
+            link = await wire.connect(address)
+            out = await link.open("x")
+            back = await link.accept()
+            assert back is not None
+            await out.send(b"1")
+            draining = asyncio.ensure_future(listener.drain())
+            await until(lambda: link.session.draining)
+            with pytest.raises(wire.WireProblem) as raised:
+                await wire.connect(address, timeout=1.0)
+            assert raised.value.name == "draining"
+            assert link.port is not None
+            link.port.close()
+            link.cut()
+            await out.send(b"2")
+            out.end()
+            assert [bytes(item.body) async for item in back] == [b"1", b"2"]
+            await draining
+            assert await link.closed() is None
+            assert link.connections == 2
+
+    run(work)
+
+
 def test_a_deadline_is_told_as_what_is_left(address: wire.UnixAddress) -> None:
     async def work() -> None:
         heard: list[float | None] = []
