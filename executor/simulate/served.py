@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...ir.demand.llm import cache_bytes_per_token
-from ...ir.graph import Graph
 from ...ir.library import ModelShape
 from ...lang.program import Fleet
+from ...planner.figures import Basis
 from ...planner.space.asked import Asked
 from ...planner.space.build import Built
 from ...planner.space.problem import Choice, Option, Pool
@@ -33,7 +33,8 @@ BESIDE = frozenset({"prompts", "prompts_all_reduce", "in turns", "the step under
 def program_of(built: Built, choice: Choice, fleet: Fleet | None, page: int = PAGE) -> Program:
     """The program behind a problem, with the pools that serve its models; `page` positions make one of the cache."""
     made = built.made
-    assumed = {name: figure.value for name, figure in built.work.figures}
+    # What follows from other sizes is worked out for each run.
+    own = {name: figure.value for name, figure in built.work.figures if figure.basis is not Basis.DERIVED}
     asked = Asked(built.graph, built.pipeline, built.run, built.work, made.options)
     places, _, _ = sites(fleet, made.machine, made.calibration, made.options)
     at = {site.name: site for site in places}
@@ -53,13 +54,7 @@ def program_of(built: Built, choice: Choice, fleet: Fleet | None, page: int = PA
         times = Modelled(shape, group, pool.pipeline)
         times = _as_planned(times, asked, pool, options)
         served[name] = Served(_settings(pool, options, shape, site.tier.memory, page), times)
-    return Program(built.graph, built.pipeline, _own(assumed, built.graph, built.pipeline), served)
-
-
-def _own(values: Mapping[str, float], graph: Graph, pipeline: str) -> Mapping[str, float]:
-    """The sizes that do not follow from others: the rest is worked out for each run."""
-    follows = {size.name for size in graph.pipeline(pipeline).sizes if size.basis == "program"}
-    return {name: value for name, value in values.items() if name not in follows}
+    return Program(built.graph, built.pipeline, own, served)
 
 
 def _settings(pool: Pool, options: Mapping[str, Option], shape: ModelShape, memory: float, page: int) -> Settings:

@@ -4,6 +4,7 @@ through the scheduler, traces with what their prompts share."""
 from pathlib import Path
 
 import pytest
+from planned import build
 
 from agentlang.api import check, compile, decode
 from agentlang.executor.simulate import Arrival, Closed, System, poisson, simulate
@@ -11,11 +12,12 @@ from agentlang.executor.simulate.program import Program
 from agentlang.executor.simulate.served import program_of
 from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.hardware import Machine
-from agentlang.planner.space.build import Built, build
+from agentlang.planner.space.build import Built
 from agentlang.planner.space.problem import Choice
 from agentlang.stdlib.library import Library
 
 SOURCE = """use std/llm
+use std/text
 
 model writer = llm.chat("llama-3-8b-instruct", dtype: "fp8")
 
@@ -31,6 +33,18 @@ pipeline triage(mail: Text) -> Text {
     Short => "no"
     Long  => all(writer.chat("Answer: {mail}", max_tokens: 64))
   }
+}
+
+pipeline pieces(document: Text) -> Text {
+  found = for piece in text.split(document, tokens: 100) { all(writer.chat(piece, max_tokens: 8)) }
+  kept = for one in found where one != "" { one }
+  return all(writer.chat(text.join(kept, " "), max_tokens: 8))
+}
+
+goal pieces {
+  rate 1 per s
+  assume { document 1_000 tokens, kept 2 items }
+  finish p95 <= 20 s
 }
 
 goal chat {
@@ -74,7 +88,7 @@ def built() -> dict[str, Built]:
     compiled, found = compile(program, Library(Path()))
     assert compiled is not None, found
     out: dict[str, Built] = {}
-    for name in ("chat", "triage"):
+    for name in ("chat", "triage", "pieces"):
         made, found = build(compiled.graph, name, machine(), goal=program.goal(name), fleet=program.fleets[0])
         assert made is not None, found
         out[name] = made
@@ -140,6 +154,13 @@ def test_branches_come_by_their_shares(built: dict[str, Built]) -> None:
     served = next(pool for pool in found.pools if " serve " in pool.pool)
     # One prompt of each mail, and a second one of a quarter of them.
     assert 240 * 1.17 < served.served < 240 * 1.33
+
+
+def test_what_a_goal_states_is_what_is_simulated(built: dict[str, Built]) -> None:
+    """Also of a size that would follow from others: how many pieces are kept."""
+    for name in ("chat", "triage", "pieces"):
+        _, program = placed(built, name)
+        assert dict(program.base) == pytest.approx(built[name].work.values)
 
 
 def test_a_trace_brings_its_sizes_and_what_prompts_share(built: dict[str, Built]) -> None:
