@@ -140,8 +140,10 @@ async def go_on(
         journal.release()
         raise
     shell = open_durable(deployment, backend, journal, head, course=course, signals=signals, observers=observers)
-    async with shell, shell.resume(streams, approve) as running:
-        yield running
+    async with shell:
+        await shell.warm()
+        async with shell.resume(streams, approve) as running:
+            yield running
 
 
 def streams_of(graph: Graph, pipeline: str, inputs: Mapping[str, object]) -> dict[str, object]:

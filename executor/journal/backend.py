@@ -4,7 +4,7 @@ after a restart models are opened when they are needed, and lost values made aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -51,6 +51,11 @@ class DurableBackend:
     async def open(self, handle: Handle) -> None:
         await self._put_off()
         await self._inner.open(handle)
+
+    async def warm(self, names: Iterable[str]) -> None:
+        """Open handles that were open before the restart, where somebody will need them at once."""
+        await self._put_off()
+        await self._inner.need(names)
 
     def immediate(self, entry: str) -> bool:
         return entry in self._immediate

@@ -6,15 +6,21 @@ from ..clock import Clock
 
 
 class RunClock:
-    """Goes on from `start` seconds as `inner` goes, from when it is first asked."""
+    """Goes on from `start` seconds as `inner` goes, from when it is first asked; one that is `held`, from `go` on."""
 
-    def __init__(self, inner: Clock, start: float = 0.0) -> None:
+    def __init__(self, inner: Clock, start: float = 0.0, held: bool = False) -> None:
         self._inner = inner
         self._start = start
+        self._held = held
         self._shift: float | None = None
+
+    def go(self) -> None:
+        self._held = False
 
     def now(self) -> float:
         if self._shift is None:
+            if self._held:
+                return self._start
             self._shift = self._start - self._inner.now()
         return self._inner.now() + self._shift
 

@@ -174,7 +174,8 @@ class Journal:
             if batch:
                 try:
                     self._check = _insert(self._connection, self._written, self._check, map(line, batch))
-                except (sqlite3.Error, OSError) as error:
+                except Exception as error:
+                    # Whatever it is, those who wait must hear of it.
                     problem = self._why(error)
                     self._wake(partial(self._lost, problem))
                     return
@@ -199,7 +200,7 @@ def create(path: Path, head: Head) -> Journal:
         connection.execute(
             "CREATE TABLE records (number INTEGER PRIMARY KEY, said TEXT NOT NULL, crc INTEGER NOT NULL)"
         )
-        text = json.dumps(asdict(head), ensure_ascii=False)
+        text = json.dumps(asdict(head))
         connection.execute("INSERT INTO head VALUES (?)", (text,))
         connection.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:

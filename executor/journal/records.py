@@ -56,7 +56,8 @@ _KINDS: tuple[type[Record], ...] = (
 )
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in _KINDS}
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False).encode
+# A text may hold half of a surrogate pair, which only ASCII can write.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
 
 
 def line(record: Record) -> str:
@@ -69,6 +70,8 @@ def line(record: Record) -> str:
             part = to_data(part)
         elif name == "problem" and part is not None:
             part = problem_data(part)
+        elif name == "usage":
+            part = {unit: float(amount) for unit, amount in part.items()}
         said.append(part)
     return _encode(said)
 

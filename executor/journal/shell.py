@@ -13,6 +13,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from types import TracebackType
@@ -74,9 +75,10 @@ class DurableShell(Shell):
         self._last = 0
         self._retaken: dict[int, int] = {}
         self._remade: dict[int, list[object]] = {}
-        time = RunClock(clock, course.at if course else 0.0)
+        self._stopped = False
+        self._time = time = RunClock(clock, course.at if course else 0.0, held=course is not None)
         opened = {name: order.handle for name, order in course.opened.items()} if course else {}
-        between = DurableBackend(
+        self._between = between = DurableBackend(
             *(backend, log, time, Shapes.of(deployment.graph), immediate, opened),
             lambda value: self._keep(1, value),
             run,
@@ -188,13 +190,30 @@ class DurableShell(Shell):
 
     # --- after a restart ---
 
+    async def warm(self) -> None:
+        """Open the models of what runs again, before the run's time goes on. What cannot be opened fails its stage."""
+        course = self._course
+        stages = [] if course is None else [open_.order for open_ in course.stages.values()]
+        started = [order for order in stages if isinstance(order, orders.StartStage)]
+        values = [value for order in started for value in order.arguments.values()]
+        names = {value.name for value in values if isinstance(value, orders.HandleValue)}
+        with suppress(Exception):
+            await self._between.warm(sorted(names))
+
+    def interrupt(self) -> None:
+        self._stopped = True
+        super().interrupt()
+
     def resume(self, streams: Mapping[str, object], approve: Approver | None = None) -> Running:
         """Go on with the run of the course. `streams` are the caller's streams, from their beginnings."""
         assert self._course is not None
+        self._time.go()
         # Nothing is heard before all stands again: what one stage ends with may be for another.
         self._telling = True
         running = self._stand(self._course, streams, approve)
         self._hear()
+        if self._stopped:
+            self.interrupt()
         return running
 
     def _stand(self, course: Course, streams: Mapping[str, object], approve: Approver | None) -> Running:

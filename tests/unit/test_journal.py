@@ -75,6 +75,11 @@ def test_no_line_is_read_that_is_no_record(text: str) -> None:
         read(text, lost)
 
 
+def test_a_text_may_hold_half_a_character() -> None:
+    record = events.StageEnded(0.0, 1, "a\ud800z")
+    assert read(line(record).encode().decode(), lost) == record
+
+
 def test_what_only_this_process_holds_is_lost() -> None:
     for value in (object(), (1, object()), {"a": object()}):
         record = read(line(events.StageEnded(0.0, 12, value)), lost)
