@@ -8,7 +8,7 @@ made from.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil, fsum
 from pathlib import PurePath
@@ -130,8 +130,16 @@ def load_of(reader: Reader, sizes: Named) -> Load | None:
         sizes=tuple(_seen(name, values) for name, values in seen if name is not None),
         again=reuse.part,
         cut=cut,
-        notes=reader.notes,
+        notes=(*reader.notes, *_unused(sizes)),
     )
+
+
+def _unused(sizes: Named) -> Iterator[str]:
+    """What of a trace says nothing of a pipeline."""
+    if sizes.prompt is None:
+        yield "the trace's prompts count for nothing: the pipeline takes no text"
+    if sizes.reply is None:
+        yield "the trace's replies count for nothing: no model of the pipeline replies"
 
 
 def _busiest(times: array[float]) -> tuple[int, int]:

@@ -48,6 +48,13 @@ def test_replies_end_where_the_program_ends_them() -> None:
     assert found.cut == 1
 
 
+def test_what_the_pipeline_does_not_have_is_told() -> None:
+    found = load(two_minutes(), Named(None, "chat.output"))
+    assert list(found.means) == ["chat.output"]
+    assert ["prompts" in note for note in found.notes] == [True]
+    assert load(two_minutes()).notes == ()
+
+
 def test_what_prompts_share_is_of_their_tokens() -> None:
     lines = [
         '{"timestamp": 0, "input_length": 1000, "output_length": 1, "hash_ids": [1, 2]}',

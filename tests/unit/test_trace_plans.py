@@ -9,13 +9,18 @@ from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import exp
+from pathlib import Path
 from typing import Any
 
 import pytest
+from planned import build
 from recorded import CHAT, SIZES, azure, compiled, load, machine, two_minutes
 
-from agentlang.api import Compiled
+from agentlang.api import Compiled, on_trace
+from agentlang.api import load as load_file
+from agentlang.executor.simulate import Arrival
 from agentlang.executor.simulate.planned import choice_of
+from agentlang.executor.simulate.traces import around
 from agentlang.planner.codec import decode
 from agentlang.planner.figures import Basis
 from agentlang.planner.options import Options
@@ -24,10 +29,10 @@ from agentlang.planner.plan import Plan, to_json
 from agentlang.planner.plan_text import plan_text
 from agentlang.planner.profile import Profile, key_of, made, save
 from agentlang.planner.profile import load as kept
-from agentlang.planner.space.build import Built, build
+from agentlang.planner.space.build import Built
 from agentlang.planner.space.evaluate import evaluate, z_of
 from agentlang.planner.space.nodes import Take, values
-from agentlang.planner.traces import Load
+from agentlang.planner.traces import Load, named
 from agentlang.planner.verify import seal, verify
 from agentlang.planner.verify.given import given_of
 
@@ -214,11 +219,38 @@ def test_a_plan_is_verified_without_its_trace_and_refused_with_other_numbers() -
         assert differs or verify(changed, other.problem, given_of(other))
 
 
+def test_the_requests_themselves_are_tried(tmp_path: Path) -> None:
+    (tmp_path / "requests.csv").write_bytes(two_minutes())
+    recorded, found, _ = load_file(program(), "chat", tmp_path / "requests.csv")
+    assert recorded == load(two_minutes(), named(program().graph.pipeline("chat"))) and found == ()
+    plan = planned(built(recorded))
+    said = on_trace(program(), plan, tmp_path / "requests.csv")
+    assert said is not None
+    assert said.startswith("all 180 requests of requests.csv, simulated as they came: first_token p95 <= 2 s is kept, ")
+    # The same requests within a second.
+    rows = [(n / 180.0, 4000 if n % 10 == 3 else 400, 20) for n in range(180)]
+    (tmp_path / "burst.csv").write_bytes(azure(rows))
+    said = on_trace(program(), plan, tmp_path / "burst.csv")
+    assert said is not None and "first_token p95 <= 2 s is missed" in said and "a higher `rate`" in said
+    assert on_trace(program(), plan, tmp_path / "gone.csv") is None
+
+
+def test_of_many_requests_the_densest_are_tried() -> None:
+    times = (
+        [float(at) for at in range(100)] + [100.0 + at / 10.0 for at in range(30)] + [110.0 + at for at in range(100)]
+    )
+    runs = tuple(Arrival(at) for at in times)
+    part = around(runs, 40)
+    assert len(part) == 40
+    assert part[0].at == 90.0 and part[-1].at == 102.9
+    assert around(runs, 1000) == runs
+
+
 def document_trace(document: Mapping[str, Any]) -> Load:
     return decode(json.dumps(document["made"]["options"]["trace"]).encode(), Load)
 
 
-def test_past_runs_stand_in_for_what_is_assumed_and_a_trace_for_both(tmp_path: Any) -> None:
+def test_past_runs_stand_in_for_what_is_assumed_and_a_trace_for_both(tmp_path: Path) -> None:
     pipeline = program().graph.pipeline("chat")
     profile = made(pipeline, 5, {"chat.output": 31.0})
     save(profile, tmp_path / "w.json")
