@@ -368,7 +368,7 @@ async def _shake(connection: socket.socket, handshake: Handshake) -> None:
     while not handshake.done:
         data = await loop.sock_recv(connection, handshake.wanted)
         if not data:
-            raise WireProblem("refused", "the other side closed the connection during the handshake")
+            raise WireProblem("refused", "the other side broke off the handshake: it may know another key")
         said = handshake.received(data)
         if said:
             await loop.sock_sendall(connection, said)

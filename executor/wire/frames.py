@@ -58,12 +58,14 @@ class Hello(Frame, frozen=True, tag=1):
 
 
 class Open(Frame, frozen=True, tag=2):
-    """A channel from the sender of this to the other side."""
+    """A channel from the sender of this to the other side. `items` is how many may be on their way or wait, where that
+    is to be fewer than the reader's hello says; else 0."""
 
     sequence: Sequence
     ack: Count
     channel: Channel
     name: Word
+    items: Count
     deadline: Seconds | None
     trace: Trace | None
     about: About

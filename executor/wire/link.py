@@ -61,10 +61,16 @@ class Link:
             raise self.why()
 
     async def open(
-        self, name: str, *, about: bytes = b"", deadline: float | None = None, trace: bytes | None = None
+        self,
+        name: str,
+        *,
+        items: int = 0,
+        about: bytes = b"",
+        deadline: float | None = None,
+        trace: bytes | None = None,
     ) -> Outgoing:
-        """A channel to write on, once the other side takes one more. WireProblem `draining`, or what ended the
-        session."""
+        """A channel to write on, once the other side takes one more. `items` has fewer be under way, or wait
+        there, than its settings say. WireProblem `draining`, or what ended the session."""
         while True:
             if self.over:
                 raise self.why()
@@ -73,7 +79,7 @@ class Link:
             waiting = self.loop.create_future()
             self._opening.append(waiting)
             await waiting
-        channel = self.session.open(name, about=about, deadline=deadline, trace=trace)
+        channel = self.session.open(name, items=items, about=about, deadline=deadline, trace=trace)
         made = self._outgoing[channel] = Outgoing(self, channel)
         self.flush()
         return made

@@ -62,8 +62,16 @@ class Session(Core):
         end = self._writing.get(channel)
         return end.epoch if end is not None else self._reading[channel].epoch
 
-    def open(self, name: str, *, about: bytes = b"", deadline: float | None = None, trace: bytes | None = None) -> int:
-        """A channel on which this side writes."""
+    def open(
+        self,
+        name: str,
+        *,
+        items: int = 0,
+        about: bytes = b"",
+        deadline: float | None = None,
+        trace: bytes | None = None,
+    ) -> int:
+        """A channel on which this side writes; `items` has fewer of them be under way than the other side allows."""
         if self.over:
             raise WireProblem("closed", "the session is over")
         if self.draining:
@@ -75,8 +83,10 @@ class Session(Core):
             raise WireProblem("too-large", "a channel says too much about itself")
         channel = self._next
         self._next += 2
-        self._writing[channel] = Writing(peer.items, peer.size)
-        self._keep(frames.Open(self._sent + 1, self._received, channel, name, _left(deadline), trace, about))
+        self._writing[channel] = Writing(_fewer(items, peer.items), peer.size)
+        self._keep(
+            frames.Open(self._sent + 1, self._received, channel, name, max(items, 0), _left(deadline), trace, about)
+        )
         return channel
 
     def send(
@@ -262,7 +272,7 @@ class Session(Core):
         if len(self._reading) >= self.settings.channels:
             raise WireProblem("too-many-channels", f"more than {self.settings.channels} channels are open")
         self._opened = frame.channel
-        self._reading[frame.channel] = Reading(self.settings.items, self.settings.size)
+        self._reading[frame.channel] = Reading(_fewer(frame.items, self.settings.items), self.settings.size)
         self._events.append(ev.Opened(frame.channel, frame.name, frame.deadline, frame.trace, frame.about))
 
     def _end(self, channel: int, reason: str | None, about: bytes) -> None:
@@ -294,6 +304,10 @@ class Session(Core):
         if end is None and (channel % 2 != self._next % 2 or channel >= self._next):
             raise WireProblem("unknown-channel", "a frame came for a channel that was never opened")
         return end
+
+
+def _fewer(items: int, most: int) -> int:
+    return min(items, most) if items > 0 else most
 
 
 def _left(deadline: float | None) -> float | None:

@@ -67,7 +67,7 @@ class Side:
         for name, bodies in self.wants.items():
             if name not in self.channels:
                 if session.may_open:
-                    self.channels[name] = session.open(name)
+                    self.channels[name] = session.open(name, items=luck.randint(0, 5))
                     self.sent[name] = 0
                 continue
             channel, done = self.channels[name], self.sent[name]
@@ -220,7 +220,7 @@ def test_everything_arrives_once_and_in_order(seed: int, one: dict[str, list[byt
 
 FRAMES: list[frames.Any] = [
     frames.Hello(TOKEN, True, 7, 16, 1 << 20, 4096, "gpu1", b"x"),
-    frames.Open(1, 0, 1, "answer", 0.5, bytes(25), b"x"),
+    frames.Open(1, 0, 1, "answer", 4, 0.5, bytes(25), b"x"),
     frames.Item(2, 1, 1, 3, 0, 0.5, bytes(25), b"head", memoryview(bytes(300))),
     frames.Item(2, 1, 1, 3, 0, None, None, b"", memoryview(bytes(40_000))),
     frames.Free(8, 1, (1, 300)),

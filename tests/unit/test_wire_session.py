@@ -80,6 +80,17 @@ def test_credit_holds_a_writer_back_and_comes_back_when_items_are_used() -> None
     assert [pair.one.send(channel, b"x") for _ in range(3)] == [True, True, False]
 
 
+def test_a_writer_may_ask_for_less_credit_and_not_for_more() -> None:
+    for wanted, given in ((1, 1), (3, 3), (0, 4), (99, 4)):
+        pair = Pair()
+        channel = pair.one.open("x", items=wanted)
+        assert sum(pair.one.send(channel, b"x") for _ in range(20)) == given
+        pair.settle()
+        pair.two.consumed(channel, given, given)
+        pair.settle()
+        assert sum(pair.one.send(channel, b"x") for _ in range(20)) == given
+
+
 def test_bytes_are_credit_too() -> None:
     pair = Pair()
     channel = pair.opened()
@@ -262,8 +273,8 @@ def broken_by(pair: Pair, *wrong: Any) -> list[ev.Event]:
         ("unknown-channel", f.Item(2, 0, 9, 0, 0, None, None, b"", memoryview(b""))),
         ("unknown-channel", f.End(2, 0, 9)),
         ("unknown-channel", f.Credit(2, 0, 2, 1, 1)),
-        ("unknown-channel", f.Open(2, 0, 2, "x", None, None, b"")),
-        ("unknown-channel", f.Open(2, 0, 1, "x", None, None, b"")),
+        ("unknown-channel", f.Open(2, 0, 2, "x", 0, None, None, b"")),
+        ("unknown-channel", f.Open(2, 0, 1, "x", 0, None, None, b"")),
         ("unexpected", f.Item(2, 0, 1, 5, 0, None, None, b"", memoryview(b""))),
         ("unexpected", f.Ack(99)),
     ],
@@ -292,7 +303,7 @@ def test_more_than_credit_allows_ends_the_session() -> None:
 
 def test_more_channels_than_may_be_open_end_the_session() -> None:
     pair = Pair()
-    opens = [f.Open(1 + number, 0, 1 + 2 * number, "x", None, None, b"") for number in range(4)]
+    opens = [f.Open(1 + number, 0, 1 + 2 * number, "x", 0, None, None, b"") for number in range(4)]
     over = broken_by(pair, *opens)[-1]
     assert isinstance(over, ev.Over)
     assert over.problem is not None
