@@ -291,9 +291,12 @@ def test_a_full_disk_stops_the_run_by_name_and_loses_nothing(folder: Path) -> No
     paid = (folder / "paid.txt").read_text().split()
     done = resume(folder, told[0]["resume"])
     assert done.code == 0, done.err
-    more = frames(done.out)
-    assert next(frame["seq"] for frame in more if frame["type"] == "item") == len(given)
-    outputs = given + [frame["output"] for frame in more if frame["type"] == "item"]
+    more = [frame for frame in frames(done.out) if frame["type"] == "item"]
+    # That the last item was read could not be written either, so it may be given again.
+    first = more[0]["seq"]
+    assert first in (len(given), len(given) - 1)
+    outputs = given[:first] + [frame["output"] for frame in more]
+    assert given == outputs[: len(given)]
     assert len(outputs) == 3 * len(ids) + 1
     after = (folder / "paid.txt").read_text().split()
     assert after[: len(paid)] == paid and len(after) == len(set(after))
