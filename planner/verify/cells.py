@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..figures import Basis
 from ..space.problem import Problem, Tier
-from . import Facts, Finding, Summary, choice_of, differences, seal, summed, verify
+from . import CLAIMS, Facts, Finding, Summary, choice_of, differences, seal, summed, verify
 from .document import Document
 from .facts import CLOSE
 from .least import least
@@ -149,7 +149,7 @@ def _tree(plan: Mapping[str, object], problem: Problem, cells: list[_Cell], give
         },
         "energy": _shared("energy", "J", shares, [cell.tree["energy"] for cell in cells]),
         "certificate": list(_certificate(problem, cells)),
-        "search": plan["search"],
+        "search": CLAIMS,
         "scarcity": plan["scarcity"],
         "notes": WORDS,
         "seal": WORDS,
