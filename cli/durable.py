@@ -67,11 +67,12 @@ def begin(arguments: argparse.Namespace, target: Target, chosen: Any, planned: P
     """A new journal, or the exit code where there can be none."""
     from ..durable import begin
     from ..engine_choice import engines_of
+    from ..executor.journal.file import erase
 
     place = wants(arguments)
     path = place if isinstance(place, Path) else None
-    if path is not None and path.exists():
-        path.unlink()
+    if path is not None:
+        erase(path)
     journal, found = begin(
         chosen,
         target.pipeline,

@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -136,8 +136,7 @@ class Journal:
 
     def remove(self) -> None:
         """The run is over, and its caller has heard so: nothing of it is kept."""
-        for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm", f"{self.path.name}-journal"):
-            self.path.with_name(name).unlink(missing_ok=True)
+        erase(self.path)
 
     def _settled(self) -> None:
         """In the event loop, after a commit."""
@@ -209,6 +208,13 @@ def create(path: Path, head: Head) -> Journal:
     journal = Journal(path, connection, head, (), zlib.crc32(text.encode()))
     journal.fresh = True
     return journal
+
+
+def erase(path: Path) -> None:
+    """Remove a journal, with what SQLite keeps beside one that was not closed: it must not be taken for another's."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+        with suppress(OSError):
+            path.with_name(name).unlink()
 
 
 def open_journal(path: Path) -> Journal:

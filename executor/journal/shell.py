@@ -312,8 +312,8 @@ class DurableRunning(Running):
     def put(self, frame: Frame, reader: int = 0) -> None:
         if self._closed and isinstance(frame, Item):
             return
-        if not isinstance(frame, Start):
-            self._places[id(frame)] = self._durable.position
+        # Not even that it began is told before that is written.
+        self._places[id(frame)] = max(1, self._durable.position)
         super().put(frame, reader)
 
     def seal(self) -> None:
@@ -333,7 +333,7 @@ class DurableRunning(Running):
                 await self._more.wait()
             entry = self._frames[0]
             if not self._closed:
-                await self._durable.gate(self._places.get(id(entry[0]), 0))
+                await self._durable.gate(self._places[id(entry[0])])
             # It may have been withdrawn while it was written.
             if self._frames and self._frames[0] is entry:
                 break
