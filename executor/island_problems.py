@@ -14,3 +14,12 @@ def stopped_elsewhere(stage: str, span: Span | None) -> Problem:
         span,
         hint="look for what failed on that tier",
     )
+
+
+def tier_gone(channel: str, why: str) -> Problem:
+    """`why` is what became of the connection."""
+    return Problem(
+        "tier-gone",
+        f"the process at the other end of {channel!r} is gone: {why}",
+        hint="look at what that process wrote last; `otherwise on unreachable` goes on without it",
+    )

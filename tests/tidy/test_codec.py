@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PLACES = {
     "executor/wire/framing.py",
+    "executor/wire/pipes.py",
     "executor/wire/tensors.py",
     # Older than the wire: the pipe to an engine's own process, and the caches between two of them.
     "executor/engines/workers/frames.py",
