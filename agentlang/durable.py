@@ -21,6 +21,7 @@ from .base.problems import OutsideError, Problems
 from .base.suggest import suggest
 from .executor import journal_problems as problems
 from .executor.journal.file import MAGIC, Journal, create, open_journal
+from .executor.journal.log import NotWritten
 
 if TYPE_CHECKING:
     import signal
@@ -36,8 +37,12 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def folder() -> Path:
-    """Where journals lie that nobody gave a place: private to this user."""
-    return paths.private("journals")
+    """Where journals lie that nobody gave a place: private to this user. Raises `OutsideError`."""
+    try:
+        return paths.private("journals")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise NotWritten(problems.not_written(str(paths.home()), why, None)) from None
 
 
 def begin(

@@ -68,7 +68,7 @@ def in_use(run: str) -> Problem:
 
 
 def not_written(name: str, why: str, resume: str | None) -> Problem:
-    hint = "make room on the disk or look at the folder's permissions"
+    hint = "make room on the disk, or look at the folder and its permissions"
     return Problem(
         "journal-not-written",
         f"the journal {name} cannot be written: {why}",

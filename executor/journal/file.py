@@ -188,7 +188,6 @@ class Journal:
 def create(path: Path, head: Head) -> Journal:
     """A new journal, which nobody else can read. Raises `NotWritten`, also where there is such a file."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connected(path)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
