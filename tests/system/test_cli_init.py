@@ -110,5 +110,5 @@ def test_options_stand_anywhere(shop: Path) -> None:
     done = agentlang("run", "--quiet", cwd=shop)
     assert (done.code, done.err.splitlines()[0]) == (
         2,
-        "error[usage]: the following arguments are required: FILE[:PIPELINE]",
+        "error[nothing-to-run]: no program is named",
     )
