@@ -71,7 +71,7 @@ def line(record: Record) -> str:
         elif name == "problem" and part is not None:
             part = problem_data(part)
         elif name == "usage":
-            part = {unit: float(amount) for unit, amount in part.items()}
+            part = {unit: float(amount) for unit, amount in cast("Mapping[str, float]", part).items()}
         said.append(part)
     return _encode(said)
 
