@@ -324,7 +324,7 @@ def test_arrays_that_nobody_takes_give_their_memory_back(address: wire.UnixAddre
             out = await link.open("x")
             for _ in range(60):
                 await tensors.send(out, wire.Tensor.of(np.zeros(1 << 16, np.float32)))
-            assert tensors.shared <= 18 << 18
+            assert tensors.shared <= 36 << 18, "two windows: credit may come before the memory is told to be free"
             link.close()
 
     before = open_files()
