@@ -15,7 +15,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from .core import Chunk
 from .framing import MOST_DESCRIPTORS, Buffer
@@ -229,9 +229,9 @@ class TlsPort(asyncio.Protocol):
         return self._paused
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(HIGH)
+        # uvloop's transports have the methods of asyncio's, and not its class.
+        self._transport = made = cast("asyncio.Transport", transport)
+        made.set_write_buffer_limits(HIGH)
         self._made(self)
 
     def data_received(self, data: bytes) -> None:
