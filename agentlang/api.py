@@ -256,6 +256,7 @@ def problem(
     from .planner import calibrate, hardware, profile
     from .planner.options import Options
     from .planner.place import problem as made_of
+    from .planner.placing import Placing
 
     program, chosen = compiled.program, options or Options()
     if chosen.profile is None and not chosen.unprofiled:
@@ -270,7 +271,7 @@ def problem(
         if found:
             return None, found
     machine = machine or hardware.load_or_measure()
-    return made_of(
+    placing = Placing(
         graph,
         pipeline,
         machine,
@@ -280,6 +281,7 @@ def problem(
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
         options=replace(chosen, here=here),
     )
+    return made_of(placing)
 
 
 def load(compiled: Compiled, pipeline: str, path: Path | str) -> tuple[Load | None, Problems, Source]:
@@ -338,6 +340,7 @@ def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built 
     environment counts."""
     import hashlib
 
+    from .planner.placing import Placing
     from .planner.space.build import build
 
     program = compiled.program
@@ -347,7 +350,7 @@ def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built 
         graph, found = _here(compiled, pipeline)
     if found:
         return None, found
-    return build(
+    placing = Placing(
         graph,
         pipeline,
         made.machine,
@@ -357,6 +360,7 @@ def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built 
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
         options=made.options,
     )
+    return build(placing)
 
 
 def _fleet(compiled: Compiled, name: str | None, here: bool) -> tuple[Fleet | None, Problems]:

@@ -209,6 +209,7 @@ def _given(name: str, target: Target) -> tuple[tuple[Plan | CellsPlan, Built] | 
     """The plan of a file, on the measurements that it carries."""
     from ..planner.place import choose_fleet
     from ..planner.place import problem as made_of
+    from ..planner.placing import Placing
     from .plan import read_any_plan
 
     planned, compiled, found = read_any_plan(name, target)
@@ -219,7 +220,7 @@ def _given(name: str, target: Target) -> tuple[tuple[Plan | CellsPlan, Built] | 
         fleet, wrong = choose_fleet(compiled.program, made.fleet)
         if has_errors(wrong):
             return None, wrong
-    built, found = made_of(
+    placing = Placing(
         compiled.graph,
         target.pipeline,
         made.machine,
@@ -229,6 +230,7 @@ def _given(name: str, target: Target) -> tuple[tuple[Plan | CellsPlan, Built] | 
         program=planned.inputs.program,
         options=made.options,
     )
+    built, found = made_of(placing)
     return (None if built is None else (planned, built)), found
 
 

@@ -14,12 +14,10 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problems, Severity, has_errors
-from ..ir.graph import Graph
 from ..lang.program import Fleet, Goal, Program
 from . import problems
-from .calibrate import Calibration
-from .hardware import Machine
 from .options import Options
+from .placing import Placing
 from .plan import Plan
 from .rates import PRICE_VARIABLE, environment_price
 from .search.found import GAP, INFEASIBLE, Found
@@ -67,66 +65,27 @@ def choose_fleet(program: Program, name: str | None = None) -> tuple[Fleet | Non
     return (program.fleets[0] if program.fleets else None), ()
 
 
-def plan(
-    graph: Graph,
-    pipeline: str,
-    machine: Machine,
-    *,
-    goal: Goal | None = None,
-    fleet: Fleet | None = None,
-    calibration: Calibration | None = None,
-    program: str = "",
-    options: Options | None = None,
-    confirm: Confirm | None = None,
-) -> tuple[Plan | None, Problems]:
-    """Plan one pipeline of a graph with demands. `program` is the digest of the program's text.
+def plan(placing: Placing, confirm: Confirm | None = None) -> tuple[Plan | None, Problems]:
+    """Plan one pipeline.
 
     Gives a plan wherever the pipeline can be placed, even if its goal is missed (`plan.feasible` is then false, and a
     problem says why); None if it cannot be placed. KeyError for an unknown pipeline.
     """
-    built, found = problem(
-        graph,
-        pipeline,
-        machine,
-        goal=goal,
-        fleet=fleet,
-        calibration=calibration,
-        program=program,
-        options=options,
-    )
+    built, found = problem(placing)
     if built is None:
         return None, found
-    made, more = decided(built, goal, fleet, confirm=confirm)
+    made, more = decided(built, placing.goal, placing.fleet, confirm=confirm)
     return made, (*found, *more)
 
 
-def problem(
-    graph: Graph,
-    pipeline: str,
-    machine: Machine,
-    *,
-    goal: Goal | None = None,
-    fleet: Fleet | None = None,
-    calibration: Calibration | None = None,
-    program: str = "",
-    options: Options | None = None,
-) -> tuple[Built | None, Problems]:
+def problem(placing: Placing) -> tuple[Built | None, Problems]:
     """What there is to decide, with the price that the environment states; None where something is wrong with it."""
     from .space.build import build
 
-    chosen, wrong = _priced(options or Options())
+    chosen, wrong = _priced(placing.options)
     if has_errors(wrong):
         return None, wrong
-    built, found = build(
-        graph,
-        pipeline,
-        machine,
-        goal=goal,
-        fleet=fleet,
-        calibration=calibration,
-        program=program,
-        options=chosen,
-    )
+    built, found = build(replace(placing, options=chosen))
     return built, (*wrong, *found)
 
 
@@ -296,15 +255,8 @@ def _sizes(built: Built, goal: Goal | None, fleet: Fleet | None) -> Sizes:
     def rebuilt(given: Mapping[str, float]) -> Problem | None:
         made = built.made
         options = replace(made.options, measured={**made.options.measured, **given})
-        again, _ = build(
-            built.graph,
-            built.pipeline,
-            made.machine,
-            goal=goal,
-            fleet=fleet,
-            calibration=made.calibration,
-            options=options,
-        )
+        placing = Placing(built.graph, built.pipeline, made.machine, goal, fleet, made.calibration, options=options)
+        again, _ = build(placing)
         return again.problem if again is not None else None
 
     figures = dict(built.work.figures)

@@ -10,6 +10,7 @@ from agentlang.base.source import Source
 from agentlang.checking import check
 from agentlang.planner import hardware
 from agentlang.planner.place import choose_fleet
+from agentlang.planner.placing import Placing
 from agentlang.planner.space.build import build
 from agentlang.planner.space.problem import Problem
 from agentlang.stdlib.library import Library
@@ -26,7 +27,8 @@ def problem_of(file: Path, pipeline: str, machine: hardware.Machine | None = Non
     if compiled is None or wrong:
         raise SystemExit("\n".join(terminal(each, checked.sources) for each in (*found, *wrong)))
     goal = checked.program.goal(pipeline)
-    built, found = build(compiled.graph, pipeline, machine or hardware.load_or_measure(), goal=goal, fleet=fleet)
+    placing = Placing(compiled.graph, pipeline, machine or hardware.load_or_measure(), goal, fleet)
+    built, found = build(placing)
     if built is None:
         raise SystemExit("\n".join(terminal(each, checked.sources) for each in found))
     return built.problem

@@ -23,7 +23,7 @@ from ..figures import Basis, Figure, show_value
 from ..goals import LATENCIES, PLANNED, objective_of, soft_of
 from ..hardware import Machine
 from ..moments import Expression, written
-from ..options import Options
+from ..placing import Placing
 from ..plan import Inputs, Made
 from ..predict import Forecast, forecast
 from ..rates import Rates, of_device, of_machine
@@ -60,24 +60,16 @@ class Built:
     """What a trace says beside the sizes of the run."""
 
 
-def build(
-    graph: Graph,
-    pipeline: str,
-    machine: Machine,
-    *,
-    goal: Goal | None = None,
-    fleet: Fleet | None = None,
-    calibration: Calibration | None = None,
-    program: str = "",
-    options: Options | None = None,
-) -> tuple[Built | None, Problems]:
-    """The problem of placing one pipeline. `program` is the digest of the program's text. KeyError for an unknown
-    pipeline."""
-    chosen = options or Options()
+def build(placing: Placing) -> tuple[Built | None, Problems]:
+    """The problem of placing one pipeline. KeyError for an unknown pipeline."""
+    graph, pipeline, machine = placing.graph, placing.pipeline, placing.machine
+    goal, fleet, chosen = placing.goal, placing.fleet, placing.options
     found = (*_terms(goal), *unsound(fleet, machine))
     if has_errors(found):
         return None, found
-    known = calibration if calibration and calibration.machine == machine.key else Calibration(machine.key)
+    known = placing.calibration
+    if known is None or known.machine != machine.key:
+        known = Calibration(machine.key)
     trace = without(chosen.trace, chosen.measured) if chosen.trace else None
     stated = assumptions(goal) if goal else {}
     work = sizing(graph, pipeline, stated, chosen.measured, trace, chosen.profile)
@@ -132,7 +124,9 @@ def build(
         slow=tuple(slow),
     )
     seen = recorded(trace, percentiles) if trace else ()
-    inputs = _inputs(graph, goal, fleet, (work.figures, trace) if trace else work.figures, machine, known, program)
+    inputs = _inputs(
+        graph, goal, fleet, (work.figures, trace) if trace else work.figures, machine, known, placing.program
+    )
     name = fleet.name if fleet else THIS_MACHINE
     made = Made(machine, known, chosen, fleet.name if fleet else None)
     told = _of_trace(trace, promises) if trace else ()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ir_random import programs
+from planned import plan
 from planner_graphs import machine
 
 from agentlang.ir import compile as irc
@@ -17,7 +18,6 @@ from agentlang.lang import program as p
 from agentlang.planner.calibrate import Calibration
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.moments import Moment, written
-from agentlang.planner.place import plan
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_machine
 from agentlang.planner.space.nodes import Builder, Index, Take, values

@@ -8,6 +8,7 @@ from math import inf, nan
 from pathlib import Path
 
 import pytest
+from planned import build
 from planner_graphs import chat_graph, machine
 
 from agentlang import api
@@ -16,7 +17,7 @@ from agentlang.planner.calibrate import Calibration, Observation
 from agentlang.planner.catalogue import device
 from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.options import Options
-from agentlang.planner.space.build import Built, build
+from agentlang.planner.space.build import Built
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Choice, Option, Problem, Stage
 from agentlang.stdlib.library import Library

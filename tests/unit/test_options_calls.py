@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from planned import build
 from planner_graphs import machine
 from test_options import ASKING, compiled, option, problem, stage, tried
 
 from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.predict import opened
-from agentlang.planner.space.build import build
 from agentlang.planner.space.evaluate import evaluate, served
 from agentlang.planner.space.problem import Choice
 

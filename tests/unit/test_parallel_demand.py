@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import comb
 
 import pytest
+from planned import plan
 from planner_graphs import machine
 from spread_programs import ready, shape_of, spread, stage, through
 
@@ -16,7 +17,7 @@ from agentlang.ir.formula import Formula, variable
 from agentlang.ir.graph import Demand
 from agentlang.ir.library import ModelShape
 from agentlang.planner.calibrate import Calibration
-from agentlang.planner.place import Options, plan
+from agentlang.planner.place import Options
 
 EXACT = 1e-12
 

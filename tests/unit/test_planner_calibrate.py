@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from planned import plan
 from planner_graphs import chat_graph, machine
 
 from agentlang.planner import calibrate
@@ -22,7 +23,6 @@ from agentlang.planner.calibrate import (
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.figures import Basis
 from agentlang.planner.observe import observe, prompt_sizes
-from agentlang.planner.place import plan
 from agentlang.planner.predict import forecast
 from agentlang.planner.rates import of_machine
 

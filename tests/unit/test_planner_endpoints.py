@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from planned import plan
 from planner_graphs import SPAN, chat_graph, machine
 
 from agentlang.ir.graph import Attribute, Graph
@@ -11,7 +12,6 @@ from agentlang.planner.calibrate import Calibration, Observation
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.endpoints import FIRST_TOKEN, RATE
 from agentlang.planner.figures import Basis
-from agentlang.planner.place import plan
 from agentlang.planner.plan import Plan
 from agentlang.planner.predict import Forecast, forecast
 from agentlang.planner.rates import of_device, of_machine

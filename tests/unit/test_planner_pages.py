@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from planned import plan
 from planner_graphs import machine
 
 from agentlang import api
@@ -12,7 +13,7 @@ from agentlang.base.problems import has_errors
 from agentlang.base.source import Source
 from agentlang.ir import compile as compiler
 from agentlang.planner import problems
-from agentlang.planner.place import choose_fleet, plan
+from agentlang.planner.place import choose_fleet
 from agentlang.stdlib.library import Library
 
 PAGES = Path(__file__).parents[2] / "docs" / "problems"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from planned import plan
 from planner_graphs import SPAN, chat_graph, fleet, goal, graph, machine, op, term, value
 
 from agentlang.base.problems import Problem, Severity
@@ -13,7 +14,7 @@ from agentlang.planner.calibrate import Calibration, Observation
 from agentlang.planner.codec import DecodeError
 from agentlang.planner.figures import Basis
 from agentlang.planner.goals import term_text
-from agentlang.planner.place import Options, choose_fleet, plan
+from agentlang.planner.place import Options, choose_fleet
 from agentlang.planner.plan import Plan, from_json, to_json
 from agentlang.planner.rates import PRICE_VARIABLE
 from agentlang.planner.report import compare, comparison_json, comparison_text, goal_json, plan_text

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from planned import plan
 from planner_graphs import chat_graph, fleet, machine
 
 from agentlang.base.units import MONEY_RATE, Quantity
@@ -11,7 +12,7 @@ from agentlang.planner import prices
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.catalogue.entries import FORMATS
 from agentlang.planner.devices import device_text, hours
-from agentlang.planner.place import Options, plan
+from agentlang.planner.place import Options
 from agentlang.planner.rates import PRICE_VARIABLE, conventions, hourly
 from agentlang.planner.side_by_side import Comparison, Row, comparison_text, side_by_side
 
