@@ -111,9 +111,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         console = Console(json="--json" in given)
         return console.fail((failure.problem,), {}, Exit.OUTSIDE)
     except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from None
         from .crash import report
 
         return report(error, given)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether it came of cleaning up after Ctrl-C: argparse, for one, undoes what it had not done yet."""
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, KeyboardInterrupt):
+            return True
+        before = before.__cause__ or before.__context__
+    return False
 
 
 def _dispatch(given: list[str]) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -209,11 +210,34 @@ def test_ctrl_c_is_clean_at_any_moment(after: float) -> None:
     os.killpg(process.pid, signal.SIGINT)
     began = time.monotonic()
     _, err = process.communicate(timeout=30)
-    assert process.returncode in (130, -signal.SIGINT), err
     assert time.monotonic() - began < 10
-    assert "Traceback" not in err
-    if process.returncode == 130:
+    if process.returncode != 130:
+        # On a busy machine it may come before the first line of ours: then Python says what it says.
+        assert process.returncode == -signal.SIGINT or "init_import_site" in err, err
+        assert "cli/main.py" not in err
+    else:
+        assert "Traceback" not in err
         assert err.rstrip().endswith("interrupted")
+
+
+def test_ctrl_c_while_a_native_module_loads_ends_at_once(tmp_path: Path) -> None:
+    # Native modules crash, or lose it, where an interrupt comes out of what they load.
+    (tmp_path / "loaded.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (tmp_path / "swallows.py").write_text("try:\n    import loaded\nexcept BaseException:\n    pass\n")
+    code = "import sys; from agentlang.cli import main, start; main.main = lambda: __import__('swallows') and 0; "
+    words = [sys.executable, "-c", f"{code}sys.exit(start.main())"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_ctrl_c_that_cleaning_up_turns_into_an_error_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "def command(words):\n    try:\n        raise KeyboardInterrupt\n    finally:\n        words.missing\n"
+    )
+    code = "import sys, broken; from agentlang.cli import main, start; main._dispatch = broken.command; "
+    words = [sys.executable, "-c", f"{code}sys.exit(start.main())"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
