@@ -92,7 +92,7 @@ bench-engines: $(VENV)/.dev .venv-transformers/.installed ## the engines beside 
 lock: ## write the lock files again
 	@uvx=$$(command -v uv) || { echo "needs uv"; exit 2; }; \
 	for name in run dev all; do \
-	  case $$name in run) e="--extra models --extra repl --extra remote";; dev) e="--extra models --extra repl --extra lsp --extra mcp --extra iree --extra plan --extra sign --extra remote --extra observe --extra dev";; all) e="--all-extras";; esac; \
+	  case $$name in run) e="--extra models --extra repl --extra remote";; dev) e="--extra models --extra repl --extra lsp --extra mcp --extra iree --extra plan --extra sign --extra remote --extra observe --extra ray --extra dev";; all) e="--all-extras";; esac; \
 	  uv pip compile pyproject.toml locks/build.in $$e --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/$$name.lock; \
 	done; \
 	uv pip compile pyproject.toml locks/build.in locks/peers.in --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header -q -o locks/peers.lock; \
