@@ -21,6 +21,7 @@ from agentlang.executor.journal.acting import effects_of, tool_of
 from agentlang.executor.journal.file import Head
 from agentlang.executor.journal.log import MemoryLog
 from agentlang.executor.journal.opening import course_of, new_head, open_durable, wanted_streams
+from agentlang.executor.promises import Promises
 from agentlang.executor.running import Approver
 from agentlang.executor.values import bind, to_json
 from agentlang.ir.graph import Handle
@@ -108,13 +109,14 @@ def durable(
     kept: Sequence[str] = (),
     timeout: float | None = None,
     loop: dict[str, Any] | None = None,
+    promises: Promises | None = None,
 ) -> Durable:
     """A run from its beginning to its end."""
     make = backend or local(compiled)
 
     async def main() -> Durable:
         acts, log = Acts(), MemoryLog()
-        deployment = Deployment(compiled.graph)
+        deployment = Deployment(compiled.graph, promises=() if promises is None else (promises,))
         inner = ActingBackend(make(), acts)
         head, found = new_head(deployment, inner, pipeline, "test", "0", kept=kept, seed=7)
         assert not found, found
