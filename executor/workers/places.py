@@ -5,8 +5,8 @@
     why = await launched.ended()
 
 Whoever starts a worker hands it its `Joining` by a way that nobody else can read (an inherited descriptor, a channel of
-its own), and the worker calls `worker.serve(joining, …)`: it dials the address, says hello by its name, and is told what
-to run over that connection.
+its own), and the worker calls `worker.serve(joining, …)`: it dials the address, says hello by its name, and is told
+what to run over that connection.
 """
 
 from __future__ import annotations
