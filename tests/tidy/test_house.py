@@ -87,6 +87,25 @@ def test_every_example_is_listed_and_explained() -> None:
         assert f"{folder.name}/" in index, folder.name
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    # Those of a kind run alone by day; together, the second of a name is an error.
+    names = [Path(path).name for path in tracked("tests/**.py") if Path(path).name.startswith("test_")]
+    assert not {name for name in names if names.count(name) > 1}
+
+
+def test_what_is_tracked_imports_nothing_that_is_not() -> None:
+    # Such a file is here, and missing for everybody else.
+    left = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard", "--", "*.py"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    beside = {Path(path).stem: path for path in left if path.startswith("tests/") and path.count("/") == 1}
+    for path in tracked("tests/**.py"):
+        text = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else ""
+        used = {stem for stem in beside if f"\nfrom {stem} import " in text or f"\nimport {stem}\n" in text}
+        assert not used, f"{path} imports {beside[used.pop()]}, which is not tracked"
+
+
 def test_locks_have_hashes_and_no_addresses() -> None:
     for lock in (ROOT / "locks").glob("*.lock"):
         text = lock.read_text()
