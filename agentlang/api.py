@@ -279,6 +279,7 @@ def problem(
         fleet=fleet_of,
         calibration=calibrate.load(machine.key),
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        file=program.source.path,
         options=replace(chosen, here=here),
     )
     return made_of(placing)
@@ -358,6 +359,7 @@ def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built 
         fleet=fleet,
         calibration=made.calibration,
         program=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        file=made.file,
         options=made.options,
     )
     return build(placing)

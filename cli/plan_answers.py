@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def _frontier(arguments: argparse.Namespace, console: Console, built: Built, pro
     from ..planner.answers.frontier_svg import frontier_svg
     from ..planner.plan import to_json
     from ..planner.search import search
-    from ..planner.search.found import Found
+    from ..planner.search.found import FRONTIER, INFEASIBLE, Found
     from ..planner.space.assemble import assemble
     from ..planner.space.evaluate import evaluate
 
@@ -146,8 +147,9 @@ def _frontier(arguments: argparse.Namespace, console: Console, built: Built, pro
     if not found.points:
         return console.fail((*problems, *_no_single(arguments, target, built)), target.sources)
     plans = [
-        assemble(built, Found((point.choice,), (evaluate(built.problem, point.choice),), "frontier"))
+        assemble(built, Found((point.choice,), (outcome,), FRONTIER if outcome.holds else INFEASIBLE, gap=inf))
         for point in found.points
+        for outcome in (evaluate(built.problem, point.choice),)
     ]
     if arguments.out:
         out = Path(arguments.out)

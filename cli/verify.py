@@ -182,10 +182,15 @@ def _built(plan: Plan | CellsPlan, target: Target) -> tuple[Built | None, Proble
     from ..api import problem_again
     from ..engine_choice import engines_of, with_engines
     from ..planner.plan import Plan
+    from ..planner.verify.places import named_then, placed_as
 
     one = plan if isinstance(plan, Plan) else plan.cells[0].plan
     compiled = with_engines(target.compiled, engines_of(one, target.compiled.program))
-    return problem_again(compiled, plan.pipeline, plan.made)
+    built, found = problem_again(compiled, plan.pipeline, plan.made)
+    if built is None:
+        return None, found
+    names = named_then(target.sources, target.compiled.program.source.path, plan.made.file)
+    return replace(built, problem=placed_as(built.problem, names)), found
 
 
 def _other_inputs(plan: Plan | CellsPlan, built: Built) -> str:

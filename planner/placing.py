@@ -14,8 +14,8 @@ from .options import Options
 @dataclass(frozen=True, slots=True)
 class Placing:
     """A pipeline of a graph with demands, on a `fleet`, or without one on this `machine`. `calibration` is what is
-    known of that machine from runs, `program` the digest of the program's text, `options` what a caller says beside
-    the program."""
+    known of that machine from runs, `program` the digest of the program's text, `file` what it was called,
+    `options` what a caller says beside the program."""
 
     graph: Graph
     pipeline: str
@@ -24,4 +24,5 @@ class Placing:
     fleet: Fleet | None = None
     calibration: Calibration | None = None
     program: str = ""
+    file: str = ""
     options: Options = field(default_factory=Options)

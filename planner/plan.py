@@ -37,12 +37,13 @@ class Inputs:
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a plan was made from beside the program's text and the catalogue. `fleet` is the program's, by its name;
-    None is this machine."""
+    None is this machine. `file` is what the program was called, as in the places of the plan."""
 
     machine: Machine
     calibration: Calibration
     options: Options
     fleet: str | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

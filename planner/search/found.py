@@ -12,6 +12,7 @@ OPTIMAL = "proven optimal"
 GAP = "gap"
 FEASIBLE = "feasible"
 INFEASIBLE = "infeasible"
+FRONTIER = "on the frontier"
 UNKNOWN = "unknown"
 
 
@@ -30,10 +31,11 @@ class Found:
     and their `outcomes` are what `evaluate` says of them: all hold. Empty where nothing was found.
 
     `status` is of the first choice: the only one there is (`only choice`), none is better (`proven optimal`), none is
-    better by more than the part `gap` of its objective (`gap`), or it was the first that holds, of a search for no more
-    (`feasible`); there is none (`infeasible`), or the time was over before that was known (`unknown`). `bound` is
-    proven: no choice has a smaller objective. `considered` counts the choices that were looked at (of the solver, its
-    branches). `baselines` are what simpler ways to choose come to; empty until asked for (`baselines`)."""
+    better by more than the part `gap` of its objective (`gap`), it was the first that holds, of a search for no more
+    (`feasible`), or it weighs cost, latency and energy in another way (`on the frontier`); there is none
+    (`infeasible`), or the time was over before that was known (`unknown`). `bound` is proven: no choice has a smaller
+    objective. `considered` counts the choices that were looked at (of the solver, its branches). `baselines` are what
+    simpler ways to choose come to; empty until asked for (`baselines`)."""
 
     choices: tuple[Choice, ...]
     outcomes: tuple[Outcome, ...]

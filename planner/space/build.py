@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from ...base.problems import Problems, has_errors
 from ...base.units import show
@@ -128,7 +129,7 @@ def build(placing: Placing) -> tuple[Built | None, Problems]:
         graph, goal, fleet, (work.figures, trace) if trace else work.figures, machine, known, placing.program
     )
     name = fleet.name if fleet else THIS_MACHINE
-    made = Made(machine, known, chosen, fleet.name if fleet else None)
+    made = Made(machine, known, chosen, fleet.name if fleet else None, placing.file)
     told = _of_trace(trace, promises) if trace else ()
     rated = any(term.kind == "rate" for term in goal.terms) if goal else False
     notes = (*given.notes, *told, *_not_as_assumed(graph, pipeline, stated, work))
@@ -191,7 +192,7 @@ def _promises(goal: Goal | None, trace: Load | None) -> tuple[tuple[Promise, ...
         if term.kind not in PLANNED or term.limit is None:
             continue
         text = _text(term)
-        name = text if all(text != each.name for each in required) else f"{text} ({term.span})"
+        name = text if all(text != each.name for each in required) else f"{text} ({PurePath(str(term.span)).name})"
         percentile = term.percentile or 50.0
         promises.append(Promise(name, term.kind, term.limit.value, percentile, soft.get(term.kind)))
         required.append(Requirement(name, "promise", text, str(term.span)))

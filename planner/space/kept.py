@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from ...ir.fused import FUSED
 from ...ir.graph import Operation, Region
@@ -42,7 +43,11 @@ def kept(asked: Asked, goal: Goal | None, several: bool) -> Kept:
     for stage, place, guard in _placed(asked.graph.pipeline(asked.pipeline).body, "", None):
         if stage in asked.run.operations:
             where = str(guard.span) if guard and guard.span else ""
-            name = f"place on {place}" if f"place on {place}" not in required else f"place on {place} ({where})"
+            name = (
+                f"place on {place}"
+                if f"place on {place}" not in required
+                else f"place on {place} ({PurePath(where).name})"
+            )
             same = next((each for each in required.values() if each.place == where and each.kind == "place"), None)
             name = same.name if same else name
             required.setdefault(name, Requirement(name, "place", f"place on {place}", where))

@@ -59,6 +59,7 @@ FEW = 2000
 """So many choices are tried in about a second."""
 
 ONLY, OPTIMAL, GAP, FEASIBLE, UNKNOWN = "only choice", "proven optimal", "gap", "feasible", "unknown"
+FRONTIER = "on the frontier"
 MISSES = "infeasible"
 NUMBER = "number "
 
@@ -244,7 +245,7 @@ def _search(plan: Mapping[str, object], problem: Problem, facts: Facts) -> Itera
         elif status != MISSES:
             yield Finding("search.status", _shown(status), _shown(MISSES))
         return
-    if status not in (ONLY, OPTIMAL, FEASIBLE, UNKNOWN, GAP) and not status.startswith(NUMBER):
+    if status not in (ONLY, OPTIMAL, FEASIBLE, UNKNOWN, GAP, FRONTIER) and not status.startswith(NUMBER):
         yield Finding("search.status", _shown(status), f"one of {', '.join((ONLY, OPTIMAL, GAP, MISSES))}")
     if status == ONLY and any(len(stage.options) > 1 for stage in problem.stages):
         yield Finding("search.status", _shown(status), "another: there are others")
@@ -252,7 +253,11 @@ def _search(plan: Mapping[str, object], problem: Problem, facts: Facts) -> Itera
         yield Finding("search.bound", _shown(bound), f"at most the objective, {objective!r}")
     proven = status in (ONLY, OPTIMAL)
     wanted = 0.0 if proven else (objective - bound) / abs(objective) if bound is not None and objective else None
-    if wanted is not None and not (gap is not None and abs(gap - wanted) <= 1e-6):
+    if status == FRONTIER:
+        # It weighs other things too: how far it is from the least of one of them is not said.
+        if bound or gap is not None:
+            yield Finding("search.gap", _shown(gap), "null")
+    elif wanted is not None and not (gap is not None and abs(gap - wanted) <= 1e-6):
         yield Finding("search.gap", _shown(gap), repr(wanted))
     if proven and not _same(bound, objective):
         yield Finding("search.bound", _shown(bound), repr(objective))

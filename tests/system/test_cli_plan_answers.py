@@ -87,6 +87,9 @@ def test_the_frontier_is_a_table_a_picture_and_runnable_plans(
         made = from_json(json.dumps(plan))
         assert made.feasible == point["keeps_goal"]
         assert made.cost.per_run.value == pytest.approx(point["dollars"])
+    asked(capsys, program, "--frontier", "--out", str(tmp_path / "points"))
+    for path in (tmp_path / "points").iterdir():
+        assert main(["verify", str(path), "--program", program]) == 0
 
 
 def test_what_if_says_what_changes(program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import EXAMPLES, Done, agentlang, fresh_home
 
 from agentlang.cli.main import main
+from agentlang.planner.verify import seal
 
 HELLO = EXAMPLES / "hello" / "hello.agent"
 FLEET = """\
@@ -54,6 +56,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 Verify = Callable[..., Done]
+
+
+def sealed(plan: dict[str, Any]) -> dict[str, Any]:
+    """With a new seal, so that the arithmetic alone has to find what was changed."""
+    return {**plan, "seal": seal(plan)}
 
 
 @pytest.fixture
@@ -157,3 +164,19 @@ def test_a_plan_cut_short_or_of_another_format_is_none(verify: Verify, place: Pa
         assert done.code == 2 and "not-a-plan" in done.err
     assert verify("--program", "ask.agent", plan="nowhere.json").code == 2
     assert verify("--program", "nowhere.agent").code == 2
+
+
+@pytest.mark.parametrize("named", ["./ask.agent", "here/../ask.agent", "deeper/copy.agent"])
+def test_a_program_may_be_called_otherwise_or_lie_elsewhere(verify: Verify, place: Path, named: str) -> None:
+    """Its text is what counts; the lines that a plan names are those of the file as it was called then."""
+    (place / "here").mkdir(exist_ok=True)
+    (place / "deeper").mkdir(exist_ok=True)
+    (place / "deeper" / "copy.agent").write_text(FLEET)
+    for name in (named, str(place / named)):
+        done = verify("--program", name)
+        assert done.code == 0, done.err
+    plan = json.loads((place / "plan.json").read_text())
+    plan["goals"][0]["place"] = plan["goals"][0]["place"].replace(":10:", ":11:")
+    (place / "moved.json").write_text(json.dumps(sealed(plan)))
+    done = verify("--program", named, plan="moved.json")
+    assert done.code == 1 and "goals[0].place" in done.err
