@@ -12,6 +12,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 
+from ..routing import Arrived as Asked
+from ..routing import Cancelled as Left
+from ..routing import Done, Policy, Rates, ReplicaDown, ReplicaUp, Router, Send, Started, chained
 from ..scheduler import (
     Admitted,
     Arrived,
@@ -30,11 +33,15 @@ from .clock import VirtualClock
 from .records import PoolRecord
 from .steps import StepTimes
 
+Pace = Callable[[str], float]
+"""What the steps of a stage that begin now are slowed down by; of a pool's own where the stage is empty."""
+
 
 @dataclass(slots=True, eq=False)
 class Request:
     """A prompt and then a reply. `moved`: its cache came from elsewhere, so that its prompt costs nothing here. `fine`:
     each of its tokens is awaited. `times` are those at which its tokens were there; `began` is when its first step did.
+    `expected` is how many tokens its reply will have, about, where that is known.
     """
 
     length: int
@@ -53,7 +60,13 @@ class Request:
     times: list[float] = field(default_factory=list[float])
     began: float | None = None
     over: bool = False
+    lost: bool = False
     replica: Replica | None = None
+    expected: int = 0
+    routed: int = 0
+    """Its number where replicas are chosen."""
+    cached: int = 0
+    stage: str = ""
 
 
 class Replica:
@@ -76,6 +89,11 @@ class Replica:
         self._began = 0.0
         self._asked = False
         self.open = 0
+        self.begun: Callable[[Request], None] | None = None
+        self.left: Callable[[Request, bool], None] | None = None
+        """Hear that a prompt is computed, and that a request is over or cancelled."""
+        self._lost = False
+        self.pace: Pace | None = None
 
     @property
     def waiting(self) -> int:
@@ -113,14 +131,32 @@ class Replica:
         if request.over:
             return
         self._settle()
-        self._gone(request)
+        self._gone(request, cancelled)
         now = self._clock.now
         self._tell(Cancelled(now, request.number) if cancelled else Released(now, request.number))
 
-    def _gone(self, request: Request) -> None:
+    def lost(self) -> None:
+        """Nothing of it is heard any more."""
+        self.settle()
+        if self._step is not None:
+            self._record.busy_seconds += self._clock.now - self._began
+        self._lost = True
+        for request in tuple(self._requests.values()):
+            request.lost = True
+            self._gone(request)
+        self._turn += 1
+        self._step = None
+
+    def settle(self) -> None:
+        """Steps that are taken as one are told up to now: those that begin later may go at another pace."""
+        self._settle()
+
+    def _gone(self, request: Request, cancelled: bool = True) -> None:
         request.over = True
         self.open -= 1
         del self._requests[request.number]
+        if self.left is not None:
+            self.left(request, cancelled)
 
     # --- steps ---
 
@@ -132,7 +168,7 @@ class Replica:
 
     def _want(self) -> None:
         self._asked = False
-        if self._step is not None:
+        if self._step is not None or self._lost:
             return
         self._tell(StepWanted(self._clock.now))
         if self._step is not None:
@@ -167,6 +203,8 @@ class Replica:
     def _ends(self, step: Step, count: int) -> list[float]:
         """When each of so many alike steps ends."""
         rows, factor = len(step.decode), self._factor(step)
+        if self.pace is not None:
+            factor *= self.pace("")
         context = sum(row.position + 1 for row in step.decode)
         seconds = self._times.rows
         now, ends = self._clock.now, list[float]()
@@ -188,13 +226,17 @@ class Replica:
             request = self._requests.get(chunk.sequence)
             if request is not None and not request.moved:
                 parts.append((chunk.start, chunk.count))
-                factors += request.factor
-        return seconds + (self._times.prompts(parts, bool(rows)) * factors / len(parts) if parts else 0.0)
+                factors += request.factor if self.pace is None else request.factor * self.pace(request.stage)
+        seconds += self._times.prompts(parts, bool(rows)) * factors / len(parts) if parts else 0.0
+        return seconds if self.pace is None else seconds * self.pace("")
 
     def _factor(self, step: Step) -> float:
         """Of a step of rows: the mean of its sequences'."""
         known = [self._requests.get(row.sequence) for row in step.decode]
         factors = [request.reply_factor for request in known if request is not None]
+        if self.pace is not None:
+            slowed = (self.pace(request.stage) for request in known if request is not None)
+            factors = [factor * slow for factor, slow in zip(factors, slowed, strict=True)]
         return sum(factors) / len(factors) if factors else 1.0
 
     def _settle(self) -> None:
@@ -255,6 +297,8 @@ class Replica:
             if request.left:
                 self._token(request, now, heard)
             elif request.computed is not None:
+                if self.begun is not None:
+                    self.begun(request)
                 computed, request.computed = request.computed, None
                 heard.append(computed)
         for hear in heard:
@@ -280,6 +324,7 @@ class Replica:
                     request = self._requests.get(number)
                     if request is not None and request.began is None and not request.moved:
                         self._record.cached += cached
+                        request.cached = cached
                 case Refuse(number, reason):
                     request = self._requests.get(number)
                     if request is not None:
@@ -291,13 +336,128 @@ class Replica:
 
 
 class Serving:
-    """A pool of replicas; who comes goes to the one with the fewest requests, the first of those."""
+    """A pool of replicas; the router that chooses among those of a real model chooses here, by what it takes a replica
+    to be: `times` at the sizes of a chunk and of full rows."""
 
     def __init__(
-        self, clock: VirtualClock, replicas: int, settings: Settings, times: StepTimes, bulk: bool = True
+        self,
+        clock: VirtualClock,
+        replicas: int,
+        settings: Settings,
+        times: StepTimes,
+        bulk: bool = True,
+        policy: Policy = "cache_aware",
+        affinity: float = 1.0,
     ) -> None:
         self.record = PoolRecord()
+        self.router = Router(policy, settings.page, affinity)
         self.replicas = [Replica(clock, settings, times, self.record, bulk) for _ in range(replicas)]
+        self._clock = clock
+        self._numbers = 0
+        self._made = partial(Replica, clock, settings, times, self.record, bulk)
+        self._several = replicas > 1
+        """Whether there is anything to choose; from the first time that instances go or come."""
+        self.pace: Pace | None = None
+        self._waiting: dict[int, Request] = {}
+        """Those that came while no replica was there."""
+        self._rates, self._size = rates_of(times, settings), (settings.rows, settings.pages)
+        for number in range(replicas):
+            self.up(number)
 
     def arrive(self, request: Request) -> None:
-        min(self.replicas, key=lambda replica: replica.open).arrive(request)
+        if not self._several:
+            self.replicas[0].arrive(request)
+            return
+        self._numbers += 1
+        request.routed = self._numbers
+        tokens = 1 if request.moved else request.length
+        asked = Asked(self._clock.now, request.routed, tokens, chained(request.keys), request.expected)
+        self._waiting[request.routed] = request
+        for order in self.router.handle(asked):
+            if isinstance(order, Send):
+                self.replicas[order.replica].arrive(self._waiting.pop(request.routed))
+
+    def down(self, number: int, drains: bool = False) -> None:
+        """Nothing more is sent to a replica. Whoever loses it says so to its requests (`Replica.lost`) first."""
+        if self._several:
+            self.router.handle(ReplicaDown(self._clock.now, number, drains))
+
+    def up(self, number: int) -> None:
+        """A replica is there (again), with nothing in its cache."""
+        if self._several:
+            replica = self.replicas[number]
+            for order in self.router.handle(ReplicaUp(self._clock.now, number, self._rates, *self._size)):
+                if isinstance(order, Send):
+                    self.replicas[order.replica].arrive(self._waiting.pop(order.request))
+            replica.begun, replica.left = self._begun, self._left
+
+    # --- instances that go and come ---
+
+    def close(self, number: int) -> None:
+        """It takes nobody any more, and finishes what it has."""
+        self._choose()
+        self.down(number, drains=True)
+
+    def lose(self, number: int) -> None:
+        """It is gone with all that it has; what is opened in its place has nothing in its cache."""
+        self._choose()
+        self.replicas[number].lost()
+        self.down(number)
+        self.replicas[number] = self._made()
+        self.replicas[number].pace = self.pace
+
+    def open(self, number: int) -> None:
+        """It takes who comes: one that was closed, or the next new one."""
+        self._choose()
+        if number == len(self.replicas):
+            self.replicas.append(self._made())
+            self.replicas[number].pace = self.pace
+        self.up(number)
+
+    def idle(self, number: int) -> bool:
+        """Whether it has nothing to finish."""
+        return not self.replicas[number].open
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting) + sum(replica.waiting for replica in self.replicas)
+
+    @property
+    def busy(self) -> int:
+        """Requests that wait for nobody."""
+        return sum(replica.open - replica.waiting for replica in self.replicas)
+
+    def _choose(self) -> None:
+        if not self._several:
+            self._several = True
+            self.up(0)
+
+    def paced(self, pace: Pace) -> None:
+        """Steps that begin from now on go at this pace; to be told again when it changes."""
+        self.pace = pace
+        for replica in self.replicas:
+            replica.settle()
+            replica.pace = pace
+
+    def _begun(self, request: Request) -> None:
+        if not request.routed:
+            return
+        self.router.handle(Started(self._clock.now, request.routed, None if request.moved else request.cached))
+
+    def _left(self, request: Request, cancelled: bool) -> None:
+        if not request.routed:
+            return
+        now = self._clock.now
+        self.router.handle(Left(now, request.routed) if cancelled else Done(now, request.routed))
+
+
+def rates_of(times: StepTimes, settings: Settings) -> Rates:
+    """What a router takes a replica to be that has such times."""
+    chunk, rows = settings.chunk, settings.rows
+    one, all_rows = times.rows(1, _CONTEXT), times.rows(rows, rows * _CONTEXT)
+    row = (all_rows - one) / (rows - 1) if rows > 1 else 0.0
+    return Rates(times.prompts(((0, chunk),), beside=False) / chunk, one, max(0.0, row))
+
+
+_CONTEXT = 1024
+"""Positions of a row, about."""
