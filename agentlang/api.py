@@ -407,7 +407,8 @@ async def run(
     `approve` asks a person what the program has to ask. `record` writes down what models and tools answer, `replay`
     answers by what was written; `missing` then hears of calls that are not there, even where a fallback catches that.
     `promises` are those of a plan (`executor.promised.promises_of`): `End` tells what the time of a missed one went
-    into, and where they are enforced, stages that are over due fail. A run with a journal has none.
+    into, and where they are enforced, stages that are over due fail. A run with a journal has those
+    that its journal was begun with.
 
     With a `journal` (see `durable`) the run outlasts this process; one that was cut off goes on, and of `inputs` only
     those are looked at that the journal does not tell. Leaving early, or a signal, leaves it to be resumed. Raises

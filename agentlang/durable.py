@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .api import Compiled
     from .executor.backends import Backend
     from .executor.observers import Observer
+    from .executor.promises import Promises
     from .executor.running import Approver, Running
     from .ir.graph import Graph
 
@@ -54,9 +55,11 @@ def begin(
     profile: str | None = None,
     engines: Mapping[str, str] | None = None,
     kept: Iterable[str] = (),
+    promises: Promises | None = None,
 ) -> tuple[Journal | None, Problems]:
     """A new journal for a run of the pipeline, at `path` or in `folder()`. Values with labels other than those in
-    `kept` are not written; where it could not be resumed without them there is none. Raises `OutsideError`."""
+    `kept` are not written; where it could not be resumed without them there is none. `promises` of a plan hold for all
+    of the run, however often it is resumed. Raises `OutsideError`."""
     from . import __version__
     from .executor.backends.local import LocalBackend
     from .executor.deployment import Deployment
@@ -64,7 +67,8 @@ def begin(
 
     name = path.stem if path else "".join(secrets.choice(_LETTERS) for _ in range(8))
     backend = LocalBackend(compiled.library)
-    head, found = new_head(Deployment(compiled.graph), backend, pipeline, name, __version__, kept=kept)
+    deployment = Deployment(compiled.graph, promises=() if promises is None else (promises,))
+    head, found = new_head(deployment, backend, pipeline, name, __version__, kept=kept)
     if found:
         return None, found
     place = "" if path else str(Path(file).absolute())

@@ -68,6 +68,7 @@ def begin(arguments: argparse.Namespace, target: Target, chosen: Any, planned: P
     from ..durable import begin
     from ..engine_choice import engines_of
     from ..executor.journal.file import erase
+    from ..executor.promised import promises_of
 
     place = wants(arguments)
     path = place if isinstance(place, Path) else None
@@ -81,6 +82,7 @@ def begin(arguments: argparse.Namespace, target: Target, chosen: Any, planned: P
         profile=arguments.profile,
         engines=engines_of(planned, target.compiled.program),
         kept=[name.removeprefix("@") for name in arguments.keep_label],
+        promises=promises_of(planned, enforce=arguments.enforce_goal),
     )
     if journal is None:
         return console.fail(found, target.sources)
@@ -100,6 +102,19 @@ def over(journal: Journal, end: End, arguments: argparse.Namespace, console: Con
             console.note(f"to go on: agentlang run --resume {run}")
     else:
         journal.remove()
+
+
+def missed(journal: Journal, end: End) -> bool:
+    """Whether a resumed run missed what it was to keep (`--enforce-goal`): what comes late with nothing left to stop is
+    late all the same."""
+    held = {
+        promise["name"] or promise["moment"]
+        for of in journal.head.promises
+        if of["enforce"]
+        for promise in of["promises"]
+        if not promise["soft"]
+    }
+    return any(each.name in held for each in end.blame)
 
 
 def waiting(journal: Journal | None, ask: Approver | None, console: Console) -> Approver | None:

@@ -233,6 +233,7 @@ class _Run:
         """Go on with a durable run. What was predicted for it is not held against what several processes took."""
         from ..durable import same_program
         from ..engine_choice import with_engines
+        from .blame import blame_text
 
         target, console = self.target, self.console
         compiled = with_engines(target.compiled, journal.head.engines)
@@ -247,8 +248,10 @@ class _Run:
             return console.fail((error.problem,), target.sources, durable.code_of(error))
         if console.json:
             console.line(_last_line(end, ()))
+        elif end.blame and not self.arguments.quiet:
+            console.note("\n" + "\n\n".join(map(blame_text, end.blame)))
         durable.over(journal, end, self.arguments, console)
-        return _code(end, False, console)
+        return _code(end, durable.missed(journal, end), console)
 
     def again(self) -> int:
         """Give the frames of a run that a journal holds."""

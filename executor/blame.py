@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..ir.graph import GraphPipeline, walk
-from .machine.orders import Execution, Pause, Timings
+from .deployment import Deployment
+from .machine.orders import Execution, FinishRun, Pause, Timings
 from .promises import FINISH, Promise, Promises
 
 Cause = Literal[
@@ -110,6 +111,14 @@ class Missed:
 def counted(timings: Timings, moment: float) -> float:
     """Seconds of a moment that count for a promise."""
     return moment - sum(min(each.end, moment) - each.start for each in timings.pauses if each.start < moment)
+
+
+def blamed(deployment: Deployment, order: FinishRun) -> tuple[Missed, ...]:
+    """What a run that is over did not keep of what its deployment promises."""
+    promises = next((each for each in deployment.promises if each.pipeline == order.pipeline), None)
+    if promises is None or not order.timings.executions:
+        return ()
+    return missed(promises, order.timings, deployment.graph.pipeline(order.pipeline))
 
 
 def missed(promises: Promises, timings: Timings, pipeline: GraphPipeline) -> tuple[Missed, ...]:

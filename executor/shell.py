@@ -27,7 +27,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from . import observers as watch
 from .asking import People
 from .backends import Backend
-from .blame import missed
+from .blame import blamed
 from .clock import Clock, LoopClock
 from .deployment import Deployment
 from .failures import handle_failed
@@ -80,7 +80,6 @@ class Shell(Runner):
         self._signals = signals
         self._group: TaskGroup | None = None
         self._runs: dict[int, Running] = {}
-        self._promises = {each.pipeline: each for each in deployment.promises}
         self._numbers = 0
         self._releases: dict[int, list[object]] = {}
         self._told: deque[events.Event] = deque()
@@ -297,11 +296,7 @@ class Shell(Runner):
         self._watch(lambda o: o.run_over(event))
         if order.outcome.problem is not None:
             running.put(ProblemFrame(order.outcome.problem))
-        blame = ()
-        promises = self._promises.get(order.pipeline)
-        if promises is not None and order.timings.executions:
-            blame = missed(promises, order.timings, self.deployment.graph.pipeline(order.pipeline))
-        running.put(End(order.outcome, order.usage, order.timings, blame=blame))
+        running.put(End(order.outcome, order.usage, order.timings, blame=blamed(self.deployment, order)))
 
     def _watch(self, call: Callable[[Observer], None]) -> None:
         self._watchers.tell(call)

@@ -155,6 +155,7 @@ def resumed(
         inner = ActingBackend(make(), acts)
         with anyio.fail_after(SECONDS):
             async with open_durable(Deployment(compiled.graph), inner, log, head, course=course) as shell:
+                await shell.warm()
                 async for frame in shell.resume(streams, approve):
                     frames.append(frame)
         return Durable(tuple(frames), head, tuple(log.lines), tuple(acts.tools)), had

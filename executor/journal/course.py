@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from ..blame import blamed
 from ..deployment import Deployment
 from ..frames import End, Frame, Item, ProblemFrame, Start
 from ..machine import Machine, events, orders
@@ -257,11 +258,11 @@ def frame_of(order: orders.EmitItem) -> Item:
     return Item(order.item, order.stage, order.seq, order.t)
 
 
-def ending(order: orders.FinishRun) -> list[Frame]:
+def ending(order: orders.FinishRun, deployment: Deployment) -> list[Frame]:
     """The last frames of a run."""
     problem = order.outcome.problem
     frames: list[Frame] = [] if problem is None else [ProblemFrame(problem)]
-    return [*frames, End(order.outcome, order.usage, order.timings)]
+    return [*frames, End(order.outcome, order.usage, order.timings, blame=blamed(deployment, order))]
 
 
 def _unlike(masked: Masked, value: object) -> bool:

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -41,7 +41,8 @@ MAGIC = b"SQLite format 3\0"
 class Head:
     """What a run began with. `digest` is the graph's; `immediate` are the entries that ran at once, which decides how
     stages are fused; `settings` are the deployment's; `seed` is that of its luck, `salt` of its digests. `kept` are the
-    labels whose values are written. `file`, `profile` and `engines` say how the command line comes to the program."""
+    labels whose values are written, `promises` what it was promised to take (`promised`). `file`,
+    `profile` and `engines` say how the command line comes to the program."""
 
     run: str
     pipeline: str
@@ -52,6 +53,7 @@ class Head:
     immediate: tuple[str, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     kept: tuple[str, ...] = ()
+    promises: Sequence[Mapping[str, Any]] = ()
     file: str = ""
     source: str = ""
     profile: str | None = None
@@ -63,6 +65,7 @@ class Head:
         parts = {name: part for name, part in data.items() if name in known}
         for name in ("immediate", "kept"):
             parts[name] = tuple(map(str, parts.get(name, ())))
+        parts["promises"] = tuple(parts.get("promises", ()))
         return cls(**parts)
 
 

@@ -23,6 +23,7 @@ from ..machine import orders
 from ..machine.faults import ProtocolError
 from ..machine.semantics import LEAVES
 from ..observers import Observer
+from . import promised
 from .course import Course, InputDiffers, InputMissing
 from .file import Head
 from .log import Log
@@ -56,6 +57,7 @@ def new_head(
         _immediate(graph, backend),
         {each.name: getattr(deployment, each.name) for each in fields(deployment) if _is_plain(deployment, each.name)},
         told,
+        promised.to_data(each for each in deployment.promises if each.pipeline == pipeline),
     )
     return head, _untold(deployed(graph, head).graph, pipeline, frozenset(told))
 
@@ -155,9 +157,10 @@ def deployed(graph: Graph, head: Head) -> Deployment:
             return True
         return not all(str(each.attributes["entry"]) in immediate for each in stages(operation))
 
-    known = {each.name for each in fields(Deployment)} - {"graph"}
+    known = {each.name for each in fields(Deployment)} - {"graph", "promises"}
     settings = {name: value for name, value in head.settings.items() if name in known}
-    return Deployment(unfused(graph, waits), **cast("dict[str, Any]", settings))
+    promises = promised.from_data(head.promises)
+    return Deployment(unfused(graph, waits), promises=promises, **cast("dict[str, Any]", settings))
 
 
 def input_labels(graph: Graph, pipeline: str, kept: frozenset[str]) -> Labels:

@@ -75,7 +75,7 @@ class Replayed:
         """What the caller of the run was given, or lay ready to be."""
         self.at(len(self._lines))
         course = self._course
-        last = [] if course.finish is None else ending(course.finish)
+        last = [] if course.finish is None else ending(course.finish, course.machine.deployment)
         return (*course.frames, *map(frame_of, course.outgoing), *last)
 
     def _fresh(self) -> Course:

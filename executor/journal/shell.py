@@ -102,6 +102,9 @@ class DurableShell(Shell):
             raise RuntimeError("a journal holds one run")
         return super().start(pipeline, inputs, timeout, session=session, approve=approve)
 
+    def _in_turns(self) -> bool:
+        return False  # each item has a record of its own
+
     # --- the journal ---
 
     def _tell(self, event: events.Event) -> None:
@@ -191,12 +194,17 @@ class DurableShell(Shell):
     # --- after a restart ---
 
     async def warm(self) -> None:
-        """Open the models of what runs again, before the run's time goes on. What cannot be opened fails its stage."""
+        """Open the models of what runs again, before the run's time goes on; of a run with promises all that were
+        open, for opening is not counted there. What cannot be opened fails its stage."""
         course = self._course
-        stages = [] if course is None else [open_.order for open_ in course.stages.values()]
-        started = [order for order in stages if isinstance(order, orders.StartStage)]
-        values = [value for order in started for value in order.arguments.values()]
-        names = {value.name for value in values if isinstance(value, orders.HandleValue)}
+        if course is None:
+            return
+        if self.deployment.promises:
+            names = set(course.opened)
+        else:
+            started = [open_.order for open_ in course.stages.values() if isinstance(open_.order, orders.StartStage)]
+            values = [value for order in started for value in order.arguments.values()]
+            names = {value.name for value in values if isinstance(value, orders.HandleValue)}
         with suppress(Exception):
             await self._between.warm(sorted(names))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.backends.null import Answer, NullBackend
 from agentlang.executor.clock import VirtualEventLoop
 from agentlang.executor.frames import Item
+from agentlang.executor.journal.acting import tool_of
 from agentlang.executor.journal.records import Begun, read
 from agentlang.executor.promises import Promises
 from agentlang.executor.running import Question
@@ -33,17 +35,31 @@ LOOP = {"loop_factory": VirtualEventLoop}
 _SAID = '{"Refund": {"order": 7, "amount": 40.0}}'
 
 
+NO_SECONDS: Mapping[str, float] = {}
+
+
 class Held:
     """What only this process can hold."""
 
 
 class Made:
     """Calls that only compute run; all others are answered by their types, and take their time. A model that is asked
-    for a document says `document`: in the turns of a loop one after another, the last from then on."""
+    for a document says `document`: in the turns of a loop one after another, the last from then on.
+    `opening` is what a handle takes to open, in seconds, `seconds` what a tool takes (else 0.1)."""
 
-    def __init__(self, compiled: Compiled, document: str | Sequence[str] = _SAID) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        document: str | Sequence[str] = _SAID,
+        opening: float = 0.0,
+        seconds: Mapping[str, float] = NO_SECONDS,
+    ) -> None:
+        def answers(call: Call) -> Answer:
+            made = answer(compiled.graph, call, document)
+            return replace(made, seconds=seconds.get(tool_of(call.operation), made.seconds))
+
         self._local = LocalBackend(compiled.library)
-        self._null = NullBackend(lambda call: answer(compiled.graph, call, document))
+        self._null = NullBackend(answers, {handle.name: opening for handle in compiled.graph.handles})
 
     async def open(self, handle: Handle) -> None:
         await self._null.open(handle)
