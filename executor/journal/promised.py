@@ -25,6 +25,8 @@ def from_data(data: Iterable[Mapping[str, Any]]) -> tuple[Promises, ...]:
 
 
 def _promises(data: Mapping[str, Any]) -> Promises:
-    lines = tuple(Line(**{**line, "stages": frozenset(line["stages"])}) for line in data["lines"])
-    parts = {"promises": tuple(Promise(**each) for each in data["promises"]), "lines": lines}
-    return Promises(**{**data, **parts})
+    lines = tuple(
+        Line(line["name"], line["slots"], line["seconds"], frozenset(line["stages"])) for line in data["lines"]
+    )
+    held = tuple(Promise(**each) for each in data["promises"])
+    return Promises(data["pipeline"], held, data["times"], lines, data["enforce"])
