@@ -1,0 +1,254 @@
+"""Plans as files for Kubernetes and Ray: held against the published schemas, the same twice, and refused by name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentlang import exporting
+from agentlang.api import check, read
+from agentlang.base.problems import Problem
+from agentlang.cli.main import main
+from agentlang.packages.manifest import Manifest, Needs
+from agentlang.planner.catalogue import catalogue
+from agentlang.planner.export import kubernetes
+from agentlang.planner.export.deployment import About, Package, deployment_of, refusals
+from agentlang.planner.export.devices import node_of
+from agentlang.planner.export.yaml import documents as as_yaml
+from agentlang.planner.plan import from_json
+
+PROGRAM = """use std/llm
+use std/text
+
+model writer = llm.chat("smollm2-135m-instruct")
+
+pipeline answer(question: Text @pii) -> stream Text {
+  clean = text.redact(question) with place on near
+  return writer.chat("Answer briefly: {clean}", max_tokens: 200)
+}
+
+goal answer {
+  rate         RATE per s
+  assume {
+    question 40 tokens
+    answer output 120 tokens
+  }
+  first_token  p95 <= 800 ms
+  keep         @pii on [near]
+}
+
+fleet lab {
+  tier near = catalog.epyc { count 0..4 }
+  tier gpu  = catalog.DEVICE { count 1..8, price $2 per h }
+  link * <-> * 10 Gbit/s, 100 us
+}
+"""
+# cert-manager's and Ray's own kinds are in no schema of Kubernetes.
+OTHERS = ("cert-manager.io/", "ray.io/")
+
+
+def program(folder: Path, device: str = "h100", rate: float = 300) -> Path:
+    path = folder / "Order_desk.agent"
+    path.write_text(PROGRAM.replace("DEVICE", device).replace("RATE", f"{rate:g}"), "utf-8")
+    return path
+
+
+def documents(folder: Path) -> list[dict[str, Any]]:
+    return [
+        document
+        for path in sorted(folder.rglob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text("utf-8"))
+    ]  # fmt: skip
+
+
+def of(found: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (one,) = (each for each in found if each["kind"] == kind and each["metadata"]["name"] == name)
+    return one
+
+
+PACKAGE = Package("0123456789abcdef" * 4, "order.package", {"manifest.json": b"{}", "module/a.mlirbc": b"ML\xef"})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program, its plan, and what each export makes of it."""
+    folder = tmp_path_factory.mktemp("export")
+    file, plan = program(folder), folder / "plan.json"
+    assert main(["plan", str(file), "--out", str(plan)]) == 0
+    for kind in exporting.WRITERS:
+        assert written(folder, kind, folder / kind) is True
+    return folder
+
+
+def written(place: Path, kind: str, out: Path) -> bool | Problem:
+    """What `agentlang export` writes of the plan, with a package of two files."""
+    source, _ = read(str(place / "Order_desk.agent"))
+    assert source is not None
+    checked = check(source)
+    assert checked.program is not None
+    plan = from_json((place / "plan.json").read_text())
+    manifest = Manifest.model_construct(needs=Needs(secrets=("ORDERS_KEY",)), models=())
+    made, found = exporting.deployments(plan, checked.program, manifest, PACKAGE, "agentlang:test", True)
+    assert found == ()
+    return exporting.write(out, exporting.files_of(made, kind), None)
+
+
+def test_manifests_of_kubernetes_keep_its_schemas_and_say_what_the_plan_says(place: Path) -> None:
+    found = documents(place / "kubernetes")
+    for each in found:
+        if not each["apiVersion"].startswith(OTHERS):
+            kubernetes_validate.validate(each, "1.37", strict=True)
+    kinds = {each["kind"] for each in found}
+    assert {"StatefulSet", "Job", "Service", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget"} <= kinds
+
+    planned = json.loads((place / "plan.json").read_text())
+    (pool,) = (each for each in planned["pools"] if each["tier"] == "gpu" and each["slots"] > 1)
+    workers = of(found, "StatefulSet", "order-desk-gpu")["spec"]
+    assert workers["replicas"] == pool["replicas"]
+    spec = workers["template"]["spec"]
+    (worker,) = spec["containers"]
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == str(pool["devices"])
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert expressions(spec) == {"nvidia.com/gpu.product": ["NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-SXM5-80GB"]}
+    near = of(found, "StatefulSet", "order-desk-near")["spec"]["template"]["spec"]
+    assert expressions(near)["agentlang.dev/keeps-pii"] == ["true"]
+
+
+def expressions(spec: dict[str, Any]) -> dict[str, list[str]]:
+    required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = required["nodeSelectorTerms"]
+    return {each["key"]: each["values"] for each in term["matchExpressions"]}
+
+
+def test_no_secret_is_written_and_everything_runs_closed(place: Path) -> None:
+    found = documents(place / "kubernetes")
+    assert not [each for each in found if each["kind"] == "Secret"]
+    for each in found:
+        if each["kind"] not in ("StatefulSet", "Job"):
+            continue
+        spec = each["spec"]["template"]["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        for container in (*spec["initContainers"], *spec["containers"]):
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["resources"]["limits"]["memory"]
+        names = {volume["name"] for volume in spec["volumes"]}
+        names |= {each["metadata"]["name"] for each in each["spec"].get("volumeClaimTemplates", ())}
+        used = {m["name"] for c in (*spec["initContainers"], *spec["containers"]) for m in c["volumeMounts"]}
+        assert used == names
+
+
+def test_ray_gets_a_resource_for_each_tier(place: Path) -> None:
+    found = documents(place / "ray")
+    job = of(found, "RayJob", "order-desk")
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", **group["template"]}
+        kubernetes_validate.validate(pod, "1.37", strict=True)
+    tiers = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
+    assert tiers["gpu"]["rayStartParams"]["resources"] == "'{\"agentlang:gpu\": 1}'"
+    group = json.loads((place / "ray" / "placement-group.json").read_text())
+    assert len(group["bundles"]) == len(group["workers"]) == sum(each["replicas"] for each in tiers.values())
+    for bundle, worker in zip(group["bundles"], group["workers"], strict=True):
+        assert bundle[f"agentlang:{worker.partition('/')[0]}"] == 1
+
+
+def test_the_same_plan_is_the_same_to_the_byte_and_what_is_not_in_it_any_more_goes(place: Path, tmp_path: Path) -> None:
+    assert written(place, "kubernetes", tmp_path) is True
+    assert contents(tmp_path) == contents(place / "kubernetes")
+    assert written(place, "kubernetes", tmp_path) is False
+    assert written(place, "ray", tmp_path) is True
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
+        "export.json",
+        "package.yaml",
+        "placement-group.json",
+        "rayjob.yaml",
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_something_else_stays_as_it_is(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    found = written(place, "kubernetes", tmp_path)
+    assert isinstance(found, Problem)
+    assert found.slug == "out-not-an-export"
+    assert contents(tmp_path) == {"mine.txt": b"mine"}
+
+
+@pytest.mark.slow
+def test_the_command_makes_the_package_and_says_what_stands_where(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(place / "Order_desk.agent"), "--plan", str(place / "plan.json"), "--out", str(tmp_path)]
+    assert main(["export", *words, "--to", "kubernetes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["workers"] == {"near": 1, "gpu": 1}
+    (kept,) = (each for each in documents(tmp_path) if each["kind"] == "ConfigMap")
+    files = [base64.b64decode(each) for each in kept["binaryData"].values()]
+    (manifest,) = (each for each in files if b'"agentlang package"' in each)
+    assert hashlib.sha256(manifest).hexdigest() == told["package"]
+    assert main(["export", *words, "--to", "kubernetes"]) == 0
+    assert "unchanged: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "slug"),
+    [
+        ("h100", 2, ""),
+        ("h100", 16, "export-beyond-a-node"),
+        ("tpu_v5e", 2, "export-shape"),
+        ("tpu_v5e", 4, ""),
+        ("abacus", 1, "export-unknown-device"),
+    ],
+)
+def test_what_no_node_can_hold_is_refused_by_its_tier(device: str, devices: int, slug: str, place: Path) -> None:
+    document = json.loads((place / "plan.json").read_text())
+    for pool in document["pools"]:
+        if pool["tier"] == "gpu":
+            pool["devices"] = devices
+    for tier in document["tiers"]:
+        if tier["name"] == "gpu":
+            tier["device"] = device
+    plan = from_json(json.dumps(document))
+    made = deployment_of(plan, About("order-desk", "image", PACKAGE))
+    found = refusals(plan, made)
+    assert [problem.slug for problem in found] == ([slug] if slug else [])
+    assert all("gpu" in problem.title for problem in found)
+    if not slug:
+        files = kubernetes.manifests(made)
+        for each in yaml.safe_load_all(files["tier-gpu.yaml"]):
+            kubernetes_validate.validate(each, "1.37", strict=True)
+
+
+def test_every_device_of_the_catalogue_is_known_to_kubernetes() -> None:
+    assert [name for name in catalogue() if node_of(name) is None] == []
+
+
+TEXTS = st.text(max_size=12) | st.sampled_from(
+    ["yes", "No", "1e3", "0x1", "2026-11-24", "a: b", "- x", "#", " a", "~", "a\nb\n"]
+)
+PLAIN = st.recursive(
+    TEXTS | st.integers(-9, 10**12) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_as_yaml_reads_back_as_it_was(value: dict[str, Any]) -> None:
+    text = as_yaml([value, value], "a comment")
+    assert list(yaml.safe_load_all(text)) == [value, value]
