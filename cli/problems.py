@@ -47,6 +47,10 @@ def not_a_time(option: str, text: str) -> Problem:
     return Problem("not-a-time", f"{option} {text!r} is not a time", hint="write it with its unit: 30s, 500ms, 2min")
 
 
+def not_a_fault(option: str, text: str, why: str, form: str) -> Problem:
+    return Problem("not-a-fault", f"{option} {text!r}: {why}", hint=f"write it as {form}")
+
+
 def plan_missing(name: str, reason: str, again: str) -> Problem:
     return Problem("no-such-file", f"the plan {name} cannot be read: {reason}", hint=f"make it again: {again}")
 

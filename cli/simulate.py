@@ -16,7 +16,7 @@ from .console import Console, Exit, measuring, unread
 from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
-    from ..executor.simulate import Arrivals
+    from ..executor.simulate import Arrivals, Cut, Faults, Kill, Slow
     from ..executor.simulate.program import Program
     from ..executor.simulate.result import Simulation
     from ..executor.simulate.traces import Trace
@@ -52,6 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     long.add_argument("--runs", type=_count, metavar="N", help=f"how many runs come ({_RUNS}, or all of a trace)")
     long.add_argument("--for", dest="during", type=_during, metavar="TIME", help="runs come for so long, as in 1h")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="what is drawn at random (0)")
+    parser.add_argument(
+        "--kill", action="append", default=[], metavar="TIER[#I]@T[:DOWN]", help="a worker ends: gpu#1@30s, gpu@30s:5s"
+    )
+    parser.add_argument(
+        "--slow", action="append", default=[], metavar="WHAT@T..T:xF", help="a stage or tier is slow: gpu@10s..1min:x3"
+    )
+    parser.add_argument(
+        "--partition", action="append", default=[], metavar="TIER-TIER@T..T", help="a link is cut: edge-gpu@20s..25s"
+    )
     parser.add_argument("--no-error", action="store_true", help="take predictions as right; only runs differ")
 
 
@@ -81,6 +90,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..executor.simulate.report import as_data, report
     from ..planner.figures import show_value
 
+    faults, wrong = _faults(arguments)
+    if wrong:
+        return console.fail(wrong, {}, Exit.USAGE)
     target = open_target(arguments.file, arguments.pipeline)
     if isinstance(target, Refused):
         return console.fail(target.problems, target.sources, target.code)
@@ -93,6 +105,10 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         usage = ("plan-unknown-fleet", "plan-which-fleet", "plan-missing")
         code = Exit.USAGE if any(p.slug in usage for p in found) else Exit.ERRORS
         return console.fail((*target.problems, *found), target.sources, code)
+    faults = replace(faults, opening=_opening(made[0]))
+    wrong = _unknown(arguments, faults, placed)
+    if wrong:
+        return console.fail((*target.problems, *wrong), target.sources, Exit.USAGE)
     results: list[Simulation] = []
     told: Problems = ()
     for number, cell in enumerate(placed):
@@ -100,7 +116,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         if arrivals is None:
             return console.fail(wrong, target.sources, unread(wrong))
         system = System(cell.built.problem, cell.choice, error=0.0 if arguments.no_error else 1.0)
-        result = simulate(system, arrivals, arguments.seed, program=cell.program, warm=warm)
+        result = simulate(system, arrivals, arguments.seed, program=cell.program, warm=warm, faults=faults)
         if trace is not None:
             result = replace(result, notes=(*result.notes, *trace.notes))
         results.append(result)
@@ -131,6 +147,56 @@ class _Placed:
     built: Built
     choice: Choice
     program: Program
+
+
+def _faults(arguments: argparse.Namespace) -> tuple[Faults, Problems]:
+    """What is to go wrong, and what of it is not written as a fault."""
+    from ..executor.simulate import faults as of
+
+    found: dict[str, list[Kill | Slow | Cut]] = {}
+    wrong: list[Problem] = []
+    for option, read, form in (
+        ("kill", of.kill, of.KILL_FORM),
+        ("slow", of.slow, of.SLOW_FORM),
+        ("partition", of.cut, of.CUT_FORM),
+    ):
+        for text in getattr(arguments, option):
+            try:
+                found.setdefault(option, []).append(read(text))
+            except ValueError as error:
+                wrong.append(words.not_a_fault(f"--{option}", text, str(error), form))
+    every = [each for some in found.values() for each in some]
+    kills = tuple(each for each in every if isinstance(each, of.Kill))
+    slows = tuple(each for each in every if isinstance(each, of.Slow))
+    cuts = tuple(each for each in every if isinstance(each, of.Cut))
+    return of.Faults(kills, slows, cuts), tuple(wrong)
+
+
+def _unknown(arguments: argparse.Namespace, faults: Faults, placed: Sequence[_Placed]) -> Problems:
+    """Faults of what no placement has."""
+    from ..executor.simulate import System
+    from ..executor.simulate.faults import CUT_FORM, KILL_FORM, SLOW_FORM, unknown
+
+    systems = [System(cell.built.problem, cell.choice) for cell in placed]
+    wrong: list[Problem] = []
+    for option, some, form in (
+        ("kill", faults.kills, KILL_FORM),
+        ("slow", faults.slows, SLOW_FORM),
+        ("partition", faults.cuts, CUT_FORM),
+    ):
+        for text, fault in zip(getattr(arguments, option), some, strict=True):
+            why = [unknown(system, fault) for system in systems]
+            if all(why):
+                wrong.append(words.not_a_fault(f"--{option}", text, str(why[0]), form))
+    return tuple(wrong)
+
+
+def _opening(made: Plan | CellsPlan) -> float:
+    """What a worker that is started again takes until its models are there."""
+    from ..planner.plan import Plan
+
+    plans = (made,) if isinstance(made, Plan) else tuple(cell.plan for cell in made.cells)
+    return max(plan.load.value for plan in plans)
 
 
 def _dollars(placed: Sequence[_Placed], results: Sequence[Simulation]) -> float:

@@ -7,6 +7,7 @@ another, and percentiles are counted. Pure: no I/O, no clock of the world, equal
 """
 
 from .arrivals import Arrival, Arrivals, Closed, bursts, poisson
+from .faults import Cut, Faults, Kill, Slow
 from .result import Blame, Kept, Simulation, Spread, Used
 from .simulating import WARM, Confirmed, confirm, simulate
 from .system import System
@@ -18,8 +19,12 @@ __all__ = [
     "Blame",
     "Closed",
     "Confirmed",
+    "Cut",
+    "Faults",
     "Kept",
+    "Kill",
     "Simulation",
+    "Slow",
     "Spread",
     "System",
     "Used",

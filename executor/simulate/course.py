@@ -109,7 +109,7 @@ class Courses:
         for name, released in self._releases.items():
             for other in released.needs:
                 self._behind[other].append(name)
-        self.pools = {name: Slots(clock, pool.slots * system.replicas[name]) for name, pool in system.pools.items()}
+        self.pools = {name: Slots(clock, pool.slots, system.replicas[name]) for name, pool in system.pools.items()}
 
     def pool_records(self) -> dict[str, PoolRecord]:
         return {name: PoolRecord(p.busy_seconds, p.served, p.longest) for name, p in self.pools.items()}

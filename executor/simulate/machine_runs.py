@@ -21,12 +21,14 @@ from .arrivals import Arrival
 from .blaming import parts_of
 from .clock import VirtualClock
 from .drawn import Drawing, Made
+from .failing import Failing
+from .faults import Faults
 from .lines import Slots
 from .models import Models
 from .overdue import Overdue
 from .program import Program
 from .readers import Readers
-from .records import PoolRecord, RunRecord
+from .records import SERVICE, Parts, PoolRecord, RunRecord, add
 from .replicas import Serving
 from .sending import Sending
 from .sized import Sized
@@ -34,6 +36,8 @@ from .stages import Cache, Execution, Pieces, SimulatedRun
 from .system import System
 
 PREFILL, DECODE = "agent.prefill", "agent.decode"
+_AGAIN = 1 << 32
+"""Numbers of runs that are done again begin above this: to the machine they are other runs."""
 
 
 class MachineRuns:
@@ -48,6 +52,7 @@ class MachineRuns:
         seed: int,
         over: Callable[[RunRecord], None],
         bulk: bool = True,
+        faults: Faults | None = None,
     ) -> None:
         self._system, self._program, self._clock, self._errors, self._over = system, program, clock, errors, over
         self._draw = Random(f"times {seed}")
@@ -69,11 +74,16 @@ class MachineRuns:
             if name in program.served:
                 served = program.served[name]
                 self.serving[name] = Serving(clock, replicas, served.settings, served.times, bulk)
-            self.lines[name] = Slots(clock, pool.slots * replicas)
+            self.lines[name] = Slots(clock, pool.slots, replicas)
         self._overdue = Overdue()
         self._sending = Sending(clock, self._tell, program.together)
         self._models = Models(clock, self._sending, self.serving, program.together)
         self._reading = Readers(clock, self._sending, self.lines)
+        self.failing: Failing | None = None
+        self._again = _AGAIN
+        if faults:
+            self.failing = Failing(system, faults, clock, self.lines, self._models, self._sending, self._runs)
+            self._reading.failing, self._models.missing = self.failing, self.failing.unreachable
         self._perform: dict[type, Callable[[Any], None]] = {
             orders.OpenHandle: lambda o: self._tell(events.HandleOpened(self._clock.now, o.handle.name)),
             orders.StartStage: self._start,
@@ -107,12 +117,16 @@ class MachineRuns:
 
     def arrive(self, number: int, arrival: Arrival) -> None:
         """A run begins now."""
+        self._begin(number, arrival, RunRecord(number, self._clock.now))
+
+    def _begin(self, number: int, arrival: Arrival, record: RunRecord) -> None:
         program = self._program
         own = tuple(sorted(arrival.sizes.items()))
         sizes = self._sizes.get(own)
         if sizes is None:
             sizes = self._sizes[own] = program.sizes(arrival.sizes)
-        run = SimulatedRun(RunRecord(number, self._clock.now), sizes, arrival.keys, arrival.session or "")
+        run = SimulatedRun(record, sizes, arrival.keys, arrival.session or "")
+        run.number, run.begun, run.arrival = number, self._clock.now, arrival
         self._runs[number] = run
         inputs = {given.name: Made() for given in program.pipeline.inputs}
         self._tell(events.RunRequested(self._clock.now, number, program.name, inputs))
@@ -173,7 +187,9 @@ class MachineRuns:
         execution.value = next((v for v in order.arguments.values() if isinstance(v, Cache)), None)
         moved = stage.moving(run.sizes)
         if moved > 0.0:
-            self._clock.at(now + moved, partial(self._ask, execution, stage))
+            there = now + moved if self.failing is None else self.failing.arrives(execution, moved)
+            if there < inf:
+                self._clock.at(there, partial(self._ask, execution, stage))
         else:
             self._ask(execution, stage)
 
@@ -186,6 +202,8 @@ class MachineRuns:
         if option is None:
             execution.began = self._clock.now
             self._sending.end(execution, self._value(execution))
+        elif self.failing is not None and self.failing.endpoint_away(option.pool):
+            self.failing.unreachable(execution, "its endpoint is away")
         elif stage.kind == PREFILL and option.pool in self.serving:
             self._models.prefill(execution, stage)
         elif stage.kind == DECODE and option.pool in self.serving:
@@ -193,15 +211,21 @@ class MachineRuns:
         else:
             scale = stage.scale(execution.run.sizes) * execution.factor
             begins = partial(self._begins, execution, stage, stage.seconds * scale)
-            execution.ticket = self.lines[option.pool].enter(option.busy * scale, begins)
+            lasts = None if self.failing is None else partial(self.failing.lasts, execution.name, option.pool)
+            execution.ticket = self.lines[option.pool].enter(option.busy * scale, begins, lasts)
 
     def _begins(self, execution: Execution, stage: Sized, seconds: float) -> None:
         if execution.over:
             return
         now = execution.began = self._clock.now
+        option, lasts = execution.option, None
+        if self.failing is not None and option is not None:
+            lasts = partial(self.failing.lasts, execution.name, option.pool)
+            execution.instance = execution.ticket.instance if execution.ticket is not None else None
         if stage.kind == PREFILL:
             execution.value = self._models.cache(execution, None)
         if not execution.streams:
+            seconds = seconds if lasts is None else lasts(now, seconds) - now
             self._sending.at(now + seconds, partial(self._sending.end, execution, self._value(execution)))
             return
         count = stage.items(execution.run.sizes)
@@ -209,6 +233,9 @@ class MachineRuns:
         first = now + seconds * share if stage.kind == DECODE else now + seconds / count
         gap = (now + seconds - first) / (count - 1) if count > 1 else 0.0
         times = [first + gap * place for place in range(count)]
+        if lasts is not None:
+            times = [lasts(now, time - now) for time in times]
+            seconds = lasts(now, seconds) - now
         self._sending.send_all(execution, times, now + seconds)
 
     def _value(self, execution: Execution) -> object:
@@ -223,6 +250,8 @@ class MachineRuns:
                 self.lines[execution.option.pool].leave(execution.ticket)
             if execution.request is not None and execution.request.replica is not None:
                 execution.request.replica.leave(execution.request, cancelled=True)
+            elif execution.request is not None:
+                execution.request.over = True
         self._tell(events.StageStopped(self._clock.now, order.stage))
 
     def _input(self, order: orders.StartInput) -> None:
@@ -244,6 +273,11 @@ class MachineRuns:
         for cache in run.caches:
             self._models.let_go(cache)
         now, record = self._clock.now, run.record
+        if run.again and run.arrival is not None:
+            record.lost[run.again] = record.lost.get(run.again, 0.0) + now - run.begun
+            self._again += 1
+            self._begin(self._again, run.arrival, record)
+            return
         self._overdue.see(run.stages)
         record.status, record.reason, record.over = order.outcome.status, order.outcome.reason or "", now
         kinds = {kind for kind, _ in self._system.problem.moments}
@@ -251,9 +285,18 @@ class MachineRuns:
             first = "first_token" if "first_token" in kinds else "first_item"
             gap = "token_gap" if "token_gap" in kinds else "item_gap"
             record.moments[first] = run.items[0] - record.at
-            record.parts[first] = parts_of(run.stages, record.at, run.items[0], first=True)
+            record.parts[first] = self._parts(run, run.items[0], first=True)
             record.gaps[gap] = [later - item for item, later in zip(run.items, run.items[1:], strict=False)]
         if order.outcome.status == "done":
             record.moments["finish"] = now - record.at
-            record.parts["finish"] = parts_of(run.stages, record.at, now, first=False)
+            record.parts["finish"] = self._parts(run, now, first=False)
         self._over(record)
+
+    def _parts(self, run: SimulatedRun, end: float, *, first: bool) -> Parts:
+        """What the time from its arrival went into. What it did before it was done again is lost time."""
+        if self.failing is None:
+            return parts_of(run.stages, run.begun, end, first=first)
+        out = parts_of(run.stages, run.begun, end, first=first, shares=self.failing.parts)
+        for name, seconds in run.record.lost.items():
+            add(out, name, SERVICE, seconds)
+        return out

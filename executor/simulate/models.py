@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ...base.problems import Problem as Said
@@ -22,6 +22,8 @@ class Models:
     ) -> None:
         self.serving = serving
         self._clock, self._sending, self._together = clock, sending, together
+        self.missing: Callable[[Execution, str], None] = _never
+        """Hears of a stage whose cache was lost."""
 
     def cache(self, execution: Execution, request: Request | None) -> Cache:
         option = execution.option
@@ -44,6 +46,7 @@ class Models:
 
         request.computed = computed
         request.refused = partial(self._refused, execution)
+        request.stage = execution.name
         self.serving[option.pool].arrive(request)
 
     def _refused(self, execution: Execution, reason: str) -> None:
@@ -57,6 +60,9 @@ class Models:
     def decode(self, execution: Execution, stage: Sized) -> None:
         option, cache = execution.option, execution.value
         assert option is not None
+        if isinstance(cache, Cache) and cache.request is not None and cache.request.lost:
+            self.missing(execution, "its cache is lost")
+            return
         if isinstance(cache, Cache) and cache.request is not None and cache.pool == option.pool:
             self._reply(execution, stage, cache.request)
             return
@@ -68,6 +74,7 @@ class Models:
         request = Request(length, moved=True, tenant=execution.run.tenant)
         request.computed = partial(self._reply, execution, stage, request)
         request.refused = partial(self._refused, execution)
+        request.stage, execution.request = execution.name, request
         self.cache(execution, request)
         self.serving[option.pool].arrive(request)
 
@@ -75,7 +82,7 @@ class Models:
         """The first token is chosen from the prompt's logits; each other one takes a step."""
         now = self._clock.now
         execution.request, execution.began = request, now
-        request.reply_factor = execution.factor
+        request.reply_factor, request.stage = execution.factor, execution.name
         count = max(1, round(stage.tokens_out(execution.run.sizes)))
         first = now + stage.first * execution.factor
         self._sending.at(first, partial(self._sending.send, execution, Pieces([first])))
@@ -103,3 +110,7 @@ class Models:
             request, value.request = value.request, None
             if request.replica is not None:
                 request.replica.leave(request)
+
+
+def _never(execution: Execution, why: str) -> None:
+    raise RuntimeError(f"{execution.name}: {why}, and nothing was lost")

@@ -21,7 +21,8 @@ def add(parts: Parts, stage: str, which: int, seconds: float) -> None:
 class RunRecord:
     """Of one run. `moments` are seconds from its arrival, by kind; `gaps` the seconds between items that left,
     by kind; `parts` what a moment's seconds consist of, by kind. `status` is how it ended, with the `reason` where it
-    failed."""
+    failed. It was done again `redone` times, for which `lost` seconds by what
+    went wrong were for nothing, and faults ended `hit` of its stages."""
 
     number: int
     at: float
@@ -32,6 +33,9 @@ class RunRecord:
     reason: str = ""
     over: float = 0.0
     dollars: float = 0.0
+    redone: int = 0
+    lost: dict[str, float] = field(default_factory=dict[str, float])
+    hit: int = 0
 
 
 @dataclass(slots=True)

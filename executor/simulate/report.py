@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from ...planner.figures import show_value
 from ...planner.tables import table
-from .result import PERCENTILES, Kept, Simulation
+from .aftermath import data, lines
+from .result import PERCENTILES, Kept, Simulation, Spread
 
 MOST_BLAMED = 6
 """Stages that are shown of a moment."""
@@ -24,7 +25,8 @@ def report(simulation: Simulation, pipeline: str, where: str) -> str:
         f"{pipeline} on {where}, simulated: {s.runs} runs in {_seconds(s.seconds)}, {s.rate:.4g} per s{left}",
         f"ended: {ends}; a run costs {show_value(s.dollars, '$')}; seed {s.seed}",
     ]
-    blocks = [head, _moments(s), _promises(s), _pools(s), *_blame(s), _errors(s)]
+    struck = lines(s.aftermath) if s.aftermath is not None else []
+    blocks = [head, _moments(s), _promises(s), *struck, _pools(s), *_blame(s), _errors(s)]
     blocks.append([f"note: {note}" for note in s.notes])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -140,15 +142,7 @@ def as_data(simulation: Simulation, pipeline: str, where: str) -> Mapping[str, o
         "rate": s.rate,
         "dollars_per_run": s.dollars,
         "holds": s.holds,
-        "moments": {
-            spread.kind: {
-                "count": spread.count,
-                "mean": spread.mean,
-                "largest": spread.largest,
-                **{f"p{at:g}": value for at, value in zip(PERCENTILES, spread.percentiles, strict=True)},
-            }
-            for spread in s.moments
-        },
+        "moments": _spreads(s.moments),
         "promises": [
             {
                 "name": kept.name,
@@ -191,4 +185,17 @@ def as_data(simulation: Simulation, pipeline: str, where: str) -> Mapping[str, o
         ],
         "errors": dict(s.errors),
         "notes": list(s.notes),
+        **({} if s.aftermath is None else {"faults": data(s.aftermath, _spreads)}),
+    }
+
+
+def _spreads(spreads: Sequence[Spread]) -> dict[str, object]:
+    return {
+        spread.kind: {
+            "count": spread.count,
+            "mean": spread.mean,
+            "largest": spread.largest,
+            **{f"p{at:g}": value for at, value in zip(PERCENTILES, spread.percentiles, strict=True)},
+        }
+        for spread in spreads
     }

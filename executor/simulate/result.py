@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, fsum
+from typing import TYPE_CHECKING
 
 from ...planner.space.problem import Promise
 from .records import LINE, SERVICE, TRANSFER, PoolRecord, RunRecord
 from .system import System
+
+if TYPE_CHECKING:
+    from .aftermath import Aftermath
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 GAPS = ("token_gap", "item_gap")
@@ -78,7 +82,8 @@ class Blame:
 class Simulation:
     """See the module. `runs` came and `counted` are in the figures, which leave out those that came while the fleet
     was filling up; `ended` says how they ended. `seconds` from the first arrival to the last end, `rate` what came a
-    second. `errors` are the factors that stages' times were multiplied by."""
+    second. `errors` are the factors that stages' times were multiplied by. `aftermath` is of the faults, where there
+    were some."""
 
     runs: int
     counted: int
@@ -93,6 +98,7 @@ class Simulation:
     seed: int
     errors: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    aftermath: Aftermath | None = None
 
     @property
     def holds(self) -> bool:
@@ -232,7 +238,8 @@ def _blame(system: System, records: Sequence[RunRecord]) -> tuple[Blame, ...]:
             )
             slower = fsum(sum(record.parts[kind].get(stage, _NOTHING)) for record in slow)
             share = slower / total if total > 0.0 else 0.0
-            found.append(Blame(kind, stage, system.taken[stage].pool, service, line, transfer, share))
+            pool = system.taken[stage].pool if stage in system.taken else ""
+            found.append(Blame(kind, stage, pool, service, line, transfer, share))
         out += sorted(found, key=lambda blame: -blame.share)
     return tuple(out)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ...planner.space.problem import Choice, Problem
+from .aftermath import aftermath
 from .arrivals import Arrival, Arrivals, Closed, poisson
 from .clock import VirtualClock
 from .course import Courses
+from .faults import Faults, unknown
 from .machine_runs import MachineRuns
 from .program import Program
 from .records import RunRecord
@@ -27,11 +29,12 @@ def simulate(
     program: Program | None = None,
     warm: float = 0.0,
     bulk: bool = True,
+    faults: Faults | None = None,
 ) -> Simulation:
     """Let these runs come. With the program, its graph is walked by the executor's machine; without it, the problem's
     expressions say what comes after what. The first part of the runs, `warm`, is simulated and not counted. Without
-    `bulk`, alike steps of a model are taken one by one, which gives the same and takes longer. ValueError without
-    arrivals."""
+    `bulk`, alike steps of a model are taken one by one, which gives the same and takes longer. `faults` go wrong on the
+    way; they need the program. ValueError without arrivals, and for faults of what the plan does not have."""
     clock = VirtualClock()
     errors = system.drawn_errors(seed)
     records: list[RunRecord] = []
@@ -48,10 +51,15 @@ def simulate(
             clock.at(clock.now, partial(walk.arrive, waiting.pop(), Arrival(0.0, own)))
 
     walk: Courses | MachineRuns
+    if faults and program is None:
+        raise ValueError("faults strike the stages of a program, which is missing")
+    for fault in (*faults.kills, *faults.slows, *faults.cuts) if faults else ():
+        if (wrong := unknown(system, fault)) is not None:
+            raise ValueError(wrong)
     if program is None:
         walk = Courses(system, clock, errors, seed, over)
     else:
-        walk = MachineRuns(system, program, clock, errors, seed, over, bulk)
+        walk = MachineRuns(system, program, clock, errors, seed, over, bulk, faults)
     if isinstance(arrivals, Closed):
         at_once = min(runs, arrivals.concurrency)
         waiting += range(at_once, runs)
@@ -65,7 +73,12 @@ def simulate(
     records.sort(key=lambda record: record.number)
     notes = walk.notes() if isinstance(walk, MachineRuns) else ()
     pools = walk.pool_records()
-    return summed_up(system, records, pools, warm=int(runs * warm), seed=seed, errors=errors, notes=notes)
+    cold = int(runs * warm)
+    found = summed_up(system, records, pools, warm=cold, seed=seed, errors=errors, notes=notes)
+    if isinstance(walk, MachineRuns) and walk.failing is not None:
+        counted = [record for record in records if record.number >= cold]
+        found = replace(found, aftermath=aftermath(walk.failing, system.problem.promises, counted))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ...ir.graph import Operation
 from ...planner.space.problem import Option
+from .arrivals import Arrival
 from .lines import Ticket
 from .records import RunRecord
 from .replicas import Request
@@ -34,7 +35,8 @@ class Cache:
 
 @dataclass(slots=True)
 class SimulatedRun:
-    """One run in the machine."""
+    """One run in the machine, where it has `number`, begun at `begun`. `again` names the fault for which it is done
+    again as soon as it has stopped."""
 
     record: RunRecord
     sizes: Sizes
@@ -43,6 +45,10 @@ class SimulatedRun:
     stages: list[Execution] = field(default_factory=list["Execution"])
     caches: list[Cache] = field(default_factory=list[Cache])
     items: list[float] = field(default_factory=list[float])
+    number: int = 0
+    begun: float = 0.0
+    arrival: Arrival | None = None
+    again: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +56,7 @@ class Execution:
     """One execution of a stage. It came at `came`, was in its pool's line from `asked`, served from `began`; its first
     item was there at `first`, it is over at `ended`. Of one that reads a stream, `came` is when its first item did and
     `last` when its last did. `bounded`: no `timeout` is written for it, so that a run gives it the deadline of every
-    call."""
+    call. `instance` is where it is, of its pool, where it is in no slot."""
 
     number: int
     run: SimulatedRun
@@ -77,6 +83,7 @@ class Execution:
     each: float = 0.0
     streams: bool = False
     bounded: bool = False
+    instance: int | None = None
 
     @property
     def name(self) -> str:
