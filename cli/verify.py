@@ -8,11 +8,10 @@ catalogue are given, and must be those whose hashes it names.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from ..planner.catalogue import Device
     from ..planner.cells.plan import CellsPlan
     from ..planner.plan import Plan
-    from ..planner.space.build import Built
     from ..planner.verify import Summary
+    from ..verified import Verdict
 
 T = TypeVar("T")
 _MEASURED = ("hardware", "calibration")
@@ -42,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..planner.catalogue import instead
+    from ..verified import verified
 
     name: str = arguments.plan
     again = f"agentlang plan {arguments.program} --out {name}"
@@ -59,37 +59,21 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         target = open_target(arguments.program, plan.pipeline)
         if isinstance(target, Refused):
             return console.fail(target.problems, target.sources, target.code)
-        changed = _program(target) != plan.inputs.program
-        built, found = (None, ()) if changed else _built(plan, target)
-    if changed:
-        return console.fail((words.plan_other_inputs(name, "program", again),), target.sources)
-    if built is None:
-        return console.fail(found, target.sources)
-    other = _other_inputs(plan, built)
-    if other:
-        return console.fail((words.plan_other_inputs(name, other, again),), target.sources)
-    return _verdict(name, plan, document, built, target, console)
+        verdict = verified(target.compiled, target.sources, plan, document)
+    if verdict.other:
+        return console.fail((words.plan_other_inputs(name, verdict.other, again),), target.sources)
+    if verdict.problems:
+        return console.fail(verdict.problems, target.sources)
+    return _told(name, plan, verdict, target, console)
 
 
-def _verdict(
-    name: str, plan: Plan | CellsPlan, document: Mapping[str, object], built: Built, target: Target, console: Console
-) -> int:
-    from ..planner.plan import Plan
-    from ..planner.verify import summary, verify
-    from ..planner.verify.cells import summary_of_cells, verify_cells
-    from ..planner.verify.given import given_of
-
-    if isinstance(plan, Plan):
-        findings = verify(document, built.problem, given_of(built))
-        found = None if findings else summary(document, built.problem)
-    else:
-        findings = verify_cells(document, built.problem, lambda problem: given_of(replace(built, problem=problem)))
-        found = None if findings else summary_of_cells(document)
+def _told(name: str, plan: Plan | CellsPlan, verdict: Verdict, target: Target, console: Console) -> int:
+    findings, found = verdict.findings, verdict.summary
     if console.json:
         told = [{"path": each.path, "said": each.said, "derived": each.derived} for each in findings]
         rest = {} if found is None else asdict(found)
-        console.document({"holds": not findings, "findings": told, **rest})
-        return Exit.ERRORS if findings else Exit.DONE
+        console.document({"holds": found is not None, "findings": told, **rest})
+        return Exit.ERRORS if found is None else Exit.DONE
     if found is None:
         words_of = (words.plan_differs(name, each.path, each.said, each.derived) for each in findings)
         return console.fail(tuple(words_of), target.sources)
@@ -171,31 +155,3 @@ def _decoded(option: str, name: str, kind: type[T]) -> tuple[T | None, Problems]
         return None, (words.not_measurements(option, name, (error.strerror or str(error)).lower()),)
     except ValueError as error:
         return None, (words.not_measurements(option, name, str(error)),)
-
-
-def _program(target: Target) -> str:
-    return hashlib.sha256(target.compiled.program.source.text.encode()).hexdigest()
-
-
-def _built(plan: Plan | CellsPlan, target: Target) -> tuple[Built | None, Problems]:
-    """The problem that the plan answers, from its program and what it carries."""
-    from ..api import problem_again
-    from ..engine_choice import engines_of, with_engines
-    from ..planner.plan import Plan
-    from ..planner.verify.places import named_then, placed_as
-
-    one = plan if isinstance(plan, Plan) else plan.cells[0].plan
-    compiled = with_engines(target.compiled, engines_of(one, target.compiled.program))
-    built, found = problem_again(compiled, plan.pipeline, plan.made)
-    if built is None:
-        return None, found
-    names = named_then(target.sources, target.compiled.program.source.path, plan.made.file)
-    return replace(built, problem=placed_as(built.problem, names)), found
-
-
-def _other_inputs(plan: Plan | CellsPlan, built: Built) -> str:
-    """What the plan was made from that is not what was given; empty if all is the same."""
-    differing = [
-        each.name for each in fields(plan.inputs) if getattr(plan.inputs, each.name) != getattr(built.inputs, each.name)
-    ]
-    return differing[0] if differing else ""

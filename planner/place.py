@@ -110,16 +110,16 @@ def decided_in_cells(
 
     try:
         found = search(built.problem, top=_TOP if confirm is not None else 1)
-        cells = _in_cells(built, found, confirm)
+        cells = _in_cells(built, found, confirm, beside)
         return (cells, ()) if cells is not None else _decided(built, goal, fleet, confirm, beside, found)
     except SolverMissingError as missing:
         return None, (problems.solver_missing(missing.hint),)
 
 
-def _in_cells(built: Built, found: Found, confirm: Confirm | None) -> CellsPlan | None:
+def _in_cells(built: Built, found: Found, confirm: Confirm | None, beside: bool) -> CellsPlan | None:
     """Cells, where they do what one placement cannot. What is said of each as a plan is what a search says of it."""
     from .cells import divided_and_tried
-    from .cells.assemble import assemble_cells
+    from .cells.assemble import assemble_cells, with_baselines
 
     single = found.outcomes[0].objective if found.outcomes else None
     tried = divided_and_tried(built.problem, single, lambda problem, known: _tried(problem, known, confirm))
@@ -129,7 +129,10 @@ def _in_cells(built: Built, found: Found, confirm: Confirm | None) -> CellsPlan 
     said = tried.confirmed
     missed = [f"cell {number}, {each.by}: {one}" for number, each in enumerate(said, 1) for one in each.missed]
     by = dict.fromkeys(f"{each.by} of each cell at its rate" for each in said) if not missed else ()
-    return replace(plan, notes=(*plan.notes, *missed), search=replace(plan.search, confirmed=", ".join(by)))
+    known = replace(plan.search, confirmed=", ".join(by))
+    if beside:
+        known = with_baselines(known, built.problem)
+    return replace(plan, notes=(*plan.notes, *missed), search=known)
 
 
 def _decided(

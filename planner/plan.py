@@ -32,6 +32,7 @@ class Inputs:
     hardware: str = ""
     calibration: str = ""
     catalogue: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,18 @@ def assemble_cells(
     )
 
 
+def with_baselines(search: Search, problem: Problem) -> Search:
+    """With what simpler ways to choose one placement come to, all runs in it."""
+    from ..search import baselines
+
+    found = baselines(problem)
+    return replace(
+        search,
+        baselines=(*search.baselines, *((each.name, each.objective) for each in found)),
+        unable=tuple((each.name, each.why) for each in found if each.objective is None),
+    )
+
+
 def _tiers(problem: Problem, cells: tuple[CellPlan, ...]) -> Iterator[TierSum]:
     for number, tier in enumerate(problem.tiers):
         parts = [cell.plan.tiers[number] for cell in cells]

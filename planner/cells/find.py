@@ -61,8 +61,8 @@ class Divided:
 
 def divided(problem: Problem, single: float | None = None) -> Divided | None:
     """The best cells that are found, at least two; None where there is nothing to divide, where none are found, and
-    where they are not clearly better than one placement, whose objective is `single`. The same each time, if no search
-    runs out of its second."""
+    where they are not clearly better than one placement, whose objective is `single`. The same each time, as what
+    searches may take is counted."""
     return next(divisions(problem, single), None)
 
 
@@ -209,7 +209,7 @@ def _searched(problem: Problem) -> Iterator[tuple[int, ...]]:
     assert problem.rate is not None
     rate, given = problem.rate, 0
     for _ in range(HALVES):
-        found = search(at_rate(problem, rate), seconds=1.0, top=2)
+        found = search(at_rate(problem, rate), seconds=1.0, top=2, steady=True)
         if found.choices:
             given += 1
             yield from (choice.options for choice in found.choices)
@@ -226,7 +226,7 @@ def _improved(problem: Problem, parts: tuple[Part, ...]) -> Iterator[tuple[int, 
             replace(tier, high=tier.high if tier.endpoint else tier.high - all_used + own)
             for tier, all_used, own in zip(problem.tiers, used, part.size.devices, strict=True)
         )
-        found = search(at_rate(replace(problem, tiers=tiers), part.rate), seconds=1.0)
+        found = search(at_rate(replace(problem, tiers=tiers), part.rate), seconds=1.0, steady=True)
         if found.choices:
             yield found.choices[0].options
 

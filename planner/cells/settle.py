@@ -69,7 +69,7 @@ def settled(problem: Problem, divided: Divided, tried: Try) -> Settled:
     choices: list[Choice] = []
     said: list[Confirmed] = []
     for cell in divided.cells:
-        found = search(cell.problem, seconds=2.0)
+        found = search(cell.problem, seconds=2.0, steady=True)
         if not found.choices:
             found = Found((cell.choice,), (cell.outcome,), FEASIBLE)
         chosen, told = tried(_roomier(cell.problem, left), found)

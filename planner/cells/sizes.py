@@ -50,7 +50,7 @@ def placement(problem: Problem, options: tuple[int, ...]) -> Placement:
     rate = problem.rate / MOST
     while rate <= problem.rate * (1 + SLACK):
         asked = at_rate(narrow, rate)
-        found = search(asked, seconds=1.0)
+        found = search(asked, seconds=1.0, steady=True)
         if not found.choices:
             if sizes:
                 break

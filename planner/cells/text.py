@@ -135,4 +135,16 @@ def _search(plan: CellsPlan) -> list[str]:
     else:
         lines.append(f"no division into cells, however many, is {better} by more than {plan.search.gap:.1%}")
     lines += [f"confirmed by {plan.search.confirmed}"] if plan.search.confirmed else []
-    return lines
+    nothing = dict(plan.search.unable)
+    rows = [
+        (name, nothing.get(name, "finds nothing") if value is None else _worth(plan.objective, value))
+        for name, value in plan.search.baselines
+        if name not in (ALONE, UNFOUND) or value is not None
+    ]
+    return [*lines, *(table([("chosen another way", ""), *rows]) if rows else [])]
+
+
+def _worth(objective: str, value: float) -> str:
+    if objective == "cheapest":
+        return f"{show_value(value * 1000, '$')} per 1000 runs"
+    return f"{show_value(value, 's' if objective == 'fastest' else 'J')} a run"

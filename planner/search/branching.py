@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, exp
-from time import monotonic
 
 from ..space.evaluate import FULLEST, STEPS, Outcome, evaluate
 from ..space.nodes import Take, values
 from ..space.problem import Choice, Option
+from .clock import Clock, wall
 from .reading import Moment, Reading
 from .replicas import best
 
@@ -42,19 +42,24 @@ Kept = Callable[[Choice, Outcome], tuple[float, float]]
 """Takes a choice that holds; gives the objective and the dollars that the next one has to be below."""
 
 
-def branched(reading: Reading, below: tuple[float, float], keep: Kept, until: float, most: int = NODES) -> Branched:
-    """Looks for choices below an objective (and its dollars), until a time of `monotonic`."""
+def branched(
+    reading: Reading, below: tuple[float, float], keep: Kept, until: float, most: int = NODES, clock: Clock = wall
+) -> Branched:
+    """Looks for choices below an objective (and its dollars), until a time of the clock."""
     problem = reading.problem
     if problem.objective == "cheapest" and problem.rate is None:
         # Dollars are then a product of devices and seconds, which has no such bound.
         return Branched(False, 0)
-    search = _Search(reading, below, keep, until, most)
+    search = _Search(reading, below, keep, until, most, clock)
     complete = search.run()
     return Branched(complete, search.looked)
 
 
 class _Search:
-    def __init__(self, reading: Reading, below: tuple[float, float], keep: Kept, until: float, most: int) -> None:
+    def __init__(
+        self, reading: Reading, below: tuple[float, float], keep: Kept, until: float, most: int, clock: Clock
+    ) -> None:
+        self.clock = clock
         self.reading, self.below, self.keep, self.until, self.most = reading, below, keep, until, most
         problem = self.problem = reading.problem
         self.looked = 0
@@ -115,7 +120,7 @@ class _Search:
         stage = self.order[depth]
         for place in sorted(self.reading.allowed[stage], key=lambda place: (self.part[stage][place], place)):
             self.looked += 1
-            if self.looked > self.most or (self.looked % 256 == 0 and monotonic() > self.until):
+            if self.looked > self.most or (self.looked % 256 == 0 and self.clock(256.0) > self.until):
                 return False
             pool = self.pool[stage][place]
             if not self._goes(stage, place, pool):

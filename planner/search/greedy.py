@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, exp, inf
 from random import Random
-from time import monotonic
 
 from ..space.problem import Choice
+from .clock import Clock, wall
 from .reading import Fixed, Load, Reading
 
 Score = tuple[float, float, float]
@@ -166,9 +166,14 @@ def price_of(reading: Reading, stage: int, place: int) -> float:
 
 
 def improved(
-    reading: Reading, seed: int, until: float, stop_at_first: bool = False, patient: bool = False
+    reading: Reading,
+    seed: int,
+    until: float,
+    stop_at_first: bool = False,
+    patient: bool = False,
+    clock: Clock = wall,
 ) -> Trial | None:
-    """The best combination that it comes to before `until` (of `monotonic`), where no single change is better; where
+    """The best combination that it comes to before `until` (of the clock), where no single change is better; where
     `patient`, it goes on until then. None for stages without options."""
     if not all(reading.allowed):
         return None
@@ -178,28 +183,28 @@ def improved(
         found = trial(reading, options)
         if best is None or found.score < best.score:
             best = found
-        if monotonic() > until:
+        if clock(len(reading.allowed)) > until:
             break
     if best is None:
         return None
-    best = _descended(reading, best, rng, until, stop_at_first)
-    while monotonic() < until and patient and not (stop_at_first and best.score[0] == 0.0):
+    best = _descended(reading, best, rng, until, stop_at_first, clock)
+    while clock(len(reading.allowed)) < until and patient and not (stop_at_first and best.score[0] == 0.0):
         # From somewhere near the best, down again.
         stages = rng.sample(range(len(reading.allowed)), min(len(reading.allowed), rng.randint(2, 5)))
         changed = {stage: rng.choice(reading.allowed[stage]) for stage in stages}
         started = trial(reading, _with(reading, best.options, changed))
-        found = _descended(reading, started, rng, until, stop_at_first)
+        found = _descended(reading, started, rng, until, stop_at_first, clock)
         if found.score < best.score:
             best = found
     return best
 
 
-def _descended(reading: Reading, best: Trial, rng: Random, until: float, stop_at_first: bool) -> Trial:
+def _descended(reading: Reading, best: Trial, rng: Random, until: float, stop_at_first: bool, clock: Clock) -> Trial:
     better = True
-    while better and monotonic() < until:
+    while better and clock() < until:
         better = False
         for changed in _moves(reading, best.options, rng):
-            if monotonic() > until or (stop_at_first and best.score[0] == 0.0):
+            if clock(len(reading.allowed)) > until or (stop_at_first and best.score[0] == 0.0):
                 break
             options = _with(reading, best.options, changed)
             if options == best.options:

@@ -90,13 +90,32 @@ class _Greedy:
         for stage in sorted(stages, key=lambda stage: -min(self.price[stage][place] for place in self.fits[stage])):
             if stage in self.taken:
                 continue
-            groups = self._groups(stage, self.fits) or self._groups(stage, self.reading.allowed)
+            groups = self._groups(stage, self.fits) or self._least_slow(self._groups(stage, self.reading.allowed))
             if not groups:
                 return None
             # What an option brings along, another would have to pay at its cheapest.
             scope = {other for group in groups for other in group}
             self.taken |= min(groups, key=lambda group: (self._price(group, scope), self._full(group)))
         return tuple(self.taken[stage] for stage in stages)
+
+    def _least_slow(self, groups: list[dict[int, int]]) -> list[dict[int, int]]:
+        """Where nothing that is quick enough has room: of what has, what is quick enough but for what it brings along,
+        else the quickest."""
+        slow = [self._slow(group) for group in groups]
+        return [group for group, each in zip(groups, slow, strict=True) if each <= max(1.0, min(slow)) * (1 + 1e-9)]
+
+    def _slow(self, group: dict[int, int]) -> float:
+        """How many times as long a group takes as it may: the worst of its stages, in any promise."""
+        return max(
+            (
+                self._seconds(stage, place, z, first) / (factor * least)
+                for factor, z, stages in self.limits
+                for stage, place in group.items()
+                for first in (False, True)
+                if (stage, first) in stages and (least := self._least(stage, z, first))
+            ),
+            default=0.0,
+        )
 
     def _full(self, group: dict[int, int]) -> float:
         """Dollars a run if what it takes were always full: of equal devices, those that serve more."""

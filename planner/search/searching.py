@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import copy
 from math import inf
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..space.evaluate import Outcome, evaluate
+from ..space.evaluate import Outcome
 from ..space.problem import Choice, Problem
 from .branching import branched
+from .clock import Counted, wall
 from .exhaustive import MOST, combinations, enumerated
 from .found import FEASIBLE, GAP, INFEASIBLE, OPTIMAL, UNKNOWN, Found
 from .greedy import Trial, improved
+from .known import CLOSE, Known, Progress
 from .pruning import prune
 from .reading import Reading
-from .replicas import best as best_replicas
 
 if TYPE_CHECKING:
+    from .large import Large
     from .model import Model
-
-CLOSE = 1e-6
-"""Relative: objectives that are no further apart are the same."""
+    from .solver import Answer, Solver
 
 LARGE = 100
 """Options of all stages together; with fewer, the solver is done sooner than a longer search by hand."""
 
 DEEPEST = 9
 """Stages; with more, branch and bound by hand mostly ends in too many branches."""
-
-NARROWING = 0.2
-"""The part of the time that each step before a large model may take."""
-
-Progress = Callable[[float, float, float], None]
-"""Hears of each better choice: seconds since the start, its objective, and the bound so far."""
 
 
 class SolverMissingError(Exception):
@@ -51,11 +43,13 @@ def search(
     seconds: float = 10.0,
     top: int = 1,
     progress: Progress | None = None,
+    steady: bool = False,
 ) -> Found:
     """The best choices, `top` of them that differ in what takes devices, requirements in `without` left out. It ends
     when they are proven, or after about `seconds`. Pools that no stage is in have no replicas. The same each time for a
-    seed, if time does not run out. SolverMissingError where a solver is needed and missing."""
-    return _Search(problem, without, seed, seconds, top, progress).run()
+    seed, if time does not run out; where it is `steady`, also then, as the time is counted by what is done.
+    SolverMissingError where a solver is needed and missing."""
+    return _Search(problem, without, seed, seconds, top, progress, steady=steady).run()
 
 
 def feasible(problem: Problem, *, without: Iterable[str] = (), seed: int = 0, seconds: float = 5.0) -> Found:
@@ -73,26 +67,24 @@ class _Search:
         top: int,
         progress: Progress | None,
         first: bool = False,
+        steady: bool = False,
     ) -> None:
-        self.problem, self.seed, self.top, self.progress, self.first = problem, seed, max(1, top), progress, first
-        self.began = monotonic()
-        self.until = self.began + seconds
+        self.seed, self.first, self.seconds = seed, first, seconds
+        clock = Counted() if steady else wall
         self.reading = Reading(problem, without)
+        self.known = Known(self.reading, max(1, top), clock, seconds, progress)
         prune(self.reading)
-        self.kept: list[tuple[Choice, Outcome]] = []
-        self.bound = 0.0  # dollars, seconds and joules are not less
-        self.considered = 0
 
     def run(self) -> Found:
         if not all(self.reading.allowed):
             return Found((), (), INFEASIBLE, bound=inf)
         if combinations(self.reading) <= MOST:
-            found = enumerated(self.reading, top=self.top, first=self.first)
+            found = enumerated(self.reading, top=self.known.top, first=self.first)
             if found is not None:
                 return found
         self._by_hand()
-        if self.first and self.kept:
-            return self._found(FEASIBLE)
+        if self.first and self.known.kept:
+            return self.known.found(FEASIBLE)
         return self._branched() or self._solved()
 
     def _branched(self) -> Found | None:
@@ -100,115 +92,64 @@ class _Search:
         options each, which the solver would have to be told one by one."""
         if len(self.reading.allowed) > DEEPEST:
             return None
-
-        def below() -> tuple[float, float]:
-            full = len(self.kept) >= self.top
-            return (self.kept[-1][1].objective, self.kept[-1][1].dollars) if full else (inf, inf)
+        known = self.known
 
         def keep(choice: Choice, outcome: Outcome) -> tuple[float, float]:
-            face = self.reading.face(choice.options)
-            alike = [each for each in self.kept if self.reading.face(each[0].options) == face]
-            if any((o.objective, o.dollars) <= (outcome.objective, outcome.dollars) for _, o in alike):
-                return below()
-            others = [each for each in self.kept if each not in alike]
-            ordered = sorted([*others, (choice, outcome)], key=lambda each: (each[1].objective, each[1].dollars))
-            self.kept = ordered[: self.top]
-            self._tell()
-            return below()
+            known.add(choice, outcome)
+            return known.below
 
         part = 3 if self._large() else 30
-        found = branched(self.reading, below(), keep, monotonic() + self._left() / part)
-        self.considered += found.looked
+        found = branched(self.reading, known.below, keep, known.clock(0.0) + known.left / part, clock=known.clock)
+        known.considered += found.looked
         if not found.complete:
             return None
-        return self._found(OPTIMAL if self.kept else INFEASIBLE)
-
-    def _left(self) -> float:
-        return self.until - monotonic()
-
-    def _tell(self) -> None:
-        if self.progress is not None and self.kept:
-            self.progress(monotonic() - self.began, self.kept[0][1].objective, self.bound)
-
-    def _keep(self, choice: Choice) -> bool:
-        """Whether a choice holds; it is kept with the best replicas for its options."""
-        outcome = evaluate(self.problem, choice, self.reading.dropped)
-        fixed = self.reading.fixed(choice.options)
-        if fixed is not None:
-            below = (outcome.objective, outcome.dollars) if outcome.holds else (inf, inf)
-            better = best_replicas(self.reading, fixed, below, budget=2_000).choice
-            if better is not None:
-                improved_outcome = evaluate(self.problem, better, self.reading.dropped)
-                if improved_outcome.holds:
-                    choice, outcome = better, improved_outcome
-        if not outcome.holds:
-            return False
-        face = self.reading.face(choice.options)
-        known = [each for each in self.kept if self.reading.face(each[0].options) == face]
-        others = [each for each in self.kept if each not in known]
-        if not known or outcome.objective < known[0][1].objective:
-            known = [(choice, outcome)]
-        before = self.kept[:1]
-        self.kept = sorted(others + known, key=lambda each: (each[1].objective, each[1].dollars))[: self.top]
-        if self.kept[:1] != before:
-            self._tell()
-        return True
+        return known.found(OPTIMAL if known.kept else INFEASIBLE)
 
     def _by_hand(self) -> None:
-        share = min(1.0, (0.1 if self._large() else 0.02) * (self.until - self.began))
-        found: Trial | None = improved(self.reading, self.seed, self.began + share, stop_at_first=True, patient=True)
+        known, share = self.known, min(1.0, (0.1 if self._large() else 0.02) * self.seconds)
+        found: Trial | None = improved(self.reading, self.seed, known.began + share, True, True, known.clock)
         if found is not None and found.score[0] == 0.0:
-            self._keep(found.choice)
+            known.keep(found.choice)
             if not self.first:
-                found = improved(self.reading, self.seed, monotonic() + share)
+                found = improved(self.reading, self.seed, known.clock(0.0) + share, clock=known.clock)
                 if found is not None and found.score[0] == 0.0:
-                    self._keep(found.choice)
+                    known.keep(found.choice)
 
     def _large(self) -> bool:
         return sum(len(allowed) for allowed in self.reading.allowed) > LARGE
 
     def _solved(self) -> Found:
         try:
-            from .solver import Solver
+            from .large import Large
         except ImportError as error:
             raise SolverMissingError from error
         from .model import Model
 
-        model = Model(self.reading)
-        if self._large() and not self.first and self.kept:
-            self._narrowed(model)
-        upper = self.kept[0][1].objective if self.kept and self.top == 1 else inf
-        solver = Solver(model.program, self.seed, upper * (1 + CLOSE))
-        proven = False
-        excluded: set[tuple[int, ...]] = set()
-        while self._left() > 0:
-            hint = model.point(self.kept[0][0]) if self.kept and not excluded else None
+        large = Large(self.known, self.seed) if self._large() and not self.first else None
+        if large is not None and self.known.kept:
+            return self._proved(large.prepared(), large)
+        return self._proved(Model(self.reading))
 
-            def heard(at: Callable[[int], int], bound: float) -> None:
-                if not excluded:
-                    self.bound = max(self.bound, bound)
-                self._keep(model.choice(at))
-
-            def bounded(bound: float) -> None:
-                if not excluded:
-                    self.bound = max(self.bound, bound)
-                    self._tell()
-
-            told = (heard, bounded) if self.progress else (None, None)
-            answer = solver.solve(self._left(), hint, *told, self.first)
-            self.considered += answer.branches
-            if not excluded:
-                self.bound = max(self.bound, min(answer.bound, self.kept[0][1].objective if self.kept else inf))
+    def _proved(self, model: Model, large: Large | None = None) -> Found:
+        """What the solver finds, from best to worse, until the time is over or nothing is left."""
+        known, excluded, proven = self.known, set[tuple[int, ...]](), False
+        solver = self._solver(model)
+        while known.left > 0:
+            answer = self._answered(solver, model, large, fresh=not excluded)
+            if large is not None and large.stale:
+                model = large.again()
+                solver = self._solver(model)
+                continue
             if answer.at is None:
                 proven = answer.closed
                 break
             choice = model.choice(answer.at)
-            held = self._keep(choice)
+            held = known.keep(choice).holds
             if self.first and held:
-                return self._found(FEASIBLE)
+                return known.found(FEASIBLE)
             if not answer.closed and not self.first:
                 break
-            if held and self.top == 1 and self._same(answer.objective):
+            if held and known.top == 1 and known.same(answer.objective):
                 proven = True
                 break
             # Refused by a hair, or the next best is asked for.
@@ -217,60 +158,44 @@ class _Search:
                 proven = True
                 break
             solver.cut([model.flags[stage][place] for stage, place in enumerate(choice.options)])
-        if not self.kept:
-            return self._found(INFEASIBLE if proven else UNKNOWN)
-        return self._found(OPTIMAL if proven or self._same(self.bound) else GAP)
+        if not known.kept:
+            return known.found(INFEASIBLE if proven else UNKNOWN)
+        return known.found(OPTIMAL if proven or known.same(known.bound) else GAP)
 
-    def _narrowed(self, model: Model) -> None:
-        """Before a large model is solved: a choice near the best of its relaxation, and no flags that only worse ones
-        have. Where several choices are asked for, worse ones are wanted too."""
-        from .model import Model
-        from .relaxed import relaxed, without
+    def _solver(self, model: Model) -> Solver:
         from .solver import Solver
 
-        known = relaxed(model.program, self.kept[0][1].objective, NARROWING * self._left())
-        if known is None:
-            return
-        self.bound = max(self.bound, min(known.bound, self.kept[0][1].objective))
-        self._tell()
-        near = copy(self.reading)
-        near.allowed = tuple(known.taken(flags) for flags in model.flags)
-        if all(near.allowed):
-            part = Model(near)
-            solver = Solver(part.program, self.seed, self.kept[0][1].objective * (1 + CLOSE))
-            answer = solver.solve(NARROWING * self._left(), found=lambda at, _: self._heard(part, at))
-            self.considered += answer.branches
-            if answer.at is not None:
-                self._heard(part, answer.at)
-        if self.top == 1:
-            without(model.program, known, self.kept[0][1].objective)
+        upper = self.known.best if self.known.top == 1 else inf
+        return Solver(model.program, self.seed, upper * (1 + CLOSE))
 
-    def _heard(self, model: Model, at: Callable[[int], int]) -> None:
-        self._keep(model.choice(at))
+    def _answered(self, solver: Solver, model: Model, large: Large | None, fresh: bool) -> Answer:
+        """Solve once. Bounds are those of all choices only while none was excluded (`fresh`)."""
+        known = self.known
 
-    def _same(self, objective: float) -> bool:
-        best = self.kept[0][1].objective
-        return best - objective <= CLOSE * max(abs(best), 1e-12)
+        def bounded(bound: float) -> None:
+            if fresh:
+                known.proven(bound)
+
+        def heard(at: Callable[[int], int], bound: float) -> bool:
+            bounded(bound)
+            if large is None:
+                known.keep(model.choice(at))
+                return False
+            large.keep(model, at)
+            return large.stale
+
+        hint = model.point(known.kept[0][0]) if known.kept and fresh else None
+        listens = known.progress is not None or large is not None
+        told = (heard, bounded) if listens else (None, None)
+        answer = solver.solve(known.left, hint, *told, self.first, known.counted)
+        known.looked(answer.branches, answer.work)
+        bounded(answer.bound)
+        return answer
 
     def _complete(self, excluded: set[tuple[int, ...]], objective: float) -> bool:
         """Whether what is kept cannot become better: all of it was found by the solver, which goes from best to
         worse."""
-        if len(self.kept) < self.top:
+        if len(self.known.kept) < self.known.top:
             return False
-        worst = self.kept[-1][1].objective
-        return worst - objective <= CLOSE * max(abs(worst), 1e-12) and len(excluded) >= self.top
-
-    def _found(self, status: str) -> Found:
-        if not self.kept:
-            return Found((), (), status, bound=inf if status == INFEASIBLE else self.bound, considered=self.considered)
-        best = self.kept[0][1].objective
-        bound = best if status == OPTIMAL else min(self.bound, best)
-        gap = 0.0 if status == OPTIMAL else (best - bound) / abs(best) if best else inf
-        return Found(
-            choices=tuple(choice for choice, _ in self.kept),
-            outcomes=tuple(outcome for _, outcome in self.kept),
-            status=status,
-            gap=gap,
-            bound=bound,
-            considered=self.considered,
-        )
+        worst = self.known.kept[-1][1].objective
+        return worst - objective <= CLOSE * max(abs(worst), 1e-12) and len(excluded) >= self.known.top

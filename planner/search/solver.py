@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor, inf
-from typing import Any
+from typing import Any, TypeAlias
 
 from ortools.sat.python import cp_model
 
+from .clock import PATIENCE
 from .linear import CONSTANT, Program, Row
 
 EXACT = 2.0**30
@@ -28,17 +29,22 @@ WIDEST = 2.0**50
 
 WORKERS = 1
 
+Heard: TypeAlias = Callable[[Callable[[int], int], float], bool]
+"""Is given the value of each variable and the bound so far, and says whether to stop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`at` gives the value of a flag or a count, where a point was found. `objective` is the point's and `bound` that
-    of all, in natural units. `closed` says that nothing is left to search: the point is best, or there is none."""
+    of all, in natural units. `closed` says that nothing is left to search: the point is best, or there is none.
+    `work` are the seconds that the solver counted, which are the same on any machine."""
 
     at: Callable[[int], int] | None
     objective: float
     bound: float
     closed: bool
     branches: int
+    work: float = 0.0
 
 
 class Solver:
@@ -128,17 +134,21 @@ class Solver:
         self,
         seconds: float,
         hint: Mapping[int, float] | None = None,
-        found: Callable[[Callable[[int], int], float], None] | None = None,
+        found: Heard | None = None,
         bounded: Callable[[float], None] | None = None,
         first: bool = False,
+        counted: bool = False,
+        work: float = inf,
     ) -> Answer:
-        """Looks for the best point, from `hint` on; `found` hears of each better one, with the bound so far,
-        `bounded` of each better bound."""
+        """Looks for the best point, from `hint` on; `found` hears of each better one, with the bound so far, and says
+        whether to stop there; `bounded` hears of each better bound. `counted` seconds are those of the solver's own
+        count of its work, which `work` bounds in any case."""
         self.model.clear_hints()
         if hint is not None:
             self._hint(hint)
         solver = cp_model.CpSolver()
-        solver.parameters.max_time_in_seconds = max(0.01, seconds)
+        solver.parameters.max_time_in_seconds = max(0.01, seconds) * (PATIENCE if counted else 1.0)
+        solver.parameters.max_deterministic_time = min(work, max(0.01, seconds)) if counted else work
         solver.parameters.random_seed = self.seed % (1 << 31)
         solver.parameters.num_workers = WORKERS
         solver.parameters.linearization_level = 2
@@ -157,7 +167,8 @@ class Solver:
         objective = self.natural(solver.objective_value) if some else inf
         # The first point that is found is not known to be the best; that there is none is known either way.
         done = closed and not (first and some)
-        return Answer(at if some else None, objective, bound, done, int(solver.num_branches))
+        work = float(solver.deterministic_time)
+        return Answer(at if some else None, objective, bound, done, int(solver.num_branches), work)
 
     def natural(self, scaled: float) -> float:
         return scaled / self.scale + self.constant
@@ -177,10 +188,11 @@ def _floor(value: float) -> int:
 
 
 class _Heard(cp_model.CpSolverSolutionCallback):
-    def __init__(self, solver: Solver, found: Callable[[Callable[[int], int], float], None]) -> None:
+    def __init__(self, solver: Solver, found: Heard) -> None:
         super().__init__()
         self._solver, self._found = solver, found
 
     def on_solution_callback(self) -> None:
         bound = self._solver.natural(self.best_objective_bound)
-        self._found(lambda variable: int(self.value(self._solver.variables[variable])), bound)
+        if self._found(lambda variable: int(self.value(self._solver.variables[variable])), bound):
+            self.stop_search()

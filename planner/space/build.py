@@ -125,9 +125,7 @@ def build(placing: Placing) -> tuple[Built | None, Problems]:
         slow=tuple(slow),
     )
     seen = recorded(trace, percentiles) if trace else ()
-    inputs = _inputs(
-        graph, goal, fleet, (work.figures, trace) if trace else work.figures, machine, known, placing.program
-    )
+    inputs = _inputs(placing, (work.figures, trace) if trace else work.figures, known)
     name = fleet.name if fleet else THIS_MACHINE
     made = Made(machine, known, chosen, fleet.name if fleet else None, placing.file)
     told = _of_trace(trace, promises) if trace else ()
@@ -236,25 +234,19 @@ def _text(term: GoalTerm) -> str:
     return f"{term.kind} {limit}" if term.kind == "rate" else f"{term.kind}{percentile} <= {limit}"
 
 
-def _inputs(
-    graph: Graph,
-    goal: Goal | None,
-    fleet: Fleet | None,
-    work: object,
-    machine: Machine,
-    calibration: Calibration,
-    program: str,
-) -> Inputs:
+def _inputs(placing: Placing, work: object, calibration: Calibration) -> Inputs:
+    goal, fleet = placing.goal, placing.fleet
     terms = [(t.kind, t.percentile, t.limit.value if t.limit else None, t.word) for t in goal.terms] if goal else None
     tiers = [(t.name, t.device, t.count) for t in fleet.tiers] if fleet else None
     stated = [tier for tier in fleet.tiers if tier.endpoint is None] if fleet else []
     return Inputs(
-        program=program,
-        graph=graph.digest,
+        program=placing.program,
+        graph=placing.graph.digest,
         goal=digest(terms) if terms is not None else "",
         fleet=digest(tiers) if tiers is not None else "",
         workload=digest(work),
-        hardware=digest(machine),
+        hardware=digest(placing.machine),
         calibration=calibration.digest,
         catalogue=digest([known_device(name) for name in sorted({LAPTOP, *(each.device for each in stated)})]),
+        options=digest(placing.options),
     )

@@ -244,6 +244,8 @@ def _search(plan: Mapping[str, object], problem: Problem, facts: Facts) -> Itera
             yield Finding("search.status", _shown(status), "another: everything holds")
         elif status != MISSES:
             yield Finding("search.status", _shown(status), _shown(MISSES))
+        elif bound or gap:
+            yield Finding("search.gap", _shown(gap), "nothing: no choice holds that could be better")
         return
     if status not in (ONLY, OPTIMAL, FEASIBLE, UNKNOWN, GAP, FRONTIER) and not status.startswith(NUMBER):
         yield Finding("search.status", _shown(status), f"one of {', '.join((ONLY, OPTIMAL, GAP, MISSES))}")

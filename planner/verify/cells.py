@@ -241,12 +241,12 @@ def _search(plan: Mapping[str, object], problem: Problem, cells: list[_Cell]) ->
     if (search["gap"] is None) != (gap is None) or (gap is not None and abs(search["gap"] - gap) > 1e-6):
         yield Finding("search.gap", repr(search["gap"]), repr(gap))
     compared: list[Any] = search["baselines"]
-    if len(compared) != 1 or len(compared[0]) != 2 or compared[0][0] not in (ALONE, UNFOUND):
-        yield Finding("search.baselines", "are not that of one placement alone")
+    if not compared or any(len(each) != 2 for each in compared) or compared[0][0] not in (ALONE, UNFOUND):
+        yield Finding("search.baselines", "are not that of one placement alone, and others")
         return
-    alone = compared[0][1]
-    if alone is not None and alone < objective * (1.0 - CLOSE):
-        yield Finding("search.baselines[0]", repr(alone), f"more than the cells come to, {objective!r}")
+    for number, (_, alone) in enumerate(compared):
+        if alone is not None and alone < objective * (1.0 - CLOSE):
+            yield Finding(f"search.baselines[{number}]", repr(alone), f"more than the cells come to, {objective!r}")
 
 
 def _price(said: list[Any]) -> bool:

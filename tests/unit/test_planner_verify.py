@@ -172,11 +172,11 @@ def test_whatever_is_changed_is_found_by_deriving_it_again_too(problem: Problem)
 @pytest.mark.slow
 def test_every_single_leaf_of_many_plans_is_found_when_it_is_changed() -> None:
     tried = 0
-    for problem in (small_problem(), *map(random_problem, range(12))):
+    for problem in (small_problem(), *map(random_problem, range(6))):
         count, found = unseen(problem, 1 << 20)
         tried += count
         assert [where for where in found if not exempt(where)] == []
-    assert tried > 3000
+    assert tried > 1500
 
 
 def test_another_choice_is_found_though_all_its_numbers_are_right() -> None:

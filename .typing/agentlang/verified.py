@@ -1,0 +1,1 @@
+../../agentlang/verified.py
