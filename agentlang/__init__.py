@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from .base.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from .api import Checked, Compiled, check, compile, plan, run

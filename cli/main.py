@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "graph": "a picture of a pipeline: SVG, Mermaid, Graphviz, JSON",
     "models": "the models that are on this machine: list, pull, where, remove",
     "hardware": "the devices and links that plans know, and this machine: list, links, show, measure, compare",
+    "worker": "a place where stages of other machines' runs run",
     "lsp": "the language server, for editors",
     "doctor": "what works here and what is missing",
 }

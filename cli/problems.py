@@ -233,3 +233,42 @@ def no_such_stage(name: str, known: Iterable[str]) -> Problem:
 def not_a_change(words: str, why: str) -> Problem:
     hint = "for example 'tier gpu count 0..8', 'tier gpu price $1.80 per h', 'finish p95 <= 2 s', 'rate 5 per s'"
     return Problem("not-a-change", f"--what-if {words!r}: {why}", hint=hint)
+
+
+def worker_usage() -> Problem:
+    hint = "agentlang worker --tier NAME (--listen ADDRESS | --join ADDRESS) --credentials DIR"
+    return Problem("worker-usage", "a worker has a tier and one way to take part: --listen or --join", hint=hint)
+
+
+def not_an_address(why: str) -> Problem:
+    return Problem("not-an-address", why, hint="for example tcp://gpu.example:7411")
+
+
+def worker_credentials() -> Problem:
+    return Problem(
+        "worker-credentials",
+        "machines speak to each other by TLS, with a certificate of each, and no --credentials are given",
+        hint="make them once: agentlang worker --issue DIR NAME…; then --credentials DIR/NAME on each machine",
+    )
+
+
+def credentials_unreadable(folder: str, why: str) -> Problem:
+    return Problem(
+        "credentials-unreadable",
+        f"{folder} cannot be read as credentials: {why}",
+        hint="a folder with certificate.pem, key.pem and authority.pem; agentlang worker --issue DIR NAME… makes one",
+    )
+
+
+def not_issued(folder: str, why: str) -> Problem:
+    return Problem(
+        "not-issued", f"credentials cannot be made in {folder}: {why}", hint="name a folder that is not there"
+    )
+
+
+def worker_wire(why: str, name: str) -> Problem:
+    return Problem(
+        "worker-not-joined",
+        f"this worker could not take part ({name}): {why}",
+        hint="look at the address, and whether both have credentials of one authority",
+    )

@@ -210,6 +210,10 @@ class Islands(Runner):
                 whole.ended(tier, part.end)
         return whole
 
+    def whole(self, number: int) -> Whole | None:
+        """The run of that number, while a part of it is under way."""
+        return self._wholes.get(number)
+
     def forget(self, whole: Whole) -> None:
         """For `Whole`: all of it is through."""
         self._links.over(whole.number)

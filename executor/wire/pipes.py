@@ -12,6 +12,7 @@ other side fails as `unreachable`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -31,8 +32,9 @@ from .problems import WireProblem
 VALUE = 3
 """The form of an item that is a value of a program."""
 MOST_DEPTH = 64
+PIPE = "pipe"
+"""The name of the wire's channels that are pipes."""
 
-_NAME = "pipe"
 _FAILURE, _SOUND = 1, 2
 _encode = msgspec.msgpack.Encoder().encode
 _about = msgspec.msgpack.Decoder(tuple[int, str, tuple[int, ...]]).decode
@@ -175,7 +177,7 @@ class WirePipe:
 
     def _open(self) -> asyncio.Task[Outgoing]:
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self._link.open(_NAME, items=self._room, about=self._about))
+            self._opening = asyncio.ensure_future(self._link.open(PIPE, items=self._room, about=self._about))
         return self._opening
 
     async def _out(self) -> Outgoing:
@@ -189,20 +191,21 @@ def _end(opening: asyncio.Task[Outgoing]) -> None:
 
 class WireLinks:
     """`writing` is the link that pipes are opened on, `reading` the one that they come in on: the same one where the
-    other end is in another process. Whoever reads a link's channels itself gives those named `pipe` to `took`."""
+    other end is in another process. Whoever reads a link's channels itself (`take` is false) gives those named `PIPE`
+    to `took`, and says when the link is `lost`."""
 
-    def __init__(self, writing: Link, reading: Link) -> None:
-        self._writing, self._reading = writing, reading
+    def __init__(self, writing: Link, reading: Link, *, take: bool = True) -> None:
+        self.writing, self._reading = writing, reading
         self._pipes: dict[int, dict[bytes, WirePipe]] = {}
         self._early: dict[bytes, Incoming] = {}
-        self._taking = asyncio.ensure_future(self._take(reading))
+        self._taking = asyncio.ensure_future(self._take(reading)) if take else None
 
     def pipe(self, run: int, channel: Channel, turn: Turn) -> Pipe:
         about = _encode((run, channel.name, turn))
         pipes = self._pipes.setdefault(run, {})
         known = pipes.get(about)
         if known is None:
-            known = pipes[about] = WirePipe(self._writing, channel, about)
+            known = pipes[about] = WirePipe(self.writing, channel, about)
             if self._reading.over:
                 known.lost(self._reading.why())
             early = self._early.pop(about, None)
@@ -216,8 +219,8 @@ class WireLinks:
         for about in [about for about in self._early if _about(about)[0] == run]:
             self._early.pop(about).leave()
 
-    def took(self, incoming: Incoming) -> None:
-        """A channel of the other side's. It may come before its run begins here."""
+    def took(self, incoming: Incoming, over: Container[int] = ()) -> None:
+        """A channel of the other side's. It may come before its run begins here; runs that are `over` have none."""
         try:
             run, _, _ = _about(incoming.about)
         except (msgspec.DecodeError, ValueError):
@@ -226,17 +229,24 @@ class WireLinks:
         known = self._pipes.get(run, {}).get(incoming.about)
         if known is not None:
             known.arrived(incoming)
+        elif run in over:
+            incoming.leave()
         else:
             self._early[incoming.about] = incoming
 
+    def lost(self, problem: WireProblem) -> None:
+        """Nothing comes any more."""
+        for pipes in self._pipes.values():
+            for pipe in pipes.values():
+                pipe.lost(problem)
+
     def close(self) -> None:
-        self._taking.cancel()
+        if self._taking is not None:
+            self._taking.cancel()
         for run in tuple(self._pipes):
             self.over(run)
 
     async def _take(self, reading: Link) -> None:
         while (incoming := await reading.accept()) is not None:
             self.took(incoming)
-        for pipes in self._pipes.values():
-            for pipe in pipes.values():
-                pipe.lost(reading.why())
+        self.lost(reading.why())
