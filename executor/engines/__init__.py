@@ -20,6 +20,7 @@ ENGINES: dict[str, str] = {
     "null": "null:NullEngine",
     "onnx": "onnx.engine:OnnxEngine",
     "process": "speech.processes:ProcessEngine",
+    "routed": "routed.engine:RoutedEngine",
     "split": "split.engine:SplitEngine",
     "table": "table:TableEngine",
     "xla": "xla.engine:XlaEngine",

@@ -81,6 +81,8 @@ class Service:
     """Who is treated fairly against whom: a user, a session."""
     scope: str = ""
     """Requests of different scopes never share what is cached of a prompt."""
+    private: bool = False
+    """What is cached of it stays in memory: an engine that keeps caches on disk keeps none of this one there."""
 
 
 SERVICE = Service()

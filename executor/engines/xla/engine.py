@@ -33,7 +33,8 @@ class XlaEngine:
     A model in shards runs on as many devices, where there are so many, and else on one. A model of `packages`, by its
     name, runs by the functions that came with it, for the positions they are made for. Both take one sequence after the
     other; all others run on pages of KV cache, which take at most `cache_bytes`, or a quarter of the memory that is
-    available when they are loaded.
+    available when they are loaded. What these make way for goes to `host_bytes` of ordinary memory and from there to
+    `disk_bytes` of the disk, and comes back where that is faster than to compute it again (`paged.store`).
     """
 
     def __init__(
@@ -41,10 +42,13 @@ class XlaEngine:
         keep_programs: bool = True,
         packages: Mapping[str, PackagedModel] | None = None,
         cache_bytes: float | None = None,
+        host_bytes: float = 0.0,
+        disk_bytes: float = 0.0,
     ) -> None:
         self._keep_programs = keep_programs
         self._packages = packages or {}
         self._cache_bytes = cache_bytes
+        self._host_bytes, self._disk_bytes = host_bytes, disk_bytes
 
     @property
     def name(self) -> str:

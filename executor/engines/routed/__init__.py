@@ -1,0 +1,1 @@
+"""One model in several processes (or anywhere else), and a router before them. See `model` and `executor/routing`."""
