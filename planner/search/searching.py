@@ -121,24 +121,25 @@ class _Search:
     def _solved(self) -> Found:
         try:
             from .large import Large
+            from .solver import Solver
         except ImportError as error:
             raise SolverMissingError from error
         from .model import Model
 
         large = Large(self.known, self.seed) if self._large() and not self.first else None
         if large is not None and self.known.kept:
-            return self._proved(large.prepared(), large)
-        return self._proved(Model(self.reading))
+            return self._proved(Solver, large.prepared(), large)
+        return self._proved(Solver, Model(self.reading))
 
-    def _proved(self, model: Model, large: Large | None = None) -> Found:
+    def _proved(self, solvers: type[Solver], model: Model, large: Large | None = None) -> Found:
         """What the solver finds, from best to worse, until the time is over or nothing is left."""
         known, excluded, proven = self.known, set[tuple[int, ...]](), False
-        solver = self._solver(model)
+        solver = solvers(model.program, self.seed, self._upper())
         while known.left > 0:
             answer = self._answered(solver, model, large, fresh=not excluded)
             if large is not None and large.stale:
                 model = large.again()
-                solver = self._solver(model)
+                solver = solvers(model.program, self.seed, self._upper())
                 continue
             if answer.at is None:
                 proven = answer.closed
@@ -162,11 +163,9 @@ class _Search:
             return known.found(INFEASIBLE if proven else UNKNOWN)
         return known.found(OPTIMAL if proven or known.same(known.bound) else GAP)
 
-    def _solver(self, model: Model) -> Solver:
-        from .solver import Solver
-
-        upper = self.known.best if self.known.top == 1 else inf
-        return Solver(model.program, self.seed, upper * (1 + CLOSE))
+    def _upper(self) -> float:
+        """What is of use to the solver is not dearer."""
+        return (self.known.best if self.known.top == 1 else inf) * (1 + CLOSE)
 
     def _answered(self, solver: Solver, model: Model, large: Large | None, fresh: bool) -> Answer:
         """Solve once. Bounds are those of all choices only while none was excluded (`fresh`)."""
