@@ -71,8 +71,9 @@ def begin(
     head, found = new_head(deployment, backend, pipeline, name, __version__, kept=kept)
     if found:
         return None, found
-    place = "" if path else str(Path(file).absolute())
-    head = replace(head, file=place, source=source_digest(compiled), profile=profile, engines=dict(engines or {}))
+    lies = str(Path(file).absolute()) if file else ""
+    head = replace(head, file="" if path else lies, program=lies, source=source_digest(compiled))
+    head = replace(head, profile=profile, engines=dict(engines or {}))
     return create(path or folder() / f"{name}{SUFFIX}", head), ()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..executor.running import Approver, Question
     from ..planner.plan import Plan
 
-_USAGE = ("no-such-run", "input-again", "journal-program", "journal-unfinished")
+_USAGE = ("no-such-run", "no-such-record", "input-again", "journal-program", "journal-unfinished")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

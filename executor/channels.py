@@ -121,6 +121,11 @@ class Reader:
     def finished(self) -> bool:
         return self.channel.ended and self.position == self.channel.made
 
+    def lying(self) -> list[object]:
+        """What it has still to hand out, for who looks on."""
+        items = islice(self.channel.items, max(0, self.position - self.channel.base), None)
+        return [item.item if isinstance(item, _Tagged) else item for item in items]
+
     def hand_out(self) -> object:
         """The next item; it counts as taken only after `confirm`. That may let a producer go on at once, which
         notifies this reader again: whoever confirms has dealt with the item."""

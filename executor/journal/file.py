@@ -42,7 +42,8 @@ class Head:
     """What a run began with. `digest` is the graph's; `immediate` are the entries that ran at once, which decides how
     stages are fused; `settings` are the deployment's; `seed` is that of its luck, `salt` of its digests. `kept` are the
     labels whose values are written, `promises` what it was promised to take (`promised`). `file`,
-    `profile` and `engines` say how the command line comes to the program."""
+    `profile` and `engines` say how the command line comes to the program (`program` where it cannot be resumed, but
+    looked at)."""
 
     run: str
     pipeline: str
@@ -55,6 +56,7 @@ class Head:
     kept: tuple[str, ...] = ()
     promises: Sequence[Mapping[str, Any]] = ()
     file: str = ""
+    program: str = ""
     source: str = ""
     profile: str | None = None
     engines: Mapping[str, str] = field(default_factory=dict[str, str])

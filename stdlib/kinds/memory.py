@@ -38,8 +38,13 @@ class Memory:
         turns = await anyio.to_thread.run_sync(self._sessions.turns, context.session)
         now = anyio.current_time()
         began = now if context.began is None else context.began
-        wall = time.time() - max(0.0, now - began)
-        there = [t for t in turns if (self._stored[t.id] <= began if t.id in self._stored else t.at <= wall)]
+        today = time.time()
+        wall = today - max(0.0, now - began)
+        # A turn of another process is told by the wall clock, which may have been set back: what seems to be of days
+        # to come was there before that.
+        there = [
+            t for t in turns if (self._stored[t.id] <= began if t.id in self._stored else t.at <= wall or t.at > today)
+        ]
         return newest(there, self._limit, estimate_tokens)
 
     async def add(self, context: Context, messages: Sequence[Message]) -> tuple[Turn, ...]:

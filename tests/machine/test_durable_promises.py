@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -126,3 +128,17 @@ def test_opening_again_and_asking_are_not_counted() -> None:
         again: Durable
         again, _ = resumed(done, whole, cut, {"mail": "My money!"}, **slow)
         assert again.end.outcome.status == "done", (cut, again.end.outcome.problem)
+
+
+@pytest.mark.parametrize("step", [-86_400.0 * 400, 3600.0])
+def test_a_wall_clock_that_jumps_changes_nothing(shop: Compiled, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """Deadlines, promises, pauses and what is left of them after a resume go by a clock that only goes on."""
+    promises = promised(shop, "beside", 0.6)
+    slow: dict[str, Any] = {**options(shop), "backend": lambda: Made(shop, seconds={"slow": 0.35})}
+    before = [durable(shop, "beside", {"id": 1}, promises=promises, **slow)]
+    before += [resumed(shop, before[0], cut, {"id": 1}, **slow)[0] for cut in range(1, len(before[0].lines) + 1)]
+    jumped = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: 1.0e9 + step * next(jumped))
+    after = [durable(shop, "beside", {"id": 1}, promises=promises, **slow)]
+    after += [resumed(shop, after[0], cut, {"id": 1}, **slow)[0] for cut in range(1, len(after[0].lines) + 1)]
+    assert [each.lines for each in after] == [each.lines for each in before]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,28 @@ def test_a_run_sees_the_conversation_as_it_was_when_it_began(tmp_path: Path) -> 
             "MINE",
         ]
         assert await load(shelf, notes) == ["before", "BEFORE", "meanwhile", "MEANWHILE", "mine", "MINE"]
+
+    run(library(tmp_path), work)
+
+
+@pytest.mark.parametrize("years", [-3, 3])
+def test_a_wall_clock_that_is_set_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int) -> None:
+    """Another process stored a turn, and then the clock was set back, or forward; and once more during a run."""
+
+    async def work() -> None:
+        first = library(tmp_path)
+        await store(first, await opened(first), "before")
+        moved = [years * 365 * 86400.0]
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + moved[0])
+        second = library(tmp_path)
+        notes = await opened(second)
+        assert await load(second, notes) == ["before", "BEFORE"]
+        began = anyio.current_time()
+        moved[0] -= 86400.0
+        assert await load(second, notes, began=began) == ["before", "BEFORE"]
+        await store(second, notes, "after", began=began)
+        assert await load(second, notes) == ["before", "BEFORE", "after", "AFTER"]
 
     run(library(tmp_path), work)
 
