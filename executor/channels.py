@@ -20,6 +20,7 @@ wherever it waits, and wherever it would go on to.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -137,6 +138,26 @@ class Reader:
         channel.trim()
         return item
 
+    @property
+    def behind(self) -> int:
+        """How many items it could hand out."""
+        return 0 if self.closed else self.channel.made - self.position
+
+    def hand_out_several(self, most: int) -> tuple[object, ...]:
+        """The next items, at most so many; as `hand_out`."""
+        channel = self.channel
+        if channel.tagged:
+            return (self.hand_out(),)
+        start = self.position - channel.base
+        stop = min(start + most, len(channel.items))
+        if start == 0 and stop == len(channel.items):
+            items = tuple(channel.items)
+        else:
+            items = tuple(islice(channel.items, start, stop))
+        self.position += len(items)
+        channel.trim()
+        return items
+
     def confirm(self, count: int = 1) -> None:
         self.taken += count
         if self.given is not None:
@@ -236,6 +257,17 @@ class Channel:
         if not self.holds and self.producer is not None and (self.drops or all(reader.kept for reader in readers)):
             self.producer.more()
 
+    def push_several(self, items: Sequence[object]) -> None:
+        """As `push` of each, without epochs. No channel that drops its oldest takes several."""
+        if self.ended or self.abandoned:
+            return
+        self.made += len(items)
+        self.items.extend(items)
+        for reader in tuple(self.readers):
+            reader.sink.notify()
+        if not self.holds and self.producer is not None and all(reader.kept for reader in self.readers):
+            self.producer.more()
+
     def end(self) -> None:
         if not self.ended and not self.abandoned:
             self.ended = True
@@ -314,6 +346,9 @@ class Channel:
         for reader in self.readers:
             if reader.position < lowest:
                 lowest = reader.position
+        if lowest == self.made:
+            self.items.clear()
+            self.base = lowest
         while self.base < lowest:
             self.items.popleft()
             self.base += 1

@@ -73,10 +73,13 @@ class Runner(ABC):
 
 class Running:
     """An async iterator of a run's frames, the last of which is `End`. Leaving an `async with` of it early cancels the
-    run and waits until its last stage is gone."""
+    run and waits until its last stage is gone. While more items are there, `bunch` of them are told at once that were
+    taken."""
 
-    def __init__(self, shell: Shell, number: int) -> None:
+    def __init__(self, shell: Shell, number: int, bunch: int = 1) -> None:
         self._shell = shell
+        self._bunch = bunch
+        self._taken = 0
         self.number = number
         self.end: End | None = None
         self.over = anyio.Event()
@@ -105,7 +108,10 @@ class Running:
             await self._more.wait()
         frame, reader = self._frames.popleft()
         if reader:
-            self._shell.taken(reader)
+            self._taken += 1
+            if self._taken >= self._bunch or not self._frames:
+                taken, self._taken = self._taken, 0
+                self._shell.taken(reader, taken)
         return frame
 
     async def __aenter__(self) -> Running:

@@ -24,6 +24,7 @@ from typing import Any, cast
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from ..ir.graph import walk
 from . import observers as watch
 from .asking import People
 from .backends import Backend
@@ -73,7 +74,8 @@ class Shell(Runner):
     ) -> None:
         deployment = replace(deployment, graph=fused_for(deployment.graph, backend))
         self.deployment = deployment
-        self._machine = Machine(deployment, luck)
+        self._in_turns = self._bunches()
+        self._machine = Machine(deployment, luck, bunches=self._in_turns)
         self._backend = backend
         self._watchers = Watchers(observers)
         self._now = clock.now
@@ -89,7 +91,8 @@ class Shell(Runner):
         self._timer = Timer(clock, self._tell)
         self._people = People(self._tell, self._now, self._spawn)
         self._stages = Stages(
-            self, backend, Shapes.of(deployment.graph), self._watchers, self._now, self._tell, self._spawn, self._keep
+            *(self, backend, Shapes.of(deployment.graph), self._watchers, self._now),
+            *(self._tell, self._spawn, self._keep, self._in_turns),
         )
         self._at_once = self._stages.at_once
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -100,6 +103,7 @@ class Shell(Runner):
             orders.LetGo: self._let_go_early,
             orders.Grant: self._stages.grant,
             orders.Deliver: self._stages.deliver,
+            orders.DeliverItems: self._stages.deliver_several,
             orders.DeliverEnd: self._stages.deliver_end,
             orders.Withdraw: self._withdraw,
             orders.AskPerson: self._people.ask,
@@ -176,8 +180,14 @@ class Shell(Runner):
         self._tell(events.RunRequested(now, running.number, pipeline, values, timeout, session))
         return running
 
+    def _bunches(self) -> bool:
+        """Whether items may be told in bunches: what is interrupted is known item by item."""
+        pipelines = self.deployment.graph.pipelines
+        return not any(each.name == "agent.interruptible" for one in pipelines for each in walk(one.body))
+
     def _running(self, number: int) -> Running:
-        return Running(self, number)
+        # What is on its way to the caller is a quarter of a buffer; half of that is told at once.
+        return Running(self, number, (self.deployment.buffer + 7) // 8 if self._in_turns else 1)
 
     def interrupt(self) -> None:
         """Stop every run; each ends with the outcome `interrupted`. May be called from a signal handler of the loop."""
@@ -188,9 +198,9 @@ class Shell(Runner):
         if run in self._runs:
             self._tell(events.CancelRequested(self._now(), run))
 
-    def taken(self, reader: int) -> None:
-        """For `Running` and `InputStream`: an item was read."""
-        self._tell(events.Taken(self._now(), reader))
+    def taken(self, reader: int, count: int = 1) -> None:
+        """For `Running` and `InputStream`: so many items were read."""
+        self._tell(events.Taken(self._now(), reader, count))
 
     def close_reader(self, reader: int) -> None:
         self._tell(events.ReaderClosed(self._now(), reader))

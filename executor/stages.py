@@ -5,8 +5,9 @@ what becomes of it. No exception leaves a stage's task, so nobody meets an excep
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -18,6 +19,7 @@ from .kinds import Usage
 from .machine import events, orders
 from .observers import Watchers
 from .streams import Credits, InputStream
+from .turns import InTurns, Turn
 from .values import Shapes
 
 if TYPE_CHECKING:
@@ -29,13 +31,14 @@ _LOG = logging.getLogger(__name__)
 class _Live:
     """A stage that runs: the scope that stops it, the credits that hold it back, the streams that it reads."""
 
-    __slots__ = ("credits", "items", "readers", "run", "scope", "stage", "stopped", "usage")
+    __slots__ = ("credits", "items", "readers", "run", "scope", "stage", "stopped", "turn", "usage")
 
-    def __init__(self, run: int, stage: str, credits: int) -> None:
+    def __init__(self, run: int, stage: str, credits: int, turn: Turn | None) -> None:
         self.run = run
         self.stage = stage
         self.scope = anyio.CancelScope()
-        self.credits = Credits(credits)
+        self.turn = turn
+        self.credits = Credits(credits, turn)
         self.readers: list[int] = []
         self.usage = Usage()
         self.items = 0
@@ -43,7 +46,8 @@ class _Live:
 
 
 class Stages:
-    """Does what the machine orders of stages and streams. `keep` is given each result of a run."""
+    """Does what the machine orders of stages and streams. `keep` is given each result of a run. `in_turns`: what a
+    stage makes and takes is told when it waits, and not item by item."""
 
     def __init__(
         self,
@@ -55,7 +59,9 @@ class Stages:
         tell: Callable[[events.Event], None],
         spawn: Callable[..., None],
         keep: Callable[[int, object], None],
+        in_turns: bool,
     ) -> None:
+        self._in_turns = in_turns
         self._shell = shell
         self._backend = backend
         self._shapes = shapes
@@ -74,13 +80,14 @@ class Stages:
     def start(self, order: orders.StartStage) -> None:
         if not (order.streams or order.reads) and self.at_once.start(order):
             return
-        live = _Live(order.run, order.operation.id, order.credits)
+        turn = self._turn(order.stage) if order.streams or order.reads else None
+        live = _Live(order.run, order.operation.id, order.credits, turn)
         self._live[order.stage] = live
         arguments: dict[str, object] = {}
         for name, value in order.arguments.items():
             if isinstance(value, orders.StreamInput):
                 live.readers.append(value.reader)
-                self._streams[value.reader] = arguments[name] = InputStream(self._shell, value.reader)
+                self._streams[value.reader] = arguments[name] = InputStream(self._shell, value.reader, turn)
             else:
                 arguments[name] = value
 
@@ -117,7 +124,9 @@ class Stages:
         over: events.Event | None = None
         try:
             with live.scope:
-                value = await self._backend.run(call)
+                work = self._backend.run(call)
+                turn = live.turn
+                value = await (work if turn is None else InTurns(cast("Coroutine[Any, Any, object]", work), turn))
                 self._keep(live.run, value)
                 over = events.StageEnded(self._now(), call.number, value, live.usage.counts)
         except KeyboardInterrupt:
@@ -131,7 +140,7 @@ class Stages:
             self._over(call.number, live, over)
 
     def start_input(self, order: orders.StartInput) -> None:
-        live = _Live(order.run, order.name, order.credits)
+        live = _Live(order.run, order.name, order.credits, None)
         self._live[order.stage] = live
         self._spawn(self._input, order, live, self._sources.pop((order.run, order.name)))
 
@@ -159,7 +168,23 @@ class Stages:
         live.items += 1
         if live.items == 1 and self._watchers:
             self._watchers.tell(lambda o: o.first_item(watch.FirstItem(live.run, number, live.stage, now)))
-        self._tell(events.StageItem(now, number, item))
+        turn = live.turn
+        if turn is not None and turn.going:
+            turn.made.append(item)
+        else:
+            self._tell(events.StageItem(now, number, item))
+
+    def _turn(self, number: int) -> Turn | None:
+        return Turn(self._now, partial(self._told, number)) if self._in_turns else None
+
+    def _told(self, number: int, made: list[object], taken: dict[int, int]) -> None:
+        now = self._now()
+        for reader, count in taken.items():
+            self._tell(events.Taken(now, reader, count))
+        if len(made) == 1:
+            self._tell(events.StageItem(now, number, made[0]))
+        elif made:
+            self._tell(events.StageItems(now, number, made))
 
     def _over(self, number: int, live: _Live, over: events.Event | None) -> None:
         """The stage's task is leaving. Without an event it was cancelled: by us, or together with the whole shell."""
@@ -197,6 +222,11 @@ class Stages:
         stream = self._streams.get(order.reader)
         if stream is not None:
             stream.put(order.item)
+
+    def deliver_several(self, order: orders.DeliverItems) -> None:
+        stream = self._streams.get(order.reader)
+        if stream is not None:
+            stream.put_several(order.items)
 
     def deliver_end(self, order: orders.DeliverEnd) -> None:
         stream = self._streams.get(order.reader)

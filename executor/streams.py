@@ -5,6 +5,7 @@ reads. What they count is decided by the machine; here is only the waiting.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,25 +13,32 @@ from anyio.lowlevel import checkpoint
 
 if TYPE_CHECKING:
     from .shell import Shell
+    from .turns import Turn
 
 
 class Credits:
-    """How many items a stage may still make."""
+    """How many items a stage may still make. Without a `turn` others run between any two."""
 
-    __slots__ = ("_left", "_more")
+    __slots__ = ("_left", "_more", "_turn")
 
-    def __init__(self, credits: int) -> None:
+    def __init__(self, credits: int, turn: Turn | None) -> None:
         self._left = credits
+        self._turn = turn
         self._more: anyio.Event | None = None
 
     async def ready(self) -> None:
-        """Returns when an item may be made. Always lets others run, so that an item is read before the next is made and
+        """Returns when an item may be made. Lets others run every now and then, so that what was made is read soon, and
         a producer that never waits can be stopped."""
+        turn = self._turn
         if self._left > 0:
+            if turn is not None and turn.in_a_row():
+                return
             await checkpoint()
         while self._left <= 0:
             self._more = anyio.Event()
             await self._more.wait()
+        if turn is not None:
+            turn.waited = False
 
     def spend(self) -> None:
         self._left -= 1
@@ -45,11 +53,12 @@ class Credits:
 class InputStream:
     """A stream argument of a stage. Read by one task at a time; leaving it unread to the end is fine."""
 
-    __slots__ = ("_closed", "_ended", "_items", "_more", "_number", "_shell")
+    __slots__ = ("_closed", "_ended", "_items", "_more", "_number", "_shell", "_turn")
 
-    def __init__(self, shell: Shell, number: int) -> None:
+    def __init__(self, shell: Shell, number: int, turn: Turn | None) -> None:
         self._shell = shell
         self._number = number
+        self._turn = turn
         self._items: deque[object] = deque()
         self._more: anyio.Event | None = None
         self._ended = False
@@ -59,13 +68,17 @@ class InputStream:
         return self
 
     async def __anext__(self) -> object:
+        turn = self._turn
         while not self._items:
             if self._ended:
                 raise StopAsyncIteration
             self._more = anyio.Event()
             await self._more.wait()
+            if turn is not None:
+                turn.waited = False
         item = self._items.popleft()
-        self._shell.taken(self._number)
+        if turn is None or not turn.take(self._number):
+            self._shell.taken(self._number)
         return item
 
     async def aclose(self) -> None:
@@ -80,6 +93,12 @@ class InputStream:
         """For the shell."""
         if not self._closed:
             self._items.append(item)
+            self._wake()
+
+    def put_several(self, items: Iterable[object]) -> None:
+        """For the shell."""
+        if not self._closed:
+            self._items.extend(items)
             self._wake()
 
     def withdraw(self, places: tuple[int, ...]) -> None:

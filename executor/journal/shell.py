@@ -102,7 +102,7 @@ class DurableShell(Shell):
             raise RuntimeError("a journal holds one run")
         return super().start(pipeline, inputs, timeout, session=session, approve=approve)
 
-    def _in_turns(self) -> bool:
+    def _bunches(self) -> bool:
         return False  # each item has a record of its own
 
     # --- the journal ---
@@ -155,11 +155,12 @@ class DurableShell(Shell):
         """The caller is through with an item."""
         self._log.append(Given(self._now(), seq))
 
-    def taken(self, reader: int) -> None:
-        if self._retaken.get(reader):
-            self._retaken[reader] -= 1
-        else:
-            super().taken(reader)
+    def taken(self, reader: int, count: int = 1) -> None:
+        known = min(self._retaken.get(reader, 0), count)
+        if known:
+            self._retaken[reader] -= known
+        if count > known:
+            super().taken(reader, count - known)
 
     # --- what is put out ---
 

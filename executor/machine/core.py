@@ -54,10 +54,14 @@ class Timed(Protocol):
 
 
 class Machine:
-    """Runs the pipelines of one deployment. `luck` gives numbers from 0 to 1, for the jitter of retries. The attributes
-    are for the files of this folder, not for callers."""
+    """Runs the pipelines of one deployment. `luck` gives numbers from 0 to 1, for the jitter of retries; with `bunches`
+    it may order several items to be delivered at once. The attributes are for the files of this folder, not for
+    callers."""
 
-    def __init__(self, deployment: Deployment, luck: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, deployment: Deployment, luck: Callable[[], float] | None = None, *, bunches: bool = False
+    ) -> None:
+        self.bunches = bunches
         self.deployment = deployment
         self.shapes = Shapes.of(deployment.graph)
         self.codes = Codes(self.shapes)
@@ -87,6 +91,7 @@ class Machine:
             events.HandleOpened: self.handles.opened,
             events.HandleFailed: self.handles.failed,
             events.StageItem: self._stage_item,
+            events.StageItems: self._stage_items,
             events.StageEnded: self._stage_ended,
             events.StageFailed: self._stage_failed,
             events.StageStopped: self._stage_stopped,
@@ -227,6 +232,15 @@ class Machine:
         if channel is None or channel.made >= started.granted:
             raise ProtocolError(f"{started.name} made an item that it had no credit for")
         started.item(event.item, event.at)
+
+    def _stage_items(self, event: events.StageItems) -> None:
+        started = self.stages.get(event.stage)
+        if started is None or started.stopping:
+            return
+        channel, items = started.channel, event.items
+        if channel is None or channel.made + len(items) > started.granted:
+            raise ProtocolError(f"{started.name} made items that it had no credit for")
+        started.several(items, event.at)
 
     def _stage_ended(self, event: events.StageEnded) -> None:
         started = self._gone(event)

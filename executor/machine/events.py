@@ -6,7 +6,7 @@ because a stop and an end may cross on their way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal
 
@@ -49,6 +49,15 @@ class StageItem:
     at: float
     stage: int
     item: object
+
+
+@message
+class StageItems:
+    """The same of several that were made in one go, for each of which it had a credit."""
+
+    at: float
+    stage: int
+    items: Sequence[object]
 
 
 @message
@@ -128,6 +137,7 @@ Event = (
     | HandleOpened
     | HandleFailed
     | StageItem
+    | StageItems
     | StageEnded
     | StageFailed
     | StageStopped

@@ -211,6 +211,11 @@ class Feed:
                 self._begin(slot)
                 continue
             target.stage = reader.channel.stage
+            if reader.behind > 1 and self._plain(slot, reader):
+                items = reader.hand_out_several(target.room())
+                target.push_several(items)
+                reader.confirm(len(items))
+                continue
             item = reader.hand_out()
             self._push(item, slot.tag if reader.epoch is None else self._joined(slot.tag, reader.epoch))
             reader.confirm()
@@ -221,6 +226,10 @@ class Feed:
             begins, slot.begins = slot.begins, None
             begins()
         return True
+
+    def _plain(self, slot: Slot, reader: Reader) -> bool:
+        """Whether nobody asks about single items of its stream."""
+        return self.watcher is None and slot.tag is None and not reader.channel.tagged and not self.target.drops
 
     def _begin(self, slot: Slot) -> None:
         """The first item is about to leave: all around it hear of it. They may kill any slot but this."""

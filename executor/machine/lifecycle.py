@@ -78,8 +78,9 @@ class Lifecycle:
             else:
                 root.values[argument.id] = given.default
         if isinstance(prepared.pipeline.result, StreamType):
-            # One item at a time: what waits for the caller waits in the channel that made it.
-            output = Channel(1, prepared.pipeline.name)
+            # What waits for the caller waits in the channel that made it: one item at a time is on its way, or few
+            # where nothing is ever interrupted.
+            output = Channel((run.buffer + 3) // 4 if self._machine.bunches else 1, prepared.pipeline.name)
             output.hold(kept=False)
             run.output = Port(run, output, kept=False, stage=None)
             root.sends = Feed(output, lambda: None).root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -83,6 +83,14 @@ class Grant:
 class Deliver:
     reader: int
     item: object
+
+
+@message
+class DeliverItems:
+    """Several at once, the oldest first."""
+
+    reader: int
+    items: Sequence[object]
 
 
 @message
@@ -253,6 +261,7 @@ Order = (
     | StopStage
     | Grant
     | Deliver
+    | DeliverItems
     | DeliverEnd
     | Withdraw
     | AskPerson

@@ -3,14 +3,14 @@ of a run) holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...ir.graph import Operation
 from .. import problems
 from ..channels import Channel, Epoch, Reader
 from .faults import Failure
-from .orders import Deliver, DeliverEnd, Grant, Withdraw
+from .orders import Deliver, DeliverEnd, DeliverItems, Grant, Withdraw
 
 if TYPE_CHECKING:
     from .dues import Watch
@@ -40,11 +40,13 @@ class Port:
         machine = self.run.machine
         if self.run.outcome is not None:
             return
-        while reader.ready and reader.position - reader.taken < reader.channel.bound:
+        while reader.ready and (room := reader.channel.bound - (reader.position - reader.taken)) > 0:
             if self.stage is None:
                 machine.emit(self, reader.hand_out(), reader.channel.stage)
-            else:
+            elif not machine.bunches or room == 1 or reader.behind == 1:
                 machine.orders.append(Deliver(self.number, reader.hand_out()))
+            else:
+                machine.orders.append(DeliverItems(self.number, reader.hand_out_several(room)))
         if reader.finished and not self.ended:
             self.ended = True
             if self.stage is not None:
@@ -150,6 +152,28 @@ class Started:
             # It comes of what was interrupted. The credit was used all the same.
             self.granted -= 1
             self.more()
+        self._used(at)
+
+    def several(self, items: Sequence[object], at: float) -> None:
+        """It made these in one go, for each of which it had a credit."""
+        channel = self.channel
+        assert channel is not None
+        if self.epoch is not None or channel.drops:
+            for item in items:
+                self.item(item, at)
+            return
+        if not self.items:
+            self.first_item = at
+            if self.watch is not None:
+                self.watch.first()
+        self.items += len(items)
+        channel.push_several(items)
+        self._used(at)
+
+    def _used(self, at: float) -> None:
+        """Whether it has a credit left."""
+        channel = self.channel
+        assert channel is not None
         if channel.made >= self.granted and not self.held and not self.stopping:
             self.held = True
             if self.deadline is not None:

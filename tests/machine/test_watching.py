@@ -52,7 +52,7 @@ async def test_a_trace_has_every_stage_on_a_lane_of_its_own_run(tmp_path: Path) 
         await heard(trace, runs=3)
     spans = spans_of(path)
     runs = [span for span in spans if span["cat"] == "run"]
-    assert [span["pid"] for span in runs] == [1, 2, 3] and {span["args"]["status"] for span in runs} == {"done"}
+    assert {span["pid"] for span in runs} == {1, 2, 3} and {span["args"]["status"] for span in runs} == {"done"}
     decodes = [span for span in spans if span["cat"] == "llm:decode"]
     assert [span["args"]["items"] for span in decodes] == [3, 3, 3]
     assert all(span["args"]["first item after ms"] * 1e3 <= span["dur"] + 1 for span in decodes)
