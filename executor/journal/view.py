@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ...base.audio import Audio
@@ -182,7 +182,7 @@ class View:
             course.count,
             course.at,
             self._said,
-            tuple(self._runs[stage] for stage in sorted(self._runs)),
+            tuple(replace(self._runs[stage]) for stage in sorted(self._runs)),
             tuple(self._waiting()),
             tuple(self._question(question) for question in course.questions.values()),
             tuple(course.opening),
