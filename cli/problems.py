@@ -4,7 +4,7 @@ slug has a page in `docs/problems/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..base.problems import Problem
 from ..base.suggest import suggest
@@ -272,3 +272,28 @@ def worker_wire(why: str, name: str) -> Problem:
         f"this worker could not take part ({name}): {why}",
         hint="look at the address, and whether both have credentials of one authority",
     )
+
+
+def no_such_way(way: str, ways: Sequence[str]) -> Problem:
+    return Problem("no-such-way", f"there is no way to run --on {way}", hint=f"ways are {', '.join(ways)}")
+
+
+def only_placed(option: str) -> Problem:
+    title = f"--{option} says something of workers, and there are none in a run on one process"
+    return Problem("only-placed", title, hint="add --on processes")
+
+
+def not_placed_yet(option: str) -> Problem:
+    title = f"a run whose stages stand in several processes takes no --{option}"
+    return Problem("not-placed-yet", title, hint="leave --on processes away: one process runs the whole program")
+
+
+def not_instances(word: str) -> Problem:
+    return Problem("not-instances", f"--instances {word!r} says no number of workers", hint="for example gpu=2")
+
+
+def no_such_worker_tier(tier: str, tiers: Sequence[str], home: str) -> Problem:
+    meant = suggest(tier, tiers)
+    said = f"tiers with workers are {', '.join(tiers)}" if tiers else f"every stage is on {home}, which is this process"
+    hint = f"did you mean {meant!r}?" if meant else said
+    return Problem("no-such-worker-tier", f"no stage of this run is on a tier {tier!r} with workers", hint=hint)

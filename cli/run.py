@@ -7,19 +7,17 @@ Beside it, on stderr, what the plan predicted and what was measured. `--json` gi
 from __future__ import annotations
 
 import argparse
-import json
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.audio import Audio
 from ..base.problems import OutsideError, Problem, has_errors
 from ..lang.types import StreamType
 from ..stdlib.store import silent
-from . import durable
+from . import durable, placed
 from . import problems as words
 from .asking import CHOICES, approver
 from .console import Console, Exit, measuring
@@ -28,6 +26,7 @@ from .observing import configure as configure_observing
 from .observing import observers
 from .packaged import configure as configure_packages
 from .packaged import is_folder, open_packaged
+from .showing import code_of, last_line, show, worth_showing
 from .sound import SoundOut
 from .tapes import configure as configure_tapes
 from .tapes import open_tapes, tell_recorded
@@ -38,11 +37,9 @@ if TYPE_CHECKING:
     from ..engine_choice import Choice
     from ..executor.frames import End
     from ..executor.journal.file import Journal
-    from ..executor.running import Running
     from ..ir.graph import GraphPipeline
     from ..planner.hardware import Machine
     from ..planner.plan import Plan
-    from ..planner.report import Compared
     from ..tapes import Recording, Tape
 
 
@@ -57,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "values", nargs="*", default=[], metavar="name=value", help="inputs: question=…, @file, @- for stdin"
     )
     parser.add_argument("--input", metavar="FILE", help="a JSON object with inputs; - for stdin")
-    parser.add_argument("--on", choices=("local",), default="local", help="where stages run (this machine)")
+    placed.configure(parser)
     parser.add_argument("--plan", metavar="FILE", help="run by this plan (agentlang plan --out FILE)")
     parser.add_argument("--timeout", metavar="TIME", help="stop after this time: 30s, 500ms, 2min")
     parser.add_argument("--session", metavar="NAME", help="whose memory to use; a session with a name is kept")
@@ -81,7 +78,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     timeout, wrong = seconds("--timeout", arguments.timeout)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
-    wrong = durable.usage(arguments)
+    wrong = durable.usage(arguments) or placed.usage(arguments)
     if wrong:
         return console.fail((wrong,), {}, Exit.USAGE)
     progress = silent if arguments.quiet else Watch(console)
@@ -124,6 +121,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return run.resumed(journal)
     if again:
         return run.again()
+    if arguments.on != "local":
+        return placed.execute(arguments, target, inputs, timeout, console)
     tapes = open_tapes(arguments, [Path(target.compiled.program.source.path).name], console)
     if isinstance(tapes, int):
         return tapes
@@ -206,16 +205,16 @@ class _Run:
             record.interrupted()
         compared = compare(target.compiled, planned, end, machine) if done else ()
         if console.json:
-            console.line(_last_line(end, compared))
+            console.line(last_line(end, compared))
         elif compared and not arguments.quiet:
-            console.note("\n" + comparison_text(_worth_showing(compared, end)))
+            console.note("\n" + comparison_text(worth_showing(compared, end)))
         if end.blame and not console.json and not arguments.quiet:
             console.note("\n" + "\n\n".join(map(blame_text, end.blame)))
         if journal is not None:
             durable.over(journal, end, arguments, console)
         if done:
             learn(target.compiled, target.pipeline, machine, end)
-        return _code(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
+        return code_of(end, arguments.enforce_goal and any(c.met is False for c in compared), console)
 
     def replayed(self, tape: Tape) -> int:
         """Run from a cassette: its times say nothing of this machine. A call that is not there fails the command even
@@ -223,11 +222,11 @@ class _Run:
         missing: list[Problem] = []
         end = self._end(replay=tape, missing=missing.append)
         if self.console.json:
-            self.console.line(_last_line(end, ()))
+            self.console.line(last_line(end, ()))
         caught = tuple(p for p in dict.fromkeys(missing) if p != end.outcome.problem)
         if caught and not self.console.json:
             self.console.problems(caught, self.target.sources)
-        return Exit.OUTSIDE if missing else _code(end, False, self.console)
+        return Exit.OUTSIDE if missing else code_of(end, False, self.console)
 
     def resumed(self, journal: Journal) -> int:
         """Go on with a durable run. What was predicted for it is not held against what several processes took."""
@@ -247,11 +246,11 @@ class _Run:
         except OutsideError as error:
             return console.fail((error.problem,), target.sources, durable.code_of(error))
         if console.json:
-            console.line(_last_line(end, ()))
+            console.line(last_line(end, ()))
         elif end.blame and not self.arguments.quiet:
             console.note("\n" + "\n\n".join(map(blame_text, end.blame)))
         durable.over(journal, end, self.arguments, console)
-        return _code(end, durable.missed(journal, end), console)
+        return code_of(end, durable.missed(journal, end), console)
 
     def again(self) -> int:
         """Give the frames of a run that a journal holds."""
@@ -275,10 +274,10 @@ class _Run:
                 return console.fail((durable.unfinished(journal),), target.sources, Exit.USAGE)
         except OutsideError as error:
             return console.fail((error.problem,), target.sources, durable.code_of(error))
-        end = anyio.run(partial(_show, durable.replayed(replayed.frames()), target, console, None))
+        end = anyio.run(partial(show, durable.replayed(replayed.frames()), target, console, None))
         if console.json:
-            console.line(_last_line(end, ()))
-        return _code(end, False, console)
+            console.line(last_line(end, ()))
+        return code_of(end, False, console)
 
     def _end(self, journal: Journal | None = None, **tapes: Any) -> End:
         from functools import partial
@@ -307,112 +306,7 @@ class _Run:
                 raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
             named = journal.head.run if journal is not None and journal.head.file else None
             try:
-                return anyio.run(partial(_show, running, self.target, self.console, sound, named))
+                return anyio.run(partial(show, running, self.target, self.console, sound, named))
             finally:
                 if sound is not None:
                     sound.close()
-
-
-async def _show(
-    running: AbstractAsyncContextManager[Running],
-    target: Target,
-    console: Console,
-    sound: SoundOut | None,
-    durable_run: str | None = None,
-) -> End:
-    from ..executor.frames import End, Item, ProblemFrame, Start, frame_json
-    from ..executor.values import Shapes, with_units
-
-    graph = target.compiled.graph
-    result = graph.pipeline(target.pipeline).result
-    item = result.element if isinstance(result, StreamType) else result
-    shapes = Shapes.of(graph)
-    text = False
-    last: End | None = None
-    unheard = 0.0
-    async with running as frames:
-        async for frame in frames:
-            if sound is not None and isinstance(frame, Item) and isinstance(frame.output, Audio):
-                await sound.write(frame.output)
-            if isinstance(frame, End):
-                last = frame
-            elif console.json and isinstance(frame, Start) and durable_run is not None:
-                console.line({**frame_json(frame), "resume": durable_run})
-            elif console.json:
-                console.line(frame_json(frame))
-            elif isinstance(frame, Item) and isinstance(frame.output, Audio):
-                unheard += frame.output.seconds
-            elif isinstance(frame, Item) and isinstance(frame.output, str):
-                text = True
-                console.print(frame.output, end="")
-            elif isinstance(frame, Item):
-                shown = with_units(frame.output, item, shapes)
-                if isinstance(shown, str):
-                    console.print(shown)
-                else:
-                    console.line(shown)
-            elif isinstance(frame, ProblemFrame):
-                if text:
-                    console.print()
-                    text = False
-                console.problems((frame.problem,), target.sources)
-    assert last is not None, "a run ends with End"
-    if text:
-        console.print()
-    value = last.outcome.value
-    if isinstance(value, Audio):
-        unheard += value.seconds
-        if sound is not None:
-            await sound.write(value)
-    if unheard and sound is None and not console.json:
-        console.note(f"{unheard:.1f} s of sound, which --out FILE keeps (- plays them: | aplay -f S16_LE -r RATE)")
-    if isinstance(value, Audio):
-        return last
-    if not console.json and last.outcome.status == "done" and not last.timings.items:
-        _print_value(with_units(last.outcome.value, item, shapes), console)
-    return last
-
-
-def _worth_showing(compared: Sequence[Compared], end: End) -> list[Compared]:
-    """The promises, and the stages that took a hundredth of the run or more."""
-    stages = {timing.stage for timing in end.timings.stages}
-    return [row for row in compared if row.name not in stages or row.measured >= 0.01 * end.timings.finish]
-
-
-def _last_line(end: End, compared: Sequence[Compared]) -> dict[str, object]:
-    """The end frame: what the run cost, the terms of its goal, and each stage predicted beside measured."""
-    from ..executor.frames import frame_json
-    from ..planner.report import comparison_json
-
-    stages = {timing.stage for timing in end.timings.stages}
-    cost = next((row.measured for row in compared if row.name == "cost"), 0.0)
-    terms = comparison_json([row for row in compared if row.name not in stages])
-    line = frame_json(replace(end, usage={**end.usage, "dollars": cost}, goal=terms))
-    line["stages"] = comparison_json([row for row in compared if row.name in stages])
-    return line
-
-
-def _print_value(value: object, console: Console) -> None:
-    from ..executor.values import to_json
-
-    if isinstance(value, str):
-        console.print(value)
-    elif value is not None:
-        console.print(json.dumps(to_json(value), ensure_ascii=False, indent=2))
-
-
-_LATE = ("slice-used", "not-admitted")
-
-
-def _code(end: End, missed: bool, console: Console) -> int:
-    match end.outcome.status:
-        case "done":
-            return Exit.ERRORS if missed else Exit.DONE
-        case "interrupted" | "cancelled":
-            if not console.json:
-                console.note("interrupted")
-            return Exit.INTERRUPTED
-        case "failed":
-            problem = end.outcome.problem
-            # The promise was not kept, as if the run had gone on and missed it.
-            return Exit.ERRORS if problem is not None and problem.slug in _LATE else Exit.OUTSIDE

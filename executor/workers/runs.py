@@ -89,7 +89,7 @@ class PlacedRun:
                     continue
                 waited = self._began - self._since
                 if waited > 0:
-                    frame = replace(frame, timings=replace(frame.timings, finish=frame.timings.finish + waited))
+                    frame = replace(frame, timings=_later(frame.timings, waited))
                 self._last = []
                 return frame
             if dropped or (isinstance(frame, Start) and self._started):
@@ -169,6 +169,12 @@ class PlacedRun:
         """The attempt that was abandoned is through."""
         self.whole = None
         self._changed.set()
+
+
+def _later(timings: Timings, waited: float) -> Timings:
+    """As from the start of the run, where its workers had to be waited for, or an attempt was lost."""
+    first = None if timings.first_item is None else timings.first_item + waited
+    return replace(timings, finish=timings.finish + waited, opening=timings.opening + waited, first_item=first)
 
 
 def _remembered(approve: Approver | None) -> Approver | None:
