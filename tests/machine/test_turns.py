@@ -30,7 +30,7 @@ Arguments = Mapping[str, Any]
 
 
 class Counting:
-    """A source of so many numbers, of which each that is in `slow` takes a second; a stage that passes them on, one that
+    """A source of so many numbers, of which each in `slow` takes a second; a stage that passes them on, one that
     does so by tasks of its own, and one that ends after three."""
 
     def __init__(self, count: int, slow: frozenset[int] = frozenset()) -> None:
