@@ -91,11 +91,11 @@ def _line(name: str, line: int, planned: bool, console: Console) -> int:
     stages = _placed(checked.program, facts, line) if planned else []
     if console.json:
         document = {"file": name, "line": line, "facts": [_json(fact) for fact in facts]}
-        console.document({**document, "stages": [_stage_json(stage) for stage in stages]})
+        console.document({**document, "stages": [_stage_json(cell, stage) for cell, stage in stages]})
         return Exit.DONE
     console.print("\n\n".join("\n".join(_text(fact)) for fact in facts))
-    for stage in stages:
-        console.print("\n" + "\n".join(_stage(stage)))
+    for cell, stage in stages:
+        console.print("\n" + "\n".join(_stage(cell, stage)))
     return Exit.DONE
 
 
@@ -123,11 +123,13 @@ def _nearest(program: Program, source: Source, line: int) -> int | None:
     return min(lines, key=lambda other: (other < line, abs(other - line)), default=None)
 
 
-def _placed(program: Program, facts: Iterable[Fact], line: int) -> list[StagePlan]:
-    """The stages of the plan that come from this line. Best effort: a program without a plan still has its facts."""
-    from ..api import choose, compile, plan
+def _placed(program: Program, facts: Iterable[Fact], line: int) -> list[tuple[str, StagePlan]]:
+    """The stages of the plan that come from this line, each with the cell that it is in, if there are several. Best
+    effort: a program without a plan still has its facts."""
+    from ..api import choose, compile, plan_in_cells
     from ..base.problems import OutsideError
     from ..planner import hardware
+    from ..planner.cells.plan import placements
     from ..stdlib.library import Library
 
     machine = hardware.load()
@@ -141,8 +143,9 @@ def _placed(program: Program, facts: Iterable[Fact], line: int) -> list[StagePla
     try:
         compiled, _ = compile(program, Library(Path(path).parent), plain=True)
         for name in names if compiled is not None else ():
-            made, _ = plan(compiled, name, machine) if compiled is not None else (None, ())
-            found = [s for s in made.stages if _in_line(s.place, path, line)] if made is not None else []
+            made, _ = plan_in_cells(compiled, name, machine) if compiled is not None else (None, ())
+            parts = placements(made) if made is not None else ()
+            found = [(cell, s) for cell, part in parts for s in part.stages if _in_line(s.place, path, line)]
             if found:
                 return found
     except OutsideError:
@@ -215,12 +218,13 @@ def _prompt(prompt: Prompt) -> Iterator[str]:
         yield f"    the answer can only be a JSON document of type {prompt.answer}"
 
 
-def _stage(stage: StagePlan) -> Iterator[str]:
+def _stage(cell: str, stage: StagePlan) -> Iterator[str]:
     from ..planner.figures import show_value
 
     time = stage.time
     between = f"between {show_value(time.low, 's')} and {show_value(time.high, 's')}"
-    yield f"stage {stage.id} on tier {stage.tier}: {show_value(time.value, 's')} each, {between}"
+    where = f"tier {stage.tier} in {cell}" if cell else f"tier {stage.tier}"
+    yield f"stage {stage.id} on {where}: {show_value(time.value, 's')} each, {between}"
     yield f"  {stage.executions:.3g} times a run"
     for term in time.terms:
         yield f"  {term.name}  {show_value(term.value, term.unit)}  {term.detail}".rstrip()
@@ -277,11 +281,12 @@ def _number(bound: Bound) -> float | None:
     return number if number is not None and isfinite(number) else None
 
 
-def _stage_json(stage: StagePlan) -> dict[str, object]:
+def _stage_json(cell: str, stage: StagePlan) -> dict[str, object]:
     time = stage.time
     terms = [{"name": t.name, "value": t.value, "unit": t.unit, "detail": t.detail} for t in time.terms]
     predicted = {"value": time.value, "low": time.low, "high": time.high, "unit": time.unit, "terms": terms}
-    return {"id": stage.id, "tier": stage.tier, "executions": stage.executions, "predicted": predicted}
+    found = {"id": stage.id, "tier": stage.tier, "executions": stage.executions, "predicted": predicted}
+    return {**found, **({"cell": cell} if cell else {})}
 
 
 def _place(span: Span) -> str:

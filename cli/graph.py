@@ -34,15 +34,22 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     tiers: dict[str, str] = {}
     problems = target.problems
     if arguments.plan:
-        from ..api import plan
+        from ..api import plan_in_cells
         from ..planner import hardware
+        from ..planner.cells.plan import placements
 
         machine = hardware.load_or_measure(measuring(console))
-        planned, found = plan(target.compiled, target.pipeline, machine, fleet=arguments.fleet, here=arguments.here)
+        fleet, here = arguments.fleet, arguments.here
+        planned, found = plan_in_cells(target.compiled, target.pipeline, machine, fleet=fleet, here=here)
         problems = (*problems, *found)
         if planned is None:
             return console.fail(problems, target.sources)
-        tiers = {stage.id: stage.tier for stage in planned.stages}
+        places: dict[str, dict[str, None]] = {}
+        for _, placement in placements(planned):
+            for stage in placement.stages:
+                places.setdefault(stage.id, {})[stage.tier] = None
+        # In cells a stage is on several tiers, each for its share of the runs.
+        tiers = {stage: " and ".join(several) for stage, several in places.items()}
     drawn = picture(target.compiled.graph, target.pipeline, tiers, stages=arguments.stages)
     form = "json" if console.json else arguments.format
     if form is None:

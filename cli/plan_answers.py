@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..planner.plan import Plan
     from ..planner.search.found import Found
     from ..planner.space.build import Built
+    from ..planner.space.problem import Choice
 
 PICTURE = ".svg"
 
@@ -58,13 +59,13 @@ def execute(arguments: argparse.Namespace, console: Console, target: Target, mac
         return console.fail(problems, target.sources)
     if arguments.frontier:
         return _frontier(arguments, console, built, problems, target)
+    if arguments.explain:
+        return _explain(arguments, console, built, problems, target)
     from ..planner.search import search
 
     answer = search(built.problem, top=max(1, arguments.top))
     if not answer.choices:
         return console.fail((*problems, *_no_single(arguments, target, built)), target.sources)
-    if arguments.explain:
-        return _explain(arguments.explain, console, built, answer, target)
     return _top(arguments, console, built, answer)
 
 
@@ -75,7 +76,7 @@ def _no_single(arguments: argparse.Namespace, target: Target, built: Built) -> P
     cells = divided(built.problem)
     if cells is None:
         return _because(target, built, arguments)
-    asked = "--explain" if arguments.explain else "--frontier" if arguments.frontier else "--top"
+    asked = "--frontier" if arguments.frontier else "--top"
     return (words.plan_has_cells(asked, len(cells.cells), f"agentlang plan {target.compiled.program.source.path}"),)
 
 
@@ -97,10 +98,12 @@ def _because(target: Target, built: Built, arguments: argparse.Namespace) -> Pro
 # --- why this tier -----------------------------------------------------------------------------------------------
 
 
-def _explain(name: str, console: Console, built: Built, answer: Found, target: Target) -> int:
+def _explain(arguments: argparse.Namespace, console: Console, built: Built, problems: Problems, target: Target) -> int:
+    """Of the plan that the command prints without this option; in cells, of each of them."""
     from ..planner.answers.elsewhere import placed, placed_json, placed_text
     from ..planner.search import feasible, search
 
+    name: str = arguments.explain
     names = [stage.name for stage in built.problem.stages]
     stage = name if name in names else None
     if stage is None:
@@ -108,12 +111,51 @@ def _explain(name: str, console: Console, built: Built, answer: Found, target: T
         if len(ends) != 1:
             return console.fail((words.no_such_stage(name, ends or names),), target.sources, Exit.USAGE)
         stage = ends[0]
-    found = placed(built.problem, answer.choices[0], stage, search, feasible)
+    parts, found = _parts(arguments, target, built)
+    problems = (*problems, *found)
+    if not parts:
+        return console.fail(problems, target.sources)
+    told = [(cell, own, placed(own.problem, choice, stage, search, feasible)) for cell, own, choice in parts]
     if console.json:
-        console.document(placed_json(found))
-    else:
-        console.print(placed_text(found, built.problem.objective))
+        documents = [{"cell": cell, **placed_json(each)} if cell else placed_json(each) for cell, _, each in told]
+        console.document(documents[0] if len(documents) == 1 else {"stage": stage, "cells": documents})
+        return Exit.DONE
+    blocks = [
+        f"{cell}: {text}" if cell else text
+        for cell, own, each in told
+        for text in (placed_text(each, own.problem.objective),)
+    ]
+    if len(blocks) > 1:
+        blocks.append("elsewhere: with the devices that the other cells leave")
+    console.print("\n\n".join(blocks))
+    console.problems(found, target.sources)
     return Exit.DONE
+
+
+def _parts(
+    arguments: argparse.Namespace, target: Target, built: Built
+) -> tuple[tuple[tuple[str, Built, Choice], ...], Problems]:
+    """What is planned, as choices: the one of the plan, or that of each cell with the devices that the others leave."""
+    from ..api import simulated
+    from ..executor.simulate.planned import choice_of
+    from ..planner.cells.again import roomy
+    from ..planner.cells.plan import placements
+    from ..planner.place import choose_fleet, decided_in_cells
+    from ..planner.plan import Plan
+
+    program = target.compiled.program
+    fleet = None if arguments.here else choose_fleet(program, arguments.fleet)[0]
+    confirm = simulated if len(built.problem.tiers) > 1 and built.problem.rate else None
+    planned, found = decided_in_cells(built, program.goal(target.pipeline), fleet, confirm=confirm)
+    if planned is None:
+        return (), found
+    parts: list[tuple[str, Built, Choice]] = []
+    for number, (cell, plan) in enumerate(placements(planned)):
+        own = built if isinstance(planned, Plan) else roomy(planned, number, built)
+        choice = choice_of(plan, own.problem)
+        assert choice is not None
+        parts.append((cell, own, choice))
+    return tuple(parts), found
 
 
 # --- other plans -------------------------------------------------------------------------------------------------

@@ -55,9 +55,8 @@ async def _type(loop: Loop, text: str) -> int:
 
 
 async def _plan(loop: Loop, text: str) -> int:
-    from ...api import choose, compile, plan
+    from ...api import choose, compile, plan_in_cells
     from ...planner import hardware
-    from ...planner.report import plan_text
     from ..console import measuring
 
     program, problems, source = loop.session.program()
@@ -69,10 +68,10 @@ async def _plan(loop: Loop, text: str) -> int:
     compiled, problems = compile(program, loop.library())
     if compiled is None:
         return loop.console.fail(problems, {source.path: source})
-    planned, problems = plan(compiled, pipeline.name, hardware.load_or_measure(measuring(loop.console)))
+    planned, problems = plan_in_cells(compiled, pipeline.name, hardware.load_or_measure(measuring(loop.console)))
     if planned is None:
         return loop.console.fail(problems, {source.path: source})
-    loop.console.print(plan_text(planned))
+    loop.console.print(str(planned))
     loop.show(problems, source)
     return Exit.DONE
 

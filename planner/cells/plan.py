@@ -91,6 +91,15 @@ class CellsPlan:
         return cells_text(self)
 
 
+def placements(plan: Plan | CellsPlan) -> tuple[tuple[str, Plan], ...]:
+    """The placements of a plan, with what to call each beside the others: nothing where it is the only one."""
+    if isinstance(plan, Plan):
+        return (("", plan),)
+    return tuple(
+        (f"cell {number}, {cell.share:.1%} of the runs", cell.plan) for number, cell in enumerate(plan.cells, 1)
+    )
+
+
 def read(text: str | bytes) -> Plan | CellsPlan:
     """A plan of one placement or of cells. Raises `codec.DecodeError` for anything that is neither."""
     data = text.encode() if isinstance(text, str) else text

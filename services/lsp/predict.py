@@ -18,6 +18,7 @@ from ...lang.ide.hover import Hover
 
 if TYPE_CHECKING:
     from ...lang.program import Program
+    from ...planner.cells.plan import CellsPlan
     from ...planner.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Predictions:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="plans")
-        self._plans: dict[tuple[str, str], Future[tuple[Plan, ...]]] = {}
+        self._plans: dict[tuple[str, str], Future[tuple[Plan | CellsPlan, ...]]] = {}
 
     async def of(self, analysis: Analysis, found: Hover) -> tuple[str, ...]:
         """Lines about what was hovered over. Nothing where no goal is about it, or where there is no plan."""
@@ -50,8 +51,8 @@ class Predictions:
         return tuple(_lines(plans, found))
 
 
-def _plans(program: Program, folder: Path) -> tuple[Plan, ...]:
-    from ...api import compile, plan
+def _plans(program: Program, folder: Path) -> tuple[Plan | CellsPlan, ...]:
+    from ...api import compile, plan_in_cells
     from ...planner import hardware
     from ...stdlib.library import Library
 
@@ -59,25 +60,28 @@ def _plans(program: Program, folder: Path) -> tuple[Plan, ...]:
     if compiled is None:
         return ()
     machine = hardware.load_or_measure()
-    found = (plan(compiled, goal.pipeline, machine)[0] for goal in program.goals)
+    found = (plan_in_cells(compiled, goal.pipeline, machine)[0] for goal in program.goals)
     return tuple(plan for plan in found if plan is not None)
 
 
-def _lines(plans: tuple[Plan, ...], found: Hover) -> Iterator[str]:
+def _lines(plans: tuple[Plan | CellsPlan, ...], found: Hover) -> Iterator[str]:
+    from ...planner.cells.plan import placements
     from ...planner.figures import show_value
 
-    for plan in plans:
+    for cell, plan in (part for each in plans for part in placements(each)):
+        of = f" in {cell}" if cell else ""
         if found.pipeline == plan.pipeline and (found.place is None or found.code.startswith(("pipeline", "agent"))):
             for term in plan.goals:
                 share = f" p{term.percentile:g}" if term.percentile is not None else ""
                 if term.predicted is not None:
                     shown = show_value(term.predicted.value, term.unit)
                     met = "kept" if term.met else "not kept"
-                    yield f"predicted {term.term}{share}: {shown} (limit {show_value(term.limit, term.unit)}, {met})"
+                    limit = show_value(term.limit, term.unit)
+                    yield f"predicted {term.term}{share}{of}: {shown} (limit {limit}, {met})"
         elif found.place is not None:
             here = f"{found.place.path}:{found.place.line}:"
             for stage in plan.stages:
                 if stage.place.startswith(here) and stage.time.value > 0:
                     times = f", {stage.executions:.3g} times a run" if stage.executions != 1 else ""
                     last = stage.id.rpartition(".")[2]
-                    yield f"predicted {last} on {stage.tier}: {show_value(stage.time.value, 's')}{times}"
+                    yield f"predicted {last} on {stage.tier}{of}: {show_value(stage.time.value, 's')}{times}"

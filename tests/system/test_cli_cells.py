@@ -94,13 +94,37 @@ def test_what_takes_plans_takes_those_of_cells(busy: str, tmp_path: Path, capsys
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
+def test_whoever_shows_a_plan_shows_its_cells(
+    busy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What explains a stage, a line, draws a graph, or hovers, knows a plan wherever `agentlang plan` has one."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", busy, "--explain", "decode"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("cell 1, 64.0% of the runs: ask.chat.decode on new")
+    assert "\ncell 2, 36.0% of the runs: ask.chat.decode on old" in shown
+    assert main(["plan", busy, "--explain", "decode", "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["tier"] for cell in cells] == ["new", "old"]
+    assert main(["graph", busy, "--plan"]) == 0
+    assert "on new and old" in capsys.readouterr().out
+    assert main(["explain", f"{busy}:6"]) == 0
+    assert "stage ask.chat.decode on tier old in cell 2, 36.0% of the runs: " in capsys.readouterr().out
+    console = tmp_path / "typed"
+    console.write_text(":plan ask\n")
+    with console.open() as typed:
+        monkeypatch.setattr("sys.stdin", typed)
+        main(["repl", busy])
+    assert "meets its goal with 2 cells" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_what_needs_one_placement_refuses_cells_by_name(
     busy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "plan.json")
     planned(busy, Path(out))
-    for asked in (["--explain", "decode"], ["--top", "2"], ["--frontier"]):
+    for asked in (["--top", "2"], ["--frontier"]):
         capsys.readouterr()
         assert main(["plan", busy, *asked]) == 1
         assert "plan-has-cells" in capsys.readouterr().err
