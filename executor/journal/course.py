@@ -145,6 +145,9 @@ class Course:
             case events.StageItem():
                 if event.stage in self.stages:
                     self.stages[event.stage].made.append(event.item)
+            case events.StageItems():
+                if event.stage in self.stages:
+                    self.stages[event.stage].made.extend(event.items)
             case events.StageEnded() | events.StageFailed() | events.StageStopped():
                 self._over(event.stage)
             case events.Taken():
@@ -200,6 +203,9 @@ class Course:
             case orders.Deliver():
                 if order.reader in self.readers:
                     self.readers[order.reader].waiting.append(order.item)
+            case orders.DeliverItems():
+                if order.reader in self.readers:
+                    self.readers[order.reader].waiting.extend(order.items)
             case orders.DeliverEnd():
                 if order.reader in self.readers:
                     self.readers[order.reader].ended = True

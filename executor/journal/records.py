@@ -6,7 +6,7 @@ and its parts in the order in which the class has them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -43,6 +43,7 @@ _KINDS: tuple[type[Record], ...] = (
     events.HandleOpened,
     events.HandleFailed,
     events.StageItem,
+    events.StageItems,
     events.StageEnded,
     events.StageFailed,
     events.StageStopped,
@@ -67,7 +68,7 @@ def line(record: Record) -> str:
     for name in _FIELDS[kind]:
         part = getattr(record, name)
         if name in _VALUES:
-            part = to_data(part)
+            part = to_data(tuple(cast("Sequence[object]", part)) if name == "items" else part)
         elif name == "problem" and part is not None:
             part = problem_data(part)
         elif name == "usage":
@@ -76,7 +77,7 @@ def line(record: Record) -> str:
     return _encode(said)
 
 
-_VALUES = frozenset({"item", "value", "inputs"})
+_VALUES = frozenset({"item", "items", "value", "inputs"})
 
 
 def read(text: str, lost: Callable[[int], object]) -> Record:
