@@ -2,10 +2,11 @@
 predicted, one pair for each stage.
 
 A prediction has an error that it states. As long as stages are off by less than that, nothing has changed; so the error
-is the allowance of the sums (Page, "Continuous inspection schemes", Biometrika 1954), and what they are held against is
-chosen so that a stage that does not drift raises a false alarm once in `quiet` executions on the average (Siegmund's
-approximation, "Sequential Analysis", 1985). One disturbed execution says nothing: each counts for at most a third of
-what raises an alarm. How far a stage has drifted is the median of what was seen since its sum was last nothing.
+and half the noise are the allowance of the sums (Page, "Continuous inspection schemes", Biometrika 1954), and what they
+are held against is chosen so that a stage at the edge of its error raises a false alarm once in `quiet` executions on
+the average (Siegmund's approximation, "Sequential Analysis", 1985). One disturbed execution says nothing: each counts
+for at most a third of what raises an alarm. How far a stage has drifted is the median of what was seen since its sum
+was last nothing.
 
 What follows is said, not done. `refit`: the cost model is to learn what was measured. `replan`: it is off by so much
 since the plan was made that another plan may be better, or the only one that keeps the goal. Pure: no clock, no I/O.
@@ -98,9 +99,10 @@ class Drift:
         self._sums: dict[str, _Sums] = {}
         for stage, each in expected.items():
             sigma = max(_LEAST, each.noise)
-            allowance = max(log1p(each.error), sigma / 2.0)
+            # So that a stage at the edge of its error is as quiet as said, and one within it more so.
+            allowance = log1p(each.error) + sigma / 2.0
             # Of two sums either may raise it.
-            limit = sigma * interval(allowance / sigma, 2.0 * quiet)
+            limit = sigma * interval(0.5, 2.0 * quiet)
             self._sums[stage] = _Sums(each, allowance, limit)
 
     def see(self, stage: str, predicted: float, measured: float) -> Drifted | None:

@@ -20,6 +20,8 @@ from ..planner.space.evaluate import step_of, waiting
 
 QUICK, SLOW = 10.0, 60.0
 """Seconds over which the two averages forget."""
+MARGIN = 1.1
+"""An instance goes only where one is not needed at so much more load either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Scaling:
         late = seen.waiting * rule.service / max(rule.wait, rule.opening, rule.service)
         if late > 0.0 and (more := min(rule.high, ceil((seen.busy + late) / rule.slots))) > want:
             want, why = more, f"{seen.waiting} in line behind {seen.busy} slots in use"
-        self._recent.append((now, want))
+        self._recent.append((now, max(want, needed(rule, load * MARGIN))))
         while self._recent[0][0] < now - rule.calm:
             self._recent.popleft()
         if want > seen.instances:

@@ -20,6 +20,7 @@ from ..blame import Kind
 from ..journal.acting import effects_of
 from ..machine import events
 from ..wire.settings import Settings as Wire
+from ..workers.supervising import REDONE
 from .clock import VirtualClock
 from .faults import Cut, Faults, Kill, counted, instances
 from .lines import Slots
@@ -27,7 +28,7 @@ from .models import Models
 from .replicas import Replica
 from .sending import Sending
 from .stages import Execution, SimulatedRun
-from .supervised import Backoff
+from .supervised import Restarts
 from .system import System
 
 UNREACHABLE = "unreachable"
@@ -64,7 +65,7 @@ class Failing:
         self._system, self._faults, self._clock = system, faults, clock
         self._lines, self._models, self._sending, self._runs = lines, models, sending, runs
         self._silence = Wire().silence
-        self._backoff: dict[str, Backoff] = {}
+        self._restarts: dict[str, Restarts] = {}
         self.outages: list[Outage] = []
         self._tiers: dict[str, frozenset[frozenset[str]]] = {}
         for edge, _ in system.crossing.values():
@@ -86,11 +87,12 @@ class Failing:
             if kill.instance not in (None, number) or self._away(pool, place):
                 continue
             name = f"{kill.tier}#{number}" if number < counted(self._system, kill.tier) else kill.tier
-            backoff = self._backoff.setdefault(name, Backoff())
-            down = backoff.ended(now) + self._faults.opening if kill.down is None else kill.down
+            restarts = self._restarts.setdefault(name, Restarts())
+            down = restarts.ended(now) + self._faults.opening if kill.down is None else kill.down
             outage = Outage(f"{name} down", pool, place, now, now + down)
             self.outages.append(outage)
             self._lose(outage)
+            restarts.ready(outage.end)
             self._clock.at(outage.end, partial(self._back, pool, place))
 
     def _away(self, pool: str, place: int) -> bool:
@@ -116,7 +118,7 @@ class Failing:
             hit.setdefault(each.run.number, []).append(each)
         for number, stages in hit.items():
             run = self._runs[number]
-            if not run.again and redoable(run):
+            if not run.again and run.record.redone < REDONE and redoable(run):
                 run.again = outage.name
                 run.record.redone += 1
                 outage.redone += 1

@@ -1,26 +1,24 @@
-"""When a worker that ended is started again: at once, and later and later where it ends soon again."""
+"""When a worker that ended is started again, as the supervisor of real workers does it (`workers.supervising`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from ..workers.supervising import PAUSES, STEADY
 
 
-@dataclass(slots=True)
-class Backoff:
-    """`first` seconds after it ended, twice that the next time, at most `most`; one that lived for `calm` seconds is
-    forgiven."""
+class Restarts:
+    """Of one instance."""
 
-    first: float = 0.2
-    most: float = 30.0
-    calm: float = 60.0
-    _pause: float = field(default=0.0, repr=False)
-    _last: float = field(default=0.0, repr=False)
+    def __init__(self) -> None:
+        self._failures = 0
+        self._ready = 0.0
 
     def ended(self, now: float) -> float:
-        """Seconds until it is started again."""
-        if not self._pause or now - self._last >= self.calm:
-            self._pause = self.first
-        else:
-            self._pause = min(self.most, self._pause * 2.0)
-        self._last = now
-        return self._pause
+        """Seconds until it is launched again."""
+        if now - self._ready >= STEADY:
+            self._failures = 0
+        self._failures += 1
+        return PAUSES[min(self._failures, len(PAUSES)) - 1]
+
+    def ready(self, now: float) -> None:
+        """It serves again."""
+        self._ready = now
