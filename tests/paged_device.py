@@ -19,15 +19,23 @@ from agentlang.executor.scheduler import (
     Drop,
     Event,
     Extended,
+    Fetch,
+    Fetched,
+    Forget,
     Gone,
+    Kept,
+    Load,
     Order,
     Preempted,
     Refusal,
     Refuse,
     Released,
     Row,
+    Save,
     Scheduler,
     Settings,
+    Spill,
+    Spoilt,
     Step,
     StepDone,
     StepFailed,
@@ -64,6 +72,7 @@ class Known:
     computed: int = 0
     """Tokens computed for it in all, again after preemptions."""
     preemptions: int = 0
+    private: bool = False
 
 
 @dataclass
@@ -83,6 +92,13 @@ class Device:
     work: list[Step] = field(default_factory=list[Step])
     copied: int = 0
     told: list[tuple[Event, list[Order]]] = field(default_factory=list[tuple[Event, list[Order]]])
+    host: dict[str, list[bytes | None]] = field(default_factory=dict[str, "list[bytes | None]"])
+    disk: dict[str, list[bytes | None]] = field(default_factory=dict[str, "list[bytes | None]"])
+    """Pages that were put away."""
+    coming: list[str] = field(default_factory=list[str])
+    """Those that are to be read from the disk."""
+    before: frozenset[bytes] = frozenset()
+    loaded: int = 0
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.settings)
@@ -92,7 +108,8 @@ class Device:
         orders = self.scheduler.handle(event)
         self.told.append((event, orders))
         for order in orders:
-            assert self.step is None or isinstance(order, Refuse | Gone | Drop), "the device is busy"
+            idle = Refuse | Gone | Drop | Fetch | Forget | Spill
+            assert self.step is None or isinstance(order, idle), "the device is busy"
             self._carry_out(order)
         return orders
 
@@ -106,10 +123,13 @@ class Device:
         strict: bool = False,
         most: int = 0,
         prefix: int | None = None,
+        private: bool = False,
     ) -> int:
         self.numbers += 1
-        self.known[self.numbers] = Known(list(tokens), self.steps)
-        self.tell(Arrived(self.now, self.numbers, tuple(tokens), most, deadline, strict, tenant, scope, prefix))
+        self.known[self.numbers] = Known(list(tokens), self.steps, private=private)
+        told = Arrived(self.now, self.numbers, tuple(tokens), most, deadline, strict, tenant, scope, prefix)
+        told.private = private  # pyright: ignore[reportAttributeAccessIssue]
+        self.tell(told)
         return self.numbers
 
     def extend(self, number: int, tokens: list[int]) -> None:
@@ -117,8 +137,31 @@ class Device:
         self.known[number].out = None
         self.tell(Extended(self.now, number, tuple(tokens)))
 
+    def read(self, damaged: bool = False) -> None:
+        """Read the next page from the disk; one that is damaged is not there."""
+        name = self.coming.pop(0)
+        found = name in self.disk and not damaged
+        if found:
+            self.host.setdefault(name, list(self.disk[name]))
+        else:
+            self.disk.pop(name, None)
+        self.tell(Fetched(self.now, name, found))
+
+    def spoil(self, name: str) -> None:
+        """It could not be written."""
+        del self.disk[name]
+        self.tell(Spoilt(self.now, name))
+
+    def again(self) -> Device:
+        """Another process with the disk that this one leaves."""
+        other = Device(self.settings, disk=self.disk, before=frozenset(self._public()))
+        other.tell(Kept(0.0, tuple(self.disk)))
+        return other
+
     def begin(self) -> Step | None:
-        """Ask for a step."""
+        """Ask for a step. What is to be read from the disk is read first."""
+        while self.coming:
+            self.read()
         wanted = [n for n in self.known if n not in self.gone and self.known[n].out is None]
         self.tell(StepWanted(self.now))
         if self.step is None:
@@ -196,6 +239,16 @@ class Device:
             assert scheduler.waiting == 0
             assert scheduler.free_pages + scheduler.cached_pages == self.settings.pages, "pages leak"
 
+    def _public(self) -> set[bytes]:
+        """What is behind each token of all sequences that are not private, in this process or the one before."""
+        out = set(self.before)
+        for known in self.known.values():
+            state = BEGIN
+            for token in () if known.private else known.tokens:
+                state = digest(state, token)
+                out.add(state)
+        return out
+
     def _carry_out(self, order: Order) -> None:
         match order:
             case Step():
@@ -207,6 +260,23 @@ class Device:
                 self.memory[order.target][: order.count] = self.memory[order.source][: order.count]
             case Drop():
                 self.memory[order.page] = [None] * self.settings.page
+            case Save():
+                assert order.name not in self.host, "it is there already"
+                assert None not in self.memory[order.page], "only full pages are put away"
+                self.host[order.name] = list(self.memory[order.page])
+                assert len(self.host) <= self.settings.host, "memory is bounded"
+            case Load():
+                assert self.memory[order.page] == [None] * self.settings.page, "it lies on a page that is in use"
+                self.memory[order.page] = list(self.host[order.name])
+                self.loaded += 1
+            case Spill():
+                self.disk[order.name] = self.host.pop(order.name)
+                assert self.disk[order.name][-1] in self._public(), "what is private is on no disk"
+            case Fetch():
+                assert not set(order.names) & set(self.coming)
+                self.coming += order.names
+            case Forget():
+                del (self.disk if order.disk else self.host)[order.name]
             case Admitted():
                 self.known[order.sequence].admitted = True
                 self.known[order.sequence].cached = order.cached

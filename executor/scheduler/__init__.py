@@ -6,8 +6,38 @@ code that causes it. See `core`.
 """
 
 from .core import Scheduler
-from .events import Arrived, Cancelled, Event, Extended, Released, StepDone, StepFailed, StepWanted
-from .orders import Admitted, Chunk, Copy, Drop, Gone, Order, Preempted, Refusal, Refuse, Row, Step
+from .events import (
+    Arrived,
+    Cancelled,
+    Event,
+    Extended,
+    Fetched,
+    Kept,
+    Priced,
+    Released,
+    Spoilt,
+    StepDone,
+    StepFailed,
+    StepWanted,
+)
+from .orders import (
+    Admitted,
+    Chunk,
+    Copy,
+    Drop,
+    Fetch,
+    Forget,
+    Gone,
+    Load,
+    Order,
+    Preempted,
+    Refusal,
+    Refuse,
+    Row,
+    Save,
+    Spill,
+    Step,
+)
 from .settings import Settings
 
 __all__ = [
@@ -19,15 +49,24 @@ __all__ = [
     "Drop",
     "Event",
     "Extended",
+    "Fetch",
+    "Fetched",
+    "Forget",
     "Gone",
+    "Kept",
+    "Load",
     "Order",
     "Preempted",
+    "Priced",
     "Refusal",
     "Refuse",
     "Released",
     "Row",
+    "Save",
     "Scheduler",
     "Settings",
+    "Spill",
+    "Spoilt",
     "Step",
     "StepDone",
     "StepFailed",

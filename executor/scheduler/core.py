@@ -13,7 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from .events import Arrived, Cancelled, Event, Extended, Released, StepDone, StepFailed, StepWanted
+from .events import (
+    Arrived,
+    Cancelled,
+    Event,
+    Extended,
+    Fetched,
+    Kept,
+    Priced,
+    Released,
+    Spoilt,
+    StepDone,
+    StepFailed,
+    StepWanted,
+)
 from .memory import Memory
 from .orders import Chunk, Gone, Order, Refusal, Refuse, Step
 from .policy import Policy
@@ -36,6 +49,8 @@ class Scheduler:
         """When the step began that runs, and the step."""
         self._fastest = 0.0
         """The most tokens that a step computed in a second."""
+        self._fetching: dict[int, set[str]] = {}
+        """Sequences that wait for pages from the disk, and for which."""
         self._strict: dict[int, Sequence] = {}
         """Those that wait for their first step and are to be refused when they are late."""
 
@@ -47,7 +62,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Sequences that want to be computed and have no memory."""
-        return self._policy.waiting
+        return self._policy.waiting + len(self._fetching)
 
     @property
     def busy(self) -> bool:
@@ -63,6 +78,11 @@ class Scheduler:
     def cached_pages(self) -> int:
         """Pages that hold what was computed, and that nobody uses now."""
         return self._memory.tree.unused
+
+    @property
+    def put_away(self) -> tuple[int, int]:
+        """Pages in ordinary memory and on the disk."""
+        return self._memory.tiers.host, self._memory.tiers.disk
 
     def computed(self, sequence: int) -> int:
         """How many tokens of a sequence are in its pages; 0 for one that is gone."""
@@ -114,6 +134,15 @@ class Scheduler:
                 self._release(event.sequence, event.keep, orders)
             case Cancelled():
                 self._release(event.sequence, True, orders)
+            case Priced():
+                self._memory.tiers.priced(event.prefill, event.save, event.load, event.read)
+            case Kept():
+                for name in event.names:
+                    self._memory.tiers.known(name, orders)
+            case Fetched():
+                self._fetched(event, orders)
+            case Spoilt():
+                self._memory.tiers.lost(event.name)
         return orders
 
     def _arrived(self, event: Arrived, orders: list[Order]) -> None:
@@ -125,7 +154,7 @@ class Scheduler:
         if length + event.most > self.settings.capacity:
             orders.append(Refuse(event.sequence, Refusal.TOO_LONG))
             return
-        if self.settings.queue is not None and self._policy.waiting >= self.settings.queue:
+        if self.settings.queue is not None and self.waiting >= self.settings.queue:
             orders.append(Refuse(event.sequence, Refusal.QUEUE_FULL))
             return
         due = event.at + self.settings.patience if event.deadline is None else max(event.deadline, event.at)
@@ -134,6 +163,7 @@ class Scheduler:
         sequence.keys = tuple[Hashable, ...](event.keys)
         sequence.length = length
         sequence.prefix = event.prefix
+        sequence.private = event.private
         if self._late(sequence, event.at):
             orders.append(Refuse(event.sequence, Refusal.LATE))
             return
@@ -141,7 +171,21 @@ class Scheduler:
         if sequence.strict:
             self._strict[event.sequence] = sequence
         self._policy.joins(sequence)
-        self._policy.wait(sequence)
+        wanted = self._memory.tiers.wanted(self._memory.elsewhere(sequence)) if self.settings.disk else []
+        if wanted:
+            # What is on the disk is read while others are computed.
+            self._fetching[sequence.number] = set(wanted)
+            self._memory.tiers.fetch(wanted, orders)
+        else:
+            self._policy.wait(sequence)
+
+    def _fetched(self, event: Fetched, orders: list[Order]) -> None:
+        self._memory.tiers.fetched(event.name, event.found, orders)
+        for number, names in tuple(self._fetching.items()):
+            names.discard(event.name)
+            if not names:
+                del self._fetching[number]
+                self._policy.wait(self._sequences[number])
 
     def _late(self, sequence: Sequence, now: float) -> bool:
         """Whether a strict sequence cannot be over in time, even if it runs at once, as fast as any step did."""
@@ -166,7 +210,7 @@ class Scheduler:
         if sequence.tokens is not None:
             sequence.tokens += tokens
         sequence.length += more
-        if sequence.admission is None and sequence.waiting is None:
+        if sequence.admission is None and sequence.waiting is None and number not in self._fetching:
             self._policy.wait(sequence)
 
     def _step_wanted(self, now: float, orders: list[Order]) -> None:
@@ -225,6 +269,7 @@ class Scheduler:
 
     def _end(self, sequence: Sequence, orders: list[Order], gone: bool = True, known: bool = True) -> None:
         """The sequence holds nothing any more."""
+        self._fetching.pop(sequence.number, None)
         if sequence.waiting is not None:
             self._policy.unwait(sequence)
         self._memory.release(sequence, orders, sequence.keep, known)

@@ -21,6 +21,8 @@ class Arrived:
     tokens. `prefix` is a sequence of the same scope that may begin alike: beginnings are found without it, except for
     the page that the other one is filling, which is copied.
 
+    What is computed for a `private` one is never put on the disk.
+
     In place of `tokens` there may be only their number, `length`, and `keys`, one for each full page: equal keys
     behind equal keys are equal tokens. That is what recorded traces hold.
     """
@@ -36,6 +38,7 @@ class Arrived:
     prefix: int | None = None
     length: int | None = None
     keys: tuple[Hashable, ...] = ()
+    private: bool = False
 
 
 @message
@@ -94,4 +97,43 @@ class Cancelled:
     sequence: int
 
 
-Event = Arrived | Extended | StepWanted | StepDone | StepFailed | Released | Cancelled
+@message
+class Priced:
+    """What was measured, in seconds: of a token of a prompt, and of a page that is put away (`save`), brought back from
+    memory (`load`), read from the disk (`read`)."""
+
+    at: float
+    prefill: float
+    save: float = 0.0
+    load: float = 0.0
+    read: float = 0.0
+
+
+@message
+class Kept:
+    """What is on the disk since another time, that used longest ago first."""
+
+    at: float
+    names: tuple[str, ...]
+
+
+@message
+class Fetched:
+    """A page that was to be read is in memory, or is not to be had."""
+
+    at: float
+    name: str
+    found: bool
+
+
+@message
+class Spoilt:
+    """A page could not be written to the disk."""
+
+    at: float
+    name: str
+
+
+Event = (
+    Arrived | Extended | StepWanted | StepDone | StepFailed | Released | Cancelled | Priced | Kept | Fetched | Spoilt
+)

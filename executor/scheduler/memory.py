@@ -8,12 +8,13 @@ The one that was admitted first keeps what it has until it is over, so there is 
 
 from __future__ import annotations
 
-from .orders import Admitted, Copy, Drop, Order, Preempted
+from .orders import Admitted, Copy, Drop, Load, Order, Preempted
 from .pages import Pages
 from .policy import Policy
 from .prefix import Node, PrefixTree, common
 from .sequences import Sequence
 from .settings import Settings
+from .tiers import Tiers, name_behind
 
 
 class Memory:
@@ -24,6 +25,7 @@ class Memory:
         self._policy = policy
         self.pages = Pages(settings.pages)
         self.tree = PrefixTree()
+        self.tiers = Tiers(settings.host, settings.disk, settings.page)
         self.holders: dict[int, Sequence] = {}
         """Sequences with memory, by number, in order of their admission."""
         self._admissions = 0
@@ -54,6 +56,7 @@ class Memory:
         sequence.node = self.tree.root(sequence.scope)
         self.tree.refer(sequence.node)
         self.adopt(sequence)
+        self._bring_back(sequence, orders)
         self._copy_partial(sequence, orders)
         if sequence.cached_depth is None or sequence.node.depth < sequence.cached_depth:
             sequence.cached_depth = sequence.node.depth
@@ -77,6 +80,53 @@ class Memory:
             sequence.shared.append(node.page)
             sequence.changed()
         sequence.computed = len(sequence.shared) * self._settings.page
+
+    def elsewhere(self, sequence: Sequence) -> list[str]:
+        """The names of the pages that follow on what the tree has of a sequence that waits."""
+        node, size, out = self.tree.root(sequence.scope), self._settings.page, list[str]()
+        if not self._settings.host:
+            return out
+        for known in self._known(sequence, node):
+            node = known
+        depth, name = node.depth, node.name
+        while (depth + 1) * size < sequence.length:
+            key = sequence.key(depth, size)
+            if key is None:
+                break
+            name = name_behind(name, key)
+            out.append(name)
+            depth += 1
+        return out
+
+    def _bring_back(self, sequence: Sequence, orders: list[Order]) -> None:
+        """Fill pages that follow on what the sequence has with what was put away of them, as far as it is in memory."""
+        if not self.tiers.host or not self.tiers.pays or sequence.node is None:
+            return
+        names: list[str] = []
+        for name in self.elsewhere(sequence):
+            if not self.tiers.in_host(name):
+                break
+            names.append(name)
+        for name in reversed(names):
+            # Room that is made for one of them shall cost none of the others.
+            self.tiers.use(name)
+        size = self._settings.page
+        for name in names:
+            node = sequence.node
+            key = sequence.key(node.depth, size)
+            page = self._take(orders)
+            if page is None:
+                return
+            if key is None or not self.tiers.in_host(name):
+                self.pages.give(page)
+                return
+            orders.append(Load(name, page))
+            child = self.tree.add(node, key, page)
+            child.private = self.tiers.private(name)
+            sequence.node = child
+            sequence.shared.append(page)
+            sequence.computed += size
+            sequence.changed()
 
     def next_key(self, sequence: Sequence) -> tuple[int, object] | None:
         """Names the page that the sequence computes next, if others may come to need the same; None otherwise."""
@@ -121,6 +171,7 @@ class Memory:
             known = sequence.node.children.get(key)
             if known is None:
                 known = self.tree.add(sequence.node, key, page)
+                known.private = sequence.private
             else:
                 # Somebody computed the same at the same time. One of the two is enough.
                 self.tree.refer(known)
@@ -243,10 +294,12 @@ class Memory:
     def _take(self, orders: list[Order]) -> int | None:
         """A page that nobody needs."""
         if not self.pages.free:
-            page = self.tree.evict()
-            if page is None:
+            node = self.tree.evict()
+            if node is None:
                 return None
-            self._give(page, orders)
+            if self._settings.host and node.full(self._settings.page):
+                self.tiers.put_away(node.page, node.name, node.private, orders)
+            self._give(node.page, orders)
         return self.pages.take()
 
     def _give(self, page: int, orders: list[Order]) -> None:

@@ -105,4 +105,42 @@ class Gone:
     sequence: int
 
 
-Order = Refuse | Admitted | Copy | Drop | Step | Preempted | Gone
+@message
+class Save:
+    """Copy what is in the page to ordinary memory, under that name. The page is dropped behind this order."""
+
+    page: int
+    name: str
+
+
+@message
+class Load:
+    """Fill the page with what is in ordinary memory under that name, and stays there."""
+
+    name: str
+    page: int
+
+
+@message
+class Spill:
+    """Move what is in memory under that name to the disk; where that fails, say `Spoilt`."""
+
+    name: str
+
+
+@message
+class Fetch:
+    """Read these from the disk into memory; `Fetched` says of each whether it is there."""
+
+    names: tuple[str, ...]
+
+
+@message
+class Forget:
+    """Nobody needs what is under that name, in memory or on the `disk`."""
+
+    name: str
+    disk: bool
+
+
+Order = Refuse | Admitted | Copy | Drop | Step | Preempted | Gone | Save | Load | Spill | Fetch | Forget

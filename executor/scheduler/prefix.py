@@ -15,6 +15,8 @@ from collections.abc import Hashable, Sequence
 from itertools import islice
 from typing import cast
 
+from .tiers import first_name, name_behind
+
 MOST_COMPARED = 32
 """How many of the pages that follow a path are compared token by token, newest first."""
 
@@ -22,10 +24,13 @@ MOST_COMPARED = 32
 class Node:
     """A computed page. `key` is the tuple of its tokens, or what stands for them."""
 
-    __slots__ = ("children", "depth", "key", "page", "parent", "references", "used")
+    __slots__ = ("_name", "children", "depth", "key", "page", "parent", "private", "references", "used")
 
-    def __init__(self, parent: Node | None, key: Hashable, page: int) -> None:
+    def __init__(self, parent: Node | None, key: Hashable, page: int, name: str | None = None) -> None:
         self.parent = parent
+        self._name = name
+        self.private = False
+        """Whether what is in it must not be put on the disk."""
         self.key = key
         self.page = page
         self.depth: int = 0 if parent is None else parent.depth + 1
@@ -34,6 +39,18 @@ class Node:
         self.references = 0
         self.used = 0
         """When it was last needed, in uses of the tree."""
+
+    @property
+    def name(self) -> str:
+        """What it is called outside of the tree (see `tiers`)."""
+        if self._name is None:
+            assert self.parent is not None
+            self._name = name_behind(self.parent.name, self.key)
+        return self._name
+
+    def full(self, size: int) -> bool:
+        """Whether it holds as many tokens; one that has a name in place of them does."""
+        return not isinstance(self.key, tuple) or len(cast("tuple[Hashable, ...]", self.key)) == size
 
     def path(self) -> list[int]:
         """The pages from the root to here."""
@@ -67,7 +84,7 @@ class PrefixTree:
             # Roots of scopes that hold nothing are left behind by evictions; now is as good a time as any.
             for name in [name for name, old in self._roots.items() if not old.children and not old.references]:
                 del self._roots[name]
-            root = self._roots[scope] = Node(None, None, -1)
+            root = self._roots[scope] = Node(None, None, -1, first_name(scope))
         return root
 
     def partial(self, node: Node, tokens: Sequence[int]) -> tuple[Node | None, int]:
@@ -127,7 +144,7 @@ class PrefixTree:
             self._rest(node, node.used)
         return pages
 
-    def evict(self) -> int | None:
+    def evict(self) -> Node | None:
         """Take out the page that was used longest ago of those that nobody refers to; None if there is none."""
         while self._leaves:
             used, _, node = heapq.heappop(self._leaves)
@@ -137,7 +154,7 @@ class PrefixTree:
             self._remove(node)
             if parent.parent is not None and not parent.references and not parent.children:
                 self._rest(parent, parent.used)
-            return node.page
+            return node
         return None
 
     def _remove(self, node: Node) -> None:

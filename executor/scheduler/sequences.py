@@ -34,6 +34,7 @@ class Sequence:
         "number",
         "own",
         "prefix",
+        "private",
         "scope",
         "shared",
         "strict",
@@ -51,6 +52,8 @@ class Sequence:
         self.strict = strict
         self.prefix: int | None = None
         """A sequence that may begin as this one does."""
+        self.private = False
+        """What it computes is never put on the disk."""
         self.tokens: list[int] | None = None
         """None where only their number was told."""
         self.keys: tuple[Hashable, ...] = ()

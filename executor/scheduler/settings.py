@@ -27,6 +27,10 @@ class Settings:
     fairness: float = 0.001
     """Seconds by which each token that a tenant had beyond the least served one moves its requests back. 0 is order
     by deadline alone."""
+    host: int = 0
+    """Pages that ordinary memory holds of those that made way for others. 0 puts none away."""
+    disk: int = 0
+    """Pages that the disk holds of those. They go there, and come back, by way of the memory."""
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     """The share of a tenant, 1 where nothing is said: with 2 it is owed twice the tokens."""
 
@@ -37,6 +41,8 @@ class Settings:
             raise ValueError("a step needs room for a token of each row")
         if self.queue is not None and self.queue < 0:
             raise ValueError("a queue cannot be shorter than none")
+        if self.host < 0 or self.disk < 0 or (self.disk and not self.host):
+            raise ValueError("pages reach the disk by way of the memory, and neither holds less than none")
         if not (self.patience >= 0 and self.fairness >= 0):
             raise ValueError("patience and fairness cannot be negative")
         if any(not weight > 0 for weight in self.weights.values()):
