@@ -4,7 +4,8 @@ A leaf says its tier (`tier`), or the `with place on …` around it does; what s
 
 - An operation with bodies is owned by one tier. Where all that is anchored in it (leaves, what emits, who asks a
   person) is on one tier, that owns it, and no other has to know of it. Otherwise home owns it, and it is *shared*: each
-  tier with something inside has a part in it, and follows what the owner decides.
+  tier with something inside has a part in it, and follows what the owner decides. Home also owns what goes on when a
+  tier cannot be reached (`otherwise on unreachable`): it could not, if that tier owned it.
 - What is prefilled ahead is where the first is that goes on from it.
 - What is plain (a template, a field, a comparison) goes where its users are; where they are on several tiers, to the
   owner of the body that it stands in.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from ..base.problems import Problem
 from . import place_problems as problems
@@ -155,9 +157,17 @@ def _anchor(operation: Operation, emits: str, found: Tiers) -> set[str]:
     for region in operation.regions:
         for inner in region.operations:
             anchored |= _anchor(inner, emits, found)
+    if anchored - {found.home} and outlives(operation):
+        anchored.add(found.home)
     if anchored:
         found.of[operation.id] = next(iter(anchored)) if len(anchored) == 1 else found.home
     return anchored
+
+
+def outlives(operation: Operation) -> bool:
+    """Whether it goes on where a tier in it is gone: then no other tier may decide that."""
+    reasons = cast("tuple[str, ...]", operation.attributes.get("reasons", ()))
+    return operation.name == "agent.try" and (not reasons or "unreachable" in reasons)
 
 
 # --- what is plain ---------------------------------------------------------------------------------------------------

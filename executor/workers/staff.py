@@ -85,6 +85,8 @@ class Staff:
         """Those that came before they were wanted."""
         self._meeting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
+        """Workers on their way out, which are seen to their end whatever happens."""
         self._closing = False
 
     async def open(self, holder: Holder) -> None:
@@ -111,7 +113,7 @@ class Staff:
                 peer.say(m.Leave())
             for task in tuple(self._tasks):
                 task.cancel()
-            await asyncio.gather(*(self._stopped(peer) for peer in peers), return_exceptions=True)
+            await asyncio.gather(*(self._stopped(peer) for peer in peers), *self._stopping, return_exceptions=True)
             await asyncio.gather(*self._tasks, return_exceptions=True)
             if self._listener is not None:
                 await self._listener.close()
@@ -255,7 +257,7 @@ class Staff:
         peer = self.peers.pop(name, None)
         if peer is not None:
             peer.say(m.Leave())
-            self._start(self._leaving(peer))
+            self._start(self._leaving(peer), self._stopping)
 
     async def _leaving(self, peer: Peer) -> None:
         peer.over = True
@@ -269,21 +271,23 @@ class Staff:
         if peer.over or self._closing:
             return
         assert self._holder is not None
+        peer.over = True
         self._holder.gone(peer, why, forever)
         self.peers.pop(peer.name, None)
         with contextlib.suppress(ValueError):
             self._expected.get(peer.place.tier, []).remove(peer)
         self._tell_others(peer)
-        self._start(self._stopped(peer))
+        self._start(self._stopped(peer), self._stopping)
 
     def _tell_others(self, peer: Peer) -> None:
         for other in self.peers.values():
             other.say(m.Lost(peer.name))
 
-    def _start(self, work: Coroutine[object, object, None]) -> None:
+    def _start(self, work: Coroutine[object, object, None], among: set[asyncio.Task[None]] | None = None) -> None:
+        among = self._tasks if among is None else among
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
 
 def _sweep() -> None:
