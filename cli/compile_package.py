@@ -53,7 +53,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     return Exit.DONE
 
 
-def package_of(source: Source, wanted: targets.Wanted, arguments: argparse.Namespace, console: Console) -> Package | int:
+def package_of(
+    source: Source, wanted: targets.Wanted, arguments: argparse.Namespace, console: Console
+) -> Package | int:
     """The package, kept or built; or the exit code where there is none."""
     from ..packages.building import LONGEST, Order, Package, build
 
