@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from problems_made import best, random_choices, random_problem, small_problem
 
 from agentlang.planner.search import SolverMissingError, baselines, feasible, search, searching
 from agentlang.planner.search.greedy import Trial
+from agentlang.planner.search.large import NEAR, Large
 from agentlang.planner.search.linear import value
 from agentlang.planner.search.model import Model
 from agentlang.planner.search.reading import Reading
@@ -176,11 +178,56 @@ def test_baselines_are_never_better_than_the_best() -> None:
     assert names["all on one"] > 3, names
 
 
-def test_what_the_relaxation_leaves_out_no_better_choice_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked is treated as a large problem is."""
     monkeypatch.setattr(searching, "MOST", -1)
     monkeypatch.setattr(searching, "DEEPEST", -1)
     monkeypatch.setattr(searching, "LARGE", -1)
-    assert 4 < sum(agree(made(seed)) for seed in range(300, 316)) < 16
+
+
+def test_what_is_left_out_of_a_large_problem_no_better_choice_takes(as_large: None) -> None:
+    """By the relaxation, and by the question whether anything is much cheaper, whose answer is heard as a bound."""
+    heard: list[tuple[float, float]] = []
+    asked = held = 0
+    for seed in range(300, 330):
+        problem, known = made(seed), best(made(seed))
+        heard.clear()
+        found = search(problem, seconds=1.0, progress=lambda _, best, bound: heard.append((best, bound)))
+        assert (known is None) == (found.status == "infeasible")
+        if known is None:
+            continue
+        assert found.status == "proven optimal"
+        assert found.outcomes[0].objective == pytest.approx(known[1].objective, rel=1e-6)
+        held += 1
+        for objective, bound in heard:
+            assert bound <= known[1].objective * (1 + 1e-9) <= objective * (1 + 2e-9)
+            asked += abs(bound / objective - (1 - NEAR)) < 1e-9
+    assert held > 8
+    assert asked > 2
+
+
+def test_a_link_counts_in_the_model_once_a_choice_breaks_it(as_large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_with: list[frozenset[str]] = []
+    models = Large.model
+
+    def model(large: Large, *given: Any) -> Model:
+        made_with.append(frozenset(large.left_out))
+        return models(large, *given)
+
+    monkeypatch.setattr(Large, "model", model)
+    broken = 0
+    for seed in (56, 79, 80, 81, 106, 127, 132):
+        problem = random_problem(seed, stages=4)
+        links = tuple(replace(each, bandwidth=each.bandwidth * 0.02) for each in problem.links)
+        promises = tuple(
+            each if each.kind in ("cost", "energy", "rate") else replace(each, limit=each.limit * 20.0)
+            for each in problem.promises
+        )
+        made_with.clear()
+        assert agree(replace(problem, links=links, promises=promises))
+        broken += len(set(made_with)) > 1
+    assert broken > 2
 
 
 def test_the_relaxation_is_a_bound_and_its_flags_say_how_much_they_add() -> None:

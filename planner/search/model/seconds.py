@@ -13,15 +13,6 @@ from .options import Options
 FINE = 2.0**-30
 """Seconds and dollars are told apart by this part of the largest that matters."""
 
-FEW = 30
-"""Contents of a pool that are looked at one by one; with more, its load is a sum."""
-
-NEGLIGIBLE = 0.005
-"""What the least edges of a link may take of it together, not to be counted."""
-
-Place = tuple[str, int]
-"""Where a stage is, as far as an edge cares: its tier, or its pool where values move within the tier."""
-
 
 class Seconds(Options):
     """`moves` are the seconds of edges. `unit` is the least time that is told apart."""
