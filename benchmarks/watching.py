@@ -19,6 +19,7 @@ from pathlib import Path
 from agentlang.executor.machine.orders import Outcome, Timings
 from agentlang.executor.observers import FirstItem, Observer, RunOver, RunStarted, StageOver, StageStarted
 from agentlang.executor.watching.chrome import ChromeTrace
+from agentlang.executor.watching.live import Live
 from agentlang.executor.watching.metrics import Metrics
 from agentlang.executor.watching.telemetry import Telemetry
 from agentlang.ir.graph import Graph
@@ -54,6 +55,7 @@ def main() -> int:
             "nothing (the events themselves)": Observer,
             "ChromeTrace, its file included": lambda: ChromeTrace(path),
             "Metrics": Metrics,
+            "Live (--watch)": Live,
             "Telemetry (until they are queued)": lambda: Telemetry(graph),
         }
         found: dict[str, list[float]] = {name: [] for name in makers}

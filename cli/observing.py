@@ -1,5 +1,5 @@
-"""What `run` tells of itself to other tools: `--trace FILE` for Perfetto, and spans for OpenTelemetry where the
-environment names an endpoint for them, as its own tools do (`OTEL_EXPORTER_OTLP_ENDPOINT`)."""
+"""What `run` tells of itself: `--trace FILE` for Perfetto, spans for OpenTelemetry where the environment names an
+endpoint for them, as its own tools do (`OTEL_EXPORTER_OTLP_ENDPOINT`), and `--watch` for who sits before it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,15 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", metavar="FILE", help="write when each stage ran, for ui.perfetto.dev")
+    parser.add_argument("--watch", action="store_true", help="draw what runs at the foot of the terminal")
 
 
 @contextmanager
-def observers(arguments: argparse.Namespace, target: Target, console: Console) -> Generator[tuple[Observer, ...]]:
-    """Those that were asked for. Raises `OutsideError` (not-written, extra-missing)."""
+def observers(
+    arguments: argparse.Namespace, target: Target, console: Console, planning: tuple[float, float] | None = None
+) -> Generator[tuple[Observer, ...]]:
+    """Those that were asked for; `planning` is when a plan was made, if one was. Raises `OutsideError` (not-written,
+    extra-missing)."""
     with ExitStack() as held:
         found: list[Observer] = []
         if arguments.trace:
@@ -46,8 +50,19 @@ def observers(arguments: argparse.Namespace, target: Target, console: Console) -
             any(os.environ.get(name) for name in ENDPOINTS)
             and os.environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
         ):
-            found.append(held.enter_context(_telemetry(target)))
+            found.append(held.enter_context(_telemetry(target, planning)))
+        if arguments.watch:
+            from ..executor.watching.live import Live
+            from .watching import watched
+
+            found.append(held.enter_context(watched(Live(), console, _stages(target))))
         yield tuple(found)
+
+
+def _stages(target: Target) -> int:
+    from ..ir.graph import walk
+
+    return sum("entry" in each.attributes for each in walk(target.compiled.graph.pipeline(target.pipeline).body))
 
 
 def _traced(trace: object, path: str, console: Console) -> None:
@@ -60,7 +75,7 @@ def _traced(trace: object, path: str, console: Console) -> None:
 
 
 @contextmanager
-def _telemetry(target: Target) -> Generator[Telemetry]:
+def _telemetry(target: Target, planning: tuple[float, float] | None) -> Generator[Telemetry]:
     from ..stdlib.extras import need
 
     need("observe", "spans for OpenTelemetry")
@@ -78,6 +93,8 @@ def _telemetry(target: Target) -> Generator[Telemetry]:
     agents = [pipeline.name for pipeline in program.pipelines if pipeline.agent is not None]
     try:
         with Telemetry(target.compiled.graph, agents, provider) as telemetry:
+            if planning is not None:
+                telemetry.planned(target.pipeline, *planning)
             yield telemetry
     finally:
         provider.shutdown()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -129,10 +130,12 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     record, replay = tapes
     if replay is not None:
         return run.replayed(replay)
+    began = time.monotonic()
     planned, machine, chosen, found = _plan(target, arguments.plan, None if arguments.quiet else measuring(console))
+    planning = None if arguments.plan else (began, time.monotonic())
     if planned is None:
         return console.fail(found, target.sources)
-    run = replace(run, target=replace(target, compiled=chosen.compiled))
+    run = replace(run, target=replace(target, compiled=chosen.compiled), planning=planning)
     if not arguments.quiet and not console.json:
         for words in chosen.elsewhere:
             console.note(words)
@@ -182,13 +185,14 @@ def _plan(
 
 @dataclass
 class _Run:
-    """One run as it was asked for."""
+    """One run as it was asked for. `planning`: from when to when its plan was made, on the clock of runs."""
 
     target: Target
     inputs: dict[str, object]
     timeout: float | None
     arguments: argparse.Namespace
     console: Console
+    planning: tuple[float, float] | None = None
 
     def measured(self, planned: Plan, machine: Machine, record: Recording | None, journal: Journal | None) -> int:
         """Run, with what was predicted beside what was measured."""
@@ -287,7 +291,7 @@ class _Run:
         from ..api import run
 
         out: str | None = self.arguments.out
-        with observers(self.arguments, self.target, self.console) as watching:
+        with observers(self.arguments, self.target, self.console, self.planning) as watching:
             running = run(
                 self.target.compiled,
                 self.target.pipeline,

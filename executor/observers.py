@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .machine.orders import Outcome, Timings
 from .messages import message
+
+if TYPE_CHECKING:
+    from .looking import Look
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,6 +85,9 @@ class RunOver:
 
 class Observer:
     """Empty methods over small events; times are on the shell's clock, in seconds."""
+
+    def opened(self, look: Callable[[], Look], /) -> None:
+        """A shell is open; `look` says what it is doing, whenever and wherever it is called until that is closed."""
 
     def run_started(self, event: RunStarted, /) -> None: ...
 

@@ -35,6 +35,7 @@ from .failures import handle_failed
 from .frames import End, Item, ProblemFrame, Start
 from .fusing import fused_for
 from .kinds import Releasable
+from .looking import look
 from .machine import Machine, events, orders
 from .observers import Observer, Watchers
 from .running import Approver, Runner, Running
@@ -119,6 +120,8 @@ class Shell(Runner):
     async def __aenter__(self) -> Shell:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._now()  # from here on the clock can be read in other threads too
+        self._watchers.tell(lambda o: o.opened(lambda: look(self._machine, self._now())))
         self._group.start_soon(self._timer.run)
         self._group.start_soon(self._at_once.in_turns)
         if self._signals:

@@ -59,6 +59,11 @@ class Terminal:
         before, _, self.shown = self.shown.partition(text)
         return before
 
+    @property
+    def raw(self) -> bytes:
+        """All that was written to it, escapes and all."""
+        return self._raw
+
     def ends(self, seconds: float = 30.0) -> int:
         """Wait for its end; the exit code."""
         deadline = time.monotonic() + seconds

@@ -81,7 +81,7 @@ def test_spans_come_to_the_collector_that_the_environment_names(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
     done = agentlang("run", program, "--quiet")
     assert (done.code, done.out) == (0, "Hello world\n"), done.err
-    assert "invoke_workflow greet" in names
+    assert "invoke_workflow greet" in names and "plan greet" in names
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     names.clear()
     assert agentlang("run", program, "--quiet").code == 0
