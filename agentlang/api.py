@@ -38,13 +38,11 @@ if TYPE_CHECKING:
     from .lang.program import Fleet, Goal, Pipeline, Program
     from .planner.cells.plan import CellsPlan
     from .planner.hardware import Machine
-    from .planner.place import Confirm, Confirmed, Options
+    from .planner.place import Confirm, Options
     from .planner.plan import Made, Plan
     from .planner.profile import Profile
     from .planner.report import Compared
     from .planner.space.build import Built
-    from .planner.space.problem import Choice
-    from .planner.space.problem import Problem as Space
     from .planner.traces import Load
     from .stdlib.library import Library
     from .stdlib.settings import Settings
@@ -62,10 +60,6 @@ class Decides(Protocol[P]):
     def __call__(
         self, built: Built, goal: Goal | None, fleet: Fleet | None, *, confirm: Confirm | None, beside: bool
     ) -> tuple[P | None, Problems]: ...
-
-
-SIMULATED = 2000
-"""Runs that confirm a plan."""
 
 
 @frozen
@@ -195,12 +189,14 @@ def plan_in_cells(
     here: bool = False,
     options: Options | None = None,
     thorough: bool = False,
+    requests: Path | str | None = None,
 ) -> tuple[Plan | CellsPlan | None, Problems]:
     """As `plan`; where no placement alone keeps the goal, or one costs clearly more than several that share the runs,
-    those: each a plan of its own at a part of the rate."""
+    those: each a plan of its own at a part of the rate. A thorough plan for a trace is tried on its `requests` (a file)
+    too."""
     from .planner.place import decided_in_cells
 
-    return _planned(compiled, pipeline, machine, fleet, here, options, thorough, decided_in_cells)
+    return _planned(compiled, pipeline, machine, fleet, here, options, thorough, decided_in_cells, requests)
 
 
 def _planned(
@@ -212,7 +208,10 @@ def _planned(
     options: Options | None,
     thorough: bool,
     decided: Decides[P],
+    requests: Path | str | None = None,
 ) -> tuple[P | None, Problems]:
+    from .trying import recorded, tried
+
     fleet_of, found = _fleet(compiled, fleet, here)
     if found:
         return None, found
@@ -220,25 +219,11 @@ def _planned(
     if built is None:
         return None, found
     several = thorough and len(built.problem.tiers) > 1
-    goal, confirm = compiled.program.goal(pipeline), simulated if several and built.problem.rate else None
-    planned, more = decided(built, goal, fleet_of, confirm=confirm, beside=several)
+    confirm = None
+    if several and built.problem.rate:
+        confirm = tried(built, fleet_of, None if requests is None else recorded(built, requests))
+    planned, more = decided(built, compiled.program.goal(pipeline), fleet_of, confirm=confirm, beside=several)
     return planned, (*found, *more)
-
-
-def simulated(problem: Space, choice: Choice) -> Confirmed:
-    """Whether a choice keeps its promises when it is simulated at its rate."""
-    from .executor.simulate.simulating import confirm
-    from .planner.figures import show_value
-    from .planner.place import Confirmed
-
-    said = confirm(problem, choice, runs=SIMULATED)
-    return Confirmed(
-        f"simulation ({SIMULATED:,} runs, seed 0)",
-        tuple(
-            f"{each.name} is missed, {'nothing came to it' if each.reached is None else show_value(each.reached, 's')}"
-            for each in said.failed
-        ),
-    )
 
 
 def problem(
@@ -299,41 +284,20 @@ def load(compiled: Compiled, pipeline: str, path: Path | str) -> tuple[Load | No
     return found, reader.problems, reader.source()
 
 
-def on_trace(compiled: Compiled, planned: Plan, path: Path | str, runs: int = SIMULATED) -> str | None:
+def on_trace(compiled: Compiled, planned: Plan, path: Path | str, runs: int = 2000) -> str | None:
     """What the recorded requests themselves make of a plan that was made for their load, as a sentence: those that
     stand closest are simulated, `runs` of them. Arrivals that come in bursts wait longer than random ones of the
     same rate, which no bound of the plan knows. None where the trace cannot be read or the plan has no such choice."""
-    from .executor.simulate import System, simulate
     from .executor.simulate.planned import choice_of
-    from .executor.simulate.served import program_of
-    from .executor.simulate.traces import around, arrivals
-    from .planner.figures import show_value
-    from .planner.traces import Reader, opened
+    from .trying import recorded
 
     built, _ = problem_again(compiled, planned.pipeline, planned.made)
     choice = choice_of(planned, built.problem) if built is not None else None
-    load = planned.made.options.trace
-    if built is None or choice is None or load is None:
+    if built is None or choice is None or planned.made.options.trace is None:
         return None
+    requests = recorded(built, path, runs)
     fleet = _fleet(compiled, planned.made.fleet, here=planned.made.fleet is None)[0]
-    program = program_of(built, choice, fleet)
-    with opened(str(path)) as stream:
-        trace = None if isinstance(stream, Problem) else arrivals(Reader(str(path), stream), program.named)
-    if trace is None:
-        return None
-    part = around(trace.arrivals, runs)
-    found = simulate(System(built.problem, choice, error=0.0), part, program=program)
-    of = f"all {len(part):,} requests" if len(part) == len(trace.arrivals) else f"{len(part):,} requests"
-    where = "" if len(part) == len(trace.arrivals) else " where they are densest"
-    kinds = ("rate", "cost", "energy")
-    kept = [each for each in found.promises if each.kind not in kinds]
-    said = [
-        f"{each.name} is {'kept' if each.holds else 'missed'}"
-        + (f", {show_value(each.reached, 's')}" if each.reached is not None else "")
-        for each in kept
-    ]
-    more = "" if all(each.holds for each in kept) else "; a higher `rate` in the goal is planned for more"
-    return f"{of} of {load.file}{where}, simulated as they came: {'; '.join(said)}{more}" if said else None
+    return None if requests is None else requests.told(built, choice, fleet)
 
 
 def problem_again(compiled: Compiled, pipeline: str, made: Made) -> tuple[Built | None, Problems]:

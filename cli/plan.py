@@ -82,10 +82,11 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         here=arguments.here,
         options=options,
         thorough=True,
+        requests=arguments.trace,
     )
     if isinstance(planned, Plan) and planned.runs_here:
         planned = replace(planned, notes=(*planned.notes, *choice.why))
-    if arguments.trace and isinstance(planned, Plan) and planned.feasible and len(planned.tiers) > 1:
+    if arguments.trace and isinstance(planned, Plan) and planned.search.confirmed:
         told = on_trace(choice.compiled, planned, arguments.trace)
         planned = replace(planned, notes=(*planned.notes, *([told] if told else [])))
     problems = (*target.problems, *found)

@@ -136,16 +136,17 @@ def _parts(
     arguments: argparse.Namespace, target: Target, built: Built
 ) -> tuple[tuple[tuple[str, Built, Choice], ...], Problems]:
     """What is planned, as choices: the one of the plan, or that of each cell with the devices that the others leave."""
-    from ..api import simulated
     from ..executor.simulate.planned import choice_of
     from ..planner.cells.again import roomy
     from ..planner.cells.plan import placements
     from ..planner.place import choose_fleet, decided_in_cells
     from ..planner.plan import Plan
+    from ..trying import recorded, tried
 
     program = target.compiled.program
     fleet = None if arguments.here else choose_fleet(program, arguments.fleet)[0]
-    confirm = simulated if len(built.problem.tiers) > 1 and built.problem.rate else None
+    requests = recorded(built, arguments.trace) if arguments.trace else None
+    confirm = tried(built, fleet, requests) if len(built.problem.tiers) > 1 and built.problem.rate else None
     planned, found = decided_in_cells(built, program.goal(target.pipeline), fleet, confirm=confirm)
     if planned is None:
         return (), found

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ..base.problems import Problems, Severity, has_errors
@@ -36,8 +37,11 @@ __all__ = ["Confirm", "Confirmed", "Options", "choose_fleet", "decided", "decide
 _TOP = 3
 """Choices to search for, where the best may not be confirmed."""
 
-_TRIES = 8
-"""Choices to try until one is confirmed."""
+_TRIES = 6
+"""Choices to try until one is confirmed, each with a replica more than one that was not."""
+
+_FACTORS = (1.5, 2.0, 3.0, 4.5, 7.0)
+"""Of the replicas of the best choice, where none of those was confirmed: bursts may need many more."""
 
 _MISS = 1e6
 """Dollars (seconds, joules) for a promise missed by the whole of its limit: more than any plan costs."""
@@ -187,7 +191,8 @@ def _confirmed(built: Built, found: Found, confirm: Confirm | None) -> Plan:
 
 def _tried(problem: Problem, found: Found, confirm: Confirm | None) -> tuple[Found, Confirmed | None]:
     """The cheapest choice that is confirmed: of those that were found, and of those with a replica more than one that
-    was not. Where none is after some tries, what was found, with what the best misses."""
+    was not; else the best with some times its replicas. Where none is after some tries, what was found, with what the
+    best misses."""
     if confirm is None:
         return found, None
     first: Confirmed | None = None
@@ -206,7 +211,26 @@ def _tried(problem: Problem, found: Found, confirm: Confirm | None) -> tuple[Fou
             if outcome.holds and more not in known:
                 known[more] = outcome
                 heappush(rest, (outcome.objective, len(known), more))
+    for factor in _FACTORS:
+        choice = _times(problem, found.choices[0], factor)
+        outcome = evaluate(problem, choice)
+        if not outcome.holds:
+            break
+        said = confirm(problem, choice)
+        if not said.missed:
+            return _instead(found, choice, outcome), said
     return found, first
+
+
+def _times(problem: Problem, choice: Choice, factor: float) -> Choice:
+    """The same with so many times the replicas of each pool, but of hosts."""
+    return replace(
+        choice,
+        replicas=tuple(
+            ceil(count * factor) if pool.slots and not pool.host else count
+            for pool, count in zip(problem.pools, choice.replicas, strict=True)
+        ),
+    )
 
 
 def _larger(problem: Problem, choice: Choice) -> Iterator[Choice]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_runs import fresh_home
 from planned import build
 from recorded import CHAT, SIZES, azure, compiled, load, machine, two_minutes
 
 from agentlang.api import Compiled, on_trace
 from agentlang.api import load as load_file
+from agentlang.cli.main import main
 from agentlang.executor.simulate import Arrival
 from agentlang.executor.simulate.planned import choice_of
 from agentlang.executor.simulate.traces import around
@@ -25,7 +27,7 @@ from agentlang.planner.codec import decode
 from agentlang.planner.figures import Basis
 from agentlang.planner.options import Options
 from agentlang.planner.place import decided
-from agentlang.planner.plan import Plan, to_json
+from agentlang.planner.plan import Plan, from_json, to_json
 from agentlang.planner.plan_text import plan_text
 from agentlang.planner.profile import Profile, key_of, made, save
 from agentlang.planner.profile import load as kept
@@ -233,6 +235,35 @@ def test_the_requests_themselves_are_tried(tmp_path: Path) -> None:
     said = on_trace(program(), plan, tmp_path / "burst.csv")
     assert said is not None and "first_token p95 <= 2 s is missed" in said and "a higher `rate`" in said
     assert on_trace(program(), plan, tmp_path / "gone.csv") is None
+
+
+@pytest.mark.slow
+def test_requests_that_come_at_once_send_the_search_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bound is content with one device, whose line a burst makes too long."""
+    monkeypatch.setenv("AGENTLANG_HOME", str(fresh_home(tmp_path / "home")))
+    more = "\n  tier old = catalog.l40s { count 0..16 }\n  link * <-> * 100 Gbit/s, 5 us\n}"
+    two = CHAT.replace("{ count 0..8 } }", "{ count 0..8 }" + more)
+    (tmp_path / "chat.agent").write_text(two)
+    rows = [(float(at), 400, 20) for at in range(60)] + [(60.0 + at / 200.0, 4000, 20) for at in range(20)]
+    (tmp_path / "burst.csv").write_bytes(azure(rows))
+    calm = [(float(at), 400 if at % 2 else 4000, 20) for at in range(80)]
+    (tmp_path / "calm.csv").write_bytes(azure(calm))
+    told: dict[str, tuple[int, str]] = {}
+    for name in ("calm", "burst"):
+        trace, out = str(tmp_path / f"{name}.csv"), str(tmp_path / name)
+        done = main(["plan", str(tmp_path / "chat.agent"), "--trace", trace, "--out", out])
+        assert done == 0
+        plan = from_json((tmp_path / name).read_bytes())
+        told[name] = (sum(tier.used for tier in plan.tiers), plan.search.confirmed)
+        assert (
+            f"all 80 requests of {name}.csv, simulated as they came: first_token p95 <= 2 s is kept" in plan.notes[-1]
+        )
+    assert told["calm"][0] < told["burst"][0]
+    for name, (_, by) in told.items():
+        assert by.endswith(f", and all 80 requests of {name}.csv, simulated as they came")
+    capsys.readouterr()
 
 
 def test_of_many_requests_the_densest_are_tried() -> None:

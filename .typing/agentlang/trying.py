@@ -1,0 +1,1 @@
+../../agentlang/trying.py
