@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .executor.workers.shipping import Parcel
     from .executor.workers.worker import Arrived, Island, OpenIsland
     from .ir.compile import Module
-    from .ir.graph import Tool
+    from .ir.graph import Graph, Tool
     from .planner.plan import Plan
 
 HERE = "here"
@@ -73,6 +73,7 @@ def place(compiled: Compiled, pipeline: str, plan: Plan | None = None) -> tuple[
         return None, (*found, *more)
     stages = {o.id for p in module.graph().pipelines for o in walk(p.body)}
     given = {} if plan is None else {s: t for s, t in placement_of(plan).items() if s in stages}
+    given = _together(module.graph(), given)
     fleet = plan.fleet if plan is not None and plan.fleet in module.graph().fleets else None
     home, _ = home_of(module.graph(), fleet)
     module, more = placed(module, given, home=home or HERE, fleet=fleet)
@@ -86,6 +87,36 @@ def place(compiled: Compiled, pipeline: str, plan: Plan | None = None) -> tuple[
         return None, more
     instances = {} if plan is None else {pool.tier: pool.replicas for pool in plan.pools}
     return Placing(compiled, pipeline, home or HERE, parts, instances), ()
+
+
+def _together(graph: Graph, given: Mapping[str, str]) -> dict[str, str]:
+    """The placement with the stages of each chat on one tier, that of its decode: what passes between them (a KV cache,
+    how tokens are chosen) only means something in the process that made it."""
+    from .ir.graph import KvType, SamplerType, TokensType, walk
+    from .lang.types import StreamType
+
+    found = dict(given)
+    for pipeline in graph.pipelines:
+        leader: dict[str, str] = {}
+
+        def top(stage: str, leader: dict[str, str] = leader) -> str:
+            while leader.get(stage, stage) != stage:
+                stage = leader[stage]
+            return stage
+
+        made: dict[int, str] = {}
+        decodes: list[str] = []
+        for operation in walk(pipeline.body):
+            if operation.attributes.get("entry") == "llm:decode":
+                decodes.append(operation.id)
+            for operand in operation.operands:
+                kind = operand.type.element if isinstance(operand.type, StreamType) else operand.type
+                if isinstance(kind, KvType | SamplerType | TokensType) and operand.id in made:
+                    leader[top(operation.id)] = top(made[operand.id])
+            made.update((result.id, operation.id) for result in operation.results)
+        tiers = {top(stage): given[stage] for stage in decodes if stage in given}
+        found |= {stage: tiers[top(stage)] for stage in found if top(stage) in tiers}
+    return found
 
 
 def parcel_of(

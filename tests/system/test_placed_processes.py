@@ -34,7 +34,7 @@ def test_three_processes_give_what_one_does_and_leave_nothing(tmp_path: Path) ->
     async def work() -> None:
         async with ready(made) as placed:
             processes.extend(placed.process(placed.workers(tier)[0]) or 0 for tier in ("far", "beyond"))
-            texts = tuple("a@b.org c d".split())
+            texts = ("a@b.org", "c", "d")
             assert await heard(placed.start("clean", {"texts": texts})) == (
                 "done",
                 ("[email] or [email]!", "c or [email]!", "d or [email]!"),
