@@ -24,6 +24,10 @@ def report(error: Exception, given: list[str]) -> int:
             "".join(traceback.format_exception(error)),
         ]
     )
+    # What an exception says may quote what was given.
+    for value in sorted((word.partition("=")[2] for word in given), key=len, reverse=True):
+        if len(value) > 2:
+            text = text.replace(value, "…")
     path = logs_home() / time.strftime("crash-%Y%m%d-%H%M%S.log")
     where = f"details in {path}"
     try:

@@ -39,7 +39,7 @@ class _Every(Flows):
         return True
 
 
-class _Writer:
+class Writer:
     """Writes programs whose pipelines call those before them."""
 
     def __init__(self, seed: int) -> None:
@@ -128,7 +128,7 @@ def _below(flows: Flows, pipeline: str) -> set[tuple[Span, str, str]]:
 @given(st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None)
 def test_labels_of_operations_hold_what_the_checker_finds(seed: int) -> None:
-    text = _Writer(seed).program()
+    text = Writer(seed).program()
     program, problems = checked(text)
     assert program is not None and not has_errors(problems), (
         text,
