@@ -24,7 +24,10 @@ from .relaxed import Relaxed, relaxed, without
 from .solver import Answer, Solver
 
 NARROWING = 0.2
-"""The part of the time that each step before a large model may take."""
+"""The part of the time that a step before a large model may take."""
+
+ASKING = 0.5
+"""The part that the question may take: what takes longer to be answered than that is not proven in the rest either."""
 
 NEAR = 0.029
 """What may be left to save, in parts, for the question not to be asked: a little below three in a hundred."""
@@ -100,29 +103,29 @@ class Large:
         self.stale = True
         while self.stale and self.known.left > 0:
             part = self.model(allowed)
-            self._solve(part, part.program, self.known.best * (1 + CLOSE), False)
+            self._solve(part, part.program, self.known.best * (1 + CLOSE), NARROWING)
 
     def _ask(self, model: Model, relaxation: Relaxed) -> bool:
         """Whether something is cheaper by more than `NEAR`, or may be if it were not for a link."""
         goal = self.known.best * (1 - NEAR)
         less = Program(model.program.variables, [*model.program.rows], model.program.objective, model.program.branch)
         without(less, relaxation, goal)
-        answer = self._solve(model, less, goal, True)
+        answer = self._solve(model, less, goal, ASKING, first=True)
         if answer.at is None:
             if answer.closed:
                 self.known.proven(goal)
             return False
         return self.stale or self.known.best <= goal * (1 + CLOSE)
 
-    def _solve(self, model: Model, program: Program, upper: float, first: bool) -> Answer:
+    def _solve(self, model: Model, program: Program, upper: float, share: float, first: bool = False) -> Answer:
         solver = Solver(program, self.seed, upper)
 
         def heard(at: Callable[[int], int], _: float) -> bool:
             self.keep(model, at)
             return self.stale
 
-        left = NARROWING * self.known.left
-        answer = solver.solve(left, found=heard, first=first, counted=self.known.counted, work=WORK)
+        seconds, counted = share * self.known.left, self.known.counted
+        answer = solver.solve(seconds, found=heard, first=first, counted=counted, work=WORK)
         self.known.looked(answer.branches, answer.work)
         if answer.at is not None and not self.stale:
             self.keep(model, answer.at)

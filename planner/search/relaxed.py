@@ -1,10 +1,10 @@
 """A program without "whole": its bound, near which the best choice mostly is, and what no better choice takes.
 
-A large program is solved three times. First its linear relaxation (GLOP, well below a second), whose point takes a few
-options of each stage in part. Then the program with only those options, which is small and comes within a part in a
-hundred of the best. Then the whole program, without the flags that the relaxation says no better choice has: two
-thirds of them, as the choice that is known is near the bound. Without the first two, the solver spent most of its time
-on options that are nowhere near the best.
+A large program is solved several times (`large`). First its linear relaxation (GLOP, well below a second), whose point
+takes a few options of each stage in part. Then the program with only those options, which is small and comes within a
+part in a hundred of the best. Then the whole program, without the flags that the relaxation says no better choice has:
+two thirds of them, as the choice that is known is near the bound. Without the first two, the solver spent most of its
+time on options that are nowhere near the best.
 
 The relaxation is solved in floating point and nothing is believed of it but the sign of its multipliers: any that are
 not negative give a bound (weak duality), which is added up again here. So a solver's tolerance moves a bound, and

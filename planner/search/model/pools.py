@@ -126,28 +126,7 @@ class Pools(Edges):
                 max(known.visits, load.visits),
             )
         full = joined(pool, list(largest.values()))
-        served_most = full.served
-        served_least = min(load.served for load in loads.values())
-        slots = self.problem.pools[pool].slots
-        cells: list[Cell] = []
-        if reading.rate is None or not slots or not served_most:
-            most = reading.most(pool)
-            high = max(1, least) if most is None else min(max(1, least), most)
-            cells = [(replicas, 0, served_most, 0.0) for replicas in range(1, high + 1)]
-        else:
-            numbers = counts(reading, full, asked, least)
-            most = reading.most(pool)
-            high = numbers[-1].replicas if numbers else most or 0
-            for replicas in range(1, high + 1):
-                per_step = replicas * slots / (STEPS * reading.rate)
-                free = 0
-                for step in range(1, FULLEST + 1):
-                    if all(waiting(replicas * slots, step, percentile) == 0.0 for percentile in asked):
-                        free = step
-                for step in range(max(1, free), FULLEST + 1):
-                    top, start = step * per_step, (step - 1) * per_step if step > free else 0.0
-                    if top * (1 + SLACK) >= served_least and start <= served_most:
-                        cells.append((replicas, step, top, start))
+        cells = self._cells(full, min(load.served for load in loads.values()), asked, least)
         flags = [program.flag() for _ in cells]
         program.branch += flags
         self.sized[pool] = [(flag, cell[0], cell[1]) for flag, cell in zip(flags, cells, strict=True)]
@@ -158,7 +137,8 @@ class Pools(Edges):
         served: Terms = {flag: load.served for flag, load in loads.items()}
         room = {flag: -cell[2] * (1 + 2 * SLACK) for flag, cell in zip(flags, cells, strict=True)}
         program.at_most(plus(served, room), 0.0)
-        if reading.rate is None or not slots or not served_most:
+        slots = self.problem.pools[pool].slots
+        if reading.rate is None or not slots or not full.served:
             return
         steps = dict(zip(flags, cells, strict=True))
         factors = {
@@ -173,6 +153,27 @@ class Pools(Edges):
         most = full.served + max(load.variance / load.served for load in loads.values() if load.served)
         for percentile in asked:
             self._waits_of(pool, percentile, factors[percentile], steps, seconds, squares, most)
+
+    def _cells(self, full: Load, served_least: float, asked: tuple[float, ...], least: int) -> list[Cell]:
+        """Of a pool whose loads are between `served_least` and `full`; steps at which nobody waits are one."""
+        reading, slots, most = self.reading, self.problem.pools[full.pool].slots, self.reading.most(full.pool)
+        if reading.rate is None or not slots or not full.served:
+            high = max(1, least) if most is None else min(max(1, least), most)
+            return [(replicas, 0, full.served, 0.0) for replicas in range(1, high + 1)]
+        cells: list[Cell] = []
+        numbers = counts(reading, full, asked, least)
+        high = numbers[-1].replicas if numbers else most or 0
+        for replicas in range(1, high + 1):
+            per_step = replicas * slots / (STEPS * reading.rate)
+            free = 0
+            for step in range(1, FULLEST + 1):
+                if all(waiting(replicas * slots, step, percentile) == 0.0 for percentile in asked):
+                    free = step
+            for step in range(max(1, free), FULLEST + 1):
+                top, start = step * per_step, (step - 1) * per_step if step > free else 0.0
+                if top * (1 + SLACK) >= served_least and start <= full.served:
+                    cells.append((replicas, step, top, start))
+        return cells
 
     def _often(self, loads: Mapping[int, Load], most: float) -> dict[int, float]:
         """Flags of which one is 1: how often a run comes to a pool, with the part of its work that counts then (of
