@@ -169,6 +169,11 @@ class Coordinator(Runner):
         """The names of a tier's workers that are ready, by instance."""
         return self._supervisor.instances(tier)
 
+    @property
+    def address(self) -> str:
+        """Where workers join."""
+        return self._staff.address
+
     def process(self, name: str) -> int | None:
         """The id of the process of a worker that was begun here."""
         peer = self._staff.peers.get(name)
