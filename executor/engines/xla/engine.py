@@ -140,9 +140,11 @@ class XlaEngine:
             functions = source.functions()
             rows = functions.on_pages() if isinstance(functions, PageableFunctions) else None
             if rows is not None:
-                from .paged.opening import open_paged
+                from .paged.opening import Away, open_paged
 
-                return open_paged(source, functions, rows, facts, tokenizer, spec.context, keep, self._cache_bytes)
+                away = Away(self._host_bytes, self._disk_bytes)
+                own = self._cache_bytes
+                return open_paged(source, functions, rows, facts, tokenizer, spec.context, keep, own, away)
             programs = Programs(source.key, functions, keep)
             return XlaModel(facts, tokenizer, programs, source.weights(), spec.context)
 

@@ -29,10 +29,15 @@ from ....scheduler import (
     Copy,
     Event,
     Extended,
+    Fetch,
+    Forget,
+    Load,
     Refuse,
     Released,
+    Save,
     Scheduler,
     Settings,
+    Spill,
     Step,
     StepDone,
     StepWanted,
@@ -40,6 +45,7 @@ from ....scheduler import (
 from ...constraint.masks import Constraint
 from ...protocol import Finish, Sampling, TokenLogprob, Tokens
 from ...sequences import Made
+from .away import PutAway
 from .beside import Beside
 from .picking import Picker, Picks, needs
 from .pool import KeysValues
@@ -50,12 +56,17 @@ from .steps import ROWS, Entry, Steps, bucket, divided
 class PagedDevice:
     """See the module. `ends` are the tokens that end a reply."""
 
-    def __init__(self, settings: Settings, steps: Steps, picker: Picker, ends: frozenset[int]) -> None:
+    def __init__(
+        self, settings: Settings, steps: Steps, picker: Picker, ends: frozenset[int], away: PutAway | None = None
+    ) -> None:
         self._settings = settings
         self._steps = steps
         self._picker = picker
         self._ends = ends
+        self._away = away
         self._scheduler = Scheduler(settings)
+        if away is not None:
+            away.use(self._tell)
         self._beside = Beside("programs")
         self._sequences: dict[int, PagedSequence] = {}
         self._beginning: dict[int, PagedSequence] = {}
@@ -80,6 +91,7 @@ class PagedDevice:
                 tenant=service.tenant,
                 scope=service.scope,
                 prefix=prefix,
+                private=service.private,
             )
         )
 
@@ -121,6 +133,8 @@ class PagedDevice:
         for sequence in tuple(self._sequences.values()):
             self.leave(sequence, cancelled=True)
         self._beside.drop()
+        if self._away is not None:
+            self._away.close()
         self._steps.close()
 
     # The loop.
@@ -153,6 +167,9 @@ class PagedDevice:
                         sequence.queued_seconds = monotonic() - sequence.making.arrived
                 case Copy():
                     self._steps.pool.copy(order.source, order.target)
+                case Save() | Load() | Spill() | Fetch() | Forget():
+                    assert self._away is not None
+                    self._away.do(order)
                 case Refuse():
                     sequence = self._sequences.pop(order.sequence, None)
                     if sequence is not None:
@@ -175,6 +192,8 @@ class PagedDevice:
         self._beginning.clear()
         self._scheduler = Scheduler(self._settings)
         self._steps.pool.drop()
+        if self._away is not None:
+            self._away.use(self._tell)
         for sequence in sequences.values():
             self._news.append(partial(sequence.reading.failed, error))
         self._hand_out()
@@ -256,6 +275,7 @@ class PagedDevice:
 
     def _run(self, step: Step) -> None:
         self.steps += 1
+        began, compiled = monotonic(), self._steps.programs.compiled
         rows, chunks = divided(step, self._apart)
         picked: list[tuple[Picks, list[PagedSequence]]] = []
         ended: list[tuple[PagedSequence, Any]] = []
@@ -272,6 +292,9 @@ class PagedDevice:
                 self._reached(over, [_behind(chunk)], picked, ended)
         self._hand_out()
         jax.block_until_ready(over)
+        if self._away is not None and not rows and self._steps.programs.compiled == compiled:
+            # Prompts alone: that is how long they take.
+            self._away.prefilled(sum(chunk.count for chunk in chunks), monotonic() - began)
         self.prefilled += sum(chunk.count for chunk in step.prefill)
         self._tell(StepDone(monotonic(), step.number))
         for picks, sequences in picked:

@@ -27,6 +27,7 @@ from ...protocol import (
 )
 from ...sequences import Decode, Made, decoded, prompt_of
 from ..programs import DeviceWeights
+from .away import Places, PutAway
 from .budget import Budget
 from .carried import FORM, carried, unpacked
 from .device import PagedDevice
@@ -54,6 +55,7 @@ class PagedModel(LoadedModel[PagedSequence]):
         weights: DeviceWeights,
         budget: Budget,
         context: int | None,
+        places: Places | None = None,
     ) -> None:
         most = min(facts.context, budget.pages * budget.page, context or facts.context)
         super().__init__(replace(facts, context=most), tokenizer)
@@ -64,8 +66,12 @@ class PagedModel(LoadedModel[PagedSequence]):
         self._picker = Picker(programs, facts.vocabulary)
         self._steps = Steps(programs, weights, Pool(programs, budget, len(weights.layers)))
         settings = Settings(budget.pages, budget.page, ROWS, ROWS + _STEP_TOKENS, _STEP_TOKENS)
-        self._device = PagedDevice(settings, self._steps, self._picker, facts.end_tokens)
+        if places is not None:
+            settings = replace(settings, host=places.host, disk=places.disk)
+        away = None if places is None else PutAway(places, self._steps.pool, lambda word: self._thread.soon(word))
+        self._device = PagedDevice(settings, self._steps, self._picker, facts.end_tokens, away)
         self._thread = DeviceThread(f"model {facts.name}", self._device.work, self._device.fail)
+        self._away = away
         self._numbers = 0
         self._ready = self._closed = False
 
@@ -80,6 +86,11 @@ class PagedModel(LoadedModel[PagedSequence]):
     @property
     def budget(self) -> Budget:
         return self._budget
+
+    @property
+    def away(self) -> PutAway | None:
+        """Where pages go that make way, if anywhere."""
+        return self._away
 
     @property
     def device_weights(self) -> DeviceWeights:

@@ -35,6 +35,11 @@ class Pool:
         return self.scratch + 1
 
     @property
+    def compiled(self) -> int:
+        """Programs compiled so far, here and elsewhere."""
+        return self._programs.compiled
+
+    @property
     def first(self) -> int:
         """The pages to begin with."""
         return self._budget.tier(1)
