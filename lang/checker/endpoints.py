@@ -13,6 +13,7 @@ from ..types import TEXT, ListType
 from .constants import constant_value
 from .context import Context
 from .figures import quantity
+from .fleet_ranges import sound
 from .secrets import is_secret, secret_name
 
 _SETTINGS = ("serves", "price", "first_token", "rate")
@@ -142,4 +143,4 @@ def measured(
     if amount.value < 0 or (amount.value == 0 and name != "price"):
         context.report(problems.bad_bound(f"a `{name}` of nothing", value.span, "write a figure above zero"))
         return None
-    return amount
+    return amount if sound(context, f"a `{name}`", amount, value.span) else None

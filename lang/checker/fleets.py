@@ -12,6 +12,8 @@ from .context import Context
 from .endpoints import check_endpoint, kind_of_setting, measured, settings_of
 from .facts import Named
 from .figures import quantity, whole
+from .fleet_ranges import MOST_DEVICES
+from .fleet_ranges import sound as possible
 
 _SETTINGS = ("count", "price")
 _EVERY = "*"
@@ -123,6 +125,10 @@ def _count(context: Context, setting: syntax.TierSetting) -> tuple[int, int] | N
         hint = f"write the lower end first: `count {high}..{low}`"
         context.report(problems.bad_bound(f"`count {low}..{high}` holds no number", value.span, hint))
         return None
+    if high > MOST_DEVICES:
+        hint = f"state at most {MOST_DEVICES:_}"
+        context.report(problems.bad_bound(f"{high:_} devices are more than a tier has", value.span, hint))
+        return None
     if high == 0:
         hint = "write `count 1`, or leave the tier out"
         context.report(problems.bad_bound("a tier of no devices runs nothing", value.span, hint))
@@ -142,6 +148,8 @@ def _link(context: Context, node: syntax.LinkDecl) -> list[Link]:
             title = f"{what} is measured in {dimension}, but this is {found.dimension}"
             context.report(problems.unit_mismatch(title, span, f"write it as in `{example}`"))
             sound = False
+        elif found is not None:
+            sound = possible(context, what, found, span) and sound
     if bandwidth is not None and bandwidth.dimension == units.BANDWIDTH and bandwidth.value <= 0:
         context.report(
             problems.bad_bound("a link without bandwidth carries nothing", node.bandwidth.span, "leave it out")
