@@ -1,4 +1,4 @@
-"""A plan and the package of its program as files for a cluster, in a folder.
+"""A plan and its program as files for a cluster, in a folder.
 
 The folder holds nothing else: what an earlier export wrote and this one does not is removed, so that what is applied is
 what stands in the plan. Files appear whole, the list of them (`export.json`) last.
@@ -7,56 +7,90 @@ what stands in the plan. Files appear whole, the list of them (`export.json`) la
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from .base.problems import Problem, Problems
+from .api import Compiled, settings_of
+from .base.problems import Problem, Problems, has_errors
+from .base.source import Source
 from .base.store import sha256_bytes, write_atomic
-from .lang.program import Fleet, Program
-from .packages.manifest import Manifest
-from .packages.names import NAME
+from .lang.program import Program
 from .planner import export_problems as words
 from .planner.cells.plan import CellsPlan
 from .planner.export import kubernetes, raycluster
-from .planner.export.deployment import About, Deployment, Outside, Package, deployment_of, plain_name, refusals
-from .planner.plan import Plan
+from .planner.export.deployment import PLAN, About, Deployment, Outside, Shipped, deployment_of, plain_name, refusals
+from .planner.plan import Plan, to_json
 
 INDEX = "export.json"
 FORMAT = "agentlang export"
 WRITERS = {"kubernetes": kubernetes.manifests, "ray": raycluster.manifests}
 
 
-def read_package(folder: Path, program: Program) -> tuple[tuple[Package, Manifest] | None, Problems]:
-    """A package that is sound, and of this program as it stands; or what is wrong."""
-    from .packages.opening import contents
+def shipped(plan: Plan, program: Program, sources: Mapping[str, Source], resources: Mapping[str, str]) -> Shipped:
+    """The program's text and what it imports, the files of its folder that it needs (`find_resources`), and the plan.
+    OSError where one cannot be read."""
+    from .packages.resources import source_of
 
-    found, problems = contents(folder)
-    if found is None:
-        return None, problems
-    manifest, files = found
-    if manifest.program.sha256 != sha256_bytes(program.source.text.encode()):
-        return None, (words.other_package(str(folder), program.source.path),)
-    return (Package(sha256_bytes(files[NAME]), folder.name, files), manifest), ()
+    place = Path(program.source.path)
+    folder = place.parent
+    files = {PLAN: to_json(plan).encode(), place.name: program.source.text.encode()}
+    for path, source in sources.items():
+        inside = os.path.relpath(path, folder)
+        if Path(path).is_file() and not inside.startswith(os.pardir):
+            files[Path(inside).as_posix()] = source.text.encode()
+    for path, purpose in resources.items():
+        files[path] = source_of(folder, path, purpose).read_bytes()
+    return Shipped.of(place.stem, place.name, files)
 
 
 def deployments(
-    plan: Plan | CellsPlan, program: Program, manifest: Manifest, package: Package, image: str, asks: bool
+    plan: Plan | CellsPlan,
+    target: Compiled,
+    sources: Mapping[str, Source],
+    image: str,
+    profile: str | None = None,
+    include: Sequence[str] = (),
 ) -> tuple[tuple[Deployment, ...], Problems]:
     """One for a plan, one for each cell; none, and why, where no cluster could hold them."""
+    from .packages.resources import find_resources
+
+    program = target.program
+    folder = Path(program.source.path).parent
+    settings, found = settings_of(folder, profile)
+    if has_errors(found):
+        return (), found
+    needed, found = find_resources(target.graph, folder, settings, include)
+    if has_errors(found):
+        return (), found
     whole = isinstance(plan, Plan)
     cells = ((plan, None),) if whole else tuple((cell.plan, cell.share) for cell in plan.cells)
-    about = replace(_about(plan, program, manifest, package, image), asks=asks)
     made: list[Deployment] = []
-    found: list[Problem] = []
+    refused: list[Problem] = []
     for number, (each, share) in enumerate(cells, 1):
-        name = about.name if whole else f"{about.name}-cell-{number}"
-        deployment = deployment_of(each, replace(about, name=name, share=share))
-        found += refusals(each, deployment)
+        name = (
+            plain_name(Path(program.source.path).stem)
+            if whole
+            else f"{plain_name(Path(program.source.path).stem)}-cell-{number}"
+        )
+        about = About(
+            name=name,
+            image=image,
+            shipped=shipped(each, program, sources, needed.files),
+            outside=_outside(each, program, plan.made.fleet),
+            keeps=_keeps(program, plan.pipeline),
+            secrets=needed.secrets,
+            models=bool(target.graph.handles),
+            outward=bool(needed.hosts),
+            asks=bool(target.graph.pipeline(plan.pipeline).inputs),
+            share=share,
+        )
+        deployment = deployment_of(each, about)
+        refused += refusals(each, deployment)
         made.append(deployment)
-    return (() if found else tuple(made)), tuple(dict.fromkeys(found))
+    return (() if refused else tuple(made)), tuple(dict.fromkeys(refused))
 
 
 def files_of(made: tuple[Deployment, ...], kind: str) -> Mapping[str, str]:
@@ -69,12 +103,12 @@ def files_of(made: tuple[Deployment, ...], kind: str) -> Mapping[str, str]:
     }
 
 
-def write(folder: Path, files: Mapping[str, str], package: Package | None) -> Problem | bool:
-    """Whether anything had to be written; or why nothing was. OSError from the system. `package` is laid beside the
+def write(folder: Path, files: Mapping[str, str], beside: Shipped | None) -> Problem | bool:
+    """Whether anything had to be written; or why nothing was. OSError from the system. `beside` is laid beside the
     files where they do not hold it."""
     contents = {name: text.encode() for name, text in files.items()}
-    if package is not None:
-        contents |= {f"package/{package.folder}/{path}": data for path, data in package.files.items()}
+    if beside is not None:
+        contents |= {f"program/{beside.folder}/{path}": data for path, data in beside.files.items()}
     earlier = _earlier(folder)
     if isinstance(earlier, str):
         return words.not_an_export(str(folder), earlier)
@@ -117,33 +151,22 @@ def _same(path: Path, data: bytes) -> bool:
         return False
 
 
-def _about(plan: Plan | CellsPlan, program: Program, manifest: Manifest, package: Package, image: str) -> About:
-    fleet = next((fleet for fleet in program.fleets if fleet.name == plan.made.fleet), None)
-    keeps = tuple(
+def _keeps(program: Program, pipeline: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(
         (term.word, term.tiers)
         for goal in program.goals
-        if goal.pipeline == plan.pipeline
+        if goal.pipeline == pipeline
         for term in goal.terms
         if term.kind == "keep" and term.word is not None
     )
-    return About(
-        name=plain_name(Path(program.source.path).stem),
-        image=image,
-        package=package,
-        outside=_outside(plan, fleet),
-        keeps=keeps,
-        secrets=manifest.needs.secrets,
-        models=bool(manifest.models),
-        outward=bool(manifest.needs.hosts),
-    )
 
 
-def _outside(plan: Plan | CellsPlan, fleet: Fleet | None) -> tuple[Outside, ...]:
-    plans = (plan,) if isinstance(plan, Plan) else tuple(cell.plan for cell in plan.cells)
-    used = {stage.tier for each in plans for stage in each.stages}
+def _outside(plan: Plan, program: Program, name: str | None) -> tuple[Outside, ...]:
+    used = {stage.tier for stage in plan.stages}
     found: list[Outside] = []
-    for tier in fleet.tiers if fleet is not None else ():
-        if tier.endpoint is not None and tier.name in used:
-            host = urlsplit(tier.endpoint.url).hostname if tier.endpoint.url else None
-            found.append(Outside(tier.name, host, tier.endpoint.secret, tier.endpoint.serves))
+    for fleet in program.fleets:
+        for tier in fleet.tiers if fleet.name == name else ():
+            if tier.endpoint is not None and tier.name in used:
+                host = urlsplit(tier.endpoint.url).hostname if tier.endpoint.url else None
+                found.append(Outside(tier.name, host, tier.endpoint.secret, tier.endpoint.serves))
     return tuple(found)

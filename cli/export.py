@@ -1,4 +1,4 @@
-"""`agentlang export FILE --to kubernetes|ray --out DIR`: a plan as files for a cluster, with the program's package."""
+"""`agentlang export FILE --to kubernetes|ray --out DIR`: a plan as files for a cluster, with the program."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from .target import Refused, Target, open_target
 
 if TYPE_CHECKING:
     from ..api import Compiled
-    from ..packages.manifest import Manifest
     from ..planner.cells.plan import CellsPlan
-    from ..planner.export.deployment import Package
     from ..planner.plan import Plan
 
 KINDS = ("kubernetes", "ray")
@@ -31,9 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=KINDS, required=True, help="what keeps the machines")
     parser.add_argument("--plan", metavar="PLAN.JSON", help="this plan, and not the best one")
     parser.add_argument("--fleet", metavar="NAME", help="which of the file's fleets")
-    parser.add_argument("--package", metavar="DIR", help="this package of the program, and not a new one")
+    help_include = "files of the folder that go along besides those that the program names"
+    parser.add_argument("--include", metavar="PATTERN", action="append", default=[], help=help_include)
     parser.add_argument("--image", metavar="NAME", help="the image of the containers (default: agentlang:VERSION)")
-    parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml, for the package")
+    parser.add_argument("--profile", metavar="NAME", help="a profile of agentlang.toml")
     parser.add_argument("--out", metavar="DIR", required=True, help="the folder; an earlier export is replaced")
 
 
@@ -48,17 +47,16 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     planned, compiled, found = _planned(arguments, target, console)
     if planned is None:
         return console.fail((*target.problems, *found), target.sources)
-    packed = _packed(arguments, target, console)
-    if isinstance(packed, int):
-        return packed
-    package, manifest = packed
     image = arguments.image or f"agentlang:{__version__}"
-    asks = bool(compiled.graph.pipeline(target.pipeline).inputs)
-    made, refused = deployments(planned, compiled.program, manifest, package, image, asks)
+    try:
+        made, refused = deployments(planned, compiled, target.sources, image, arguments.profile, arguments.include)
+    except OSError as error:
+        wrong = words.input_unreadable("the program", str(error.filename), (error.strerror or str(error)).lower())
+        return console.fail((wrong,), {}, Exit.OUTSIDE)
     problems = (*target.problems, *found, *refused)
     if not made:
         return console.fail(problems, target.sources)
-    beside = None if all(map(in_config_map, made)) else package
+    beside = None if all(map(in_config_map, made)) else made[0].about.shipped
     folder = Path(arguments.out)
     files = files_of(made, arguments.to)
     try:
@@ -74,7 +72,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
             {
                 "folder": str(folder),
                 "files": sorted(files),
-                "package": package.sha256,
+                "content": [each.about.shipped.sha256 for each in made],
                 "workers": workers,
                 "written": written,
             }
@@ -84,7 +82,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if not planned.feasible:
         console.note("note: this plan does not keep its goal: `agentlang plan` says what it misses")
     if beside is not None:
-        console.note(f"note: the package is too large for a ConfigMap: copy {folder / 'package'} to its volume")
+        console.note(f"note: the program is too large for a ConfigMap: copy {folder / 'program'} to its volume")
     stand = ", ".join(f"{count} of {tier}" for tier, count in workers.items())
     console.note(f"{'wrote' if written else 'unchanged:'} {folder}: {len(files)} files for {stand}, image {image}")
     return Exit.DONE
@@ -108,29 +106,3 @@ def _planned(
         choice.compiled, target.pipeline, machine, fleet=arguments.fleet, options=options, thorough=True
     )
     return planned, choice.compiled, found
-
-
-def _packed(arguments: argparse.Namespace, target: Target, console: Console) -> tuple[Package, Manifest] | int:
-    """The package that was given; or one as `agentlang compile` makes it."""
-    from ..base.store import sha256_bytes
-    from ..exporting import read_package
-    from ..ir import targets
-    from ..packages.manifest import Manifest, parse
-    from ..packages.names import NAME
-    from ..planner.export.deployment import Package
-    from .compile_package import package_of
-
-    program = target.compiled.program
-    if arguments.package is not None:
-        given, found = read_package(Path(arguments.package), program)
-        usage = any(problem.slug == "not-a-package" for problem in found)
-        return given or console.fail(found, target.sources, Exit.USAGE if usage else Exit.ERRORS)
-    wanted, _ = targets.wanted("cpu")
-    as_usual = argparse.Namespace(longest=0, include=[], O="1", **vars(arguments))
-    built = package_of(program.source, wanted, as_usual, console)
-    if isinstance(built, int):
-        return built
-    manifest = parse(built.manifest, program.source.path)
-    assert isinstance(manifest, Manifest), "what is built is read back"
-    folder = f"{Path(program.source.path).stem}.package"
-    return Package(sha256_bytes(built.manifest), folder, {**built.files, NAME: built.manifest}), manifest

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.problems import OutsideError, Problem, has_errors
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from ..placed import Placing
     from ..planner.plan import Plan
 
-WAYS = ("local", "processes")
+WAYS = ("local", "processes", "ray")
+_RAY = "ray://"
 _NOT_YET = ("durable", "resume", "record", "replay")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--on", metavar="WAY", default="local", help="where stages run: local (default), processes")
+    parser.add_argument(
+        "--on", metavar="WAY", default="local", help="where stages run: local (default), processes, ray[://host:port]"
+    )
     group = parser.add_argument_group("stages in processes of their own (--on processes)")
     group.add_argument("--instances", action="append", default=[], metavar="TIER=N", help="so many workers of a tier")
     group.add_argument(
@@ -50,8 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def usage(arguments: argparse.Namespace) -> Problem | None:
     """What is wrong with how it was asked for."""
     way: str = arguments.on
-    if way not in WAYS:
+    if way not in WAYS and not (way.startswith(_RAY) and way != _RAY):
         return words.no_such_way(way, WAYS)
+    if way.startswith("ray") and (given := [name for name in ("worker", "listen") if getattr(arguments, name)]):
+        return words.not_on_ray(given[0])
     if way == "local":
         given = [name for name in ("instances", "worker", "listen", "sign") if getattr(arguments, name)]
         return words.only_placed(given[0]) if given else None
@@ -102,7 +107,7 @@ def execute(
         _tell(placing, arguments, console)
     out: str | None = arguments.out
     with observers(arguments, target, console) as watching:
-        running = _running(arguments, placing, inputs, timeout, console, watching)
+        running = _running(arguments, placing, planned, inputs, timeout, console, watching)
         try:
             sound = SoundOut(out) if out is not None else None
         except OSError as error:
@@ -121,6 +126,7 @@ def execute(
 async def _running(
     arguments: argparse.Namespace,
     placing: Placing,
+    planned: Plan | None,
     inputs: Mapping[str, object],
     timeout: float | None,
     console: Console,
@@ -132,7 +138,7 @@ async def _running(
         console.problems((problem,), {})
 
     async with (
-        launching(arguments, placing) as options,
+        launching(arguments, placing, planned) as options,
         run_placed(
             placing,
             inputs,
@@ -152,10 +158,17 @@ async def _running(
 
 
 @asynccontextmanager
-async def launching(arguments: argparse.Namespace, placing: Placing) -> AsyncGenerator[Mapping[str, Any]]:
+async def launching(
+    arguments: argparse.Namespace, placing: Placing, planned: Plan | None
+) -> AsyncGenerator[Mapping[str, Any]]:
     """How workers are had, as options of `placed.coordinated`."""
-    del placing
     from .worker import papers
+
+    if arguments.on.startswith("ray"):
+        counts = {**placing.instances, **_instances(arguments)}
+        with _on_ray(arguments.on, {tier: max(1, counts.get(tier, 1)) for tier in placing.tiers}, planned) as options:
+            yield options
+        return
 
     workers: dict[str, list[str]] = {}
     joining: list[str] = []
@@ -171,6 +184,21 @@ async def launching(arguments: argparse.Namespace, placing: Placing) -> AsyncGen
         "listen": arguments.listen,
         "papers": papers(arguments.credentials) if arguments.credentials else None,
     }
+
+
+@contextmanager
+def _on_ray(way: str, counts: Mapping[str, int], planned: Plan | None) -> Generator[Mapping[str, Any]]:
+    from ..executor.ray.cluster import cluster
+    from ..executor.ray.launcher import RayLauncher
+    from ..planner.export.raycluster import needs_of
+
+    address = way[len(_RAY) :] if way.startswith(_RAY) else None
+    with cluster(address, counts) as joined:
+        launcher = RayLauncher(joined, counts, None if planned is None else needs_of(planned))
+        try:
+            yield {"launcher": launcher, "listen": launcher.listen, "papers": launcher.papers}
+        finally:
+            launcher.close()
 
 
 def _instances(arguments: argparse.Namespace) -> dict[str, int]:
@@ -209,4 +237,5 @@ def _tell(placing: Placing, arguments: argparse.Namespace, console: Console) -> 
     if not placing.tiers:
         console.note(f"every stage is on {placing.home}: there is nothing for another process")
     elif here:
-        console.note(f"{', '.join(here)}: on processes of this machine, whatever hardware the plan has in mind")
+        where = "machines of the cluster" if arguments.on.startswith("ray") else "processes of this machine"
+        console.note(f"{', '.join(here)}: on {where}, whatever hardware the plan has in mind")

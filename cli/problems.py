@@ -278,6 +278,11 @@ def no_such_way(way: str, ways: Sequence[str]) -> Problem:
     return Problem("no-such-way", f"there is no way to run --on {way}", hint=f"ways are {', '.join(ways)}")
 
 
+def not_on_ray(option: str) -> Problem:
+    title = f"--{option} says where workers are, and on Ray that is for Ray to say"
+    return Problem("not-on-ray", title, hint="leave it out; a machine's tier is what `ray start --resources=…` says")
+
+
 def only_placed(option: str) -> Problem:
     title = f"--{option} says something of workers, and there are none in a run on one process"
     return Problem("only-placed", title, hint="add --on processes")

@@ -44,11 +44,3 @@ def not_an_export(folder: str, found: str) -> Problem:
         f"{folder} is not empty and holds no export: {found} is in it",
         hint="name a new folder with --out; a folder of an earlier export is written again",
     )
-
-
-def other_package(folder: str, program: str) -> Problem:
-    return Problem(
-        "export-other-package",
-        f"the package {folder} was not compiled from {program} as it is now",
-        hint=f"compile it again: agentlang compile {program} --target cpu --out {folder}",
-    )

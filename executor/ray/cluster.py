@@ -125,5 +125,6 @@ def _ray() -> Any:
         raise OutsideError(problems.ray_missing("ray", "ray")) from error
     # It prints what it hears of lost machines on standard output, where results go.
     with contextlib.suppress(ImportError, AttributeError):
-        import_module("ray._private.worker")._worker_logs_enabled = False
+        inside: Any = import_module("ray._private.worker")
+        inside._worker_logs_enabled = False
     return ray

@@ -31,19 +31,16 @@ _SLACK = 5.0
 
 class RayLauncher:
     """Holds room for `counts` workers of each tier at once, and starts them there. `needs` are what a worker of a tier
-    takes beside its cores and memory, by Ray's names (`{"gpu": {"GPU": 1}}`)."""
+    takes of devices, by Ray's names (`{"gpu": {"GPU": 1}}`)."""
 
     def __init__(
         self,
         cluster: Cluster,
         counts: Mapping[str, int],
         needs: Mapping[str, Mapping[str, float]] | None = None,
-        *,
-        cores: Mapping[str, float] | None = None,
     ) -> None:
         self._cluster = cluster
         self._needs = needs or {}
-        self._cores = cores or {}
         self._counts = dict(counts)
         self._held: Held | None = None
         self._free: dict[str, list[int]] = {}
@@ -58,7 +55,7 @@ class RayLauncher:
         """Returns when Ray has a machine for it. What goes wrong there is how the worker ended: it may be tried
         again."""
         held, bundle = self._bundle(place.tier)
-        seat = self._cluster.seat(self._wanted(place.tier, place), held, bundle)
+        seat = self._cluster.seat(self._wanted(place.tier), held, bundle)
         seated = Seated(self, self._cluster, seat, place.tier, bundle if held is not None else None)
         try:
             _, host, port = split(joining.address)
@@ -91,16 +88,15 @@ class RayLauncher:
             bundles: list[Mapping[str, float]] = []
             for each, count in self._counts.items():
                 self._free[each] = list(range(len(bundles), len(bundles) + count))
-                bundles += [self._wanted(each, None)] * count
+                bundles += [self._wanted(each)] * count
             if not bundles:
                 return None, -1
             self._held = self._cluster.hold(bundles)
         free = self._free.get(tier)
         return (self._held, free.pop(0)) if free else (None, -1)
 
-    def _wanted(self, tier: str, place: Place | None) -> Mapping[str, float]:
-        cores = self._cores.get(tier, 1.0) if place is None or place.cores is None else place.cores
-        return {"CPU": min(cores, self._cores.get(tier, cores)), resource_of(tier): 1.0, **self._needs.get(tier, {})}
+    def _wanted(self, tier: str) -> Mapping[str, float]:
+        return {"CPU": 1.0, resource_of(tier): 1.0, **self._needs.get(tier, {})}
 
     def _issued(self, *names: str) -> Papers:
         with TemporaryDirectory(prefix="agentlang-papers-") as folder:

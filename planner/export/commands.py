@@ -1,37 +1,58 @@
-"""What the containers run: the words of `agentlang` for a worker and for the coordinator, and where they meet."""
+"""What the containers run: the words of `agentlang` for a worker and for who gives it work, and where they meet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .deployment import PLAN, Deployment, Group
+
 PORT = 7411
-"""Where the coordinator listens for workers."""
-WORKER_PORT = 7412
-"""Where a worker listens for other workers."""
+"""Where a worker listens."""
 PAPERS = "/run/agentlang/papers"
-PACKAGE = "/package"
+PROGRAM = "/program"
 INPUT = "/run/agentlang/input"
 """Holds `input.json`, where the pipeline takes anything."""
 
 
-def _papers() -> list[str]:
-    names = {"--certificate": "tls.crt", "--key": "tls.key", "--authority": "ca.crt"}
-    return [word for option, name in names.items() for word in (option, f"{PAPERS}/{name}")]
+def workers_name(deployment: Deployment, group: Group) -> str:
+    return f"{deployment.name}-{group.name}"
 
 
-def worker(coordinator: str, tier: str, own: str) -> Sequence[str]:
-    """A worker of a tier, which dials the host `coordinator` and is dialled by others at the host `own`."""
-    joins = ["--join", f"tcp://{coordinator}:{PORT}", "--tier", tier, "--listen", f"tcp://{own}:{WORKER_PORT}"]
-    return ["agentlang", "worker", *joins, *_papers()]
+def host(deployment: Deployment, group: Group, number: int | str) -> str:
+    """The name by which a worker is dialled, and which its certificate has."""
+    workers = workers_name(deployment, group)
+    return f"{workers}-{number}.{workers}"
 
 
-def coordinator(folder: str, pipeline: str, asks: bool) -> Sequence[str]:
-    """The coordinator, which waits for workers, and gives them what is to run."""
-    # Its hash was looked at before: it is the package that the deployment was made for.
-    runs = ["--trust", "--on", "workers", "--listen", f"tcp://0.0.0.0:{PORT}"]
-    return ["agentlang", "run", f"{PACKAGE}/{folder}:{pipeline}", *given(asks), *runs, *_papers()]
+def worker(group: Group, own: str) -> Sequence[str]:
+    """A worker of a tier, which listens at the host `own`. It runs what it is sent: only who has a certificate of this
+    program's authority can send anything."""
+    return [
+        *("agentlang", "worker", "--tier", group.tier, "--listen", f"tcp://{own}:{PORT}"),
+        *("--credentials", PAPERS, "--trust"),
+    ]
 
 
-def given(asks: bool) -> list[str]:
-    """Where the inputs of a run come from, if it has any."""
-    return ["--input", f"{INPUT}/input.json"] if asks else []
+def coordinator(deployment: Deployment) -> Sequence[str]:
+    """One run, whose stages are in the workers."""
+    words = [*run(deployment), "--on", "processes", "--credentials", PAPERS]
+    for group in deployment.groups:
+        if group.tier != deployment.home:
+            for number in range(group.instances):
+                words += ["--worker", f"{group.tier}=tcp://{host(deployment, group, number)}:{PORT}"]
+    return words
+
+
+def run(deployment: Deployment) -> list[str]:
+    """A run of the program by its plan."""
+    shipped = deployment.about.shipped
+    folder = f"{PROGRAM}/{shipped.folder}"
+    given = ["--input", f"{INPUT}/input.json"] if deployment.about.asks else []
+    return [
+        "agentlang",
+        "run",
+        f"{folder}/{shipped.program}:{deployment.pipeline}",
+        "--plan",
+        f"{folder}/{PLAN}",
+        *given,
+    ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...base.problems import Problem, Problems
+from ...base.store import sha256_bytes
 from .. import export_problems as words
 from ..catalogue import catalogue
 from ..plan import Plan, PoolPlan, TierPlan
@@ -20,6 +21,8 @@ from .devices import node_of
 CORES_TAKEN = 0.9
 MEMORY_TAKEN = 0.85
 """Of a machine's cores and memory; the rest is the system's."""
+SUMS = "SHA256SUMS"
+PLAN = "plan.json"
 _LONGEST_NAME = 40
 _DRAIN = 30
 
@@ -57,12 +60,21 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
-    """The compiled program: the SHA-256 of its manifest, the name of its folder, and its files."""
+class Shipped:
+    """The program as files: its text, the files of its folder that it needs, and its plan. `folder` is the name of the
+    folder in which they lie, `program` that of the text in it. `sums` lists them with their SHA-256, as `sha256sum`
+    does, and `sha256` is that of the list."""
 
     sha256: str
     folder: str
+    program: str
     files: Mapping[str, bytes] = field(hash=False)
+
+    @classmethod
+    def of(cls, folder: str, program: str, files: Mapping[str, bytes]) -> Shipped:
+        """With the list among the files."""
+        sums = "".join(f"{sha256_bytes(data)}  {path}\n" for path, data in sorted(files.items())).encode()
+        return cls(sha256_bytes(sums), folder, program, {**files, SUMS: sums})
 
     @property
     def size(self) -> int:
@@ -77,7 +89,7 @@ class About:
 
     name: str
     image: str
-    package: Package
+    shipped: Shipped
     outside: tuple[Outside, ...] = ()
     keeps: tuple[tuple[str, tuple[str, ...]], ...] = ()
     secrets: tuple[str, ...] = ()

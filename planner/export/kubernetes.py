@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from .commands import INPUT, PACKAGE, PORT, WORKER_PORT, coordinator, worker
-from .deployment import Deployment, Group
+from .commands import INPUT, PORT, PROGRAM, coordinator, host, worker, workers_name
+from .deployment import SUMS, Deployment, Group
 from .devices import OURS
 from .network import policies
 from .pods import (
@@ -42,11 +42,11 @@ def manifests(deployment: Deployment) -> Mapping[str, str]:
         "Written again by the next export: change the program, its fleet, or the command."
     )
     files: dict[str, list[Data]] = {
-        "package.yaml": [package_manifest(deployment)],
+        "program.yaml": [program_manifest(deployment)],
         "network.yaml": policies(deployment),
         "coordinator.yaml": _coordinator(deployment),
     }
-    for group in deployment.groups:
+    for group in workers_of(deployment):
         files[f"tier-{group.name}.yaml"] = _workers(deployment, group)
     if outside := _outside(deployment):
         files["endpoints.yaml"] = outside
@@ -56,89 +56,90 @@ def manifests(deployment: Deployment) -> Mapping[str, str]:
 
 def in_config_map(deployment: Deployment) -> bool:
     """Whether the package is small enough to be a ConfigMap; a larger one lies on a volume."""
-    package = deployment.about.package
-    return package.size + sum(map(len, package.files)) < CONFIG_MAP - _ROOM
+    shipped = deployment.about.shipped
+    return shipped.size + sum(map(len, shipped.files)) < CONFIG_MAP - _ROOM
 
 
-def package_name(deployment: Deployment) -> str:
+def program_name(deployment: Deployment) -> str:
     """The name of the ConfigMap or the volume claim that holds the package: another package, another name."""
-    return f"{deployment.name}-package-{deployment.about.package.sha256[:12]}"
+    return f"{deployment.name}-program-{deployment.about.shipped.sha256[:12]}"
+
+
+def workers_of(deployment: Deployment) -> tuple[Group, ...]:
+    """The groups that have workers: all but those of home, whose stages run in the coordinator."""
+    return tuple(group for group in deployment.groups if group.tier != deployment.home)
 
 
 def coordinator_name(deployment: Deployment) -> str:
     return f"{deployment.name}-coordinator"
 
 
-def workers_name(deployment: Deployment, group: Group) -> str:
-    return f"{deployment.name}-{group.name}"
-
-
-def package_manifest(deployment: Deployment) -> Data:
+def program_manifest(deployment: Deployment) -> Data:
     """The package itself, or the volume that it is to be copied to."""
-    about = metadata(deployment, package_name(deployment), "package")
+    about = metadata(deployment, program_name(deployment), "program")
     if in_config_map(deployment):
-        files = deployment.about.package.files
+        files = deployment.about.shipped.files
         data: Data = {
             key: base64.b64encode(files[path]).decode() for path, key in _keys(deployment).items()
         }  # fmt: skip
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "immutable": True, "binaryData": data}
-    room = max(1, -(-deployment.about.package.size // (1 << 30)) + 1)
+    room = max(1, -(-deployment.about.shipped.size // (1 << 30)) + 1)
     claim: Data = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{room}Gi"}}}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": about, "spec": claim}
 
 
 def _keys(deployment: Deployment) -> Mapping[str, str]:
     """A key for each path of the package: keys have no slashes."""
-    return {path: f"file-{number}" for number, path in enumerate(sorted(deployment.about.package.files))}
+    return {path: f"file-{number}" for number, path in enumerate(sorted(deployment.about.shipped.files))}
 
 
-def package_volumes(deployment: Deployment) -> list[Data]:
+def program_volumes(deployment: Deployment) -> list[Data]:
     """What a pod that has the package mounts. A mounted ConfigMap is made of links, and a package has none: it is
     copied."""
-    name = package_name(deployment)
+    name = program_name(deployment)
     if not in_config_map(deployment):
-        return [{"name": "package", "persistentVolumeClaim": {"claimName": name, "readOnly": True}}]
+        return [{"name": "program", "persistentVolumeClaim": {"claimName": name, "readOnly": True}}]
     items: list[Plain] = [{"key": key, "path": path} for path, key in _keys(deployment).items()]
     return [
-        {"name": "package-given", "configMap": {"name": name, "items": items}},
-        {"name": "package", "emptyDir": {"sizeLimit": "16Mi"}},
+        {"name": "program-given", "configMap": {"name": name, "items": items}},
+        {"name": "program", "emptyDir": {"sizeLimit": "32Mi"}},
     ]
 
 
-def package_mount(deployment: Deployment) -> Data:
-    folder = deployment.about.package.folder
-    mount: Data = {"name": "package", "mountPath": f"{PACKAGE}/{folder}", "readOnly": True}
+def program_mount(deployment: Deployment) -> Data:
+    folder = deployment.about.shipped.folder
+    mount: Data = {"name": "program", "mountPath": f"{PROGRAM}/{folder}", "readOnly": True}
     return mount if in_config_map(deployment) else {**mount, "subPath": folder}
 
 
-def package_checked(deployment: Deployment) -> Data:
-    """An init container: the package is what this deployment was made for, or nothing starts. For what else is in it,
-    its manifest vouches."""
+def program_checked(deployment: Deployment) -> Data:
+    """An init container: the program is what this deployment was made for, to the byte, or nothing starts."""
     about = deployment.about
-    folder = f"{PACKAGE}/{about.package.folder}"
-    check = f'echo "{about.package.sha256}  {folder}/manifest.json" | sha256sum -c -'
-    mount = package_mount(deployment)
+    folder = f"{PROGRAM}/{about.shipped.folder}"
+    check = f'cd {folder} && echo "{about.shipped.sha256}  {SUMS}" | sha256sum -c - && sha256sum -c --quiet {SUMS}'
+    mount = program_mount(deployment)
     mounts: list[Plain] = [mount]
     if in_config_map(deployment):
-        given = "/run/agentlang/package"
+        given = "/run/agentlang/program"
         check = f"cp -rL {given}/* {folder}/ && {check}"
-        mounts = [{"name": "package-given", "mountPath": given, "readOnly": True}, {**mount, "readOnly": False}]
+        mounts = [{"name": "program-given", "mountPath": given, "readOnly": True}, {**mount, "readOnly": False}]
     small: Data = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}}
-    found = container("package", about.image, ["sh", "-c", check], small, [])
+    found = container("program", about.image, ["sh", "-c", check], small, [])
     found["volumeMounts"] = mounts
     return found
 
 
 def _coordinator(deployment: Deployment) -> list[Data]:
     about, name = deployment.about, coordinator_name(deployment)
-    command = coordinator(about.package.folder, deployment.pipeline, about.asks)
-    resources: Data = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+    command = coordinator(deployment)
+    own = next(iter(deployment.of(deployment.home)), None)
+    small: Data = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+    resources = small if own is None else asked(own)
     body = container("coordinator", about.image, command, resources, secrets(deployment))
-    body["ports"] = [{"name": "workers", "containerPort": PORT}]
     asked_of = input_volume(deployment)
     body["volumeMounts"] = [
         *papers_mounts(),
-        package_mount(deployment),
+        program_mount(deployment),
         {"name": "cache", "mountPath": HOME},
         *({"name": "input", "mountPath": INPUT, "readOnly": True} for _ in asked_of),
     ]
@@ -146,31 +147,19 @@ def _coordinator(deployment: Deployment) -> list[Data]:
         "restartPolicy": "OnFailure",
         "volumes": [
             *papers_volumes(deployment),
-            *package_volumes(deployment),
+            *program_volumes(deployment),
             {"name": "cache", "emptyDir": {"sizeLimit": _SCRATCH}},
             *asked_of,
         ],
     }
-    template = pod(deployment, "coordinator", body, None, more, [package_checked(deployment)])
-    service: Data = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": metadata(deployment, name, "coordinator"),
-        "spec": {
-            "clusterIP": "None",
-            # Workers dial while it is still waiting for them.
-            "publishNotReadyAddresses": True,
-            "selector": labels(deployment, "coordinator"),
-            "ports": [{"name": "workers", "port": PORT}],
-        },
-    }
+    template = pod(deployment, "coordinator", body, own, more, [program_checked(deployment)])
     job: Data = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": metadata(deployment, name, "coordinator"),
         "spec": {"backoffLimit": 3, "template": template},
     }
-    return [service, job]
+    return [job]
 
 
 def input_volume(deployment: Deployment) -> list[Data]:
@@ -182,14 +171,13 @@ def input_volume(deployment: Deployment) -> list[Data]:
 
 def _workers(deployment: Deployment, group: Group) -> list[Data]:
     name = workers_name(deployment, group)
-    own = f"$(POD_NAME).{name}"
     environment: list[Data] = [
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         *secrets(deployment),
     ]
-    command = worker(coordinator_name(deployment), group.tier, own)
+    command = worker(group, f"$(POD_NAME).{name}")
     body = container("worker", deployment.about.image, command, asked(group), environment)
-    body["ports"] = [{"name": "wire", "containerPort": WORKER_PORT}]
+    body["ports"] = [{"name": "wire", "containerPort": PORT}]
     listens: Data = {"tcpSocket": {"port": "wire"}}
     body["startupProbe"] = {**listens, "periodSeconds": 5, "failureThreshold": 120}
     body["readinessProbe"] = {**listens, "periodSeconds": 5}
@@ -217,7 +205,7 @@ def _workers(deployment: Deployment, group: Group) -> list[Data]:
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
             "selector": chosen,
-            "ports": [{"name": "wire", "port": WORKER_PORT}],
+            "ports": [{"name": "wire", "port": PORT}],
         },
     }
     workers: Data = {
@@ -262,9 +250,7 @@ def _certificates(deployment: Deployment) -> list[Data]:
     """For clusters with cert-manager: an authority for this program alone, and one certificate that names every pod."""
     name = deployment.name
     names = [coordinator_name(deployment)]
-    for group in deployment.groups:
-        workers = workers_name(deployment, group)
-        names += [f"{workers}-{number}.{workers}" for number in range(group.instances)]
+    names += [host(deployment, group, number) for group in workers_of(deployment) for number in range(group.instances)]
     api = "cert-manager.io/v1"
     key: Data = {"algorithm": "ECDSA", "size": 256}
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .commands import PORT, WORKER_PORT
+from .commands import PORT
 from .deployment import Deployment
 from .pods import Data, metadata
 from .yaml import Plain
@@ -12,7 +12,7 @@ def policies(deployment: Deployment) -> list[Data]:
     """One policy: in from pods of the program alone; out to those, to name servers, and, where a run needs it, to
     HTTPS anywhere."""
     ours: Data = {"matchLabels": {"app.kubernetes.io/name": deployment.name}}
-    wire: list[Plain] = [{"protocol": "TCP", "port": port} for port in (PORT, WORKER_PORT)]
+    wire: list[Plain] = [{"protocol": "TCP", "port": PORT}]
     names: list[Plain] = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     anywhere: Data = {"ipBlock": {"cidr": "0.0.0.0/0"}}
     anywhere6: Data = {"ipBlock": {"cidr": "::/0"}}

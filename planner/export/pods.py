@@ -30,11 +30,11 @@ def metadata(deployment: Deployment, name: str, part: str, more: Mapping[str, Pl
     about = deployment.about
     versions: Data = {
         f"{OURS}/program": deployment.program[:63],
-        f"{OURS}/package": about.package.sha256[:63],
+        f"{OURS}/content": about.shipped.sha256[:63],
     }
     annotations: Data = {
         f"{OURS}/program-sha256": deployment.program,
-        f"{OURS}/package-sha256": about.package.sha256,
+        f"{OURS}/content-sha256": about.shipped.sha256,
         f"{OURS}/plan-sha256": deployment.plan,
         f"{OURS}/pipeline": deployment.pipeline,
     }
@@ -56,7 +56,7 @@ def pod(
     """A pod of one container, which finds its papers (certificate and key) as files of its own user. `more` is added
     to its spec, `first` are init containers beside that of the papers."""
     about = deployment.about
-    marks: Data = {**labels(deployment, part), f"{OURS}/package": about.package.sha256[:63]}
+    marks: Data = {**labels(deployment, part), f"{OURS}/content": about.shipped.sha256[:63]}
     if group is not None:
         marks[f"{OURS}/tier"] = group.name
     spec: Data = {
@@ -133,8 +133,8 @@ def asked(group: Group) -> Data:
 
 
 def _papers(image: str) -> Data:
-    files = " ".join(f"{_GIVEN}/{name}" for name in ("tls.crt", "tls.key", "ca.crt"))
-    copy = f"umask 077 && cp {files} {PAPERS}/"
+    names = {"tls.crt": "certificate.pem", "tls.key": "key.pem", "ca.crt": "authority.pem"}
+    copy = " && ".join(["umask 077", *(f"cp {_GIVEN}/{given} {PAPERS}/{name}" for given, name in names.items())])
     mounts: list[Plain] = [
         {"name": "papers-given", "mountPath": _GIVEN, "readOnly": True},
         {"name": "papers", "mountPath": PAPERS},

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from .commands import INPUT, PACKAGE, given
-from .deployment import Deployment, Group
+from ..plan import Plan
+from .commands import INPUT, run
+from .deployment import About, Deployment, Group, Shipped, deployment_of
 from .devices import node_of
-from .kubernetes import input_volume, package_checked, package_manifest, package_mount, package_volumes
+from .kubernetes import input_volume, program_checked, program_manifest, program_mount, program_volumes, workers_of
 from .pods import Data, asked, metadata, node_affinity, secrets
 from .yaml import Plain, documents
 
@@ -26,22 +27,32 @@ def resource_of(tier: str) -> str:
     return f"agentlang:{tier}"
 
 
-def bundle(tier: str, cores: float | None, devices: int = 0, resource: str | None = None) -> Mapping[str, float]:
-    """What one worker takes of a machine, as a bundle of a placement group. Ray counts GPUs and TPUs itself."""
-    found: dict[str, float] = {"CPU": 1.0 if cores is None else cores, resource_of(tier): 1.0}
-    if devices and resource is not None:
-        found[_counted(resource)] = float(devices)
-    return found
+def needs_of(plan: Plan) -> Mapping[str, Mapping[str, float]]:
+    """By tier, the devices that a worker of a plan takes, by Ray's names."""
+    groups = deployment_of(plan, About("plan", "", Shipped("", "", "", {}))).groups
+    return {group.tier: _devices(group) for group in sorted(groups, key=lambda group: group.devices)}
+
+
+def bundle(group: Group) -> Mapping[str, float]:
+    """What one worker takes of a machine, as a bundle of a placement group. A machine is a tier's as a whole: how many
+    workers it has room for is what it says of the tier, and cores are counted by nobody."""
+    return {"CPU": 1.0, resource_of(group.tier): 1.0, **_devices(group)}
+
+
+def _devices(group: Group) -> Mapping[str, float]:
+    node = node_of(group.device)
+    if not group.devices or node is None or node.resource is None:
+        return {}
+    return {_counted(node.resource): float(group.devices)}
 
 
 def placement_group(deployment: Deployment) -> Data:
     """Name, strategy and bundles as `ray.util.placement_group` takes them; `workers` says whose each bundle is."""
     bundles: list[Plain] = []
     workers: list[Plain] = []
-    for group in deployment.groups:
-        node = node_of(group.device)
+    for group in workers_of(deployment):
         for number in range(group.instances):
-            bundles.append(bundle(group.tier, group.cores, group.devices, node.resource if node else None))
+            bundles.append(bundle(group))
             workers.append(f"{group.tier}/{group.first + number}")
     return {"name": deployment.name, "strategy": STRATEGY, "bundles": bundles, "workers": workers}
 
@@ -53,7 +64,7 @@ def manifests(deployment: Deployment) -> Mapping[str, str]:
         "Written again by the next export: change the program, its fleet, or the command."
     )
     return {
-        "package.yaml": documents([package_manifest(deployment)], head),
+        "program.yaml": documents([program_manifest(deployment)], head),
         "rayjob.yaml": documents([_job(deployment)], head),
         "placement-group.json": json.dumps(placement_group(deployment), indent=2) + "\n",
     }
@@ -67,9 +78,7 @@ def _counted(resource: str) -> str:
 
 
 def _job(deployment: Deployment) -> Data:
-    about = deployment.about
-    words = ["agentlang", "run", f"{PACKAGE}/{about.package.folder}:{deployment.pipeline}", *given(about.asks)]
-    entry = " ".join([*words, "--trust", "--on", "ray"])
+    entry = " ".join([*run(deployment), "--on", "ray"])
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
@@ -84,7 +93,7 @@ def _job(deployment: Deployment) -> Data:
                     "rayStartParams": {"num-cpus": "1", "dashboard-host": "0.0.0.0"},
                     "template": _pod(deployment, None),
                 },
-                "workerGroupSpecs": [_workers(deployment, group) for group in deployment.groups],
+                "workerGroupSpecs": [_workers(deployment, group) for group in workers_of(deployment)],
             },
         },
     }
@@ -120,11 +129,11 @@ def _pod(deployment: Deployment, group: Group | None) -> Data:
     if group is None:
         asked_of = input_volume(deployment)
         container["volumeMounts"] = [
-            package_mount(deployment),
+            program_mount(deployment),
             *({"name": "input", "mountPath": INPUT, "readOnly": True} for _ in asked_of),
         ]
-        spec["initContainers"] = [package_checked(deployment)]
-        spec["volumes"] = [*package_volumes(deployment), *asked_of]
+        spec["initContainers"] = [program_checked(deployment)]
+        spec["volumes"] = [*program_volumes(deployment), *asked_of]
     else:
         spec |= node_affinity(group)
     return {"metadata": {"labels": {"app.kubernetes.io/name": deployment.name}}, "spec": spec}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
+import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentlang import exporting
-from agentlang.api import check, read
-from agentlang.base.problems import Problem
-from agentlang.cli.main import main
-from agentlang.packages.manifest import Manifest, Needs
+from agentlang.cli import placed
+from agentlang.cli.main import Parser, main
 from agentlang.planner.catalogue import catalogue
 from agentlang.planner.export import kubernetes
-from agentlang.planner.export.deployment import About, Package, deployment_of, refusals
+from agentlang.planner.export.deployment import About, Shipped, deployment_of, refusals
 from agentlang.planner.export.devices import node_of
 from agentlang.planner.export.yaml import documents as as_yaml
 from agentlang.planner.plan import from_json
@@ -75,9 +74,6 @@ def of(found: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
     return one
 
 
-PACKAGE = Package("0123456789abcdef" * 4, "order.package", {"manifest.json": b"{}", "module/a.mlirbc": b"ML\xef"})
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a program, its plan, and what each export makes of it."""
@@ -85,21 +81,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, plan = program(folder), folder / "plan.json"
     assert main(["plan", str(file), "--out", str(plan)]) == 0
     for kind in exporting.WRITERS:
-        assert written(folder, kind, folder / kind) is True
+        assert export(folder, kind, folder / kind) == 0
     return folder
 
 
-def written(place: Path, kind: str, out: Path) -> bool | Problem:
-    """What `agentlang export` writes of the plan, with a package of two files."""
-    source, _ = read(str(place / "Order_desk.agent"))
-    assert source is not None
-    checked = check(source)
-    assert checked.program is not None
-    plan = from_json((place / "plan.json").read_text())
-    manifest = Manifest.model_construct(needs=Needs(secrets=("ORDERS_KEY",)), models=())
-    made, found = exporting.deployments(plan, checked.program, manifest, PACKAGE, "agentlang:test", True)
-    assert found == ()
-    return exporting.write(out, exporting.files_of(made, kind), None)
+def export(place: Path, kind: str, out: Path, *words: str) -> int:
+    file, plan = str(place / "Order_desk.agent"), str(place / "plan.json")
+    return main(["export", file, "--to", kind, "--plan", plan, "--out", str(out), *words])
 
 
 def test_manifests_of_kubernetes_keep_its_schemas_and_say_what_the_plan_says(place: Path) -> None:
@@ -119,8 +107,8 @@ def test_manifests_of_kubernetes_keep_its_schemas_and_say_what_the_plan_says(pla
     assert worker["resources"]["limits"]["nvidia.com/gpu"] == str(pool["devices"])
     assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     assert expressions(spec) == {"nvidia.com/gpu.product": ["NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-SXM5-80GB"]}
-    near = of(found, "StatefulSet", "order-desk-near")["spec"]["template"]["spec"]
-    assert expressions(near)["agentlang.dev/keeps-pii"] == ["true"]
+    home = of(found, "Job", "order-desk-coordinator")["spec"]["template"]["spec"]
+    assert expressions(home)["agentlang.dev/keeps-pii"] == ["true"]
 
 
 def expressions(spec: dict[str, Any]) -> dict[str, list[str]]:
@@ -163,15 +151,19 @@ def test_ray_gets_a_resource_for_each_tier(place: Path) -> None:
         assert bundle[f"agentlang:{worker.partition('/')[0]}"] == 1
 
 
-def test_the_same_plan_is_the_same_to_the_byte_and_what_is_not_in_it_any_more_goes(place: Path, tmp_path: Path) -> None:
-    assert written(place, "kubernetes", tmp_path) is True
+def test_the_same_plan_is_the_same_to_the_byte_and_what_is_not_in_it_any_more_goes(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(place, "kubernetes", tmp_path) == 0
     assert contents(tmp_path) == contents(place / "kubernetes")
-    assert written(place, "kubernetes", tmp_path) is False
-    assert written(place, "ray", tmp_path) is True
+    capsys.readouterr()
+    assert export(place, "kubernetes", tmp_path) == 0
+    assert capsys.readouterr().err.startswith("unchanged: ")
+    assert export(place, "ray", tmp_path) == 0
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
         "export.json",
-        "package.yaml",
         "placement-group.json",
+        "program.yaml",
         "rayjob.yaml",
     }
 
@@ -180,28 +172,61 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_of_something_else_stays_as_it_is(place: Path, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_stays_as_it_is(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    found = written(place, "kubernetes", tmp_path)
-    assert isinstance(found, Problem)
-    assert found.slug == "out-not-an-export"
+    assert export(place, "kubernetes", tmp_path) == 2
+    assert "out-not-an-export" in capsys.readouterr().err
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 
 
-@pytest.mark.slow
-def test_the_command_makes_the_package_and_says_what_stands_where(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [str(place / "Order_desk.agent"), "--plan", str(place / "plan.json"), "--out", str(tmp_path)]
-    assert main(["export", *words, "--to", "kubernetes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["workers"] == {"near": 1, "gpu": 1}
-    (kept,) = (each for each in documents(tmp_path) if each["kind"] == "ConfigMap")
-    files = [base64.b64decode(each) for each in kept["binaryData"].values()]
-    (manifest,) = (each for each in files if b'"agentlang package"' in each)
-    assert hashlib.sha256(manifest).hexdigest() == told["package"]
-    assert main(["export", *words, "--to", "kubernetes"]) == 0
-    assert "unchanged: " in capsys.readouterr().err
+def test_the_program_is_shipped_to_the_byte_and_looked_at_before_it_runs(place: Path, tmp_path: Path) -> None:
+    """The pods' own commands, run here: files that came whole pass, a changed one does not."""
+    found = documents(place / "kubernetes")
+    (kept,) = (each for each in found if each["kind"] == "ConfigMap")
+    (job,) = (each for each in found if each["kind"] == "Job")
+    spec = job["spec"]["template"]["spec"]
+    (items,) = (volume["configMap"]["items"] for volume in spec["volumes"] if "configMap" in volume)
+    given, copied = tmp_path / "given", tmp_path / "copied"
+    for item in items:
+        path = given / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(kept["binaryData"][item["key"]]))
+    copied.mkdir()
+    assert (given / "Order_desk.agent").read_text() == (place / "Order_desk.agent").read_text()
+    (check,) = (each["command"][2] for each in spec["initContainers"] if each["name"] == "program")
+    check = check.replace("/run/agentlang/program", str(given)).replace("/program/Order_desk", str(copied))
+    assert subprocess.run(["sh", "-c", check], capture_output=True).returncode == 0
+    with (given / "Order_desk.agent").open("a") as file:
+        file.write("\n")
+    assert subprocess.run(["sh", "-c", check], capture_output=True).returncode != 0
+
+
+def test_containers_run_commands_that_there_are(place: Path) -> None:
+    """Their words, as the commands' own parsers read them."""
+    found = documents(place / "kubernetes")
+    commands = [
+        container["command"]
+        for each in found
+        if each["kind"] in ("Job", "StatefulSet")
+        for container in each["spec"]["template"]["spec"]["containers"]
+    ]
+    assert {command[1] for command in commands} == {"run", "worker"}
+    job = of(documents(place / "ray"), "RayJob", "order-desk")
+    for _, name, *words in (*commands, job["spec"]["entrypoint"].split()):
+        parser = Parser(prog=name)
+        command = import_module(f"agentlang.cli.{name}")
+        command.configure(parser)
+        arguments = parser.parse_args(words)
+        if name == "run":
+            assert placed.usage(arguments) is None
+        else:
+            assert arguments.tier == "gpu"
+    names = of(found, "Certificate", "order-desk-tls")["spec"]["dnsNames"]
+    run = next(command for command in commands if command[1] == "run")
+    workers = [word.partition("://")[2].rpartition(":")[0] for word in run if word.startswith("gpu=")]
+    assert workers and set(workers) <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +248,7 @@ def test_what_no_node_can_hold_is_refused_by_its_tier(device: str, devices: int,
         if tier["name"] == "gpu":
             tier["device"] = device
     plan = from_json(json.dumps(document))
-    made = deployment_of(plan, About("order-desk", "image", PACKAGE))
+    made = deployment_of(plan, About("order-desk", "image", Shipped.of("desk", "desk.agent", {"desk.agent": b""})))
     found = refusals(plan, made)
     assert [problem.slug for problem in found] == ([slug] if slug else [])
     assert all("gpu" in problem.title for problem in found)
