@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file", metavar="FILE[:PIPELINE]", help="a program, and where several could be meant, which of its pipelines"
     )
     parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="the same as behind the colon")
+    parser.add_argument("values", nargs="*", default=[], metavar="name=value", help="inputs, with --beside-real")
+    parser.add_argument("--input", metavar="FILE", help="a JSON object with inputs, with --beside-real")
+    parser.add_argument("--beside-real", type=_count, metavar="N", help="run it here N times, too, and compare")
     parser.add_argument("--fleet", metavar="NAME", help="which of the file's fleets")
     parser.add_argument("--here", action="store_true", help="on this machine, whatever the file's fleet says")
     parser.add_argument(
@@ -90,6 +93,10 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     from ..executor.simulate.report import as_data, report
     from ..planner.figures import show_value
 
+    if arguments.beside_real is not None:
+        from .beside import execute as beside
+
+        return beside(arguments, console)
     faults, wrong = _faults(arguments)
     if wrong:
         return console.fail(wrong, {}, Exit.USAGE)

@@ -4,7 +4,7 @@ and which stages are to blame for the slow ones."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, fsum
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,8 @@ class Simulation:
     errors: Mapping[str, float]
     notes: tuple[str, ...] = ()
     aftermath: Aftermath | None = None
+    numbers: Mapping[str, Sequence[float]] = field(default_factory=dict[str, Sequence[float]], repr=False)
+    """All that was counted, by kind: what the percentiles are of."""
 
     @property
     def holds(self) -> bool:
@@ -165,6 +167,7 @@ def summed_up(
         seed=seed,
         errors=errors,
         notes=notes,
+        numbers=numbers,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,13 +31,16 @@ def simulate(
     warm: float = 0.0,
     bulk: bool = True,
     faults: Faults | None = None,
+    factors: Mapping[str, float] | None = None,
 ) -> Simulation:
     """Let these runs come. With the program, its graph is walked by the executor's machine; without it, the problem's
     expressions say what comes after what. The first part of the runs, `warm`, is simulated and not counted. Without
     `bulk`, alike steps of a model are taken one by one, which gives the same and takes longer. `faults` go wrong on the
-    way; they need the program. ValueError without arrivals, and for faults of what the plan does not have."""
+    way; they need the program. `factors` are known errors of stages, instead of those that are drawn. ValueError
+    without arrivals, and for faults of what the plan does not have."""
     clock = VirtualClock()
-    errors = system.drawn_errors(seed)
+    errors = dict(system.drawn_errors(seed))
+    errors.update((name, factor) for name, factor in (factors or {}).items() if name in errors)
     records: list[RunRecord] = []
     runs = arrivals.runs if isinstance(arrivals, Closed) else len(arrivals)
     own = arrivals.sizes if isinstance(arrivals, Closed) else dict[str, float]()

@@ -77,7 +77,7 @@ def test_the_other_instance_serves_meanwhile(built: dict[str, Built]) -> None:
     often = simulate(system, EVERY, 1, program=program, faults=Faults(kills, opening=0.5)).aftermath
     assert often is not None
     pauses = [round(each.end - each.start, 6) for each in often.struck]
-    assert pauses == sorted(pauses) and pauses[0] > 0.5 and pauses[-1] > pauses[0]
+    assert pauses == sorted(pauses) and pauses[0] >= 0.5 and pauses[-1] > pauses[0]
 
 
 def test_what_is_slow_takes_longer_while_it_is(built: dict[str, Built]) -> None:
