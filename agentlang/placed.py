@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from .executor.observers import Observer
     from .executor.running import Approver
     from .executor.workers.coordinator import Coordinator
+    from .executor.workers.greeting import Arrived, Island, OpenIsland
     from .executor.workers.places import Launcher, Papers
     from .executor.workers.runs import PlacedRun
     from .executor.workers.shipping import Parcel
-    from .executor.workers.worker import Arrived, Island, OpenIsland
     from .ir.compile import Module
     from .ir.graph import Graph, Tool
     from .planner.plan import Plan
@@ -177,7 +177,7 @@ def opener(
     def open_island(arrived: Arrived) -> Island:
         from .api import settings_of
         from .executor.backends.local import LocalBackend
-        from .executor.workers.worker import Island
+        from .executor.workers.greeting import Island
         from .ir.compile import parse
         from .ir.foreign import parse_foreign
         from .stdlib.library import Library
@@ -245,10 +245,11 @@ async def coordinated(
     starts, `instances` of each tier, with `environment` added to theirs. `tell` hears of workers that are gone.
     """
     from .executor.backends.local import LocalBackend
-    from .executor.workers.coordinator import Coordinator, Crew
+    from .executor.workers.coordinator import Coordinator
+    from .executor.workers.greeting import Island
+    from .executor.workers.peers import Crew
     from .executor.workers.processes import ProcessLauncher
     from .executor.workers.staff import Staff
-    from .executor.workers.worker import Island
 
     waiting, come = workers or {}, set(joining)
     counts = {**placing.instances, **(instances or {})}

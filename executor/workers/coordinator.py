@@ -4,7 +4,7 @@
         async for frame in placed.run("answer", {"question": "…"}):
             ...
 
-It acts on what `supervising` decides. `joining` has workers begun and connected; here is what becomes of runs.
+It acts on what `supervising` decides. `staff` has workers begun and connected; here is what becomes of runs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 
 import anyio
@@ -25,7 +24,7 @@ from ..backends import Call
 from ..clock import LoopClock
 from ..deployment import Deployment
 from ..frames import End
-from ..island_members import Asked, Holder, LocalMember, Member, Part
+from ..island_members import LocalMember, Member
 from ..islands import Islands, Request
 from ..machine.orders import Outcome, Timings
 from ..observers import Observer
@@ -33,35 +32,14 @@ from ..running import Approver, Runner
 from . import messages as m
 from . import problems
 from . import supervision as sv
-from .mesh import Mesh
+from .greeting import HOME, Island
+from .members import HomeMesh, RemoteMember, heard
 from .parts import Acting, alone
-from .peers import Peer, RemotePart
-from .places import Place
+from .peers import Crew, Peer, RemotePart
 from .runs import PlacedRun
-from .shipping import Parcel
 from .staff import Staff
 from .supervising import Chooser, Supervisor
 from .telling import Retelling
-from .worker import HOME, Island
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """The workers that one tier is to have: the island as it is sent and as a graph, how many, what each may take, and
-    `addresses` where workers wait already, in place of processes that are begun."""
-
-    graph: Graph
-    parcel: Parcel
-    count: int = 1
-    cores: float | None = None
-    memory: int | None = None
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    addresses: tuple[str, ...] = ()
-    joins: bool = False
-    """They come by themselves, from other hosts."""
-
-    def place(self, tier: str, instance: int) -> Place:
-        return Place(tier, instance, self.cores, self.memory, self.environment)
 
 
 class Coordinator(Runner):
@@ -87,13 +65,13 @@ class Coordinator(Runner):
         self._tell = tell or _unheard
         self._signals = tuple(signals)
         self._clock = LoopClock()
-        self._mesh = _Mesh(str(home.graph.tier), self._whole_over)
+        self._mesh = HomeMesh(str(home.graph.tier), self._whole_over)
         self._acting = Acting(home.graph)
         self._home = LocalMember(
             deploy(home.graph), home.backend, self._mesh, self._observers, self._clock, None, self._permit
         )
         members: dict[str, Member] = {str(home.graph.tier): self._home}
-        members |= {tier: _Remote(tier, crew.graph, self) for tier, crew in self.crews.items()}
+        members |= {tier: RemoteMember(tier, crew.graph, self) for tier, crew in self.crews.items()}
         self._islands = Islands(str(home.graph.tier), members, self._mesh)
         self._runs: dict[int, PlacedRun] = {}
         self._numbers = 0
@@ -115,7 +93,7 @@ class Coordinator(Runner):
             self._stack.push_async_callback(self._staff.close)
             await self._stack.enter_async_context(self._islands)
             if self._signals:
-                self._stack.enter_context(self._listening())
+                self._stack.enter_context(heard(self._signals, self.interrupt))
             for tier, crew in self.crews.items():
                 self.handle(sv.Wanted(self._clock.now(), tier, len(crew.addresses) or crew.count))
         except BaseException:
@@ -405,58 +383,6 @@ class Coordinator(Runner):
         else:
             self.handle(sv.Acted(self._clock.now(), run.number))
 
-    @contextlib.contextmanager
-    def _listening(self) -> Generator[None]:
-        loop = asyncio.get_running_loop()
-
-        def heard() -> None:
-            for each in self._signals:
-                loop.remove_signal_handler(each)
-            self.interrupt()
-
-        for each in self._signals:
-            loop.add_signal_handler(each, heard)
-        try:
-            yield
-        finally:
-            for each in self._signals:
-                loop.remove_signal_handler(each)
-
 
 def _unheard(problem: Problem) -> None:
     del problem
-
-
-class _Mesh(Mesh):
-    """Home's, which hears first that a run is through."""
-
-    def __init__(self, tier: str, over: Callable[[int], None]) -> None:
-        super().__init__(tier)
-        self._told = over
-
-    def over(self, run: int) -> None:
-        super().over(run)
-        self._told(run)
-
-
-class _Remote:
-    """A tier whose workers are elsewhere; see `island_members.Member`."""
-
-    def __init__(self, tier: str, graph: Graph, coordinator: Coordinator) -> None:
-        self._tier = tier
-        self._pipelines = {pipeline.name for pipeline in graph.pipelines}
-        self._coordinator = coordinator
-
-    def takes_part(self, pipeline: str) -> bool:
-        return pipeline in self._pipelines
-
-    def start(self, whole: Holder, asked: Asked) -> Part:
-        return self._coordinator.assign(self._tier, whole.number, asked.pipeline, asked.session)
-
-    def forget(self, whole: Holder) -> None:
-        self._coordinator.unassign(self._tier, whole.number)
-
-    async def __aenter__(self) -> _Remote:
-        return self
-
-    async def __aexit__(self, *failure: object) -> None: ...

@@ -1,15 +1,36 @@
-"""One worker as its coordinator knows it, and the part of each run that it has."""
+"""The workers of a tier as their coordinator wants them, one as it knows it, and the part of each run that it has."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...ir.graph import Graph
 from .. import wire
 from ..frames import End
 from . import messages as m
 from .places import Launched, Place
 from .shipping import Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers that one tier is to have: the island as it is sent and as a graph, how many, what each may take, and
+    `addresses` where workers wait already, in place of processes that are begun."""
+
+    graph: Graph
+    parcel: Parcel
+    count: int = 1
+    cores: float | None = None
+    memory: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    addresses: tuple[str, ...] = ()
+    joins: bool = False
+    """They come by themselves, from other hosts."""
+
+    def place(self, tier: str, instance: int) -> Place:
+        return Place(tier, instance, self.cores, self.memory, self.environment)
 
 
 @dataclass

@@ -22,10 +22,10 @@ from ...base.version import VERSION
 from .. import wire
 from . import messages as m
 from . import problems
+from .greeting import HOME, SETTINGS, about, accepting, is_other
 from .peers import Peer
 from .places import Joining, KeySecret, Launcher, Papers, Place, Secret, dialled, split
 from .shipping import Parcel
-from .worker import HOME, SETTINGS, about, accepting, is_other
 
 GRACE = 2.0
 """Seconds that a worker has to end when it is asked to."""
