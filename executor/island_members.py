@@ -110,7 +110,7 @@ class LocalMember:
         self.tier = cast(str, self.graph.tier)
         self.runs: dict[int, Holder] = {}
         channels = {channel.name: channel for channel in self.graph.channels}
-        linked = _Linked(backend, links, channels, self.runs, permit)
+        linked = Linked(backend, links, channels, self.runs, permit)
         self.shell: Shell = _IslandShell(deployment, linked, observers, clock, luck or Random().random, self.runs)
 
     def takes_part(self, pipeline: str) -> bool:
@@ -175,7 +175,7 @@ class _IslandShell(Shell):
         """Another island may use it."""
 
 
-class _Linked:
+class Linked:
     """An island's backend, with the ends of channels in front of it."""
 
     def __init__(

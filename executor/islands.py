@@ -199,16 +199,25 @@ class Islands(Runner):
             raise RuntimeError("the islands are not open")
         if not self._members[self.home].takes_part(pipeline):
             raise KeyError(pipeline)
-        self._numbers += 1
-        whole = self._wholes[self._numbers] = Whole(self, self._numbers)
+        whole = self.begin()
         request = Request(pipeline, inputs, timeout, session, approve)
         for tier, member in self._members.items():
             if member.takes_part(pipeline):
                 whole.parts[tier] = member.start(whole, request)
+        self.begun(whole)
+        return whole
+
+    def begin(self) -> Whole:
+        """A run whose parts are to be begun."""
+        self._numbers += 1
+        whole = self._wholes[self._numbers] = Whole(self, self._numbers)
+        return whole
+
+    def begun(self, whole: Whole) -> None:
+        """All parts are there; some may be through already."""
         for tier, part in tuple(whole.parts.items()):
             if part.end is not None:
                 whole.ended(tier, part.end)
-        return whole
 
     def whole(self, number: int) -> Whole | None:
         """The run of that number, while a part of it is under way."""

@@ -113,6 +113,14 @@ def journal_masks(stage: str, labels: Sequence[str], span: Span | None) -> Probl
     )
 
 
+def islands_hold(channel: str, kind: str) -> Problem:
+    return Problem(
+        "islands-not-durable",
+        f"channel {channel} carries {kind} from tier to tier, which only a process can hold: it cannot be sent again",
+        hint="put the stages of one model on one tier, or run it without a journal",
+    )
+
+
 def not_replayed(name: str) -> Problem:
     return Problem(
         "journal-unfinished",

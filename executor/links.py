@@ -9,6 +9,7 @@ Islands in several processes need another `Links`, and nothing else.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
 
 import anyio
@@ -93,6 +94,11 @@ class MemoryPipe:
         item = self._items.popleft()
         self._change()
         return item
+
+    def refill(self, items: Iterable[object], ended: bool) -> None:
+        """What had been put before a restart, all of it, and whether that was the end."""
+        self._items.extend(items)
+        self._ended = ended
 
     def leave(self) -> None:
         if not self._left:

@@ -15,7 +15,7 @@ from ..blame import blamed
 from ..deployment import Deployment
 from ..frames import End, Frame, Item, ProblemFrame, Start
 from ..machine import Machine, events, orders
-from .records import Begun, Given, Record, read
+from .records import Begun, Given, Of, Record, read
 from .values import Masked, Unreadable
 
 
@@ -53,6 +53,14 @@ class Running:
     begun: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went into a channel; `ended`: and that was all of a stream."""
+
+    items: tuple[object, ...]
+    ended: bool
+
+
 class Course:
     """A machine and what is open of its orders. `given` are inputs that the journal does not tell, by name; `same` says
     whether one of them is what it was."""
@@ -82,6 +90,10 @@ class Course:
         self.handing: deque[orders.EmitItem] = deque()
         """Items that the caller had read, and may not have come to use."""
         self.finish: orders.FinishRun | None = None
+        self.sent: dict[tuple[str, tuple[int, ...]], Sent] = {}
+        """What stages that send to other islands, and are over, had sent, by channel and turn."""
+        self.left: set[tuple[str, tuple[int, ...]]] = set()
+        """The channels from other islands whose readers are over."""
         self.frames: list[Frame] = []
         """What the caller of the run had read."""
         self._output: int | None = None
@@ -96,6 +108,8 @@ class Course:
         """Go on by one record; the orders that it led to."""
         self.count += 1
         self.at = max(self.at, record.at)
+        if isinstance(record, Of):
+            raise Unreadable("it is of a run of several islands")
         if isinstance(record, Begun):
             if record.stage in self.stages:
                 self.stages[record.stage].begun = True
@@ -149,6 +163,7 @@ class Course:
                 if event.stage in self.stages:
                     self.stages[event.stage].made.extend(event.items)
             case events.StageEnded() | events.StageFailed() | events.StageStopped():
+                self._linked(event)
                 self._over(event.stage)
             case events.Taken():
                 self._taken(event)
@@ -166,6 +181,21 @@ class Course:
                 self.questions.pop(event.question, None)
             case _:
                 pass
+
+    def _linked(self, event: events.StageEnded | events.StageFailed | events.StageStopped) -> None:
+        """What the end of a channel leaves for its other end."""
+        running = self.stages.get(event.stage)
+        order = running.order if running is not None else None
+        if not isinstance(order, orders.StartStage) or order.entry not in ("channel:send", "channel:receive"):
+            return
+        key = (str(order.operation.attributes["channel"]), order.index)
+        if order.entry == "channel:receive":
+            self.left.add(key)
+        elif readers := readers_of(order):
+            taken = self.readers[readers[0]].taken
+            self.sent[key] = Sent(tuple(taken), isinstance(event, events.StageEnded))
+        elif isinstance(event, events.StageEnded):
+            self.sent[key] = Sent((order.arguments["value"],), False)
 
     def _over(self, stage: int) -> None:
         running = self.stages.pop(stage, None)

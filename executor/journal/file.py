@@ -41,7 +41,8 @@ MAGIC = b"SQLite format 3\0"
 class Head:
     """What a run began with. `digest` is the graph's; `immediate` are the entries that ran at once, which decides how
     stages are fused; `settings` are the deployment's; `seed` is that of its luck, `salt` of its digests. `kept` are the
-    labels whose values are written, `promises` what it was promised to take (`promised`). `file`,
+    labels whose values are written, `promises` what it was promised to take (`promised`).
+    `islands` are the heads of all islands, by tier, where there are several; the rest is that of home. `file`,
     `profile` and `engines` say how the command line comes to the program (`program` where it cannot be resumed, but
     looked at)."""
 
@@ -55,6 +56,7 @@ class Head:
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     kept: tuple[str, ...] = ()
     promises: Sequence[Mapping[str, Any]] = ()
+    islands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     file: str = ""
     program: str = ""
     source: str = ""

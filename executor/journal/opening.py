@@ -75,6 +75,14 @@ def open_durable(
 ) -> DurableShell:
     """A shell to be used in `async with`, which writes to `log`. With a `course` (`course_of`) it goes on from there by
     `resume`, else a run is started as in any shell. The log is closed with the shell."""
+    deployment, options = durable_options(deployment, head, course)
+    return DurableShell(
+        *(deployment, backend, log, clock or LoopClock()), observers=observers, signals=signals, **options
+    )
+
+
+def durable_options(deployment: Deployment, head: Head, course: Course | None) -> tuple[Deployment, dict[str, Any]]:
+    """The deployment of a durable shell, and what else it is made with, of a head."""
     deployment = deployed(deployment.graph, head) if course is None else course.machine.deployment
     labels = input_labels(deployment.graph, head.pipeline, frozenset(head.kept))
 
@@ -84,16 +92,8 @@ def open_durable(
             for name, value in inputs.items()
         }
 
-    return DurableShell(
-        *(deployment, backend, log, clock or LoopClock()),
-        run=head.salt,
-        immediate=frozenset(head.immediate),
-        seed=head.seed,
-        course=course,
-        observers=observers,
-        signals=signals,
-        mask=mask,
-    )
+    immediate = frozenset(head.immediate)
+    return deployment, {"run": head.salt, "immediate": immediate, "seed": head.seed, "course": course, "mask": mask}
 
 
 def course_of(graph: Graph, head: Head, lines: Iterable[str], given: Mapping[str, object], name: str = "") -> Course:

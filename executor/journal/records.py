@@ -36,7 +36,16 @@ class Given:
     seq: int
 
 
-Record = events.Event | Begun | Given
+@dataclass(frozen=True, slots=True)
+class Of:
+    """A record of one of several islands, as a line."""
+
+    at: float
+    tier: str
+    said: str
+
+
+Record = events.Event | Begun | Given | Of
 
 _KINDS: tuple[type[Record], ...] = (
     events.RunRequested,
@@ -54,6 +63,7 @@ _KINDS: tuple[type[Record], ...] = (
     events.CancelRequested,
     Begun,
     Given,
+    Of,
 )
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in _KINDS}
