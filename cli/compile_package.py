@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         except OutsideError as error:
             usage = error.problem.slug == "key-unreadable"
             return console.fail((error.problem,), {}, Exit.USAGE if usage else Exit.OUTSIDE)
-    package = package_of(source, wanted, arguments, console)
+    package = _package(source, wanted, arguments, console)
     if isinstance(package, int):
         return package
     if key is not None:
@@ -53,9 +53,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     return Exit.DONE
 
 
-def package_of(
-    source: Source, wanted: targets.Wanted, arguments: argparse.Namespace, console: Console
-) -> Package | int:
+def _package(source: Source, wanted: targets.Wanted, arguments: argparse.Namespace, console: Console) -> Package | int:
     """The package, kept or built; or the exit code where there is none."""
     from ..packages.building import LONGEST, Order, Package, build
 

@@ -121,20 +121,6 @@ def open_package(
     ), ()
 
 
-def contents(folder: Path) -> tuple[tuple[Manifest, Mapping[str, bytes]] | None, Problems]:
-    """The manifest of a package, and every file in its folder as it was when it was held against that; or what is
-    wrong."""
-    manifest, data, found = _manifest(folder, str(folder))
-    if manifest is None:
-        return None, found
-    files, found = _files(folder, str(folder), manifest)
-    if found:
-        return None, found
-    signature = _plain(folder, SIGNATURE, str(folder), LARGEST)
-    signed = {SIGNATURE: signature} if isinstance(signature, bytes) else {}
-    return (manifest, {**files, NAME: data, **signed}), ()
-
-
 # --- what is there ---------------------------------------------------------------------------------------------------
 
 
