@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, console: Console) -> int:
     from .. import __version__
     from ..exporting import deployments, files_of, write
-    from ..planner.export.kubernetes import in_config_map
+    from ..planner.export.kubernetes import in_config_map, workers_of
 
     target = open_target(arguments.file, profile=arguments.profile)
     if isinstance(target, Refused):
@@ -66,7 +66,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return console.fail((words.not_written(str(folder), reason),), {}, Exit.OUTSIDE)
     if not isinstance(written, bool):
         return console.fail((written,), {}, Exit.USAGE)
-    workers = {group.tier: group.first + group.instances for each in made for group in each.groups}
+    workers = {group.tier: group.first + group.instances for each in made for group in workers_of(each)}
     if console.json:
         console.document(
             {
@@ -83,7 +83,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         console.note("note: this plan does not keep its goal: `agentlang plan` says what it misses")
     if beside is not None:
         console.note(f"note: the program is too large for a ConfigMap: copy {folder / 'program'} to its volume")
-    stand = ", ".join(f"{count} of {tier}" for tier, count in workers.items())
+    stand = ", ".join(["a coordinator", *(f"{count} of {tier}" for tier, count in workers.items())])
     console.note(f"{'wrote' if written else 'unchanged:'} {folder}: {len(files)} files for {stand}, image {image}")
     return Exit.DONE
 
