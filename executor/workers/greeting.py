@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from ...base.version import VERSION
 from ...ir.graph import Graph
 from .. import wire
@@ -47,14 +45,14 @@ OpenIsland = Callable[[Arrived], Island]
 
 def about(name: str = "") -> bytes:
     """What both sides say of themselves in their hello."""
-    return msgspec.msgpack.encode((m.PROTOCOL, VERSION, name))
+    return m.hello_said(VERSION, name)
 
 
 def is_other(link: wire.Link) -> tuple[str, bool]:
     """The version of the other side, and whether it is another."""
     try:
-        protocol, version, _ = msgspec.msgpack.decode(link.about, type=tuple[int, str, str])
-    except msgspec.DecodeError:
+        protocol, version = m.hello_heard(link.about)
+    except wire.WireProblem:
         return "another version", True
     return version[:40], (protocol, version) != (m.PROTOCOL, VERSION)
 

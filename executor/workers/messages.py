@@ -171,8 +171,30 @@ _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(FROM_COORDINATOR)
 _to_coordinator = msgspec.msgpack.Decoder(FROM_WORKER)
 _shipment = msgspec.msgpack.Decoder(Shipment)
+_hello = msgspec.msgpack.Decoder(tuple[int, str, str])
+_joining = msgspec.msgpack.Decoder(tuple[str, str, tuple[bytes, ...]])
 _Stage = tuple[str, int, float, float | None, float, int, float]
 _end = msgspec.msgpack.Decoder(tuple[str, bytes | None, dict[str, float], float, float, tuple[_Stage, ...]])
+
+
+def hello_said(version: str, name: str) -> bytes:
+    """What either side says of itself before anything else."""
+    return _encoder.encode((PROTOCOL, version, name))
+
+
+def hello_heard(body: bytes) -> tuple[int, str]:
+    """The protocol and version of the other side. WireProblem `malformed`."""
+    protocol, version, _ = _read(_hello, body)
+    return protocol, version
+
+
+def joining_said(address: str, name: str, secret: tuple[bytes, ...]) -> bytes:
+    return _encoder.encode((address, name, secret))
+
+
+def joining_heard(body: bytes) -> tuple[str, str, tuple[bytes, ...]]:
+    """WireProblem `malformed`."""
+    return _read(_joining, body)
 
 
 def said(message: Message | Shipment) -> bytes:

@@ -18,9 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-import msgspec
-
 from ..wire import Address, Files, Key, TcpAddress, UnixAddress, WireProblem, connecting
+from .messages import joining_heard, joining_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +91,14 @@ class Joining:
         secret = (self.secret.key,)
         if isinstance(self.secret, Papers):
             secret = (self.secret.certificate, self.secret.key, self.secret.authority)
-        return msgspec.msgpack.encode((self.address, self.name, secret))
+        return joining_said(self.address, self.name, secret)
 
     @classmethod
     def read(cls, document: bytes) -> Joining:
         """ValueError for what is no such document."""
         try:
-            address, name, secret = _document(document)
-        except msgspec.DecodeError:
+            address, name, secret = joining_heard(document)
+        except WireProblem:
             raise ValueError("this is no joining") from None
         if len(secret) not in (1, 3):
             raise ValueError("this is no joining")
@@ -108,9 +107,6 @@ class Joining:
     def wire(self) -> Address:
         """The address to dial. WireProblem `bad-key`; ValueError for an address of another form."""
         return dialled(self.address, self.secret)
-
-
-_document = msgspec.msgpack.Decoder(tuple[str, str, tuple[bytes, ...]]).decode
 
 
 def dialled(address: str, secret: Secret) -> Address:

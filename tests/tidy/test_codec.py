@@ -9,6 +9,7 @@ PLACES = {
     "executor/wire/framing.py",
     "executor/wire/pipes.py",
     "executor/wire/tensors.py",
+    "executor/workers/messages.py",
     # Older than the wire: the pipe to an engine's own process, and the caches between two of them.
     "executor/engines/workers/frames.py",
     "executor/engines/split/inbound.py",

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from placed_runs import placing
 
+import agentlang
+from agentlang.base import version
 from agentlang.base.problems import OutsideError, Problem
 from agentlang.cli import placed as command
 from agentlang.executor.frames import End
@@ -143,3 +145,7 @@ def test_how_it_may_be_asked_for(given: dict[str, object], slug: str | None) -> 
     asked |= dict.fromkeys(("durable", "resume", "record", "replay"))
     found = command.usage(argparse.Namespace(**{**asked, **given}))
     assert (None if found is None else found.slug) == slug
+
+
+def test_there_is_one_version() -> None:
+    assert agentlang.__version__ == version.VERSION
