@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 QUESTION ?= How long do I have to return something?
 
-.PHONY: run test test-commands test-parts test-laws test-slow check-types lint pages format bench bench-peers bench-engines clean lock help
+.PHONY: run test test-commands test-parts test-laws test-slow check-types lint pages format bench bench-peers bench-executor bench-engines clean lock help
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
@@ -72,6 +72,9 @@ bench: $(VENV)/.dev ## the figures of docs/performance.md
 bench-peers: .venv-peers/.installed ## a stage and a branch beside LangGraph, pydantic-graph and Haystack; a hop beside ZeroMQ
 	@.venv-peers/bin/python -W ignore -m benchmarks.peers
 	@.venv-peers/bin/python -W ignore -m benchmarks.wire
+
+bench-executor: .venv-peers/.installed ## the executor beside its peers, Ray and DBOS too; into docs/performance.md
+	@.venv-peers/bin/python -W ignore -m benchmarks.executor --write docs/performance.md
 
 .venv-peers/.installed: locks/peers.lock pyproject.toml setup.py
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

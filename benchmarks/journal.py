@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--folder", help="where the files are written: what is measured is its disk")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        floor, step = anyio.run(_steps, Path(folder), given.steps)
+        floor, step = anyio.run(steps, Path(folder), given.steps)
         print(f"one step, FULL: {_shown(step)}")
         print(f"bare sqlite3:   {_shown(floor)}")
         print(f"beside it:      {statistics.median(step) / statistics.median(floor):.2f} x the floor at the median\n")
@@ -58,7 +58,7 @@ def _shown(seconds: list[float]) -> str:
     return f"{at[0] * 1e3:.3f} ms p50, {at[1] * 1e3:.3f} ms p95 (n={len(ordered)})"
 
 
-async def _steps(folder: Path, count: int) -> tuple[list[float], list[float]]:
+async def steps(folder: Path, count: int) -> tuple[list[float], list[float]]:
     """Seconds of each: one after the other, by turns, so that both meet the same disk."""
     database = sqlite3.connect(folder / "bare.db", isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")

@@ -1,12 +1,12 @@
 """What the executor adds to a program: microseconds for each streamed item and for each stage.
 
 Printed beside floors of the same run: a bare `await`, an anyio memory stream, an anyio task. The aim is that a token
-stream of 100 items/s through the five stages of a chat call is noise: under 30 us for each item and hop, under 100 us
+stream of 100 items/s through the five stages of a chat call is noise: under 10 us for each item and hop, under 100 us
 for each stage that waits. A stage that never waits costs 8 us in a chain of 50, and 25 us as the branch of a `for` a
 thousand wide; those two are measured on an open shell that has run the program before, as a server would. So are whole
 runs of a chain of 50 as it is and fused: fusing is to leave at most a tenth of what the executor adds.
 
-    python benchmarks/executor.py [--items N] [--stages N] [--repeat N] [--trio]
+    python -m benchmarks.executor.costs [--items N] [--stages N] [--repeat N] [--trio]
 """
 
 from __future__ import annotations
