@@ -17,6 +17,7 @@ from . import problems as words
 from .asking import approver
 from .console import Console, Exit, measuring
 from .observing import observers
+from .packaged import is_folder
 from .showing import code_of, last_line, show
 from .sound import SoundOut
 from .target import Target
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 WAYS = ("local", "processes", "ray")
 _RAY = "ray://"
-_NOT_YET = ("durable", "resume", "record", "replay")
+_NOT_YET = ("durable", "resume", "record", "replay", "enforce_goal")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,7 @@ def usage(arguments: argparse.Namespace) -> Problem | None:
         return words.only_placed(given[0]) if given else None
     for other in _NOT_YET:
         if getattr(arguments, other):
-            return words.not_placed_yet(other)
+            return words.not_placed_yet(f"--{other.replace('_', '-')}")
     for word in arguments.instances:
         tier, _, count = word.partition("=")
         if not tier or not count.isascii() or not count.isdigit() or not 0 < int(count) <= 1024:
@@ -94,6 +95,8 @@ def execute(
 
     from ..placed import place
 
+    if is_folder(arguments.file):
+        return console.fail((words.not_placed_yet("package"),), {}, Exit.USAGE)
     planned, compiled, found = _plan(arguments, target, console)
     if has_errors(found) and planned is None:
         return console.fail(found, target.sources)

@@ -289,7 +289,7 @@ def only_placed(option: str) -> Problem:
 
 
 def not_placed_yet(option: str) -> Problem:
-    title = f"a run whose stages stand in several processes takes no --{option}"
+    title = f"a run whose stages stand in several processes takes no {option}"
     return Problem("not-placed-yet", title, hint="leave --on processes away: one process runs the whole program")
 
 

@@ -142,7 +142,7 @@ def test_what_nobody_else_hears_of_is_known(tmp_path: Path) -> None:
 )
 def test_how_it_may_be_asked_for(given: dict[str, object], slug: str | None) -> None:
     asked = {"on": "local", "instances": [], "worker": [], "listen": None, "credentials": None, "sign": None}
-    asked |= dict.fromkeys(("durable", "resume", "record", "replay"))
+    asked |= dict.fromkeys(("durable", "resume", "record", "replay", "enforce_goal"))
     found = command.usage(argparse.Namespace(**{**asked, **given}))
     assert (None if found is None else found.slug) == slug
 
