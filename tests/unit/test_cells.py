@@ -1,6 +1,7 @@
 """Several placements that share the runs of one pipeline: what they come to, and what is proven of them."""
 
 from dataclasses import replace
+from itertools import count
 from math import exp, inf, isclose
 from random import Random
 
@@ -12,7 +13,7 @@ from agentlang.planner.cells import Divided, divided
 from agentlang.planner.cells.bound import bounded
 from agentlang.planner.cells.simplex import minimise
 from agentlang.planner.cells.sizes import placement
-from agentlang.planner.search import search
+from agentlang.planner.search import search, searching
 from agentlang.planner.space.evaluate import evaluate
 from agentlang.planner.space.problem import Problem
 from agentlang.planner.verify.least import least
@@ -227,3 +228,22 @@ def test_sizes_of_a_placement_carry_what_they_say_and_no_more() -> None:
         asked = replace(problem, promises=cost)
         assert evaluate(with_rate(asked, size.rate), choice).holds
         assert not evaluate(with_rate(asked, size.rate * 1.001), choice).holds
+
+
+@pytest.mark.slow
+def test_cells_are_the_same_however_busy_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall's clock has no say: one that jumps by a minute each time it is read changes nothing, by hand or in the
+    solver."""
+    monkeypatch.setattr(searching, "MOST", -1)
+    monkeypatch.setattr(searching, "DEEPEST", -1)
+    problems = [patient(BUSY), *map(mixture, range(10))]
+    calm = [divided(problem) for problem in problems]
+    ticks = count(0.0, 60.0)
+    monkeypatch.setattr("agentlang.planner.search.clock.monotonic", lambda: next(ticks))
+    assert [divided(problem) for problem in problems] == calm
+    assert sum(each is not None for each in calm) >= 2
+    read = next(ticks)
+    search(patient(1.0), seconds=1.0, steady=True)
+    assert next(ticks) == read + 60.0
+    search(patient(1.0), seconds=1.0)
+    assert next(ticks) > read + 120.0
