@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import ir_programs as P
 import pytest
@@ -24,12 +25,16 @@ from agentlang.planner.space.nodes import Builder, Index, Take, values
 from agentlang.planner.workload import sizing
 
 
-def predicted(program: p.Program, name: str, stated: dict[str, float]) -> tuple[Graph, Forecast]:
+def compiled(program: p.Program) -> Graph:
     graph, problems = irc.compile_graph(program, P.SmallLibrary())
     assert graph is not None, [problem.title for problem in problems]
+    return graph
+
+
+def predicted(graph: Graph, name: str, stated: dict[str, float]) -> Forecast:
     rates = of_machine(machine(), catalogue()["laptop"])
     sizes = sizing(graph, name, stated).values
-    return graph, forecast(graph, name, sizes, rates, Calibration("toy"))
+    return forecast(graph, name, sizes, rates, Calibration("toy"))
 
 
 def within(region: Region, name: str) -> set[str]:
@@ -47,22 +52,6 @@ def sound(moment: Moment) -> None:
     assert all(part.seconds >= 0.0 for part in moment.path)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(programs())
-def test_every_run_can_be_predicted(program: p.Program) -> None:
-    """Moments are sums of stages, none before another that it needs; a stage is busy for as long as it is executed (but
-    of the branches of an `if` the slower counts in full)."""
-    for pipeline in program.pipelines:
-        graph, found = predicted(program, pipeline.name, {})
-        branches = within(graph.pipeline(pipeline.name).body, "agent.if")
-        for moment in (found.first, found.finish, *([found.gap] if found.gap else [])):
-            sound(moment)
-        assert found.first.at <= found.finish.at + 1e-9
-        for stage, seconds in found.busy.items():
-            most = found.executions[stage] * found.times[stage].seconds
-            assert 0.0 <= seconds <= most + 1e-9 or stage in branches, stage
-
-
 def worked_out(run: Forecast, moment: Moment) -> float:
     """The moment from the expression that it was made by."""
     builder = Builder()
@@ -78,24 +67,38 @@ def worked_out(run: Forecast, moment: Moment) -> float:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(programs())
-def test_moments_come_about_as_they_say(program: p.Program) -> None:
-    """Of the branches of an `if` the expression keeps the slower of each moment, the number that of one branch."""
+def test_every_run_can_be_predicted(program: p.Program) -> None:
+    """Moments are sums of stages, none before another that it needs, and come about as they say; a stage is busy for as
+    long as it is executed (but of the branches of an `if` the slower counts in full: the expression keeps the slower of
+    each moment, the number that of one branch)."""
+    graph = compiled(program)
     for pipeline in program.pipelines:
-        graph, found = predicted(program, pipeline.name, {})
+        found = predicted(graph, pipeline.name, {})
         branches = within(graph.pipeline(pipeline.name).body, "agent.if")
         for moment in (found.first, found.finish, *([found.gap] if found.gap else [])):
+            sound(moment)
             if branches:
                 assert worked_out(found, moment) >= moment.at * (1 - 1e-9)
             else:
                 assert worked_out(found, moment) == pytest.approx(moment.at, rel=1e-9, abs=1e-12)
+        assert found.first.at <= found.finish.at + 1e-9
+        for stage, seconds in found.busy.items():
+            most = found.executions[stage] * found.times[stage].seconds
+            assert 0.0 <= seconds <= most + 1e-9 or stage in branches, stage
+
+
+@cache
+def triage() -> Graph:
+    return compiled(P.triage())
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_failures_and_turns_keep_the_machine_longer(less: float, more: float) -> None:
     less, more = sorted((less, more))
+    graph = triage()
     for name, scale in (("intent.Question", 1.0), ("draft.turns", 4.0)):
-        fewer, further = (predicted(P.triage(), "triage", {name: scale * share})[1] for share in (less, more))
+        fewer, further = (predicted(graph, "triage", {name: scale * share}) for share in (less, more))
         assert fewer.busy_seconds <= further.busy_seconds + 1e-9
 
 
