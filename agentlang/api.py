@@ -64,11 +64,13 @@ class Decides(Protocol[P]):
 
 @frozen
 class Compiled:
-    """A program after all passes, frozen, with the library that it was compiled against."""
+    """A program after all passes, frozen, with the library that it was compiled against. Of a package, whose program is
+    not there, `module` is what the graph was read from."""
 
     program: Program
     graph: Graph
     library: Library
+    module: Module | None = None
 
 
 def settings_of(folder: Path, profile: str | None = None) -> tuple[Settings, Problems]:

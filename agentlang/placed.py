@@ -65,12 +65,14 @@ def place(compiled: Compiled, pipeline: str, plan: Plan | None = None) -> tuple[
     from .ir.passes import PASSES
     from .ir.place import home_of, placed, placement_of
 
-    module, found = lower(compiled.program)
+    module = compiled.module
     if module is None:
-        return None, found
-    module, more = run_passes(module, compiled.library, passes=PASSES, laws=False)
-    if module is None or has_errors(more):
-        return None, (*found, *more)
+        module, found = lower(compiled.program)
+        if module is None:
+            return None, found
+        module, found = run_passes(module, compiled.library, passes=PASSES, laws=False)
+        if module is None or has_errors(found):
+            return None, found
     stages = {o.id for p in module.graph().pipelines for o in walk(p.body)}
     given = {} if plan is None else {s: t for s, t in placement_of(plan).items() if s in stages}
     given = _together(module.graph(), given)
@@ -134,7 +136,7 @@ def parcel_of(
     text = module.text().encode()
     files = {hash_of(text): text}
     named: list[File] = []
-    folder = _folder(placing)
+    folder = placing.compiled.library.folder
     if elsewhere:
         for path, purpose in _files(placing, tier, folder).items():
             data = source_of(folder, path, purpose).read_bytes()
@@ -151,10 +153,6 @@ def parcel_of(
         )
     )
     return Parcel(shipment, b"" if sign is None else signed(private_key(sign), shipment), files)
-
-
-def _folder(placing: Placing) -> Path:
-    return Path(placing.compiled.program.source.path).parent
 
 
 def _files(placing: Placing, tier: str, folder: Path) -> Mapping[str, str]:

@@ -17,7 +17,6 @@ from . import problems as words
 from .asking import approver
 from .console import Console, Exit, measuring
 from .observing import observers
-from .packaged import is_folder
 from .showing import code_of, last_line, show
 from .sound import SoundOut
 from .target import Target
@@ -95,8 +94,6 @@ def execute(
 
     from ..placed import place
 
-    if is_folder(arguments.file):
-        return console.fail((words.not_placed_yet("package"),), {}, Exit.USAGE)
     planned, compiled, found = _plan(arguments, target, console)
     if has_errors(found) and planned is None:
         return console.fail(found, target.sources)

@@ -88,6 +88,11 @@ class Library:
         self._shapes: dict[str, ModelShape] = {}
 
     @property
+    def folder(self) -> Path:
+        """Where the program's files lie."""
+        return self._environment.folder
+
+    @property
     def packaged(self) -> bool:
         """Whether models run by functions that came in a package."""
         return bool(self._environment.packages)
@@ -203,6 +208,11 @@ class Library:
 
         self._environment.endpoints.clear()
         self._environment.endpoints.update(served(graph, self._environment.settings))
+        self._environment.unlabelled.clear()
+        if any(model.disk for model in self._environment.settings.models.values()):
+            from ..executor.labels import unlabelled_prompts
+
+            self._environment.unlabelled.update(unlabelled_prompts(graph))
         return frozenset(
             handle.name
             for handle in graph.handles

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import package_problems as problems
 from ..api import Compiled, settings_of
@@ -36,6 +37,9 @@ from .manifest import LARGEST, Function, Manifest, parse
 from .names import NAME, SIGNATURE
 from .resources import CODE
 from .signing import signer, trusted_keys
+
+if TYPE_CHECKING:
+    from ..ir.compile import Module
 
 DRIVERS: Mapping[str, str] = {
     "x86-64": "local-task",
@@ -108,16 +112,17 @@ def open_package(
     packages, found = _functions(name, manifest, files, chosen)
     if found:
         return None, found
-    graph, found = _graph(name, manifest, files[manifest.module.path])
-    if graph is None:
+    module, found = _module(name, manifest, files[manifest.module.path])
+    if module is None:
         return None, found
+    graph = module.graph()
     place = _lay_out(manifest, hashlib.sha256(data).hexdigest(), files)
     settings, found = settings_of(place, profile)
     if found:
         return None, found
     library = Library(place, progress, warn, settings=settings, packages=packages)
     return Opened(
-        manifest, Compiled(_program(manifest, graph), graph, library), chosen[0] if chosen else None, signed
+        manifest, Compiled(_program(manifest, graph), graph, library, module), chosen[0] if chosen else None, signed
     ), ()
 
 
@@ -299,7 +304,7 @@ def _functions(
     return out, ()
 
 
-def _graph(name: str, manifest: Manifest, code: bytes) -> tuple[Graph | None, Problems]:
+def _module(name: str, manifest: Manifest, code: bytes) -> tuple[Module | None, Problems]:
     from ..ir.compile import parse as parse_module
 
     foreign, found = parse_foreign(code, f"{name}/{manifest.module.path}", hashlib.sha256(code).hexdigest(), graph=True)
@@ -314,7 +319,7 @@ def _graph(name: str, manifest: Manifest, code: bytes) -> tuple[Graph | None, Pr
     missing = [pipeline for pipeline in manifest.pipelines if all(pipeline != each.name for each in graph.pipelines)]
     if missing or (manifest.default is not None and manifest.default not in manifest.pipelines):
         return None, (problems.manifest_unreadable(name, "it names pipelines that the module does not have"),)
-    return graph, ()
+    return module, ()
 
 
 def _program(manifest: Manifest, graph: Graph) -> Program:

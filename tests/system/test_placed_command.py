@@ -73,6 +73,13 @@ def test_the_command_gives_what_one_process_gives(tmp_path: Path) -> None:
     assert there.out == agentlang(*words).out
 
 
+def test_a_package_is_placed_too(tmp_path: Path) -> None:
+    path, package = program(tmp_path), tmp_path / "placed.package"
+    assert agentlang("compile", path, "--target", "cpu", "--out", package).code == 0
+    done = agentlang("run", f"{package}:counted", "n=3", "pause=0", "--trust", "--quiet", "--on", "processes")
+    assert (done.code, done.out) == (0, "012\n"), done.err
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_outlasts_the_command(tmp_path: Path, how: int) -> None:
     path = program(tmp_path)
