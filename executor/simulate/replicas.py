@@ -21,8 +21,11 @@ from ..scheduler import (
     Cancelled,
     Event,
     Extended,
+    Load,
+    Priced,
     Refuse,
     Released,
+    Save,
     Scheduler,
     Settings,
     Step,
@@ -88,6 +91,7 @@ class Replica:
         self._ahead: list[float] | None = None
         self._began = 0.0
         self._asked = False
+        self._prices, self._copying = (0.0, 0.0), 0.0
         self.open = 0
         self.begun: Callable[[Request], None] | None = None
         self.left: Callable[[Request, bool], None] | None = None
@@ -98,6 +102,11 @@ class Replica:
     @property
     def waiting(self) -> int:
         return self._scheduler.waiting
+
+    def price(self, prefill: float, save: float, load: float) -> None:
+        """Seconds of a token of a prompt, and of a page that is put away and brought back, where pages are."""
+        self._prices = save, load
+        self._tell(Priced(self._clock.now, prefill, save, load))
 
     # --- who comes and goes ---
 
@@ -227,7 +236,8 @@ class Replica:
             if request is not None and not request.moved:
                 parts.append((chunk.start, chunk.count))
                 factors += request.factor if self.pace is None else request.factor * self.pace(request.stage)
-        seconds += self._times.prompts(parts, bool(rows)) * factors / len(parts) if parts else 0.0
+        copying, self._copying = self._copying, 0.0
+        seconds += copying + self._times.prompts(parts, bool(rows)) * factors / len(parts) if parts else 0.0
         return seconds if self.pace is None else seconds * self.pace("")
 
     def _factor(self, step: Step) -> float:
@@ -320,6 +330,8 @@ class Replica:
             match order:
                 case Step():
                     self._step = order
+                case Load() | Save():
+                    self._copying += self._prices[isinstance(order, Load)]
                 case Admitted(number, cached):
                     request = self._requests.get(number)
                     if request is not None and request.began is None and not request.moved:

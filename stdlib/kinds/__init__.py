@@ -46,3 +46,5 @@ class Environment:
     """Models by name whose functions came in a package, and are run instead of the model's own."""
     endpoints: dict[str, Served] = field(default_factory=dict[str, "Served"])
     """Models by name that an endpoint of the program serves: they are asked there."""
+    unlabelled: set[str] = field(default_factory=set[str])
+    """Prefills by their ids that are given nothing with a label: what is cached of them may lie on a disk."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import anyio.to_thread
@@ -37,10 +37,13 @@ from . import Environment
 
 
 def stages(environment: Environment) -> Mapping[str, Kind]:
-    del environment
+
+    async def prefill_here(context: Context, arguments: Mapping[str, object]) -> Cache | None:
+        return await prefill(context, arguments, context.stage not in environment.unlabelled)
+
     return {
         "tokenize": tokenize,
-        "prefill": prefill,
+        "prefill": prefill_here,
         "transfer": transfer,
         "sample": sample,
         "decode": decode,
@@ -69,6 +72,7 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
             return open_served(environment, wanted)
         engine = environment.engine(cast(str, arguments.get("engine", "")))
         need_models_on(engine.name)
+        engine = served_as(environment, wanted, engine)
         entry = store.entry(wanted)
         if entry.role != "chat":
             raise OutsideError(problems.wrong_role(wanted, entry.role, "chat"))
@@ -81,6 +85,29 @@ def openers(environment: Environment) -> Mapping[str, Opener]:
         return await engine.load(ModelSpec(wanted, open_chat(files["weights"], wanted, stored), spread=spread))
 
     return {"model": open_model}
+
+
+def served_as(environment: Environment, wanted: str, engine: Engine) -> Engine:
+    """The engine as the settings have it serve a model: in several instances, with room for what makes way. Raises
+    `OutsideError` for what an engine has not."""
+    serving = environment.settings.serving(wanted)
+    room = serving.memory or serving.disk
+    if serving.instances < 2 and not room:
+        return engine
+    if wanted in environment.packages:
+        raise OutsideError(model_does_not_load(wanted, "the functions of its package run in one instance, on no pages"))
+    if room and engine.name != "xla":
+        hint = f"leave out `cache` under [models.{wanted}]"
+        raise OutsideError(model_does_not_load(wanted, f"the engine {engine.name!r} puts no pages away", hint=hint))
+    if serving.instances < 2:
+        from ...executor.engines.xla.engine import XlaEngine
+
+        return XlaEngine(host_bytes=serving.memory, disk_bytes=serving.disk)
+    from ...executor.engines.routed.engine import RoutedEngine
+    from ...executor.engines.routed.settings import RoutedSettings
+
+    own = RoutedSettings(serving.instances, engine.name, serving.routing)
+    return RoutedEngine(replace(own, host_bytes=serving.memory, disk_bytes=serving.disk))
 
 
 def stored_in(wanted: str, engine: Engine, arguments: Mapping[str, object]) -> str:
@@ -162,9 +189,9 @@ _LINE = 1e-3
 """Seconds below which a prompt that waited for its turn was in no line."""
 
 
-async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | None:
+async def prefill(context: Context, arguments: Mapping[str, object], private: bool = True) -> Cache | None:
     """Fill a KV cache with the prompt; from the cache of what it begins with, where that was filled ahead. Of nothing,
-    ahead, there is no cache."""
+    ahead, there is no cache. What is `private` leaves none on a disk."""
     model = cast(ChatModel, arguments["self"])
     prefix = cast("Cache | None", arguments.get("prefix"))
     before = model.compiled
@@ -174,7 +201,7 @@ async def prefill(context: Context, arguments: Mapping[str, object]) -> Cache | 
         # A cache of another tier's model is of no use here.
         begun = prefix.sequence if prefix is not None and prefix.model is model else None
         # Sessions are served fairly beside each other, and those that are due first go first.
-        service = Service(context.needed, context.session or "")
+        service = Service(context.needed, context.session or "", private=private)
         sequence = await model.prefill(cast(Tokens, arguments["tokens"]), begun, service)
     except OutsideError as error:
         if error.problem.slug == "prompt-too-long":

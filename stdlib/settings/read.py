@@ -11,6 +11,7 @@ from ...base import units
 from ...base.problems import Problem, Problems
 from ...base.source import Source, Span
 from ...base.suggest import suggest
+from ...executor.routing import POLICIES, Policy
 from . import problems
 from .values import EndpointSettings, ModelSettings, SecretName, ServerSettings, Settings, ToolSettings
 
@@ -92,10 +93,23 @@ class _Reader:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _model(self, table: Mapping[str, Any], path: str) -> ModelSettings | None:
-        self._known(table, ("use", "engine"), path)
+        self._known(table, ("use", "engine", "instances", "routing", "cache"), path)
         use = self._text(table, "use", path)
         engine = self._text(table, "engine", path) if "engine" in table else None
-        return ModelSettings(use, engine) if use is not None else None
+        instances = self._count(table, "instances", path)
+        routing = cast("Policy", self._one_of(table, "routing", POLICIES, path))
+        cache = self._table(table.get("cache", {}), f"{path}.cache")
+        self._known(cache, ("memory", "disk"), f"{path}.cache")
+        memory = self._amount(cache, "memory", units.BYTESIZE, "1 GiB", f"{path}.cache") or 0.0
+        disk = self._amount(cache, "disk", units.BYTESIZE, "4 GiB", f"{path}.cache") or 0.0
+        return ModelSettings(use, engine, instances, routing, memory, disk) if use is not None else None
+
+    def _count(self, table: Mapping[str, Any], key: str, path: str) -> int:
+        """A whole number of at least 1, which it is where nothing is said."""
+        value = cast("object", table.get(key, 1))
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return value
+        return self._wrong(f"{path}.{key}", "a whole number from 1 on", value, 1)
 
     def _server(self, table: Mapping[str, Any], path: str) -> ServerSettings:
         self._known(table, ("command", "env"), path)

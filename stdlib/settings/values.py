@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...base.source import Source
+from ...executor.routing import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,15 @@ class SecretName:
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """`use` is the model of the catalogue that a name stands for, `engine` what runs it where the program does not say;
-    None is the engine that runs by default."""
+    None is the engine that runs by default. How it is served: in so many `instances`, each in a process of its own,
+    chosen by `routing`; with so many bytes of `memory` and of the `disk` for what of its cache makes way."""
 
     use: str
     engine: str | None = None
+    instances: int = 1
+    routing: Policy = "cache_aware"
+    memory: float = 0.0
+    disk: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,10 @@ class Settings:
         """The catalogue's name for what a program calls `name`."""
         known = self.models.get(name)
         return known.use if known is not None else name
+
+    def serving(self, name: str) -> ModelSettings:
+        """How a model of the catalogue is served: as the first that means it says."""
+        return next((known for known in self.models.values() if known.use == name), ModelSettings(name))
 
     def secrets(self) -> tuple[str, ...]:
         """The names of all secrets that the file speaks of, each once."""
