@@ -51,6 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     come.add_argument("--rate", type=_rate, metavar="R", help="runs a second, at random (default: the goal's rate)")
     come.add_argument("--concurrency", type=_count, metavar="N", help="N runs at any time, and no other rate")
     parser.add_argument("--burst", type=_count, default=1, metavar="N", help="runs come N at the same moment")
+    come.add_argument("--day", type=_during, metavar="TIME", help="their rate swings, from a tenth up to it and down")
+    parser.add_argument(
+        "--follow-load", action="store_true", help="instances come and go with the load, beside the plan as it is"
+    )
+    parser.add_argument(
+        "--opening", type=_during, metavar="TIME", help="what a new instance takes until it serves (as planned)"
+    )
     long = parser.add_mutually_exclusive_group()
     long.add_argument("--runs", type=_count, metavar="N", help=f"how many runs come ({_RUNS}, or all of a trace)")
     long.add_argument("--for", dest="during", type=_during, metavar="TIME", help="runs come for so long, as in 1h")
@@ -89,8 +96,8 @@ def _during(text: str) -> float:
 
 
 def execute(arguments: argparse.Namespace, console: Console) -> int:
-    from ..executor.simulate import System, simulate
-    from ..executor.simulate.report import as_data, report
+    from ..executor.simulate import Follow, System, simulate
+    from ..executor.simulate.report import as_data, beside_static, report
     from ..planner.figures import show_value
 
     if arguments.beside_real is not None:
@@ -117,6 +124,7 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
     if wrong:
         return console.fail((*target.problems, *wrong), target.sources, Exit.USAGE)
     results: list[Simulation] = []
+    followed: list[tuple[Simulation, Simulation]] = []
     told: Problems = ()
     for number, cell in enumerate(placed):
         arrivals, warm, trace, wrong = _arrivals(arguments, target, cell, _parts(placed, number))
@@ -127,15 +135,23 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         if trace is not None:
             result = replace(result, notes=(*result.notes, *trace.notes))
         results.append(result)
+        if arguments.follow_load:
+            opening = faults.opening if arguments.opening is None else arguments.opening
+            follow = Follow(opening=opening)
+            other = simulate(system, arrivals, arguments.seed, program=cell.program, faults=faults, follow=follow)
+            followed.append((simulate(system, arrivals, arguments.seed, program=cell.program, faults=faults), other))
         told = wrong
     planned, single = made[0], len(placed) == 1
     if console.json and single:
-        console.document(as_data(results[0], planned.pipeline, planned.fleet))
+        more = {"followed": as_data(followed[0][1], planned.pipeline, planned.fleet)} if followed else {}
+        console.document({**as_data(results[0], planned.pipeline, planned.fleet), **more})
     elif console.json:
         cells = [as_data(result, planned.pipeline, planned.fleet) for result in results]
         shares = [{"share": cell.share, **data} for cell, data in zip(placed, cells, strict=True)]
         console.document({"cells": shares, "dollars": _dollars(placed, results)})
     else:
+        for static, other in followed:
+            console.print(beside_static(static, other) + "\n")
         for number, (cell, result) in enumerate(zip(placed, results, strict=True), 1):
             where = planned.fleet if single else f"cell {number} of {planned.fleet} ({cell.share:.1%} of the runs)"
             console.print(report(result, planned.pipeline, where) + ("" if single else "\n"))
@@ -312,7 +328,7 @@ def _arrivals(
 ) -> tuple[Arrivals | None, float, Trace | None, Problems]:
     """Who comes, the part of them that is not counted, and the trace if there is one. Of cells, each gets its share: of
     a trace, those that are drawn for it."""
-    from ..executor.simulate import WARM, Closed, bursts
+    from ..executor.simulate import WARM, Closed, bursts, days
 
     share = placed.share
     if arguments.trace:
@@ -334,6 +350,8 @@ def _arrivals(
         return Closed(max(1, round((arguments.concurrency or 1) * share)), runs), 0.0, None, ()
     if arguments.during is not None:
         runs = max(1, round(rate * arguments.during))
+    if arguments.day is not None:
+        return days(rate, runs, arguments.seed, arguments.day), 0.0, None, ()
     return bursts(rate, runs, arguments.seed, arguments.burst), WARM, None, ()
 
 

@@ -6,9 +6,10 @@ another, and percentiles are counted. Pure: no I/O, no clock of the world, equal
     simulate(System(problem, choice), poisson(rate, runs, seed), seed)
 """
 
-from .arrivals import Arrival, Arrivals, Closed, bursts, poisson
+from .arrivals import Arrival, Arrivals, Closed, bursts, days, poisson
 from .faults import Cut, Faults, Kill, Slow
 from .result import Blame, Kept, Simulation, Spread, Used
+from .scaled import Follow
 from .simulating import WARM, Confirmed, confirm, simulate
 from .system import System
 
@@ -21,6 +22,7 @@ __all__ = [
     "Confirmed",
     "Cut",
     "Faults",
+    "Follow",
     "Kept",
     "Kill",
     "Simulation",
@@ -30,6 +32,7 @@ __all__ = [
     "Used",
     "bursts",
     "confirm",
+    "days",
     "poisson",
     "simulate",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from math import cos, pi
 from random import Random
 
 
@@ -51,4 +52,23 @@ def bursts(rate: float, runs: int, seed: int = 0, size: int = 1) -> tuple[Arriva
     while len(out) < runs:
         now += draw.expovariate(rate / size)
         out += [Arrival(now)] * min(size, runs - len(out))
+    return tuple(out)
+
+
+NIGHT = 0.1
+"""The least rate of a day, in parts of its greatest."""
+
+
+def days(rate: float, runs: int, seed: int = 0, day: float = 86400.0) -> tuple[Arrival, ...]:
+    """Runs at random whose rate swings: from a tenth of `rate`, up to it in the middle of a day of so many seconds, and
+    down again (by thinning: Lewis and Shedler 1979)."""
+    if not (rate > 0 and day > 0) or runs < 1:
+        raise ValueError("arrivals need a rate and a day above 0, and one run")
+    draw = Random(f"arrivals {seed}")
+    out: list[Arrival] = []
+    now = 0.0
+    while len(out) < runs:
+        now += draw.expovariate(rate)
+        if draw.random() < NIGHT + (1.0 - NIGHT) * (1.0 - cos(2.0 * pi * now / day)) / 2.0:
+            out.append(Arrival(now))
     return tuple(out)

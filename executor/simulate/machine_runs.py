@@ -30,6 +30,7 @@ from .program import Program
 from .readers import Readers
 from .records import SERVICE, Parts, PoolRecord, RunRecord, add
 from .replicas import Serving
+from .scaled import Follow, Following
 from .sending import Sending
 from .sized import Sized
 from .stages import Cache, Execution, Pieces, SimulatedRun
@@ -53,6 +54,8 @@ class MachineRuns:
         over: Callable[[RunRecord], None],
         bulk: bool = True,
         faults: Faults | None = None,
+        follow: Follow | None = None,
+        left: Callable[[], int] = lambda: 0,
     ) -> None:
         self._system, self._program, self._clock, self._errors, self._over = system, program, clock, errors, over
         self._draw = Random(f"times {seed}")
@@ -84,6 +87,10 @@ class MachineRuns:
         if faults:
             self.failing = Failing(system, faults, clock, self.lines, self._models, self._sending, self._runs)
             self._reading.failing, self._models.missing = self.failing, self.failing.unreachable
+        self.following: Following | None = None
+        if follow is not None:
+            lines, serving = self.lines, self.serving
+            self.following = Following(system, follow, clock, lines, serving, lambda: not left() and not self._runs)
         self._perform: dict[type, Callable[[Any], None]] = {
             orders.OpenHandle: lambda o: self._tell(events.HandleOpened(self._clock.now, o.handle.name)),
             orders.StartStage: self._start,

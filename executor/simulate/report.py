@@ -185,6 +185,11 @@ def as_data(simulation: Simulation, pipeline: str, where: str) -> Mapping[str, o
         ],
         "errors": dict(s.errors),
         "notes": list(s.notes),
+        **(
+            {"grown": [{"pool": g.pool, "mean": g.mean, "most": g.most, "changes": g.changes} for g in s.grown]}
+            if s.grown
+            else {}
+        ),
         **({} if s.aftermath is None else {"faults": data(s.aftermath, _spreads)}),
     }
 
@@ -199,3 +204,19 @@ def _spreads(spreads: Sequence[Spread]) -> dict[str, object]:
         }
         for spread in spreads
     }
+
+
+def beside_static(static: Simulation, followed: Simulation) -> str:
+    """What instances that follow the load save, and which promises are kept, beside a plan that stays as it is."""
+    rows: list[tuple[str, ...]] = [("", "as planned", "following the load")]
+    rows.append(("a run costs", show_value(static.dollars, "$"), show_value(followed.dollars, "$")))
+    for one, other in zip(static.promises, followed.promises, strict=True):
+        if one.kind not in (COST, ENERGY, RATE):
+            cells = [f"{_amount(k, k.reached)}, {'holds' if k.holds else 'does not hold'}" for k in (one, other)]
+            rows.append((one.name, *cells))
+    replicas = {pool.pool: pool.replicas for pool in static.pools}
+    for grown in followed.grown:
+        said = f"{grown.mean:.2f} (at most {grown.most}, {grown.changes} changes)"
+        rows.append((f"instances of {grown.pool}", str(replicas[grown.pool]), said))
+    saved = 1.0 - followed.dollars / static.dollars if static.dollars > 0.0 else 0.0
+    return "\n".join([*table(rows), f"following the load costs {abs(saved):.1%} {'less' if saved >= 0.0 else 'more'}"])

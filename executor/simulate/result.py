@@ -14,6 +14,7 @@ from .system import System
 
 if TYPE_CHECKING:
     from .aftermath import Aftermath
+    from .scaled import Grown
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 GAPS = ("token_gap", "item_gap")
@@ -99,6 +100,8 @@ class Simulation:
     errors: Mapping[str, float]
     notes: tuple[str, ...] = ()
     aftermath: Aftermath | None = None
+    grown: tuple[Grown, ...] = ()
+    """Of pools whose instances followed the load."""
     numbers: Mapping[str, Sequence[float]] = field(default_factory=dict[str, Sequence[float]], repr=False)
     """All that was counted, by kind: what the percentiles are of."""
 

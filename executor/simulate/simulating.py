@@ -16,6 +16,7 @@ from .machine_runs import MachineRuns
 from .program import Program
 from .records import RunRecord
 from .result import Kept, Simulation, summed_up
+from .scaled import Follow
 from .system import System
 
 WARM = 0.1
@@ -32,12 +33,14 @@ def simulate(
     bulk: bool = True,
     faults: Faults | None = None,
     factors: Mapping[str, float] | None = None,
+    follow: Follow | None = None,
 ) -> Simulation:
     """Let these runs come. With the program, its graph is walked by the executor's machine; without it, the problem's
     expressions say what comes after what. The first part of the runs, `warm`, is simulated and not counted. Without
     `bulk`, alike steps of a model are taken one by one, which gives the same and takes longer. `faults` go wrong on the
-    way; they need the program. `factors` are known errors of stages, instead of those that are drawn. ValueError
-    without arrivals, and for faults of what the plan does not have."""
+    way; they need the program, and so does `follow`, with which instances come and go with the load. `factors` are
+    known errors of stages, instead of those that are drawn. ValueError without arrivals, and for faults of what the
+    plan does not have."""
     clock = VirtualClock()
     errors = dict(system.drawn_errors(seed))
     errors.update((name, factor) for name, factor in (factors or {}).items() if name in errors)
@@ -55,15 +58,17 @@ def simulate(
             clock.at(clock.now, partial(walk.arrive, waiting.pop(), Arrival(0.0, own)))
 
     walk: Courses | MachineRuns
-    if faults and program is None:
-        raise ValueError("faults strike the stages of a program, which is missing")
+    if (faults or follow) and program is None:
+        raise ValueError("faults and instances that follow the load need the program")
     for fault in (*faults.kills, *faults.slows, *faults.cuts) if faults else ():
         if (wrong := unknown(system, fault)) is not None:
             raise ValueError(wrong)
     if program is None:
         walk = Courses(system, clock, errors, seed, over)
     else:
-        walk = MachineRuns(system, program, clock, errors, seed, over, bulk, faults)
+        walk = MachineRuns(
+            system, program, clock, errors, seed, over, bulk, faults, follow, lambda: runs - len(records)
+        )
     if isinstance(arrivals, Closed):
         at_once = min(runs, arrivals.concurrency)
         waiting += range(at_once, runs)
@@ -79,6 +84,9 @@ def simulate(
     pools = walk.pool_records()
     cold = int(runs * warm)
     found = summed_up(system, records, pools, warm=cold, seed=seed, errors=errors, notes=notes)
+    if isinstance(walk, MachineRuns) and walk.following is not None:
+        own = sum(record.dollars for record in records)
+        found = replace(found, dollars=(walk.following.dollars() + own) / runs, grown=walk.following.grown())
     if isinstance(walk, MachineRuns) and walk.failing is not None:
         counted = [record for record in records if record.number >= cold]
         found = replace(found, aftermath=aftermath(walk.failing, system.problem.promises, counted))
