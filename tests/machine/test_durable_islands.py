@@ -117,7 +117,9 @@ def begun(lines: list[str]) -> int:
     return sum('[\\"Begun\\"' in line for line in lines)
 
 
-@pytest.mark.parametrize(("pipeline", "inputs"), [("main", {"n": 3}), ("sum", {"n": 4})])
+@pytest.mark.parametrize(
+    ("pipeline", "inputs"), [pytest.param("main", {"n": 3}, marks=pytest.mark.slow), ("sum", {"n": 4})]
+)
 def test_killed_at_every_message_islands_go_on(pipeline: str, inputs: dict[str, Any]) -> None:
     graphs = graphs_of(PROGRAM)
     assert len(graphs) == 3
