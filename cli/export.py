@@ -66,7 +66,9 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         return console.fail((words.not_written(str(folder), reason),), {}, Exit.OUTSIDE)
     if not isinstance(written, bool):
         return console.fail((written,), {}, Exit.USAGE)
-    workers = {group.tier: group.first + group.instances for each in made for group in workers_of(each)}
+    workers: dict[str, int] = {}
+    for group in (group for each in made for group in workers_of(each)):
+        workers[group.tier] = workers.get(group.tier, 0) + group.instances
     if console.json:
         console.document(
             {
@@ -83,7 +85,8 @@ def execute(arguments: argparse.Namespace, console: Console) -> int:
         console.note("note: this plan does not keep its goal: `agentlang plan` says what it misses")
     if beside is not None:
         console.note(f"note: the program is too large for a ConfigMap: copy {folder / 'program'} to its volume")
-    stand = ", ".join(["a coordinator", *(f"{count} of {tier}" for tier, count in workers.items())])
+    coordinators = "a coordinator" if len(made) == 1 else f"{len(made)} coordinators"
+    stand = ", ".join([coordinators, *(f"{count} of {tier}" for tier, count in workers.items())])
     console.note(f"{'wrote' if written else 'unchanged:'} {folder}: {len(files)} files for {stand}, image {image}")
     return Exit.DONE
 

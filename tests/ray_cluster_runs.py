@@ -97,6 +97,7 @@ def main(folder: Path) -> None:
     two_machines()
     os.environ["RAY_ADDRESS"] = cluster.address
     try:
+        _refused()
         for pipeline, killed in (
             ("gathered", False),
             ("gathered", True),
@@ -109,6 +110,19 @@ def main(folder: Path) -> None:
             _run(folder, pipeline, counted, kill if killed else None)
     finally:
         cluster.shutdown()
+
+
+def _refused() -> None:
+    """A tier of which the cluster has too few machines."""
+    from agentlang.base.problems import OutsideError
+    from agentlang.executor.ray.cluster import cluster
+
+    try:
+        with cluster(None, {"gpu": 3}):
+            slug = None
+    except OutsideError as error:
+        slug = error.problem.slug
+    print(json.dumps({"pipeline": "", "killed": False, "slug": slug, "left": []}), flush=True)
 
 
 def _run(folder: Path, pipeline: str, counted: Path, kill: Callable[[int], None] | None) -> None:

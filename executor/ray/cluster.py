@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Generator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,8 @@ PREFIX = "agentlang:"
 """Begins the resource of Ray that says that a machine is of a tier: `agentlang:gpu`."""
 STRATEGY = "SPREAD"
 """Workers on several machines, where there are: one that is lost takes fewer with it."""
+_ANSWER = 5.0
+"""Seconds in which a cluster must answer."""
 _STORE = 80 << 20
 """Bytes of a store for objects that a cluster of this process alone has: nothing is put there."""
 
@@ -32,8 +35,9 @@ def cluster(address: str | None, tiers: Mapping[str, int]) -> Generator[Cluster]
     """The cluster at `host:port`; without one the cluster that `RAY_ADDRESS` names or that runs on this machine, else
     one of this process alone, which goes with it. `tiers` says how many workers of each are to have room. Raises
     OutsideError (extra-missing, ray-unreachable, ray-no-tier)."""
-    ray = _ray()
     known = address or os.environ.get("RAY_ADDRESS")
+    _somebody_at(known)
+    ray = _ray()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if known is None:
@@ -113,6 +117,18 @@ class Held:
     def let_go(self) -> None:
         with contextlib.suppress(Exception):
             self._ray.util.remove_placement_group(self._group)
+
+
+def _somebody_at(address: str | None) -> None:
+    """Ray itself waits for minutes where nobody is, and says it in its own way."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        why = (getattr(error, "strerror", None) or str(error) or "it does not answer").lower()
+        raise OutsideError(problems.no_cluster(str(address), why)) from error
 
 
 def _ray() -> Any:

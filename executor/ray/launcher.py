@@ -47,7 +47,7 @@ class RayLauncher:
         try:
             self._authority = Authority()
         except WireProblem as error:
-            raise OutsideError(problems.ray_missing("cryptography", "sign")) from error
+            raise OutsideError(problems.ray_missing("cryptography", "ray")) from error
         self.papers = self._issued(cluster.host, "localhost")
         self.listen = f"tcp://{cluster.host}:0"
 

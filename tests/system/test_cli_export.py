@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from cli_runs import COMMAND
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +50,18 @@ goal answer {
 fleet lab {
   tier near = catalog.epyc { count 0..4 }
   tier gpu  = catalog.DEVICE { count 1..8, price $2 per h }
+  link * <-> * 10 Gbit/s, 100 us
+}
+"""
+DESK = """use std/text
+
+pipeline clean(question: Text) -> Text {
+  return text.redact(question) with place on far
+}
+
+fleet office {
+  tier near = catalog.epyc { count 1 }
+  tier far = catalog.xeon { count 0..4 }
   link * <-> * 10 Gbit/s, 100 us
 }
 """
@@ -277,3 +291,55 @@ PLAIN = st.recursive(
 def test_what_is_written_as_yaml_reads_back_as_it_was(value: dict[str, Any]) -> None:
     text = as_yaml([value, value], "a comment")
     assert list(yaml.safe_load_all(text)) == [value, value]
+
+
+@pytest.mark.slow
+def test_what_the_containers_run_gives_the_result(tmp_path: Path) -> None:
+    """The commands of the manifests as processes here: hosts are this one, and folders those that are at hand."""
+    (tmp_path / "desk.agent").write_text(DESK)
+    folder = tmp_path / "out"
+    assert main(["export", str(tmp_path / "desk.agent"), "--to", "kubernetes", "--out", str(folder)]) == 0
+    assert main(["worker", "--issue", str(tmp_path / "papers"), "localhost"]) == 0
+    (tmp_path / "input.json").write_text('{"question": "mail me at me@example.org"}')
+    found = documents(folder)
+    (run,) = of(found, "Job", "desk-coordinator")["spec"]["template"]["spec"]["containers"]
+    (work,) = of(found, "StatefulSet", "desk-far")["spec"]["template"]["spec"]["containers"]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (shipped,) = (each["binaryData"] for each in found if each["kind"] == "ConfigMap")
+    assert shipped
+    there = {
+        "$(POD_NAME).desk-far:7411": f"localhost:{port}",
+        "desk-far-0.desk-far:7411": f"localhost:{port}",
+        "/run/agentlang/papers": str(tmp_path / "papers" / "localhost"),
+        "/run/agentlang/input": str(tmp_path),
+        "/program/desk/plan.json": str(tmp_path / "plan.json"),
+        "/program/desk": str(tmp_path),
+    }
+    items = of(found, "Job", "desk-coordinator")["spec"]["template"]["spec"]["volumes"]
+    (plan,) = (
+        base64.b64decode(shipped[item["key"]])
+        for volume in items
+        for item in volume.get("configMap", {}).get("items", ())
+        if item["path"] == "plan.json"
+    )
+    (tmp_path / "plan.json").write_bytes(plan)
+
+    def words(container: dict[str, Any]) -> list[str]:
+        command = list(container["command"])
+        for name, own in there.items():
+            command = [word.replace(name, own) for word in command]
+        return [COMMAND, *command[1:]]
+
+    worker = subprocess.Popen(words(work), stderr=subprocess.PIPE, text=True)
+    try:
+        assert worker.stderr is not None
+        assert "listens" in worker.stderr.readline()
+        done = subprocess.run([*words(run), "--quiet"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "mail me at [email]\n"), done.stderr
+        worker.terminate()
+        worker.wait(10)
+    finally:
+        worker.kill()
+        worker.communicate()

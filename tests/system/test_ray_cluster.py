@@ -34,6 +34,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], dic
     return {(each["pipeline"], each["killed"]): each for each in found}
 
 
+def test_too_few_machines_of_a_tier_are_said_before_anything_begins(
+    runs: dict[tuple[str, bool], dict[str, Any]],
+) -> None:
+    assert runs["", False]["slug"] == "ray-no-tier"
+
+
 def test_a_run_goes_over_the_wire_between_actors(runs: dict[tuple[str, bool], dict[str, Any]]) -> None:
     run = runs["gathered", False]
     assert (run["status"], run["value"], run["workers"]) == ("done", WHOLE, 1)
