@@ -20,6 +20,7 @@ from itertools import product
 from math import inf, prod
 from typing import Any, cast
 
+from ..figures import show_value
 from ..space.problem import Option, Problem
 from .document import Document
 from .facts import CLOSE, Facts
@@ -49,7 +50,7 @@ EXEMPT: Mapping[str, str] = {
     "notes": "sentences of other commands may follow those of the planner",
     "detail": "of sums: the numbers in it stand beside it, and are derived",
     "reason": "of tails: the factor that it speaks of stands beside it, and is derived",
-    "terms": "of the certificate: the terms of the predictions in words",
+    "terms": "of the certificate's lines of devices, links, labels and loads, in words",
     "arithmetic": "of the cost: its terms in words",
     "prices": "of the cost: the prices of the tiers in words",
 }
@@ -118,6 +119,7 @@ def verify(plan: Mapping[str, object], problem: Problem, given: Given) -> tuple[
     found += wrong
     found += differences("", plan, expected)
     found += _notes(plan, given)
+    found += _in_words(plan)
     found += _search(plan, problem, facts)
     # Whoever has been found out once need not be found out by trying everything.
     return tuple(found or _tried(plan, problem, facts))
@@ -229,6 +231,27 @@ def _notes(plan: Mapping[str, object], given: Given) -> Iterator[Finding]:
         if number >= len(notes) or notes[number] != note:
             said = _shown(notes[number]) if number < len(notes) else "nothing"
             yield Finding(f"notes[{number}]", said, _shown(note))
+
+
+def _in_words(plan: Mapping[str, object]) -> Iterator[Finding]:
+    """Lines of the certificate that say the terms of a prediction in words, against those terms."""
+    predicted: dict[str, Any] = {
+        f"memory of {pool['name']}": pool["memory"] for pool in cast("list[Any]", plan["pools"])
+    }
+    promised: dict[str, Any] = {each["requirement"]: each["predicted"] for each in cast("list[Any]", plan["goals"])}
+    for number, line in enumerate(cast("list[Any]", plan["certificate"])):
+        known = predicted.get(line["name"]) if line["kind"] == "memory" else None
+        if line["kind"] in ("promise", "rate"):
+            known = promised.get(line["requirement"])
+        terms = [_term_in_words(each) for each in known["terms"]] if known else []
+        if known and line["terms"] != terms:
+            yield Finding(f"certificate[{number}].terms", _shown(line["terms"]), _shown(terms))
+
+
+def _term_in_words(term: Mapping[str, Any]) -> str:
+    stage = f" of {term['stage']}" if term["stage"] else ""
+    detail = f" ({term['detail']})" if term["detail"] else ""
+    return f"{show_value(term['value'], term['unit'])} {term['name']}{stage}{detail}, {term['basis']}"
 
 
 # --- what the search claims ------------------------------------------------------------------------------------------
