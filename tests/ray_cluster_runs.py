@@ -53,7 +53,7 @@ def count(to: int):
         with Path(COUNTED).open("a") as file:
             file.write(f"{os.getpid()}\\n")
         yield f"{number} "
-        time.sleep(0.03)
+        time.sleep(0.1)
 
 
 def book(to: int):
