@@ -2,9 +2,9 @@
 
 What is needed is worked out as the plan does (`planner.space.evaluate`): the fewest instances with which the pool's
 waiting bound, at the load that is seen, stays within the wait that the promises leave. So there is no utilisation to
-tune: it follows from the promise, and is higher where more slots share one line. The load that is seen is the larger of
-two averages of arrivals (one quick to rise, one slow to fall), raised by one standard deviation of what random arrivals
-differ by, and carried on along its slope for as long as a new instance takes to open.
+tune: it follows from the promise, and is higher where more slots share one line. The load that is seen is a slow
+average of arrivals, or a quick one where that is above it by more than chance, raised by one standard deviation of what
+random arrivals differ by, and carried on along its slope for as long as a new instance takes to open.
 
 Up at once, down late: fewer only when nothing within the last `calm` seconds needed more, and not within `calm` of
 growing. Those that go are drained: they take nothing new, and finish what they have. Pure: times are the caller's.
@@ -20,6 +20,8 @@ from ..planner.space.evaluate import step_of, waiting
 
 QUICK, SLOW = 10.0, 60.0
 """Seconds over which the two averages forget."""
+BURST = 3.0
+"""Deviations from the slow average beyond which the quick one is no accident."""
 MARGIN = 1.1
 """An instance goes only where one is not needed at so much more load either."""
 
@@ -101,14 +103,16 @@ class Scaling:
         if self._at is None:
             self._held = now
         self._at = now
-        before = self._quick
+        before = self._slow
         if passed > 0.0:
             rate = seen.came / passed
             self._quick += (rate - self._quick) * (1.0 - exp(-passed / QUICK))
             self._slow += (rate - self._slow) * (1.0 - exp(-passed / SLOW))
-        slope = max(0.0, self._quick - before) / passed if passed > 0.0 else 0.0
-        rate = max(self._quick, self._slow)
+        slope = max(0.0, self._slow - before) / passed if passed > 0.0 else 0.0
         # An average over T seconds of arrivals at random has the deviation sqrt(rate / 2 T).
+        rate = self._slow
+        if self._quick - rate > BURST * sqrt(rate / (2.0 * QUICK)):
+            rate = self._quick
         rate += sqrt(rate / (2.0 * SLOW)) + slope * min(rule.opening, SLOW)
         load = rate * rule.service
         want = needed(rule, load)

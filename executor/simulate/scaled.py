@@ -51,7 +51,7 @@ def rules(system: System, follow: Follow) -> dict[str, Rule]:
     held = max(times, key=lambda p: p.percentile, default=None)
     out: dict[str, Rule] = {}
     for name, pool in system.pools.items():
-        if not pool.slots or pool.host:
+        if not pool.slots or _beside_devices(system, name):
             continue
         tier = problem.tier(pool.tier)
         service = served(problem, system.taken, name)
@@ -122,7 +122,7 @@ class Following:
         for tier in system.problem.tiers:
             seconds = 0.0
             for name, pool in system.pools.items():
-                if pool.tier == tier.name and not pool.host:
+                if pool.tier == tier.name and not _beside_devices(system, name):
                     paid = self._paid.get(name)
                     seconds += (self._clock.now * system.replicas[name] if paid is None else paid) * pool.devices
             seconds = max(seconds, tier.low * self._clock.now)
@@ -181,6 +181,12 @@ class Following:
         count = len(self._open[name]) + len(self._coming[name]) + len(self._going[name])
         self._paid[name] += count * (now - self._since[name])
         self._since[name] = now
+
+
+def _beside_devices(system: System, name: str) -> bool:
+    """Whether a pool is of the machines that a tier's devices stand in, and goes and comes with those."""
+    pool = system.pools[name]
+    return pool.host and any(each.tier == pool.tier and not each.host for each in system.pools.values())
 
 
 def _visits(system: System, pool: str, serves: bool) -> float:
