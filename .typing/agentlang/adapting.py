@@ -1,0 +1,1 @@
+../../agentlang/adapting.py

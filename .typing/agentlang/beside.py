@@ -1,0 +1,1 @@
+../../agentlang/beside.py
