@@ -57,6 +57,11 @@ def test_two_kinds_of_device_carry_together_what_neither_does_alone(
     shown = capsys.readouterr()
     assert "meets its goal with 2 cells (no placement alone does)" in shown.out
     assert "confirmed by simulation" in shown.out
+    # What simpler ways to choose come to, or why to nothing.
+    assert "chosen another way" in shown.out and "all on the quickest tier, new" in shown.out
+    assert [name for name, _ in plan.search.unable] == [
+        name for name, value in plan.search.baselines[1:] if value is None
+    ]
     assert shown.err == ""
     assert sum(cell.rate for cell in plan.cells) == pytest.approx(40.0)
     for tier in plan.tiers:
