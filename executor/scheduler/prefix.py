@@ -43,10 +43,16 @@ class Node:
     @property
     def name(self) -> str:
         """What it is called outside of the tree (see `tiers`)."""
-        if self._name is None:
-            assert self.parent is not None
-            self._name = name_behind(self.parent.name, self.key)
-        return self._name
+        unnamed: list[Node] = []
+        node: Node = self
+        while node._name is None:
+            unnamed.append(node)
+            assert node.parent is not None
+            node = node.parent
+        name = node._name
+        for each in reversed(unnamed):
+            name = each._name = name_behind(name, each.key)
+        return name
 
     def full(self, size: int) -> bool:
         """Whether it holds as many tokens; one that has a name in place of them does."""

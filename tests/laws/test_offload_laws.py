@@ -90,6 +90,13 @@ def test_pages_come_back_where_that_is_faster() -> None:
     assert cached(0.01, 0.05) == 0
 
 
+def test_a_prompt_of_many_pages_is_put_away() -> None:
+    device = Device(Settings(1501, 1, 2, 2000, 2000, host=4000))
+    run(device, [1] * 1500)
+    run(device, [2] * 1500)
+    assert device.known[run(device, [1] * 1500)].cached == 1499
+
+
 def test_what_is_private_stays_in_memory() -> None:
     device = Device(Settings(5, 4, 2, 64, 64, host=2, disk=100))
     run(device, [7] * 17, private=True)
