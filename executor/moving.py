@@ -118,9 +118,9 @@ class Moving(Runner):
         approve: Approver | None = None,
     ) -> Running:
         """See `Runner.start`; RuntimeError where it is not open."""
-        if self._now is None or self._now.runner is None or self._group is None:
-            raise RuntimeError("the runner is not open")
         here = self._now
+        if here is None or here.runner is None or self._group is None:
+            raise RuntimeError("the runner is not open")
         running = here.runner.start(pipeline, inputs, timeout, session=session, approve=approve)
         if not isinstance(running, Running):
             raise TypeError("a runner that moves gives runs that say when they are over")

@@ -85,8 +85,8 @@ def simulate(
     cold = int(runs * warm)
     found = summed_up(system, records, pools, warm=cold, seed=seed, errors=errors, notes=notes)
     if isinstance(walk, MachineRuns) and walk.following is not None:
-        own = sum(record.dollars for record in records)
-        found = replace(found, dollars=(walk.following.dollars() + own) / runs, grown=walk.following.grown())
+        beside = sum(record.dollars for record in records)
+        found = replace(found, dollars=(walk.following.dollars() + beside) / runs, grown=walk.following.grown())
     if isinstance(walk, MachineRuns) and walk.failing is not None:
         counted = [record for record in records if record.number >= cold]
         found = replace(found, aftermath=aftermath(walk.failing, system.problem.promises, counted))
