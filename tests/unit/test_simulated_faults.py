@@ -8,7 +8,19 @@ from planned import build
 from test_simulate_programs import SOURCE, built, machine, placed
 
 from agentlang.api import check, compile, decode
-from agentlang.executor.simulate import Arrival, Cut, Faults, Kill, Simulation, Slow, System, poisson, simulate
+from agentlang.executor.simulate import (
+    Arrival,
+    Cut,
+    Faults,
+    Follow,
+    Kill,
+    Simulation,
+    Slow,
+    System,
+    days,
+    poisson,
+    simulate,
+)
 from agentlang.executor.simulate import faults as words
 from agentlang.executor.simulate.faults import unknown
 from agentlang.executor.simulate.program import Program
@@ -142,6 +154,22 @@ def test_a_cut_link_makes_wait_and_then_is_unreachable(built: dict[str, Built]) 
     assert unknown(system, Kill("gpu", 1.0, 2)) == "gpu has 1 instance, counted from 0"
     with pytest.raises(ValueError, match="gpux"):
         simulate(system, poisson(1.0, 3), program=program, faults=Faults((Kill("gpux", 1.0),)))
+
+
+def test_instances_follow_the_load_within_their_counts(built: dict[str, Built]) -> None:
+    """Three replicas where one does: the others are drained, no run is lost, and it costs less."""
+    system, program = placed(built, "triage")
+    more = replace(system.choice, replicas=tuple(3 * count for count in system.choice.replicas))
+    system = System(system.problem, more, error=0.0)
+    come = days(2.0, 200, 1, 200.0)
+    static = simulate(system, come, 1, program=program)
+    follow = Follow(opening=5.0, calm=30.0)
+    found = simulate(system, come, 1, program=program, follow=follow)
+    assert found.ended == {"done": 200} and found.holds == static.holds
+    assert found.dollars < 0.8 * static.dollars
+    (grown,) = found.grown
+    assert 1.0 <= grown.mean < 2.5 and grown.most == 3 and grown.changes >= 1
+    assert repr(found) == repr(simulate(system, come, 1, program=program, follow=follow))
 
 
 @pytest.mark.parametrize(
