@@ -71,7 +71,7 @@ async def _real(sessions: list[Session], quick: bool) -> None:
     print(f"real: two processes of {spec()[0]}, a thread each; {count} sessions, 4 at once")
     _table(await routing(long, tuple(reversed(POLICIES)), count, steps))
     print(f"real: one engine, {spec()[0]}, sessions in turns, a cache for hardly more than one of them")
-    _table(await away(long, 4, 3 if quick else 4))
+    _table(await away(long, 4 if quick else 6, 4))
 
 
 def repeated(sessions: list[Session], times: int) -> list[Session]:
