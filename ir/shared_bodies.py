@@ -11,7 +11,7 @@ from ..lang.types import StreamType
 from .graph import Operation, Region, walk
 from .live import TERMINATORS
 
-_ATTEMPTED = ("agent.try", "agent.race", "agent.guard")
+_ATTEMPTED = ("agent.try", "agent.race", "agent.guard", "agent.interruptible")
 
 
 def unique(wanted: str, taken: set[str]) -> str:
@@ -49,7 +49,7 @@ def synchronised(operation: Operation, at: int) -> bool:
 def ends_early(operation: Operation) -> bool:
     """Whether it may be over before all of it was entered that followers wait for."""
     stream = any(isinstance(value.type, StreamType) for value in operation.results)
-    return operation.name in _ATTEMPTED or (stream and operation.name != "agent.interruptible")
+    return stream or operation.name in _ATTEMPTED
 
 
 def attempts_of(operation: Operation) -> int:

@@ -10,8 +10,9 @@ A leaf says its tier (`tier`), or the `with place on …` around it does; what s
 - What is plain (a template, a field, a comparison) goes where its users are; where they are on several tiers, to the
   owner of the body that it stands in.
 
-Some operations cannot be shared: what a newer input interrupts is at one place, and a cache must see all that its
-answer depends on. What is anchored in these goes home with them, and a note says so.
+What a newer input interrupts is decided at home, and stops there what is interrupted: on other tiers it stops as any
+body does whose owner's was stopped. A cache cannot be shared, for it must see all that its answer depends on: what is
+anchored in such a call goes home with it, and a note says so.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import cast
 from ..base.problems import Problem
 from . import place_problems as problems
 from .graph import GraphPipeline, Operation, Region, walk
-from .live import TERMINATORS, is_stream
+from .live import TERMINATORS
 
 _HOMELY = ("agent.emit", "agent.expect", "agent.given")
 
@@ -114,11 +115,6 @@ def _move_home(region: Region, found: Tiers) -> None:
 
 def _whole(operation: Operation, tiers: set[str], home: str) -> str | None:
     """Why all of an operation must be at home, if it must and is not."""
-    if tiers - {home}:
-        if operation.name == "agent.interruptible":
-            return "a newer input interrupts it"
-        if operation.name == "agent.map" and is_stream(operation.operands[0]) and _interruptible(operation):
-            return "a newer item interrupts a turn of it"
     if (
         operation.name == "agent.guard"
         and operation.attributes.get("cache")
@@ -126,10 +122,6 @@ def _whole(operation: Operation, tiers: set[str], home: str) -> str | None:
     ):
         return "its answer is cached"
     return None
-
-
-def _interruptible(operation: Operation) -> bool:
-    return any(each.name == "agent.interruptible" for region in operation.regions for each in walk(region))
 
 
 def _asks(operation: Operation, home: str) -> set[str]:
