@@ -231,21 +231,31 @@ async def _send(call: Call, pipe: Pipe) -> None:
         return
     stream = cast("AsyncIterator[object]", value)
     gone = False
+    failed: list[StageFailure] = []
     async with anyio.create_task_group() as group:
 
         async def until_unread() -> None:
             # A reader that goes while nothing is made is heard too.
-            await pipe.unread()
+            try:
+                await pipe.unread()
+            except StageFailure as failure:
+                failed.append(failure)
             group.cancel_scope.cancel()
 
         group.start_soon(until_unread)
-        async for item in stream:
-            if not await pipe.put(item):
-                gone = True
-                break
-        if not gone:
+        try:
+            async for item in stream:
+                if not await pipe.put(item):
+                    gone = True
+                    break
+        except StageFailure as failure:
+            failed.append(failure)
+        if not gone and not failed:
             pipe.end()
         group.cancel_scope.cancel()
+    if failed:
+        # As itself, and not in the group that a task group makes of what its tasks raise.
+        raise failed[0]
 
 
 async def _receive(call: Call, pipe: Pipe) -> object:

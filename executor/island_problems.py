@@ -23,3 +23,12 @@ def tier_gone(channel: str, why: str) -> Problem:
         f"the process at the other end of {channel!r} is gone: {why}",
         hint="look at what that process wrote last; `otherwise on unreachable` goes on without it",
     )
+
+
+def value_stays(channel: str, why: str) -> Problem:
+    """`why` says which value."""
+    return Problem(
+        "value-stays",
+        f"what was to go through {channel!r} to another process cannot: {why}",
+        hint="have the stage that makes the value and the one that uses it on one tier",
+    )

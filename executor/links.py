@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import anyio
 
@@ -47,6 +47,15 @@ class Pipe(Protocol):
 
     def leave(self) -> None:
         """Read no further."""
+        ...
+
+
+@runtime_checkable
+class Unfinished(Protocol):
+    """A value that is used while it is still made (a turn of somebody who still speaks)."""
+
+    async def finished(self) -> object:
+        """The value as it is when nothing comes any more."""
         ...
 
 

@@ -64,10 +64,15 @@ def main() -> int:
     parser.add_argument("--interrupt", type=float, metavar="SECONDS", help="speak over each answer after so long")
     parser.add_argument("--patience", type=float, default=40.0, help="seconds to wait for an answer")
     parser.add_argument("--out", type=Path, help="keep what the companion said as WAV files: NAME-1.wav, NAME-2.wav, …")
+    parser.add_argument(
+        "--program", default="voice.agent", help="apart.agent: hears, thinks and speaks in three processes"
+    )
     given = parser.parse_args()
-    program = Path(__file__).with_name("voice.agent")
+    program = Path(__file__).with_name(given.program)
     start = "from agentlang.cli.start import main; raise SystemExit(main())"
     asked = ["run", f"{program}:companion", "microphone=@-", "--out", "-", "--quiet"]
+    if given.program == "apart.agent":
+        asked += ["--on", "processes"]
     process = subprocess.Popen(
         [sys.executable, "-c", start, *asked],
         stdin=subprocess.PIPE,

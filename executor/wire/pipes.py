@@ -5,7 +5,8 @@
 
 Each pipe is a channel of the wire that is named by run, channel and turn; whoever writes opens it, with the room that
 the program's channel has. Values go as MessagePack: what a program's values are made of, and failures; a value that
-only means something where it was made (a KV cache) is refused by name. Where the session is lost, who waits for the
+only means something where it was made (a KV cache) is refused by name, and one that is still made is sent when it is
+whole. Where the session is lost, who waits for the
 other side fails as `unreachable`.
 """
 
@@ -21,9 +22,9 @@ from ...base.audio import Audio
 from ...base.problems import Problem, Severity
 from ...base.source import Span
 from ...ir.graph import Channel
-from ..island_problems import tier_gone
+from ..island_problems import tier_gone, value_stays
 from ..kinds import StageFailure
-from ..links import END, Pipe, Turn
+from ..links import END, Pipe, Turn, Unfinished
 from ..machine.faults import Failure
 from .ends import Incoming, Outgoing
 from .link import Link
@@ -118,7 +119,7 @@ class WirePipe:
         self._left = False
 
     async def put(self, item: object) -> bool:
-        body = encoded(item)
+        body = await self._written(item)
         try:
             await (await self._out()).send(body, form=VALUE)
         except WireProblem as problem:
@@ -126,6 +127,14 @@ class WirePipe:
                 return False
             raise self._gone(problem) from None
         return True
+
+    async def _written(self, item: object) -> bytes:
+        try:
+            return encoded(item)
+        except WireProblem as problem:
+            if isinstance(item, Unfinished):
+                return await self._written(await item.finished())
+            raise StageFailure("bad_value", value_stays(self._channel, str(problem))) from None
 
     def end(self) -> None:
         # A stream without items is opened to be ended.

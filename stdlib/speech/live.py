@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 
 import anyio
 
+from ...base.audio import Audio
+
 
 class LiveTurn:
     """Any number may listen, each from its beginning. `rate` is in samples a second."""
@@ -44,6 +46,11 @@ class LiveTurn:
             if self._ended:
                 return
             await self._changed.wait()
+
+    async def finished(self) -> Audio:
+        """All of it, when nobody speaks any more: what goes to another process."""
+        pieces = [piece async for piece in self.pieces()]
+        return Audio(b"".join(pieces), self.rate)
 
     def _tell(self) -> None:
         self._changed.set()

@@ -4,6 +4,8 @@ and what becomes of an answer that is spoken over."""
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -351,4 +353,27 @@ def test_the_companion_hears_thinks_and_speaks(tmp_path: Path) -> None:
     answer = whole(out.read_bytes())
     assert answer.seconds > 2.0
     (found,) = written("whisper-tiny.en", [answer])
+    assert len(said(found)) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not models_here(*COMPANION), reason="needs the models: agentlang models pull --for examples/voice/voice.agent"
+)
+def test_the_companion_is_interrupted_over_three_processes(tmp_path: Path) -> None:
+    voice("flite-slt")
+    spoken = []
+    for number, clip in enumerate(clips()[1:3]):
+        spoken.append(tmp_path / f"{number}.wav")
+        spoken[-1].write_bytes(wav([clip.audio]))
+    talk = [sys.executable, EXAMPLES / "voice" / "talk.py", *spoken, "--interrupt", "1", "--program", "apart.agent"]
+    words = [*talk, "--out", tmp_path / "answer.wav"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "speak over it" in done.stdout
+    first, second = (whole((tmp_path / f"answer-{number}.wav").read_bytes()) for number in (1, 2))
+    # The first stopped soon after it was spoken over; of the second all was heard.
+    assert 0.5 < first.seconds < 4.0
+    assert second.seconds > 2.0
+    (found,) = written("whisper-tiny.en", [second])
     assert len(said(found)) > 5

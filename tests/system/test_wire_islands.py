@@ -165,6 +165,50 @@ def test_a_tier_that_is_gone_is_a_failure_that_a_program_can_catch(tmp_path: Pat
     asyncio.run(work())
 
 
+class Growing:
+    """What is used while it is still made."""
+
+    async def finished(self) -> object:
+        await asyncio.sleep(0.05)
+        return "whole"
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (("a", Growing()), ("done", None, None, ["a", "whole"])),
+        (("a", object()), ("failed", None, "bad_value", ["a"])),
+    ],
+)
+def test_what_cannot_cross_fails_by_name_and_what_is_still_made_crosses_when_it_is_whole(
+    tmp_path: Path, made: tuple[object, ...], expected: tuple[object, ...]
+) -> None:
+    def answers(call: Call) -> Answer | None:
+        return Answer(items=made, gap=0.1) if call.entry == "text:sentences" else shouting(call)
+
+    module = ready(STREAM)
+    (stage,) = [stage for stage in leaves(module) if "sentences" in stage]
+    graphs = divided(module, {stage: "far"}).graphs()
+    address = wire.UnixAddress(tmp_path / "socket", wire.Key.fresh())
+
+    async def work() -> None:
+        others: list[wire.Link] = []
+
+        async def take(link: wire.Link) -> None:
+            others.append(link)
+
+        async with asyncio.timeout(20.0), served(take, address.path, address.key):
+            link = await wire.connect(address)
+            await until(lambda: others)
+            links = WireLinks(link, others[0])
+            async with open_islands(graphs, {t: NullBackend(answers) for t in graphs}, links=links) as islands:
+                assert await heard(islands.start("say", {"question": "?"})) == expected
+            links.close()
+            link.close()
+
+    asyncio.run(work())
+
+
 async def cut(link: wire.Link) -> None:
     while True:
         if link.port is not None:
