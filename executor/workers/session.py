@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +64,8 @@ class Session:
         self._taken: m.Take | None = None
         self._leaving = False
         self._starting: int | None = None
-        self._stack = contextlib.AsyncExitStack()
+        self._island: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = asyncio.Event()
         self._telling = Telling(lambda events: self._out.put_nowait(m.Saw(events)), self._of_whole)
@@ -81,7 +81,7 @@ class Session:
             with anyio.CancelScope(shield=True):
                 for run in tuple(self._runs.values()):
                     self._over(run.number)
-                await self._stack.aclose()
+                await self._close_island()
                 for task in tuple(self._tasks):
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,10 +89,20 @@ class Session:
                     self._mesh.close()
                 self._link.close()
 
-    def _start(self, work: Coroutine[object, object, None]) -> None:
+    async def _close_island(self) -> None:
+        """By the task that opened it, as a shell wants."""
+        if self._island is None:
+            return
+        self._closing.set()
+        if self._member is None:
+            self._island.cancel()
+        await asyncio.gather(self._island, return_exceptions=True)
+
+    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended_task)
+        return task
 
     def _ended_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -172,8 +182,8 @@ class Session:
         if lacks:
             self._out.put_nowait(m.Lacks(lacks))
             return
-        if self._member is None:
-            self._start(self._open(contents, self._taken))
+        if self._island is None:
+            self._island = self._start(self._open(contents, self._taken))
 
     async def _open(self, contents: m.Shipment, taken: m.Take) -> None:
         same_user = isinstance(self._secret, KeySecret)
@@ -200,11 +210,12 @@ class Session:
         member = LocalMember(
             Deployment(graph), island.backend, self._mesh, (self._telling,), LoopClock(), None, self._permit
         )
-        await self._stack.enter_async_context(member)
-        self._member = member
-        for name, link in self._early.items():
-            self._met(name, link)
-        self._out.put_nowait(m.Ready(self.address))
+        async with member:
+            self._member = member
+            for name, link in self._early.items():
+                self._met(name, link)
+            self._out.put_nowait(m.Ready(self.address))
+            await self._closing.wait()
 
     def _refuse(self, problem: Problem) -> None:
         self._out.put_nowait(m.Refuses(m.failure("unreachable", problem)))

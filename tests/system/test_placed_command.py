@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli_runs import COMMAND, agentlang
+from cli_runs import COMMAND, agentlang, fresh_home
 from placed_runs import PROGRAM, TOOLS, heard, placing, ready
 
 from agentlang.base import version
@@ -71,6 +71,14 @@ def test_the_command_gives_what_one_process_gives(tmp_path: Path) -> None:
     there = agentlang(*words, "--on", "processes", "--instances", "far=2")
     assert (there.code, there.err) == (0, "")
     assert there.out == agentlang(*words).out
+
+
+def test_workers_end_without_a_word(tmp_path: Path) -> None:
+    home = fresh_home(tmp_path / "home")
+    words = (f"{program(tmp_path)}:clean", "--on", "processes", "--quiet", 'texts=["a", "b"]')
+    done = agentlang("run", *words, AGENTLANG_HOME=str(home))
+    assert done.code == 0, done.err
+    assert not (home / "logs").exists(), "a worker has crashed"
 
 
 def test_a_package_is_placed_too(tmp_path: Path) -> None:
