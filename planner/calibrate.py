@@ -22,7 +22,8 @@ from .codec import DecodeError, decode, digest, encode
 from .figures import Basis
 
 KEEP = 32
-LOWEST, HIGHEST = 0.01, 1000.0
+LOWEST, HIGHEST = 0.01, 1e7
+"""A tool that says nothing of itself is predicted at what a call costs, some 10 us, and may take a minute."""
 PRIOR_ERROR = 0.5
 PRIOR_NOISE = 0.10
 # Medians of measurements on data-centre GPUs (large bf16 products, products of a matrix and one vector); until a stage

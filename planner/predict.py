@@ -265,7 +265,7 @@ class _Walker:
         if known is None:
             assert operation.demand is not None
             model = self.model(operation)
-            name = self.behind(model)
+            name = fitted_for(operation, self.behind(model))
             if model in self.served:
                 place = self.served[model]
                 known = endpoint_time(
@@ -318,6 +318,16 @@ def behind(handle: Handle) -> str:
     if handle.keyword != "model" or not isinstance(name, str):
         return handle.entry
     return f"{name} {dtype}" if dtype else name
+
+
+def fitted_for(operation: Operation, of: str) -> str:
+    """What the factor of a stage is kept under, beside its engine and entry: what is behind its model or resource, and
+    of a tool which it is, for what stands behind two tools has nothing in common."""
+    if "tool" not in operation.attributes:
+        return of
+    settings = operation.attributes.get("settings")
+    target = settings.get("target", "") if isinstance(settings, Mapping) else ""
+    return " ".join(filter(None, (of, str(operation.attributes["tool"]), str(target))))
 
 
 def opened_as(handle: Handle) -> str:

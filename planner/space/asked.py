@@ -12,7 +12,7 @@ from ...ir.library import ModelShape
 from ..cost import HOST, StageTime, stage_time
 from ..endpoints import Served, endpoint_time
 from ..options import Options
-from ..predict import ENGINE_OPERATIONS, Forecast, behind, opened
+from ..predict import ENGINE_OPERATIONS, Forecast, behind, fitted_for, opened
 from ..workload import Sizing
 from .problem import Held
 from .tiers import Site
@@ -111,7 +111,7 @@ class Asked:
 
     def fitted_for(self, stage: str) -> str:
         handle = self.handle(stage)
-        return behind(handle) if handle else self.model(stage)
+        return fitted_for(self.run.operations[stage], behind(handle) if handle else self.model(stage))
 
     def shape(self, model: str) -> ModelShape | None:
         """The shape of a model as its weights are stored: as the declaration says, else as the library does."""

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from planned import plan
 from planner_graphs import chat_graph, machine
+from program_runs import compiled
 
 from agentlang.planner import calibrate
 from agentlang.planner.calibrate import (
@@ -21,7 +22,7 @@ from agentlang.planner.calibrate import (
     left_out,
 )
 from agentlang.planner.catalogue import catalogue
-from agentlang.planner.figures import Basis
+from agentlang.planner.figures import Basis, Figure
 from agentlang.planner.observe import observe, prompt_sizes
 from agentlang.planner.predict import forecast
 from agentlang.planner.rates import of_machine
@@ -157,3 +158,27 @@ def test_guessed_sizes_follow_the_tokens_that_a_run_counted(tokens: float) -> No
 def test_a_known_size_is_not_scaled() -> None:
     sizes = {"question.tokens": 5.0}
     assert prompt_sizes(chat_graph(), "answer", sizes, 99.0, machine=machine()) == sizes
+
+
+TOOLS = """
+tool quick(text: Text) -> Text = python("tools:quick") effects []
+tool slow(text: Text) -> Text = python("tools:slow") effects []
+
+pipeline answer(text: Text) -> Text { return slow(quick(text)) }
+"""
+
+
+def test_of_a_tool_runs_teach_how_long_that_one_takes(tmp_path: Path) -> None:
+    program = tmp_path / "tools.agent"
+    program.write_text(TOOLS)
+    (tmp_path / "tools.py").write_text("def quick(text): ...\ndef slow(text): ...\n")
+    graph = compiled(program).graph
+    here = machine(launch=Figure(1e-5, "s", Basis.MEASURED, "test", "2025-01"))
+    known = Calibration("toy")
+    for noise in (0.9, 1.0, 1.1, 1.0, 1.0):
+        seconds = {"answer.quick": 0.004 * noise, "answer.slow": 2.0 * noise}
+        known = known.refined(observe(graph, "answer", here, {}, seconds))
+    made, _ = plan(graph, "answer", here, calibration=known)
+    assert made is not None
+    assert made.stage("answer.quick").time.value == pytest.approx(0.004)
+    assert made.stage("answer.slow").time.value == pytest.approx(2.0)
