@@ -47,14 +47,17 @@ test: lint ## everything that fits in ten minutes on two cores
 	@$(BIN)/agentlang models pull --for examples/handbook/handbook.agent || echo "without the models their tests skip"
 	@$(MAKE) --no-print-directory -k -j3 $(if $(filter output-sync,$(.FEATURES)),-O) test-commands test-parts test-laws check-types
 
+# Of the commands those that take longest go with the laws, so that the three parts end at about the same time.
+LONGEST = tests/system/test_pages.py tests/system/test_cli_runs.py
+
 test-commands: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -m "not slow" tests/system
+	@$(BIN)/python -m pytest -q -m "not slow" tests/system $(addprefix --ignore ,$(LONGEST))
 
 test-parts: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/tidy
 
 test-laws: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -m "not slow" --ignore tests/unit --ignore tests/tidy --ignore tests/system
+	@$(BIN)/python -m pytest -q -m "not slow" $(LONGEST) $(filter-out tests/unit/ tests/tidy/ tests/system/ tests/__pycache__/,$(sort $(wildcard tests/*/)))
 
 test-slow: $(VENV)/.dev ## what needs longer: kills, fuzzing, fresh clones
 	@$(BIN)/python -m pytest -q -m slow
