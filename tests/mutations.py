@@ -80,6 +80,7 @@ def mutations(text: str, names: bool = False) -> list[Mutation]:
     words = {token.start for token in keywords(found)}
     # Where a name is declared it is spelt right by definition, and a fault wherever it is used: most often the first.
     declared = {token.start for token in {token.text: token for token in reversed(tokens)}.values()}
+    declared |= {after.start for token, after in itertools.pairwise(tokens) if token.text == "tier"}
     for start, end in itertools.pairwise([*found.starts, len(tokens)]):
         declared.add(tokens[min(start + 1, end - 1)].start)
         head = itertools.takewhile(lambda index: tokens[index].kind != "RETURNS", range(start, end - 1))
