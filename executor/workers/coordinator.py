@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 
@@ -77,6 +78,8 @@ class Coordinator(Runner):
         self._numbers = 0
         self._of_whole: dict[int, int] = {}
         self._assigned: Mapping[str, str] = {}
+        self.came = Counter[str]()
+        """How many runs have had a part on each tier since the start."""
         self._why: dict[str, Problem] = {}
         """Why a tier's workers are not there, where that is known."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,6 +149,10 @@ class Coordinator(Runner):
     def workers(self, tier: str) -> Mapping[int, str]:
         """The names of a tier's workers that are ready, by instance."""
         return self._supervisor.instances(tier)
+
+    def running(self, tier: str) -> int:
+        """How many runs have a part on a tier now."""
+        return sum(len(peer.parts) for peer in self._staff.peers.values() if peer.place.tier == tier)
 
     @property
     def address(self) -> str:
@@ -300,6 +307,7 @@ class Coordinator(Runner):
         part = RemotePart(whole, peer)
         if peer is not None:
             peer.parts[whole] = part
+            self.came[tier] += 1
             mates = {each: name for each, name in self._assigned.items() if each != tier}
             mates[self._islands.home] = HOME
             peer.say(m.Start(whole, pipeline, session, bool(self._retelling), mates))

@@ -7,11 +7,14 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from placed_runs import heard, placing, ready
 
 from agentlang.base.problems import Problem
+from agentlang.executor.scaling import Rule
+from agentlang.following import following
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +175,29 @@ def test_workers_are_drained_replaced_and_resized_without_losing_a_run(tmp_path:
             for status, _, _, items in await asyncio.gather(*runs):
                 assert status == "done"
                 assert items == [str(number) for number in range(len(items))]
+
+    asyncio.run(work())
+
+
+def test_workers_follow_the_load_without_losing_a_run(tmp_path: Path) -> None:
+    made = placing(tmp_path, "sure")
+    rule = Rule("far", low=1, high=3, slots=1, service=0.5, wait=0.3, opening=0.5, calm=2.0)
+
+    async def work() -> None:
+        async with ready(made) as placed, following(placed, {"far": rule}, every=0.2) as followed:
+            runs: list[asyncio.Future[Any]] = []
+            most = 1
+            for _ in range(20):
+                runs.append(asyncio.ensure_future(heard(placed.start("sure", {"n": 1, "pause": 0}))))
+                await asyncio.sleep(0.2)
+                most = max(most, len(placed.workers("far")))
+            assert {(await run)[:2] for run in runs} == {("done", "a")}
+            assert 1 < most <= 3
+            assert followed.said[0].instances > 1
+            async with asyncio.timeout(30.0):
+                while len(placed.workers("far")) == most:
+                    await asyncio.sleep(0.2)
+            assert len(placed.workers("far")) < most
 
     asyncio.run(work())
 

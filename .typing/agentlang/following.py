@@ -1,0 +1,1 @@
+../../agentlang/following.py
