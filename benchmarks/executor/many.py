@@ -19,7 +19,7 @@ import anyio
 
 from agentlang.executor.backends.local import LocalBackend
 from agentlang.executor.deployment import Deployment
-from agentlang.executor.frames import Item
+from agentlang.executor.frames import End, Item
 from agentlang.executor.kinds import Context, Kind, Opener
 from agentlang.executor.shell import Shell, open_shell
 
@@ -73,9 +73,10 @@ async def ours(runs: int, watched: Watched) -> tuple[float, float]:
         async for frame in shell.run("p", {}):
             if isinstance(frame, Item):
                 watched.item(number)
+            assert not isinstance(frame, End) or frame.outcome.status == "done", frame
 
     async with (
-        open_shell(Deployment(streaming(STAGES - 1)), LocalBackend(Library(gate))) as shell,
+        open_shell(Deployment(streaming(STAGES - 1), call_timeout=3600.0), LocalBackend(Library(gate))) as shell,
         anyio.create_task_group() as group,
     ):
         for number in range(runs):
