@@ -16,6 +16,7 @@ from ..base.problems import OutsideError, Problem, has_errors
 from . import problems as words
 from .asking import approver
 from .console import Console, Exit, measuring
+from .loops import fast_loop
 from .observing import observers
 from .showing import code_of, last_line, show
 from .sound import SoundOut
@@ -113,7 +114,7 @@ def execute(
         except OSError as error:
             raise OutsideError(words.not_written(str(out), (error.strerror or str(error)).lower())) from error
         try:
-            end: End = anyio.run(partial(show, running, target, console, sound))
+            end: End = anyio.run(partial(show, running, target, console, sound), backend_options=fast_loop())
         finally:
             if sound is not None:
                 sound.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..base.problems import OutsideError, Problem
 from . import problems as words
 from .console import Console, Exit
+from .loops import fast_loop
 
 if TYPE_CHECKING:
     from ..executor.workers.places import Joining, Papers
@@ -156,7 +157,7 @@ def _work(arguments: argparse.Namespace, joining: Joining | None, console: Conso
         return stopped
 
     try:
-        stopped = anyio.run(until_signal)
+        stopped = anyio.run(until_signal, backend_options=fast_loop())
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     return Exit.INTERRUPTED if stopped and joining is None else Exit.DONE
