@@ -29,7 +29,7 @@ class ChromeTrace(Observer):
         self._file: TextIOWrapper | None = path.open("w", encoding="utf-8")
         self._file.write("[\n")
         self._noted: list[Any] = []
-        self._running: dict[int, tuple[StageStarted, int]] = {}
+        self._running: dict[int, tuple[StageStarted, int, list[bool]]] = {}
         self._first: dict[int, float] = {}
         self._lanes: dict[int, list[bool]] = {}
         self._runs: dict[int, RunStarted] = {}
@@ -72,7 +72,8 @@ class ChromeTrace(Observer):
         except ValueError:
             lane = len(lanes)
             lanes.append(True)
-        self._running[event.number] = (event, lane)
+        # Of a stage elsewhere, the end may be told after that of the run: it gives back the lane that it has.
+        self._running[event.number] = (event, lane, lanes)
 
     def first_item(self, event: FirstItem, /) -> None:
         self._first[event.number] = event.at
@@ -93,10 +94,8 @@ class ChromeTrace(Observer):
         began = self._running.pop(number, None)
         if began is None:
             return
-        started, lane = began
-        lanes = self._lanes.get(started.run)
-        if lanes is not None:
-            lanes[lane] = False
+        started, lane, lanes = began
+        lanes[lane] = False
         self._noted.append(("stage", started, lane, self._first.pop(number, None), how, items, usage, at))
         if len(self._noted) >= _AT_ONCE:
             self._write()

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agentlang.executor.backends.null import Answer, NullBackend, by_name
 from agentlang.executor.deployment import Deployment
-from agentlang.executor.observers import Observer, RunStarted, StageStarted
+from agentlang.executor.machine.orders import Outcome, Timings
+from agentlang.executor.observers import Observer, RunOver, RunStarted, StageOver, StageStarted
 from agentlang.executor.shell import open_shell
 from agentlang.executor.watching.chrome import ChromeTrace
 from agentlang.executor.watching.metrics import Metrics
@@ -82,6 +83,19 @@ def test_a_stage_that_never_ended_is_there(tmp_path: Path) -> None:
         trace.stage_started(StageStarted(1, 1, "hello.chat.decode", (2,), "llm:decode", 0.5))
     (span,) = spans_of(path)
     assert span["args"] == {"how": "cut", "turn": [2]}
+
+
+def test_stages_elsewhere_may_be_told_after_their_run_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    with ChromeTrace(path) as trace:
+        trace.run_started(RunStarted(1, "hello", 0.0))
+        for number in (1, 2):
+            trace.stage_started(StageStarted(1, number, f"hello.{number}", (), "text:join", 0.5))
+        trace.run_over(RunOver(1, Outcome("done"), {}, Timings(1.0), 1.0))
+        trace.stage_started(StageStarted(1, 3, "hello.3", (), "text:join", 0.6))
+        for number in (2, 3, 1):
+            trace.stage_over(StageOver(1, number, f"hello.{number}", "ended", 0, {}, 0.9))
+    assert {span["name"] for span in spans_of(path)} >= {"hello.1", "hello.2", "hello.3"}
 
 
 async def test_a_full_disk_ends_the_trace_and_not_the_run() -> None:
