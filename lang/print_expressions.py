@@ -20,6 +20,8 @@ _BINARY = {
     **dict.fromkeys(("+", "-"), (SUM, SUM, PRODUCT)),
     **dict.fromkeys(("*", "/", "%"), (PRODUCT, PRODUCT, UNARY)),
 }
+# Before these a `%` behind a number is a unit.
+_NO_OPERAND = '"[{'
 # A block of one short line stays on the line that opens it.
 _SHORT = 60
 
@@ -91,7 +93,10 @@ def _levelled(node: s.Expr, plain: bool) -> tuple[int, str]:
             first = expression(node.left, left)
             if first.endswith("%") and node.operator.text == "-":
                 first = f"({first})"
-            return level, f"{first} {node.operator.text} {expression(node.right, right)}"
+            last = expression(node.right, right)
+            if node.operator.text == "%" and last[0] in _NO_OPERAND:
+                last = f"({last})"
+            return level, f"{first} {node.operator.text} {last}"
         case s.Pipe():
             return PIPE, f"{expression(node.value, PIPE)} |> {expression(node.call, POSTFIX)}"
         case s.As():

@@ -170,3 +170,8 @@ def test_a_value_behind_a_reason_is_no_operand_of_it() -> None:
     body = "  return f(x) otherwise on bad_value -1 otherwise on a, b (x) otherwise on - 1\n"
     text = f"pipeline p(x: Int) -> Int {{\n{body}}}\n"
     assert format_source(Source("page.agent", text))[0] == text
+
+
+@pytest.mark.parametrize("right", ['"x"', "[1]", '{"a": 1}', "x", "1", "-1", "$1.00", "f(x)"])
+def test_a_remainder_is_printed_as_one(right: str) -> None:
+    printed_and_formatted(parsed(f"pipeline p() -> Int {{\n  return 7 % ({right})\n}}\n"))
