@@ -139,21 +139,12 @@ class LocalMember:
         await self.shell.__aexit__(*cast("tuple[None, None, None]", failure))
 
 
-class _IslandShell(Shell):
-    """What a stage holds may be in use on another island: it is let go of when the whole run is over."""
+class OfWhole(Shell):
+    """What a stage holds may be in use on another island: it is let go of when the whole run is over. Who derives from
+    this sets which tier the shell is of, and which run of the whole each of its runs is of."""
 
-    def __init__(
-        self,
-        deployment: Deployment,
-        backend: Backend,
-        observers: tuple[Observer, ...],
-        clock: Clock,
-        luck: Callable[[], float],
-        wholes: Mapping[int, Holder],
-    ) -> None:
-        super().__init__(deployment, backend, observers, clock, (), luck)
-        self._tier = cast(str, deployment.graph.tier)
-        self._wholes = wholes
+    _tier: str
+    _wholes: Mapping[int, Holder]
 
     def _finished(self, order: orders.FinishRun) -> None:
         running = self._runs[order.run]
@@ -173,6 +164,21 @@ class _IslandShell(Shell):
 
     def _let_go_early(self, order: orders.LetGo) -> None:
         """Another island may use it."""
+
+
+class _IslandShell(OfWhole):
+    def __init__(
+        self,
+        deployment: Deployment,
+        backend: Backend,
+        observers: tuple[Observer, ...],
+        clock: Clock,
+        luck: Callable[[], float],
+        wholes: Mapping[int, Holder],
+    ) -> None:
+        super().__init__(deployment, backend, observers, clock, (), luck)
+        self._tier = cast(str, deployment.graph.tier)
+        self._wholes = wholes
 
 
 class Linked:

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
-import anyio
-
 from ...base.problems import Problem, Problems
 from ...ir.graph import (
     ActivationType,
@@ -33,11 +31,9 @@ from .. import journal_problems as problems
 from ..backends import Backend
 from ..clock import Clock, LoopClock
 from ..deployment import Deployment
-from ..frames import End
-from ..island_members import Asked, Holder, Linked
+from ..island_members import Asked, Holder, Linked, OfWhole
 from ..islands import Islands, Request, Whole
 from ..links import MemoryLinks, MemoryPipe
-from ..machine import orders
 from ..running import Approver
 from .course import Course
 from .file import Head
@@ -231,32 +227,11 @@ class _Member:
         await self.shell.__aexit__(*cast("tuple[None, None, None]", failure))
 
 
-class _IslandShell(DurableShell):
-    """What a stage holds may be in use on another island: it is let go of when the whole run is over."""
-
+class _IslandShell(OfWhole, DurableShell):
     def __init__(self, *parts: object, tier: str, wholes: Mapping[int, Holder], **options: object) -> None:
         super().__init__(*parts, **options)  # pyright: ignore[reportArgumentType]
         self._tier = tier
         self._wholes = wholes
-
-    def _finished(self, order: orders.FinishRun) -> None:
-        running = self._runs[order.run]
-        super()._finished(order)
-        whole = self._wholes.get(order.run)
-        if whole is not None:
-            assert isinstance(running.end, End)
-            whole.ended(self._tier, running.end)
-
-    async def _release(self, order: orders.FinishRun, held: list[object]) -> None:
-        whole = self._wholes.get(order.run)
-        self._finished(order)
-        if whole is not None:
-            with anyio.CancelScope(shield=True):
-                await whole.over.wait()
-        await self._let_go(order.run, held)
-
-    def _let_go_early(self, order: orders.LetGo) -> None:
-        """Another island may use it."""
 
 
 class _Shared:
